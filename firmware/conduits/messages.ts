@@ -1,0 +1,113 @@
+/**
+ * Every message between the gateway and the thread that runs the conduits. Plain data only; nothing else is shared.
+ *
+ * The gateway sends `ToEngine`, the engine answers `FromEngine`. Policy changes are numbered by `epoch`, so that an
+ * `applied` can be matched with what was sent; a peer is only ever judged by one whole epoch.
+ */
+import type { Action, Policy } from "../../policy/language/policy.ts"
+import type { CompiledPolicy } from "../../policy/filter/table.ts"
+import type { TimeInterval } from "../../policy/time/interval.ts"
+import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { Limits } from "../config/gateway-config.ts"
+
+/** A key and its chain, PEM; given once, at start or on rotation. */
+export interface TlsCredential {
+  readonly key: string
+  readonly certificate: string
+}
+
+/** One conduit's ends, resolved: what the engine needs to listen and to dial. */
+export interface EngineConduit {
+  readonly name: string
+  readonly listen: { readonly address: string; readonly port: number }
+  readonly serverCredential: TlsCredential
+  readonly upstream: { readonly host: string; readonly port: number; readonly serverName: string }
+  readonly clientCredential: TlsCredential
+  /** PEM certificates that may vouch for the broker. */
+  readonly upstreamAuthority: string
+}
+
+/** What is in force: all of it changes at once. */
+export interface EngineEpoch {
+  readonly epoch: number
+  readonly policy: Policy
+  readonly compiled: CompiledPolicy
+  /** Zone authority name to PEM certificates; only names that the policy uses. */
+  readonly authorities: Readonly<Record<string, string>>
+}
+
+/** The outcome of the posture table for the two flow classes. */
+export interface FlowPosture {
+  readonly normal: "open" | "closed"
+  readonly essential: "open" | "closed"
+}
+
+export type ToEngine =
+  | {
+      readonly kind: "configure"
+      readonly conduits: readonly EngineConduit[]
+      readonly limits: Limits
+      readonly time: TimeInterval
+    }
+  /** Null: no policy; every listener closes. Listeners open for conduits that the policy and the board file both name. */
+  | { readonly kind: "epoch"; readonly epoch: EngineEpoch | null; readonly number: number }
+  | { readonly kind: "posture"; readonly posture: FlowPosture; readonly number: number }
+  | { readonly kind: "time"; readonly time: TimeInterval }
+  | { readonly kind: "ping"; readonly number: number }
+  /** Run the live session code and filter on these client bytes, without any socket; for probes. */
+  | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }
+  /** Busy-loop for that long: the supervisor's test. Refused unless the engine was started with `allowStall`. */
+  | { readonly kind: "stall"; readonly ms: number }
+  | { readonly kind: "stop" }
+
+/** A peer that does not exist says `bytes`; the answer tells what would have reached the broker. */
+export interface Rehearsal {
+  readonly conduit: string
+  readonly subject: string
+  readonly roles: readonly string[]
+  /** MQTT bytes, CONNECT first. */
+  readonly bytes: Uint8Array
+}
+
+export interface RehearsalResult {
+  /** What the broker would have read. */
+  readonly forwarded: Uint8Array
+  /** What the client would have read. */
+  readonly answered: Uint8Array
+  readonly denied: readonly { readonly action: Action; readonly reason: string; readonly rule: string | null }[]
+  readonly closed: string | null
+}
+
+export type FromEngine =
+  | { readonly kind: "ready" }
+  | { readonly kind: "applied"; readonly number: number; readonly listening: readonly Listening[] }
+  /** Facts for the audit log, denials already aggregated. */
+  | { readonly kind: "events"; readonly events: readonly AuditEvent[] }
+  | { readonly kind: "counters"; readonly conduits: readonly ConduitCounters[] }
+  | { readonly kind: "pong"; readonly number: number }
+  | { readonly kind: "rehearsed"; readonly number: number; readonly result: RehearsalResult | null }
+  /** A listener could not be opened, or the engine failed in itself: the conduit is closed. */
+  | { readonly kind: "fault"; readonly conduit: string | null; readonly code: string; readonly message: string }
+  | { readonly kind: "stopped" }
+
+export interface Listening {
+  readonly conduit: string
+  readonly address: string
+  readonly port: number
+}
+
+/** Totals since the engine started. */
+export interface ConduitCounters {
+  readonly conduit: string
+  readonly connections: number
+  readonly accepted: number
+  readonly refusedPeers: number
+  readonly allowedUp: number
+  readonly allowedDown: number
+  readonly deniedUp: number
+  readonly deniedDown: number
+  readonly bytesUp: number
+  readonly bytesDown: number
+  /** Denials by rule and reason, at most 64 rows, the rest added up under rule `*`. */
+  readonly denials: readonly { readonly rule: string | null; readonly reason: string; readonly count: number }[]
+}

@@ -1,0 +1,71 @@
+/**
+ * The board file (`gateway.yaml`) as plain values: names of the policy to devices, addresses and files of this gateway.
+ *
+ * Relative paths in the document are resolved against its folder; here they are absolute.
+ */
+export interface GatewayConfig {
+  readonly format: 1
+  /** `[A-Za-z0-9._-]{1,64}`: names the gateway in topics, bundles and log entries. */
+  readonly gateway: string
+  readonly board: "linux" | "simulated"
+  /** Folder of the gateway's state. */
+  readonly stateFolder: string
+  readonly trust: {
+    /** Zone authorities: name in the policy to PEM file of its CA certificate(s). */
+    readonly authorities: Readonly<Record<string, string>>
+    /** Who may sign policy: name to PEM file of a public key (P-256 or Ed25519). */
+    readonly policySigners: Readonly<Record<string, string>>
+    /** How many distinct signers a policy bundle needs, at least 1. */
+    readonly policyThreshold: number
+  }
+  /** Names used below, to the files of a key (PEM, PKCS#8) and its chain (PEM, leaf first). */
+  readonly credentials: Readonly<Record<string, { readonly keyFile: string; readonly certificateFile: string }>>
+  /** Bundle installed at start when its version is higher than the one in force; null for none. */
+  readonly policyBundleFile: string | null
+  /** Conduit in the policy to its ends on this board. */
+  readonly conduits: Readonly<Record<string, ConduitEnds>>
+  readonly management: {
+    /** Path of the local command socket. */
+    readonly socket: string
+    /** Where the gateway itself speaks MQTT; null for nowhere. */
+    readonly mqtt: UpstreamEnd | null
+  }
+  readonly limits: Limits
+  /** Seconds a policy stays on trial until it is confirmed or rolled back. */
+  readonly trialSeconds: number
+}
+
+export interface ConduitEnds {
+  readonly listen: { readonly address: string; readonly port: number; readonly credential: string }
+  readonly upstream: UpstreamEnd
+}
+
+export interface UpstreamEnd {
+  readonly host: string
+  readonly port: number
+  /** Name the broker's certificate must bear (DNS name or IP); default the host. */
+  readonly serverName: string
+  readonly credential: string
+  /** Name of the authority in `trust.authorities` that vouches for the broker. */
+  readonly authority: string
+}
+
+/** Bounds on what peers can make the gateway hold. */
+export interface Limits {
+  readonly maxConnections: number
+  /** TLS handshake and CONNECT together. */
+  readonly connectTimeoutMs: number
+  /** Whole PUBLISH packet, both directions. */
+  readonly maxPacketBytes: number
+  /** Any other packet, and the part of a PUBLISH before its payload. */
+  readonly maxControlBytes: number
+  readonly maxTopicAliases: number
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  maxConnections: 1000,
+  connectTimeoutMs: 10_000,
+  maxPacketBytes: 16 * 1024 * 1024,
+  maxControlBytes: 128 * 1024,
+  maxTopicAliases: 32,
+}

@@ -1,0 +1,14 @@
+import type { BoardIdentity } from "./board-identity.ts"
+import type { Clock } from "./clock.ts"
+import type { KeyStore } from "./key-store.ts"
+import type { Storage } from "./storage.ts"
+import type { Watchdog } from "./watchdog.ts"
+
+/** All ports of one board: what `createGateway` is given. */
+export interface Board {
+  readonly identity: BoardIdentity
+  readonly clock: Clock
+  readonly keyStore: KeyStore
+  readonly storage: Storage
+  readonly watchdog: Watchdog
+}

@@ -1,0 +1,39 @@
+/**
+ * Durable storage of one folder tree (the gateway's state). Paths are relative, `/`-separated, without `.` or `..`.
+ *
+ * "On disk" means: survives a power cut from then on. Both adapters, `hal/linux` and `hal/memory`, pass one test suite.
+ */
+export interface Storage {
+  /** The whole file, or null if there is none. @throws HardwareError `ERR_IO` */
+  read(path: string): Promise<Uint8Array | null>
+  /**
+   * Replace the file whole: temporary file, fsync, rename, fsync of the folder; folders are made as needed.
+   * On disk before this resolves. After a failure the old file or the new one is there, never a mixture.
+   * @throws HardwareError `ERR_IO`
+   */
+  write(path: string, bytes: Uint8Array): Promise<void>
+  /** Rename a file over `to`; on disk before this resolves. @throws HardwareError `ERR_IO` */
+  rename(from: string, to: string): Promise<void>
+  /** Remove a file; no error if there is none. On disk before this resolves. @throws HardwareError `ERR_IO` */
+  remove(path: string): Promise<void>
+  /** Names in a folder, sorted, without temporary files; folders end in `/`. Empty if there is no such folder. */
+  list(folder: string): Promise<readonly string[]>
+  /** Open (or make) a file for appending. One owner per path. @throws HardwareError `ERR_IO` */
+  openAppend(path: string): Promise<AppendFile>
+}
+
+export interface AppendFile {
+  /** Bytes in the file, torn tail included. */
+  readonly size: number
+  /**
+   * Append; on disk before this resolves. Calls must not overlap.
+   *
+   * After a failure the file may hold any prefix of `bytes`, and every further append is refused with `ERR_FAILED_BEFORE`:
+   * after a failed fsync a retry can succeed although the data is gone. Open anew and repair.
+   * @throws HardwareError `ERR_IO`, `ERR_FAILED_BEFORE`
+   */
+  append(bytes: Uint8Array): Promise<void>
+  /** Cut the file to `size` bytes; on disk before this resolves. */
+  truncate(size: number): Promise<void>
+  close(): Promise<void>
+}

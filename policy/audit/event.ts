@@ -1,0 +1,204 @@
+/**
+ * The event vocabulary: everything that Lockgate ever writes into its audit log, in one table.
+ *
+ * Categories cover IEC 62443-4-2 CR 2.8: access control, request errors, control system events, backup and restore,
+ * configuration changes, audit log events; `firmware` and `communication` refine control system events.
+ */
+export type Category =
+  "access-control" | "request-error" | "control-system" | "backup-restore" | "configuration" | "audit-log"
+
+export type Outcome = "success" | "failure" | "denied"
+
+interface EventKind {
+  readonly category: Category
+  /** One short sentence: what happened. */
+  readonly text: string
+  /** The requirement that the event answers for, e.g. `CR 2.8`. */
+  readonly requirement: string
+  readonly severity: "info" | "notice" | "warning" | "alarm"
+}
+
+/** Every event id. Ids are stable: collectors match on them. Add a row here, and a test that causes it. */
+export const EVENTS = {
+  "gateway.started": {
+    category: "control-system",
+    text: "the gateway started",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "gateway.stopped": {
+    category: "control-system",
+    text: "the gateway stopped",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "gateway.restarted-by-watchdog": {
+    category: "control-system",
+    text: "the board was reset by its watchdog",
+    requirement: "CR 2.8",
+    severity: "alarm",
+  },
+  "gateway.loop-stalled": {
+    category: "control-system",
+    text: "a loop of the gateway stalled; the watchdog is not fed",
+    requirement: "CR 2.8",
+    severity: "alarm",
+  },
+  "gateway.posture": {
+    category: "control-system",
+    text: "the posture of the conduits changed",
+    requirement: "NDR 5.2",
+    severity: "warning",
+  },
+  "conduit.listening": {
+    category: "control-system",
+    text: "a conduit listens",
+    requirement: "CR 7.7",
+    severity: "notice",
+  },
+  "conduit.closed": {
+    category: "control-system",
+    text: "a conduit was closed",
+    requirement: "NDR 5.2",
+    severity: "warning",
+  },
+  "conduit.connected": {
+    category: "access-control",
+    text: "a subject connected",
+    requirement: "CR 2.8",
+    severity: "info",
+  },
+  "conduit.disconnected": {
+    category: "access-control",
+    text: "a subject disconnected",
+    requirement: "CR 2.8",
+    severity: "info",
+  },
+  "conduit.peer-refused": {
+    category: "access-control",
+    text: "a peer was refused before any byte of it was read",
+    requirement: "CR 1.2",
+    severity: "warning",
+  },
+  "conduit.connect-refused": {
+    category: "access-control",
+    text: "a connect request was refused",
+    requirement: "CR 2.1",
+    severity: "warning",
+  },
+  "conduit.denied": {
+    category: "access-control",
+    text: "messages were denied by policy",
+    requirement: "NDR 5.2",
+    severity: "warning",
+  },
+  "conduit.protocol-error": {
+    category: "request-error",
+    text: "a peer broke the protocol",
+    requirement: "CR 3.5",
+    severity: "warning",
+  },
+  "conduit.upstream-lost": {
+    category: "control-system",
+    text: "the upstream of a conduit cannot be reached or trusted",
+    requirement: "CR 1.2",
+    severity: "warning",
+  },
+  "conduit.upstream-restored": {
+    category: "control-system",
+    text: "the upstream of a conduit is back",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "command.executed": {
+    category: "configuration",
+    text: "a command was executed",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "command.read": {
+    category: "access-control",
+    text: "a command that reads was answered",
+    requirement: "CR 2.8",
+    severity: "info",
+  },
+  "command.refused": {
+    category: "request-error",
+    text: "a command was refused",
+    requirement: "CR 2.1",
+    severity: "warning",
+  },
+  "policy.activated": {
+    category: "configuration",
+    text: "a policy is in force on trial",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "policy.confirmed": {
+    category: "configuration",
+    text: "the policy on trial was confirmed",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "policy.rolled-back": {
+    category: "configuration",
+    text: "the policy on trial was rolled back",
+    requirement: "CR 2.8",
+    severity: "warning",
+  },
+  "policy.refused": {
+    category: "configuration",
+    text: "a policy bundle was refused",
+    requirement: "CR 2.8",
+    severity: "warning",
+  },
+  "island.on": {
+    category: "configuration",
+    text: "island mode: all normal conduits are closed",
+    requirement: "NDR 5.2",
+    severity: "warning",
+  },
+  "island.off": { category: "configuration", text: "island mode ended", requirement: "NDR 5.2", severity: "notice" },
+  "audit.repaired": {
+    category: "audit-log",
+    text: "a torn tail of the audit log was repaired",
+    requirement: "CR 2.8",
+    severity: "warning",
+  },
+  "audit.publish-lost": {
+    category: "audit-log",
+    text: "the log cannot be published",
+    requirement: "CR 2.8",
+    severity: "warning",
+  },
+  "audit.publish-restored": {
+    category: "audit-log",
+    text: "the log is published again",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "assess.run": { category: "access-control", text: "an assessment ran", requirement: "CR 2.8", severity: "info" },
+} as const satisfies Record<string, EventKind>
+
+export type EventId = keyof typeof EVENTS
+
+/** One event, before the log gives it sequence and time. Strings are cut to fit an entry of 1,024 bytes. */
+export interface AuditEvent {
+  readonly id: EventId
+  readonly outcome: Outcome
+  /** Part of the gateway that speaks, e.g. `conduit/sensors`, `management`, `audit`. */
+  readonly source: string
+  /** Who: subject's name, person, or `null` when nobody was authenticated. */
+  readonly subject?: string | null
+  readonly conduit?: string
+  /** What it was about: topic, filter, command id, policy version. */
+  readonly object?: string
+  /** Id of the policy rule. */
+  readonly rule?: string
+  /** Stable word or code: a filter reason, a path reason, an error code. */
+  readonly reason?: string
+  /** How many alike; absent means one. */
+  readonly count?: number
+  /** Further facts: fingerprint, issuer, old and new value. Never payload bytes or secrets. */
+  readonly detail?: Readonly<Record<string, string | number | boolean>>
+}

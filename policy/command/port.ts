@@ -1,0 +1,45 @@
+import type { CommandId } from "./table.ts"
+
+/** Who asks: established by a transport's authentication, never by what the request says. */
+export interface Principal {
+  /** `local:owner`, a person's id, ... */
+  readonly name: string
+  readonly permissions: readonly Permission[]
+  /** How the request arrived. */
+  readonly via: "local" | "serial" | "mqtt"
+}
+
+export type Permission = "read" | "policy" | "island" | "assess"
+
+/** A request as it arrives: everything in it is untrusted. */
+export interface CommandRequest {
+  readonly command: string
+  readonly arguments: unknown
+}
+
+/** An answer. Errors carry a stable code only; the text is in the audit log (IEC 62443-4-2 CR 3.7). */
+export type CommandAnswer =
+  | { readonly ok: true; readonly result: unknown }
+  | {
+      readonly ok: false
+      readonly code: CommandErrorCode
+      /** Sequence number of the audit entry that explains. */ readonly entry: number | null
+    }
+
+export type CommandErrorCode =
+  | "ERR_COMMAND_MALFORMED"
+  | "ERR_COMMAND_UNKNOWN"
+  | "ERR_COMMAND_ARGUMENT"
+  | "ERR_NOT_AUTHENTICATED"
+  | "ERR_NOT_PERMITTED"
+  | "ERR_COMMAND_FAILED"
+  | "ERR_COMMAND_STATE"
+  | "ERR_POLICY_REFUSED"
+
+/** The one door for every change. Implemented by `firmware/management`; every transport is a thin adapter onto it. */
+export interface CommandPort {
+  /** Never throws: faults become answers, and every call leaves an audit entry before it is answered. */
+  execute(principal: Principal | null, request: CommandRequest): Promise<CommandAnswer>
+}
+
+export type { CommandId }

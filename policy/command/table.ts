@@ -1,0 +1,55 @@
+import type { Permission } from "./port.ts"
+
+/** One argument: what values it takes. */
+export type ArgumentKind =
+  | { readonly kind: "string"; readonly maxLength: number }
+  | { readonly kind: "integer"; readonly min: number; readonly max: number }
+  | { readonly kind: "choice"; readonly of: readonly string[] }
+
+export interface CommandRow {
+  readonly summary: string
+  readonly permission: Permission
+  /** Whether the command changes anything: `command.executed` or `command.read` in the log. */
+  readonly changes: boolean
+  readonly arguments: Readonly<Record<string, ArgumentKind & { readonly optional?: true }>>
+}
+
+/** Every command there is. What is not in this table does not exist. */
+export const COMMANDS = {
+  status: { summary: "what the gateway does now", permission: "read", changes: false, arguments: {} },
+  "policy.activate": {
+    summary: "put a signed policy bundle in force on trial",
+    permission: "policy",
+    changes: true,
+    arguments: {
+      bundle: { kind: "string", maxLength: 4 * 1024 * 1024 },
+      trialSeconds: { kind: "integer", min: 5, max: 86_400, optional: true },
+    },
+  },
+  "policy.confirm": {
+    summary: "keep the policy that is on trial",
+    permission: "policy",
+    changes: true,
+    arguments: { version: { kind: "integer", min: 1, max: 2 ** 31 } },
+  },
+  "policy.rollback": {
+    summary: "drop the policy that is on trial",
+    permission: "policy",
+    changes: true,
+    arguments: {},
+  },
+  island: {
+    summary: "close or reopen all normal conduits",
+    permission: "island",
+    changes: true,
+    arguments: { state: { kind: "choice", of: ["on", "off"] } },
+  },
+  assess: {
+    summary: "run the probes and answer the requirement rows",
+    permission: "assess",
+    changes: false,
+    arguments: {},
+  },
+} as const satisfies Record<string, CommandRow>
+
+export type CommandId = keyof typeof COMMANDS

@@ -1,0 +1,46 @@
+import type { Action } from "../language/policy.ts"
+
+/**
+ * A compiled policy. Plain data (typed arrays, arrays, strings), so that it crosses to a worker thread.
+ *
+ * Conduit and set of roles select a *class*; every class has one topic table per action. A peer whose class is not
+ * there has no rights at all.
+ */
+export interface CompiledPolicy {
+  readonly classes: readonly ClassKey[]
+  readonly table: FilterTable
+  /** Ids of the rules, by index in `Policy.rules`. */
+  readonly ruleIds: readonly string[]
+}
+
+export interface ClassKey {
+  readonly conduit: string
+  /** Sorted. */
+  readonly roles: readonly string[]
+}
+
+/** The flat form that `decide` walks; its arrays are described in `policy/compile/README.md`. */
+export interface FilterTable {
+  readonly words: Uint32Array
+  readonly bytes: Uint8Array
+  readonly numbers: Float64Array
+  /** How many rules carry a rate: the size of a bucket table is twice this. */
+  readonly rateCount: number
+}
+
+/** Token buckets of one subject (all its connections share it): fill and time of the last change, per rule with a rate. */
+export type Buckets = Float64Array
+
+/** Who is judged: made once a connection and policy by `createFilterState`, then handed to every decision. */
+export interface FilterStateInput {
+  readonly classIndex: number
+  readonly action: Action
+  readonly protocolVersion: 4 | 5
+  /** `%u`, UTF-8. */
+  readonly name: Uint8Array
+  /** `%c`, UTF-8. */
+  readonly clientId: Uint8Array
+  readonly buckets: Buckets
+  /** True when the posture closes normal flows: then only rules marked essential allow. */
+  readonly essentialOnly: boolean
+}
