@@ -27,7 +27,8 @@ export type VerifyBundle = (text: string) => Promise<VerifiedBundle>
  * over it was good.
  *
  * The returned function throws InputError: what `parseEnvelope` and `parseStatement` throw, and
- * `ERR_BUNDLE_SIGNATURES` if no trusted signer made any good signature.
+ * `ERR_BUNDLE_SIGNATURES` if no trusted signer made any good signature (`detail.badSignatures`: how many name a trusted
+ * key and are wrong, which is damage or forgery and not a stranger).
  *
  * @see RFC 7515 section 5.2
  */
@@ -39,12 +40,17 @@ export function createBundleVerifier(trusted: readonly TrustedSigner[]): VerifyB
   return async (text) => {
     const envelope = parseEnvelope(text)
     const signers = new Set<string>()
+    let bad = 0
     for (const signature of envelope.signatures) {
       const signer = keys.get(signature.keyId)
       if (signer === undefined || signer.algorithm !== signature.algorithm || signers.has(signer.name)) continue
       if (await isGood(envelope.payload, signature, signer)) signers.add(signer.name)
+      else bad++
     }
-    if (signers.size === 0) throw new InputError("ERR_BUNDLE_SIGNATURES", "no trusted signer has signed the bundle")
+    if (signers.size === 0) {
+      const detail = { badSignatures: bad }
+      throw new InputError("ERR_BUNDLE_SIGNATURES", "no trusted signer has signed the bundle", { detail })
+    }
     const payload = Buffer.from(envelope.payload, "base64url")
     const statementHash = createHash("sha256").update(payload).digest("hex")
     return { statement: parseStatement(payload), signers: [...signers].sort(), statementHash }
