@@ -158,6 +158,18 @@ test("[CR 7.4] the end of a trial that races with its confirmation loses or wins
   assert.is((await world.reboot()).version, 2)
 })
 
+test("[CR 7.4] the end of a trial that waits behind a rollback does not end the next trial", async () => {
+  const world = await worldWith(1)
+  await world.activation.activate(plainBundle({ version: 2 }), 60_000, by)
+  const next = [
+    world.activation.rollback("command", by),
+    world.activation.activate(plainBundle({ version: 3 }), 600_000, by),
+  ]
+  await world.advance(60_000)
+  await Promise.all(next)
+  assert.equal([world.version, world.said("policy.rolled-back").length], [3, 1])
+})
+
 test("[CR 2.10] a policy that cannot be written into the log does not come into force", async () => {
   const world = await worldWith(1)
   world.auditFails = true
