@@ -21,7 +21,7 @@ const LAYERS: readonly (readonly [folder: RegExp, mayImport: readonly RegExp[]])
   [BASE, [BASE]],
   [/^policy\/language\//, [/^policy\//, /^yaml$/]],
   [/^policy\//, [/^policy\//]],
-  [/^hal\/linux\//, [/^hal\/linux\//, PORTS, BASE, /^node:/]],
+  [/^hal\/linux\//, [/^hal\//, BASE, /^node:/]],
   [/^hal\/memory\//, [/^hal\/memory\//, PORTS, BASE]],
   [/^hal\//, [PORTS, BASE]],
   [/^provisioning\/protocol\//, protocolAnd(/^protobufjs$/)],
