@@ -1,3 +1,4 @@
+import type { ConduitCounters } from "../conduits/messages.ts"
 import type { PolicyStatus } from "../bundles/activation-port.ts"
 
 /** What `status` answers: what the gateway does now. Plain JSON; times in milliseconds since 1970. */
@@ -28,4 +29,6 @@ export interface ConduitStatus {
   readonly connections: number
   readonly allowed: number
   readonly denied: number
+  /** The same in full; null until the engine has counted for the first time. */
+  readonly counters: ConduitCounters | null
 }
