@@ -24,7 +24,7 @@ import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
 import type { ConduitCounters, Listening } from "./conduits/messages.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { createSupervisor } from "./health/supervisor.ts"
-import { interfaceTable } from "./interfaces.ts"
+import { endpoint, interfaceTable } from "./interfaces.ts"
 import { createHandlers } from "./management/handlers.ts"
 import { openIsland } from "./management/island.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
@@ -174,7 +174,13 @@ async function build(
     const closed = listening.filter((l) => !next.some((n) => n.conduit === l.conduit))
     listening = next
     for (const { conduit, address, port } of opened) {
-      note({ id: "conduit.listening", outcome: "success", source: "conduits", conduit, object: `${address}:${port}` })
+      note({
+        id: "conduit.listening",
+        outcome: "success",
+        source: "conduits",
+        conduit,
+        object: endpoint(address, port),
+      })
     }
     for (const { conduit } of closed) note({ id: "conduit.closed", outcome: "success", source: "conduits", conduit })
   }
@@ -318,7 +324,7 @@ function conduitStatus(
   const own = counters.find((c) => c.conduit === name) ?? null
   return {
     name,
-    listening: at === undefined ? null : `${at.address}:${at.port}`,
+    listening: at === undefined ? null : endpoint(at.address, at.port),
     connections: own?.connections ?? 0,
     allowed: (own?.allowedUp ?? 0) + (own?.allowedDown ?? 0),
     denied: (own?.deniedUp ?? 0) + (own?.deniedDown ?? 0),

@@ -19,7 +19,7 @@ export function interfaceTable(config: GatewayConfig): readonly Interface[] {
       name: `conduit/${name}`,
       direction: "listens",
       kind: "tcp-tls",
-      at: `${ends.listen.address}:${ends.listen.port}`,
+      at: endpoint(ends.listen.address, ends.listen.port),
       purpose: "MQTT from the conduit's field zone",
       authentication: "client certificate of the zone, judged before any byte is read",
     },
@@ -27,7 +27,7 @@ export function interfaceTable(config: GatewayConfig): readonly Interface[] {
       name: `upstream/${name}`,
       direction: "dials",
       kind: "tcp-tls",
-      at: `${ends.upstream.host}:${ends.upstream.port}`,
+      at: endpoint(ends.upstream.host, ends.upstream.port),
       purpose: "MQTT to the broker of the conduit's control zone",
       authentication: "the broker's certificate; the gateway shows its own",
     },
@@ -49,10 +49,15 @@ export function interfaceTable(config: GatewayConfig): readonly Interface[] {
             name: "management/mqtt",
             direction: "dials",
             kind: "tcp-tls",
-            at: `${mqtt.host}:${mqtt.port}`,
+            at: endpoint(mqtt.host, mqtt.port),
             purpose: "audit log and sign of life to the operators' broker",
             authentication: "the broker's certificate; the gateway shows its own",
           },
         ]
   return [...conduits, local, ...outward]
+}
+
+/** Address or host and port in one word; IPv6 addresses in brackets. */
+export function endpoint(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -69,5 +69,6 @@ function address(hex: string, v6: boolean): string {
       .map((byte) => parseInt(byte, 16))
       .join(".")}:${number}`
   }
-  return `[${groups.map((g) => g.toString(16)).join(":")}]:${number}`
+  // The URL parser writes IPv6 addresses in their one canonical form (RFC 5952).
+  return `${new URL(`http://[${groups.map((g) => g.toString(16)).join(":")}]`).hostname}:${number}`
 }

@@ -3,6 +3,7 @@ import { connect } from "node:net"
 import { COMMANDS } from "../../../policy/command/table.ts"
 import type { Permission, Principal } from "../../../policy/command/port.ts"
 import type { ProbeResult } from "../../../policy/requirements/control.ts"
+import { endpoint } from "../../interfaces.ts"
 import type { GatewayProbe } from "../probe-context.ts"
 
 const ALL: readonly Permission[] = ["read", "policy", "island", "assess"]
@@ -93,7 +94,7 @@ export const onlyDeclaredSockets: GatewayProbe = {
   async run(context) {
     const open = await context.openSockets()
     const declared = new Set(context.interfaces.filter((row) => row.direction === "listens").map((row) => row.at))
-    for (const at of context.listening()) declared.add(`${at.address}:${at.port}`)
+    for (const at of context.listening()) declared.add(endpoint(at.address, at.port))
     const stray = open.find((socket) => !declared.has(socket.at))
     if (stray !== undefined) return failed("only declared listeners", `${stray.kind} ${stray.at}`)
     if (open.length === 0) return failed("at least the command socket in the kernel's list", "nothing")
