@@ -6,6 +6,16 @@ import { chunks, seeded } from "../../../support/hostile.ts"
 
 const test = suite("firmware/conduits/mqtt/session: chunks")
 
+/** As `assert.equal`, quick where nothing differs. */
+function same(actual: Outcome, expected: Outcome, message?: string): void {
+  const bytesAgree =
+    Buffer.compare(actual.upstream, expected.upstream) === 0 && Buffer.compare(actual.client, expected.client) === 0
+  const none = new Uint8Array(0)
+  if (bytesAgree) {
+    assert.equal({ ...actual, upstream: none, client: none }, { ...expected, upstream: none, client: none }, message)
+  } else assert.equal(actual, expected, message)
+}
+
 function feed(rig: Rig, from: Sent["from"], bytes: Uint8Array): void {
   if (from === "client") rig.client(bytes)
   else rig.broker(bytes)
@@ -45,7 +55,7 @@ for (const version of VERSIONS) {
         const split = run(steps, version, (step, i) =>
           i === index ? [bytes.subarray(0, at), bytes.subarray(at)] : [step.bytes],
         )
-        assert.equal(split, whole, `packet ${index} split at ${at}`)
+        same(split, whole, `packet ${index} split at ${at}`)
         splits++
       }
     }
@@ -78,7 +88,7 @@ for (const version of VERSIONS) {
     assert.ok(expected.denied.length > 100 && expected.messages.up > 300)
     const random = seeded(5)
     for (const max of [7, 100, 1000, 5000, 65_536]) {
-      assert.equal(result(chunks(stream, max, random)), expected, `chunks of up to ${max}`)
+      same(result(chunks(stream, max, random)), expected, `chunks of up to ${max}`)
     }
   })
 

@@ -48,11 +48,11 @@ for (const version of VERSIONS) {
 
   test(`${v}: [CR 3.5] every bit flip of every packet is survived`, () => {
     for (const { from, bytes } of steps) {
-      for (const flipped of bitFlips(bytes.subarray(0, 120))) {
+      for (const flipped of bitFlips(bytes.subarray(0, 80))) {
         const rig = bytes === connect || bytes === connack ? new Rig({ version }) : opened()
         if (bytes === connack) rig.client(connect)
-        if (from === "client") rig.client(concat([flipped, bytes.subarray(120)]))
-        else rig.broker(concat([flipped, bytes.subarray(120)]))
+        if (from === "client") rig.client(concat([flipped, bytes.subarray(80)]))
+        else rig.broker(concat([flipped, bytes.subarray(80)]))
         assert.ok(rig.closed === null || CLOSED.test(rig.closed) || rig.closed === "denied ERR_MQTT_DENIED")
       }
     }
@@ -60,7 +60,7 @@ for (const version of VERSIONS) {
 
   test(`${v}: [CR 3.5] random bytes raise nothing, from either side`, () => {
     const random = seeded(version)
-    for (let round = 0; round < 3000; round++) {
+    for (let round = 0; round < 1200; round++) {
       const bytes = randomBytes(1 + Math.floor(random() * 60), random)
       // Likely packet types, else nearly all of it ends at the first byte.
       if (round % 2 === 0) bytes[0] = [0x30, 0x32, 0x34, 0x82, 0xa2, 0x40, 0x62, 0x90, 0xe0][round % 9]!
@@ -77,7 +77,7 @@ for (const version of VERSIONS) {
         survives(opened().client(packet))
         survives(opened().broker(packet))
       }),
-      { numRuns: 600, seed: 42 },
+      { numRuns: 300, seed: 42 },
     )
   })
 }
