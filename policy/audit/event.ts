@@ -110,6 +110,12 @@ export const EVENTS = {
     requirement: "CR 2.8",
     severity: "notice",
   },
+  "command.accepted": {
+    category: "configuration",
+    text: "a command that changes something is about to be executed",
+    requirement: "CR 2.8",
+    severity: "info",
+  },
   "command.executed": {
     category: "configuration",
     text: "a command was executed",
@@ -151,6 +157,12 @@ export const EVENTS = {
     text: "a policy bundle was refused",
     requirement: "CR 2.8",
     severity: "warning",
+  },
+  "policy.damaged": {
+    category: "control-system",
+    text: "a stored policy, or the record of which is in force, was found damaged",
+    requirement: "CR 3.4",
+    severity: "alarm",
   },
   "island.on": {
     category: "configuration",
