@@ -15,9 +15,9 @@ export class MemoryStorage implements Storage {
   readonly #open = new Set<string>()
   #temporaries = 0
 
-  constructor(top?: FolderNode) {
-    this.#disk = new MemoryDisk(top)
-    sweep(this.#disk.top)
+  constructor(disk: MemoryDisk = new MemoryDisk()) {
+    this.#disk = disk
+    sweep(disk.top)
   }
 
   /** The power cut to come; null for none. */
@@ -56,7 +56,12 @@ export class MemoryStorage implements Storage {
 
   /** Cut the power, unless the plan has; returns the storage as the next boot finds it. This one is dead from then on. */
   powerCut(unsynced: Unsynced = "lost"): MemoryStorage {
-    return new MemoryStorage(this.#disk.powerCut(unsynced))
+    return new MemoryStorage(new MemoryDisk(this.#disk.powerCut(unsynced)))
+  }
+
+  /** The storage as the next process finds it when this one is killed: the disk is the same, what is not synced is still seen. */
+  processKill(): MemoryStorage {
+    return new MemoryStorage(this.#disk)
   }
 
   async read(path: string): Promise<Uint8Array | null> {

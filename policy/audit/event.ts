@@ -177,6 +177,18 @@ export const EVENTS = {
     requirement: "CR 2.8",
     severity: "warning",
   },
+  "audit.damaged": {
+    category: "audit-log",
+    text: "a part of the audit log that was whole is missing or damaged",
+    requirement: "CR 3.9",
+    severity: "alarm",
+  },
+  "audit.lost": {
+    category: "audit-log",
+    text: "events could not be written into the audit log",
+    requirement: "CR 2.10",
+    severity: "alarm",
+  },
   "audit.publish-lost": {
     category: "audit-log",
     text: "the log cannot be published",
