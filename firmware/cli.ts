@@ -4,14 +4,14 @@
  * On a board the gateway runs from `gateway.ts` through `lockgate run`; nothing that only an OEM, technician or owner
  * needs is loaded for it.
  */
-import { clean } from "./cli/clean-text.ts"
-import type { CliCommand, CliIo } from "./cli/io.ts"
+import type { CliHandler, CliIo } from "./cli/handler.ts"
+import { printable } from "./cli/text.ts"
 
 interface Entry {
   readonly words: string
   readonly usage: string
   readonly summary: string
-  load(): Promise<CliCommand>
+  load(): Promise<CliHandler>
 }
 
 const COMMANDS: readonly Entry[] = [
@@ -126,7 +126,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const found = find(argv)
   if (found === null) {
-    io.err(`lockgate: no command "${clean(argv.slice(0, 2).join(" "))}"; \`lockgate help\` lists them\n`)
+    io.err(`lockgate: no command "${printable(argv.slice(0, 2).join(" "))}"; \`lockgate help\` lists them\n`)
     return 2
   }
   if (found.rest.includes("--help")) {

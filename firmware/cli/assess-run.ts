@@ -1,37 +1,49 @@
 import type { RowResult } from "../assess/run.ts"
-import type { CliIo } from "./io.ts"
-import { callGateway } from "./call-gateway.ts"
-import { clean } from "./clean-text.ts"
+import type { ProbeResult } from "../../policy/requirements/control.ts"
+import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE } from "./gateway-call.ts"
+import { readArguments } from "./handler.ts"
+import type { CliIo } from "./handler.ts"
+import { printable } from "./text.ts"
+
+const USAGE = `lockgate assess run [--json] ${GATEWAY_USAGE}`
 
 /**
- * `lockgate assess run`: ask the gateway to run its probes, and print every row.
+ * `lockgate assess run`: let the gateway run its probes, and print what they say of each row.
  *
- * Exit code 0 when no row is `not met`, 1 otherwise; rows that are not tested yet are counted, not hidden.
+ * Exit code 1 when a row is `not met`. Rows that nobody answers yet are counted, not hidden.
  */
 export async function assessRun(args: readonly string[], io: CliIo): Promise<number> {
-  const answer = await callGateway(args, { command: "assess", arguments: {} }, io)
-  if (answer === null) return 1
-  const rows = answer as readonly RowResult[]
-  if (args.includes("--json")) {
-    io.out(`${JSON.stringify(rows, null, 2)}\n`)
-  } else {
-    for (const row of rows) {
-      if (row.result === "not tested" && row.claim === null) continue
-      io.out(`${row.result.padEnd(10)} ${row.requirement.padEnd(14)} ${row.title} (from SL ${row.minLevel})\n`)
-      for (const { id, result } of row.probes) {
-        const text =
-          result.outcome === "passed"
-            ? result.evidence
-            : result.outcome === "failed"
-              ? `expected ${result.expected}; seen ${result.seen}`
-              : result.why
-        io.out(`             ${result.outcome === "passed" ? "+" : "-"} ${id}: ${clean(text)}\n`)
-      }
-    }
-    const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
-    io.out(
-      `\n${rows.length} rows for a network component: ${count("met")} met, ${count("not met")} not met, ${count("not tested")} not tested\n`,
-    )
-  }
+  const read = readArguments(args, { ...GATEWAY_OPTIONS, json: { type: "boolean" } }, 0, USAGE, io)
+  if (read === null) return 2
+  const answer = await askGateway(read.values, { command: "assess", arguments: {} }, io)
+  if ("exitCode" in answer) return answer.exitCode
+  const rows = answer.result as readonly RowResult[]
+  if (read.values.json === true) io.out(`${JSON.stringify(rows, null, 2)}\n`)
+  else io.out(`${printable(renderRows(rows).join("\n"))}\n`)
   return rows.some((row) => row.result === "not met") ? 1 : 0
+}
+
+/** The rows in lines of text: those that somebody answers, then how many of each kind. */
+export function renderRows(rows: readonly RowResult[]): string[] {
+  const lines: string[] = []
+  for (const row of rows.filter((r) => r.claim !== null)) {
+    lines.push(`${row.result.padEnd(10)} ${row.requirement.padEnd(13)} ${row.title} (from SL ${row.minLevel})`)
+    for (const { id, result } of row.probes) {
+      lines.push(`           ${result.outcome === "passed" ? "+" : "-"} ${id}: ${explain(result)}`)
+    }
+  }
+  const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
+  const counts = `${count("met")} met, ${count("not met")} not met, ${count("not tested")} not tested`
+  return [...lines, "", `${rows.length} rows apply to a network component: ${counts}`]
+}
+
+function explain(result: ProbeResult): string {
+  switch (result.outcome) {
+    case "passed":
+      return result.evidence
+    case "failed":
+      return `expected ${result.expected}; seen: ${result.seen}`
+    case "not-tested":
+      return result.why
+  }
 }

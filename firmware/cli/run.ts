@@ -5,8 +5,10 @@ import { formatFault } from "../../policy/language/fault.ts"
 import type { GatewayConfig } from "../config/gateway-config.ts"
 import { readGatewayConfig } from "../config/read-gateway-config.ts"
 import { startGateway } from "../gateway.ts"
-import type { CliIo } from "./io.ts"
-import { option } from "./option.ts"
+import { readArguments } from "./handler.ts"
+import type { CliIo } from "./handler.ts"
+
+const USAGE = "lockgate run --config <gateway.yaml>"
 
 /**
  * `lockgate run --config <gateway.yaml>`: the gateway, until Ctrl-C or SIGTERM.
@@ -14,9 +16,10 @@ import { option } from "./option.ts"
  * Exit code 2 for a faulty board file (every fault is listed), 1 when the gateway cannot start.
  */
 export async function run(args: readonly string[], io: CliIo): Promise<number> {
-  const file = option(args, "--config")
-  if (file === null) {
-    io.err("usage: lockgate run --config <gateway.yaml>\n")
+  const read = readArguments(args, { config: { type: "string" } }, 0, USAGE, io)
+  const file = read?.values.config
+  if (file === undefined) {
+    if (read !== null) io.err(`usage: ${USAGE}\n`)
     return 2
   }
   const parsed = await readGatewayConfig(file)

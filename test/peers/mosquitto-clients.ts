@@ -32,7 +32,14 @@ export interface Ended {
 /** Publishes one message with the real `mosquitto_pub`; answers when it has ended. */
 export async function mosquittoPub(options: PublishOptions): Promise<Ended> {
   const retain = options.retain === true ? ["-r"] : []
-  const args = ["-t", options.topic, "-q", String(options.qos ?? 0), ...retain, "-s"]
+  const args = [
+    "-t",
+    options.topic,
+    "-q",
+    String(options.qos ?? 0),
+    ...retain,
+    options.message.length === 0 ? "-n" : "-s",
+  ]
   const child = start("mosquitto_pub", options, args)
   child.stdin.on("error", () => undefined)
   child.stdin.end(options.message)
@@ -59,6 +66,8 @@ export interface Subscription {
   /** The first `count` messages, as soon as they are there. Throws after `timeoutMs` (default 5 s), or if the client ended. */
   take(count: number, timeoutMs?: number): Promise<readonly Received[]>
   stop(): Promise<Ended>
+  /** SIGKILL: the broker sees the connection break, and no DISCONNECT. */
+  kill9(): Promise<Ended>
 }
 
 const MARK = "RECEIVED "
@@ -107,6 +116,10 @@ export async function mosquittoSub(options: SubscribeOptions): Promise<Subscript
     },
     stop() {
       child.kill("SIGTERM")
+      return end
+    },
+    kill9() {
+      child.kill("SIGKILL")
       return end
     },
   }

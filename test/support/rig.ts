@@ -63,6 +63,8 @@ export interface Rig {
   readonly fieldCa: Issued
   readonly controlCa: Issued
   readonly signer: Signer
+  /** A client certificate of the control zone, for somebody at the broker. */
+  readonly desk: { readonly cert: string; readonly key: string }
   /** A client certificate of the field zone with this URI; `issuer` and dates may differ. */
   peer(name: string, options?: { uri?: string; issuer?: Issued; expired?: boolean }): Issued
   /** TLS files of a peer, as the mosquitto clients and the mqtt package want them. */
@@ -175,6 +177,7 @@ ${options.board ?? ""}
     fieldCa,
     controlCa,
     signer,
+    desk: { cert: watcher.cert, key: watcher.key },
     gateway,
     peer(name, { uri = `urn:test:sensor:${name}`, issuer = fieldCa, expired: over = false } = {}) {
       const key = `${name}-${uri.replaceAll(/[^a-z0-9]/g, "_")}-${issuer === fieldCa ? "" : "other"}${over ? "-old" : ""}`

@@ -7,7 +7,8 @@ import { decideReference } from "../../../policy/filter/reference.ts"
 import type { GatewayProbe } from "../probe-context.ts"
 import { concat, connectPacket, contains, publishPacket, subscribePacket } from "./packets.ts"
 
-const SUBJECT = "lockgate-probe"
+/** Not `lockgate-...`: such a client id is refused at CONNECT, and then nothing would be tested. */
+const SUBJECT = "probe-of-the-gateway"
 const NO_POLICY: ProbeResult = { outcome: "not-tested", why: "no policy is in force: nothing listens, nothing passes" }
 
 /** Every (conduit, set of roles) that the policy can give to a peer. */

@@ -20,6 +20,8 @@ interface Knock {
   /** Bytes that came back after an MQTT CONNECT was sent. */
   readonly answered: number
   readonly closed: boolean
+  /** How it ended, when with an error: Node's or OpenSSL's code. */
+  readonly error: string
 }
 
 /** Connect, say CONNECT, and wait for an answer or the end. */
@@ -29,7 +31,8 @@ async function knock(at: Listening, options: ConnectionOptions): Promise<Knock> 
   let handshake = false
   let answered = 0
   let seen = { protocol: "", cipher: "", fingerprint: "" }
-  socket.on("error", () => undefined)
+  let error = ""
+  socket.on("error", (e: NodeJS.ErrnoException) => (error ||= e.code ?? e.message))
   socket.on("data", (chunk: Buffer) => (answered += chunk.length))
   socket.on("secureConnect", () => {
     handshake = true
@@ -47,7 +50,7 @@ async function knock(at: Listening, options: ConnectionOptions): Promise<Knock> 
   )
   const closed = ended && answered === 0
   socket.destroy()
-  return { handshake, ...seen, answered, closed }
+  return { handshake, ...seen, answered, closed, error }
 }
 
 /** Peers without a certificate of the zone get no MQTT answer and are cut off. */
@@ -109,6 +112,9 @@ export const listenersProveThemselves: GatewayProbe = {
   },
 }
 
+/** What the other end says when an offer is too weak; anything else proves nothing (it may have hung up later). */
+const REFUSED_AS_WEAK = /ALERT_(PROTOCOL_VERSION|HANDSHAKE_FAILURE|INSUFFICIENT_SECURITY)/
+
 /** Offers below the permitted algorithms; each must fail in the handshake. */
 const WEAK: readonly { readonly what: string; readonly options: ConnectionOptions }[] = [
   { what: "TLS 1.1", options: { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "ALL:@SECLEVEL=0" } },
@@ -132,6 +138,9 @@ export const weakCryptographyIsRefused: GatewayProbe = {
       for (const { what, options } of WEAK) {
         const seen = await knock(at, options)
         if (seen.handshake) return failed(`${at.conduit} to refuse ${what}`, `${seen.protocol} with ${seen.cipher}`)
+        if (!REFUSED_AS_WEAK.test(seen.error)) {
+          return failed(`${at.conduit} to refuse ${what} by an alert`, seen.error === "" ? "no answer" : seen.error)
+        }
       }
     }
     for (const [name, own] of context.ownCertificates) {
