@@ -214,6 +214,13 @@ test("identifiers: a page is made when first written; all of them take 16 KiB", 
   for (let id = 1; id < 65_536; id++) ids.set(id, (id % 4) as 0 | 1 | 2 | 3)
   for (let id = 1; id < 65_536; id++) if (ids.get(id) !== id % 4) assert.unreachable(`${id}`)
   assert.is(ids.heldBytes, 16_384)
+  for (let from = 0; from < 4; from++) {
+    for (let to = 0; to < 4; to++) {
+      ids.set(9, from as 0 | 1 | 2 | 3)
+      ids.set(9, to as 0 | 1 | 2 | 3)
+      assert.equal([ids.get(8), ids.get(9), ids.get(10)], [0, to, 2])
+    }
+  }
 })
 
 test.run()

@@ -102,6 +102,8 @@ for (const version of VERSIONS) {
       Uint8Array.of(0x30, 5, 0, 1, 0x61, 9, 0x26),
       Uint8Array.of(0x82, 8, 0, 1, 0, 0, 3, 0x61, 0x23, 0),
       Uint8Array.of(0xff),
+      // The length of the properties goes on behind the end of the packet.
+      Uint8Array.of(0x30, 4, 0, 1, 0x61, 0x80, 0x80, 0x80, 0x80, 0x80),
     ]) {
       const stream = concat([prefix, bad, prefix])
       const result = (cut: Iterable<Uint8Array>): Outcome => {

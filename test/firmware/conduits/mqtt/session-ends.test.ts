@@ -361,6 +361,13 @@ test("5: the server's keep-alive time takes the place of the client's (P2)", () 
   assert.equal(rig.client(publishPacket("secret")).takeUpstream(), [PING])
 })
 
+test("5: a PUBLISH without room for the length of its properties is refused at its end, not later", () => {
+  const rig = new Rig({ version: 5 }).open().client(Uint8Array.of(0x30, 3, 0, 1, 0x61))
+  assert.is(rig.closed, "protocol-client ERR_MQTT_TRUNCATED")
+  const cut = new Rig({ version: 5 }).open().client(Uint8Array.of(0x30, 4, 0, 1, 0x61, 0x80))
+  assert.is(cut.closed, "protocol-client ERR_MQTT_TRUNCATED")
+})
+
 test("3.1.1 takes a padded remaining length, 5 does not", () => {
   const padded = Uint8Array.of(0x30, 0x84, 0x80, 0x00, 0, 1, 0x61, 0x78)
   const rig = new Rig({ version: 4 }).open().client(padded)
