@@ -19,7 +19,8 @@ export interface Candidate extends VerifiedBundle {
 /** What turns the text of a bundle into a policy. */
 export interface CandidateParts {
   readonly verify: VerifyBundle
-  readonly parsePolicy: (text: string, file: string) => Parsed<Policy>
+  /** Both may take seconds for the largest policies: a gateway runs them in a worker. */
+  readonly parsePolicy: (text: string, file: string) => Parsed<Policy> | Promise<Parsed<Policy>>
   readonly compile: (policy: Policy) => CompiledPolicy | Promise<CompiledPolicy>
   /** This gateway's name. */
   readonly gateway: string
@@ -66,7 +67,7 @@ export function judgeNew(
  */
 export async function prepare(text: string, verified: VerifiedBundle, parts: CandidateParts): Promise<Candidate> {
   const { version } = verified.statement
-  const parsed = parts.parsePolicy(verified.statement.policy, `policy-${version}.yaml`)
+  const parsed = await parts.parsePolicy(verified.statement.policy, `policy-${version}.yaml`)
   if (!parsed.ok) {
     const first = parsed.faults[0]
     const fault = first === undefined ? "" : formatFault(first).slice(0, 200)
