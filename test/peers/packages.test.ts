@@ -18,6 +18,7 @@ test("finds commands in sbin, and says null for what is not there", () => {
 
 test("knows from its imports which packages a test needs", () => {
   assert.equal(packagesNeededBy("test/peers/mosquitto.test.ts"), ["mosquitto", "mosquitto-clients", "openssl"])
+  assert.equal(packagesNeededBy("test/firmware/tls/path-against-openssl.test.ts"), ["openssl"])
   assert.equal(packagesNeededBy("test/architecture.test.ts"), [])
 })
 

@@ -40,12 +40,12 @@ export function missingPackages(): string[] {
 }
 
 /**
- * The packages without which a test file (path from the top) cannot run: it imports `test/peers/<package>.ts`, itself
- * or through others.
+ * The packages without which a test file (path from the top) cannot run: it imports `test/peers/<package>.ts` or
+ * `test/support/<package>-....ts`, itself or through others.
  */
 export function packagesNeededBy(testFile: string): string[] {
-  const loaded = closureOnDisk(testFile)
+  const loaded = [...closureOnDisk(testFile)]
   return debianPackages()
     .map((p) => p.name)
-    .filter((name) => loaded.has(`test/peers/${name}.ts`))
+    .filter((name) => loaded.some((f) => f === `test/peers/${name}.ts` || f.startsWith(`test/support/${name}-`)))
 }
