@@ -110,6 +110,12 @@ export const EVENTS = {
     requirement: "CR 2.8",
     severity: "notice",
   },
+  "command.accepted": {
+    category: "configuration",
+    text: "a command that changes something is about to be executed",
+    requirement: "CR 2.8",
+    severity: "info",
+  },
   "command.executed": {
     category: "configuration",
     text: "a command was executed",
@@ -152,6 +158,12 @@ export const EVENTS = {
     requirement: "CR 2.8",
     severity: "warning",
   },
+  "policy.damaged": {
+    category: "control-system",
+    text: "a stored policy, or the record of which is in force, was found damaged",
+    requirement: "CR 3.4",
+    severity: "alarm",
+  },
   "island.on": {
     category: "configuration",
     text: "island mode: all normal conduits are closed",
@@ -164,6 +176,18 @@ export const EVENTS = {
     text: "a torn tail of the audit log was repaired",
     requirement: "CR 2.8",
     severity: "warning",
+  },
+  "audit.damaged": {
+    category: "audit-log",
+    text: "a part of the audit log that was whole is missing or damaged",
+    requirement: "CR 3.9",
+    severity: "alarm",
+  },
+  "audit.lost": {
+    category: "audit-log",
+    text: "events could not be written into the audit log",
+    requirement: "CR 2.10",
+    severity: "alarm",
   },
   "audit.publish-lost": {
     category: "audit-log",

@@ -24,6 +24,7 @@ export const REASON = {
   "not-contained": 9,
   "shared-subscription": 10,
   "too-complex": 11,
+  "not-essential": 12,
 } as const
 
 export type Reason = keyof typeof REASON

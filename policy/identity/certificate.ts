@@ -26,9 +26,12 @@ export interface CertificateFacts {
   readonly keyUsage: readonly string[] | null
   /** OIDs; null when absent. */
   readonly extendedKeyUsage: readonly string[] | null
+  /** Null if there is none, or more than one: a certificate that says two names says neither. */
   readonly commonName: string | null
   readonly sanDns: readonly string[]
   readonly sanUri: readonly string[]
+  /** Addresses in their canonical text (IPv6: RFC 5952). */
+  readonly sanIp: readonly string[]
   /** OIDs of critical extensions that the adapter did not understand. */
   readonly unknownCritical: readonly string[]
   /** `EC:P-256`, `EC:P-384`, `Ed25519`, `RSA:2048`, ...: see `policy/identity/algorithms.ts`. */

@@ -2,11 +2,11 @@ import eslint from "@eslint/js"
 import tseslint from "typescript-eslint"
 
 export default tseslint.config(
-  { ignores: ["node_modules", ".demo", ".cache", "firmware/launcher.js", "eslint.config.js"] },
+  { ignores: ["node_modules", ".demo", ".cache", "firmware/launcher.js", ".config"] },
   eslint.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: `${import.meta.dirname}/..` } },
     rules: {
       eqeqeq: "error",
       "no-new-func": "error",

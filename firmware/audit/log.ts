@@ -1,0 +1,314 @@
+import { HardwareError, LockgateError, StateError, type IntegrityError } from "../../policy/base/errors.ts"
+import { encodeEntry } from "../../policy/audit/entry.ts"
+import { BUNDLE_ENTRIES, encodeBundle } from "../../policy/audit/entry-bundle.ts"
+import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { TimeInterval } from "../../policy/time/interval.ts"
+import type { Clock } from "../../hal/clock.ts"
+import type { AppendFile, Storage } from "../../hal/storage.ts"
+import { bundleFile, readBundle, TAIL, type LoggedEntry, type ReadBundle } from "./bundle-reader.ts"
+import { recoverLog, settleTail, type Tail } from "./recovery.ts"
+
+const FIRST_RETRY_MS = 1000
+const LONGEST_RETRY_MS = 60_000
+
+/** What the log stands on. */
+export interface AuditLogDeps {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly gateway: string
+  /** Names this run of the gateway, at most 36 characters. */
+  readonly bootId: string
+  /** What is known of the true time now. */
+  readonly interval: () => TimeInterval
+  /** Events that may wait for the disk; default 4,096. */
+  readonly maxQueued?: number
+}
+
+/** How the log stands. */
+export interface AuditLogState {
+  /** `failing`: nothing is accepted; the log tries by itself to go on. */
+  readonly condition: "writing" | "failing" | "closed"
+  /** Events refused or lost since the log was opened. */
+  readonly lost: number
+  /** What was found missing or damaged when it was opened. */
+  readonly damage: readonly IntegrityError[]
+}
+
+/** The audit log: append-only, every acknowledged entry on disk. */
+export interface AuditLog {
+  /**
+   * Write an event; resolves with its sequence number once it is on disk. Times are those of the call.
+   *
+   * Appends made while one is under way share its successor's fsync. After a rejection the event is counted as lost, and an
+   * `audit.lost` entry says so later; it may be on disk all the same if the process dies before.
+   * @throws HardwareError `ERR_AUDIT_FAILING` while the disk fails
+   * @throws StateError `ERR_AUDIT_OVERLOAD` if too many events wait; `ERR_AUDIT_CLOSED`
+   */
+  append(event: AuditEvent): Promise<number>
+  /**
+   * Up to `max` entries from `fromSeq` on, in order; fewer at the end or before a damaged bundle.
+   * @throws IntegrityError `ERR_AUDIT_MISSING`, `ERR_AUDIT_DAMAGED` if the first one asked for is not there
+   * @throws HardwareError `ERR_IO`
+   */
+  read(fromSeq: number, max: number): Promise<readonly LoggedEntry[]>
+  /** Entries on disk: the next one gets this number. */
+  readonly size: number
+  readonly state: AuditLogState
+  /** Called after every change of `state.condition`; the returned function ends that. */
+  onState(listener: (state: AuditLogState) => void): () => void
+  /** Called after entries have reached the disk; the returned function ends that. */
+  onGrowth(listener: () => void): () => void
+  /** Write what waits, then stop. Later appends are refused. */
+  close(): Promise<void>
+}
+
+interface Waiting {
+  readonly event: AuditEvent
+  readonly wallAt: number
+  readonly monotonicMs: number
+  readonly time: TimeInterval
+  /** What a report of losses counts; 0 for any other event. */
+  readonly reports: number
+  resolve(seq: number): void
+  reject(error: LockgateError): void
+}
+
+/**
+ * Opens the log, repairs what a crash left, and writes what was repaired or found damaged into it.
+ *
+ * @throws HardwareError `ERR_IO`
+ * @see IEC 62443-4-2 CR 2.8, CR 2.10
+ */
+export async function openAuditLog(deps: AuditLogDeps): Promise<AuditLog> {
+  const now = (): Pick<Waiting, "wallAt" | "monotonicMs" | "time"> => ({
+    wallAt: deps.clock.wall().at,
+    monotonicMs: deps.clock.monotonicMs(),
+    time: deps.interval(),
+  })
+  const encode = (seq: number, event: AuditEvent, at = now()): Uint8Array =>
+    encodeEntry({ seq, event, boot: deps.bootId, gateway: deps.gateway, ...at })
+  const { tail, damage } = await recoverLog(deps.storage, encode)
+  const file = await deps.storage.openAppend(TAIL)
+  return new GroupCommitLog(deps, { now, encode }, file, tail, damage)
+}
+
+interface Stamping {
+  now(): Pick<Waiting, "wallAt" | "monotonicMs" | "time">
+  encode(seq: number, event: AuditEvent, at?: Pick<Waiting, "wallAt" | "monotonicMs" | "time">): Uint8Array
+}
+
+class GroupCommitLog implements AuditLog {
+  readonly #deps: AuditLogDeps
+  readonly #stamping: Stamping
+  readonly #damage: readonly IntegrityError[]
+  readonly #stateListeners = new Set<(state: AuditLogState) => void>()
+  readonly #growthListeners = new Set<() => void>()
+  #file: AppendFile
+  #firstSeq: number
+  /** Entries of the open bundle, all on disk: at most 256 of at most 1 KiB. */
+  #lines: Uint8Array[]
+  #condition: AuditLogState["condition"] = "writing"
+  #queue: Waiting[] = []
+  /** What writes or heals now; at most one at a time. */
+  #work: Promise<void> | null = null
+  #cached: { readonly index: number; readonly bundle: ReadBundle } | null = null
+  #lost = 0
+  /** Lost and not yet told in the log. */
+  #untold = { failing: 0, overload: 0 }
+  #retryMs = FIRST_RETRY_MS
+  #cancelRetry: (() => void) | null = null
+  #closing = false
+
+  constructor(deps: AuditLogDeps, stamping: Stamping, file: AppendFile, tail: Tail, damage: readonly IntegrityError[]) {
+    this.#deps = deps
+    this.#stamping = stamping
+    this.#file = file
+    this.#firstSeq = tail.firstSeq
+    this.#lines = [...tail.lines]
+    this.#damage = damage
+  }
+
+  get size(): number {
+    return this.#firstSeq + this.#lines.length
+  }
+
+  get state(): AuditLogState {
+    return { condition: this.#condition, lost: this.#lost, damage: this.#damage }
+  }
+
+  append(event: AuditEvent): Promise<number> {
+    if (this.#closing) return Promise.reject(new StateError("ERR_AUDIT_CLOSED", "the log is closed"))
+    if (this.#condition === "failing") {
+      this.#countLost("failing", 1)
+      return Promise.reject(failing())
+    }
+    if (this.#queue.length >= (this.#deps.maxQueued ?? 4096)) {
+      this.#countLost("overload", 1)
+      return Promise.reject(new StateError("ERR_AUDIT_OVERLOAD", "too many events wait for the disk"))
+    }
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ event, ...this.#stamping.now(), reports: 0, resolve, reject })
+      this.#pump()
+    })
+  }
+
+  async read(fromSeq: number, max: number): Promise<readonly LoggedEntry[]> {
+    const found: LoggedEntry[] = []
+    for (let seq = fromSeq; found.length < max && seq < this.size; seq++) {
+      if (seq < this.#firstSeq) {
+        const { lines, fault } = await this.#bundle(Math.floor(seq / BUNDLE_ENTRIES))
+        const line = lines[seq % BUNDLE_ENTRIES]
+        if (line !== undefined) found.push({ seq, line })
+        else if (found.length > 0 || fault === null) break
+        else throw fault
+      } else {
+        const line = this.#lines[seq - this.#firstSeq]
+        if (line !== undefined) found.push({ seq, line })
+      }
+    }
+    return found
+  }
+
+  onState(listener: (state: AuditLogState) => void): () => void {
+    this.#stateListeners.add(listener)
+    return () => this.#stateListeners.delete(listener)
+  }
+
+  onGrowth(listener: () => void): () => void {
+    this.#growthListeners.add(listener)
+    return () => this.#growthListeners.delete(listener)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return
+    this.#closing = true
+    this.#cancelRetry?.()
+    while (this.#work !== null) await this.#work
+    this.#become("closed")
+    await this.#file.close()
+  }
+
+  #pump(): void {
+    if (this.#work !== null || this.#condition !== "writing") return
+    this.#begin(this.#write())
+  }
+
+  #begin(work: Promise<void>): void {
+    this.#work = work.finally(() => {
+      this.#work = null
+      if (this.#queue.length > 0) this.#pump()
+    })
+  }
+
+  async #write(): Promise<void> {
+    // What is appended in this turn of the event loop shares one fsync.
+    await Promise.resolve()
+    while (this.#condition === "writing" && this.#queue.length > 0) {
+      this.#reportLosses()
+      const batch = this.#queue.splice(0, BUNDLE_ENTRIES - this.#lines.length)
+      const first = this.size
+      const lines = batch.map((waiting, index) => this.#stamping.encode(first + index, waiting.event, waiting))
+      try {
+        await this.#file.append(encodeBundle(lines))
+      } catch (error) {
+        this.#fail(error, batch)
+        return
+      }
+      this.#lines.push(...lines)
+      batch.forEach((waiting, index) => waiting.resolve(first + index))
+      for (const listener of this.#growthListeners) listener()
+      if (this.#lines.length < BUNDLE_ENTRIES) continue
+      try {
+        await this.#rotate()
+      } catch (error) {
+        this.#fail(error, [])
+      }
+    }
+  }
+
+  /** The full tail becomes a bundle by its name alone, so that no bundle is ever seen half written. */
+  async #rotate(): Promise<void> {
+    await this.#file.close()
+    await this.#deps.storage.rename(TAIL, bundleFile(this.#firstSeq / BUNDLE_ENTRIES))
+    this.#file = await this.#deps.storage.openAppend(TAIL)
+    this.#firstSeq += BUNDLE_ENTRIES
+    this.#lines = []
+  }
+
+  #fail(error: unknown, batch: readonly Waiting[]): void {
+    if (!(error instanceof LockgateError) || error.kind !== "hardware") throw error
+    const refused = [...batch, ...this.#queue]
+    this.#queue = []
+    for (const { reports } of refused) {
+      if (reports === 0) this.#countLost("failing", 1)
+      else this.#untold.failing += reports
+    }
+    this.#become("failing")
+    for (const waiting of refused) waiting.reject(failing())
+    this.#retry()
+  }
+
+  #retry(): void {
+    if (this.#closing) return
+    this.#cancelRetry = this.#deps.clock.after(this.#retryMs, () => this.#begin(this.#heal()))
+    this.#retryMs = Math.min(LONGEST_RETRY_MS, this.#retryMs * 2)
+  }
+
+  /**
+   * Write the acknowledged entries anew, and only those: after a failed fsync neither the file nor what is seen of it can
+   * be relied on. A full tail becomes its bundle with the very bytes that a rename would have given it.
+   */
+  async #heal(): Promise<void> {
+    try {
+      await this.#file.close()
+      const tail = await settleTail(this.#deps.storage, { firstSeq: this.#firstSeq, lines: this.#lines })
+      this.#file = await this.#deps.storage.openAppend(TAIL)
+      this.#firstSeq = tail.firstSeq
+      this.#lines = [...tail.lines]
+    } catch (error) {
+      if (!(error instanceof LockgateError) || error.kind !== "hardware") throw error
+      this.#retry()
+      return
+    }
+    this.#retryMs = FIRST_RETRY_MS
+    this.#become("writing")
+    this.#reportLosses()
+  }
+
+  #reportLosses(): void {
+    for (const reason of ["failing", "overload"] as const) {
+      const count = this.#untold[reason]
+      if (count === 0) continue
+      this.#untold[reason] = 0
+      const ignore = (): void => undefined
+      const event = lossEvent(reason, count)
+      this.#queue.push({ event, ...this.#stamping.now(), reports: count, resolve: ignore, reject: ignore })
+    }
+  }
+
+  #countLost(reason: "failing" | "overload", count: number): void {
+    this.#lost += count
+    this.#untold[reason] += count
+  }
+
+  #become(condition: AuditLogState["condition"]): void {
+    this.#condition = condition
+    const state = this.state
+    for (const listener of this.#stateListeners) listener(state)
+  }
+
+  async #bundle(index: number): Promise<ReadBundle> {
+    if (this.#cached?.index === index) return this.#cached.bundle
+    const bundle = await readBundle(this.#deps.storage, index)
+    if (bundle.fault === null) this.#cached = { index, bundle }
+    return bundle
+  }
+}
+
+function failing(): HardwareError {
+  return new HardwareError("ERR_AUDIT_FAILING", "the disk does not take log entries")
+}
+
+function lossEvent(reason: "failing" | "overload", count: number): AuditEvent {
+  return { id: "audit.lost", outcome: "failure", source: "audit", reason, count }
+}

@@ -1,0 +1,147 @@
+/**
+ * What a log that was left by anything (an orderly stop, a kill, a power cut, a failing disk, a hand) goes on from.
+ *
+ * | tail on disk | what is done |
+ * |---|---|
+ * | entries of the next bundle | gone on with; a torn end is cut off |
+ * | entries of a bundle that is there, alike | dropped: power went between the two steps of a rotation |
+ * | entries of a bundle that is there, not alike | put aside, reported |
+ * | entries of a later bundle | gone on with; the bundles between are reported missing |
+ * | nothing good | begun anew after the last bundle; what was there is put aside |
+ *
+ * The tail is always written anew before it is appended to. What a process sees after a failed fsync may not be on disk, and
+ * entries appended behind such bytes would be lost with them; and after a torn rotation the tail may share its bytes with a bundle.
+ */
+import { LockgateError, type IntegrityError } from "../../policy/base/errors.ts"
+import { BUNDLE_ENTRIES, encodeBundle, scanBundle } from "../../policy/audit/entry-bundle.ts"
+import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { Storage } from "../../hal/storage.ts"
+import { bundleFile, damageOf, listBundles, readBundle, TAIL } from "./bundle-reader.ts"
+
+const ASIDE = "audit/aside"
+const MAX_ASIDE = 8
+const MAX_DAMAGE = 16
+
+/** The open bundle: its entries, all on disk, and the number of the first. */
+export interface Tail {
+  readonly firstSeq: number
+  readonly lines: readonly Uint8Array[]
+}
+
+/** Where the log goes on, and what it has to tell about itself. */
+export interface Recovered {
+  readonly tail: Tail
+  readonly damage: readonly IntegrityError[]
+}
+
+interface Examined extends Recovered {
+  /** Bytes that are in no entry of the log; empty if nothing was torn. */
+  readonly cut: Uint8Array
+}
+
+/**
+ * Examine the log, repair its tail, and write what was found into it: on disk before this resolves.
+ *
+ * Only the newest full bundle is read; the others are only looked for. `encode` makes the line of an event.
+ *
+ * @throws HardwareError `ERR_IO`: nothing changed that a further call would not find.
+ */
+export async function recoverLog(
+  storage: Storage,
+  encode: (seq: number, event: AuditEvent) => Uint8Array,
+): Promise<Recovered> {
+  const { tail, damage, cut } = await examine(storage)
+  const events: AuditEvent[] = damage.map((fault) => ({
+    id: "audit.damaged",
+    outcome: "failure",
+    source: "audit",
+    reason: fault.code,
+    ...(typeof fault.detail["bundle"] === "number" ? { object: bundleFile(fault.detail["bundle"]) } : {}),
+  }))
+  const nextSeq = tail.firstSeq + tail.lines.length
+  if (cut.length > 0) {
+    const kept = await putAside(storage, `tail-${nextSeq}`, cut)
+    events.push({
+      id: "audit.repaired",
+      outcome: "success",
+      source: "audit",
+      detail: { bytes: cut.length, ...(kept === null ? {} : { kept }) },
+    })
+  }
+  const lines = [...tail.lines, ...events.map((event, index) => encode(nextSeq + index, event))]
+  return { tail: await settleTail(storage, { firstSeq: tail.firstSeq, lines }), damage }
+}
+
+/**
+ * Write a tail anew, with as many full bundles before it as it has entries for. May be repeated with the same entries.
+ *
+ * @throws HardwareError `ERR_IO`
+ */
+export async function settleTail(storage: Storage, tail: Tail): Promise<Tail> {
+  let { firstSeq, lines } = tail
+  while (lines.length >= BUNDLE_ENTRIES) {
+    await storage.write(bundleFile(firstSeq / BUNDLE_ENTRIES), encodeBundle(lines.slice(0, BUNDLE_ENTRIES)))
+    lines = lines.slice(BUNDLE_ENTRIES)
+    firstSeq += BUNDLE_ENTRIES
+  }
+  await storage.write(TAIL, encodeBundle(lines))
+  return { firstSeq, lines }
+}
+
+async function examine(storage: Storage): Promise<Examined> {
+  const bundles = await listBundles(storage)
+  const last = bundles.at(-1) ?? -1
+  const nextFirst = (last + 1) * BUNDLE_ENTRIES
+  const bytes = (await storage.read(TAIL)) ?? new Uint8Array()
+  const scan = scanBundle(bytes, null)
+  const cut = bytes.slice(scan.goodBytes)
+  const first = scan.firstSeq ?? nextFirst
+
+  const damage: IntegrityError[] = []
+  if (last >= 0) {
+    const { fault } = await readBundle(storage, last)
+    if (fault !== null) damage.push(fault)
+  }
+  const aligned = first % BUNDLE_ENTRIES === 0
+  for (const index of gaps(bundles, aligned ? first / BUNDLE_ENTRIES : last + 1)) {
+    if (damage.length < MAX_DAMAGE) damage.push(damageOf("ERR_AUDIT_MISSING", index))
+  }
+  if (aligned && first >= nextFirst) return { tail: { firstSeq: first, lines: scan.entries }, damage, cut }
+
+  const empty = { firstSeq: nextFirst, lines: [] }
+  const index = Math.floor(first / BUNDLE_ENTRIES)
+  const bundle = await readBundle(storage, index)
+  const alike = aligned && scan.entries.every((line, at) => sameLine(line, bundle.lines[at]))
+  if (alike) return { tail: empty, damage, cut: new Uint8Array() }
+  damage.push(damageOf("ERR_AUDIT_CONFLICT", index))
+  return { tail: empty, damage, cut: bytes }
+}
+
+/** Indexes below `end` that are not in `bundles`. */
+function* gaps(bundles: readonly number[], end: number): Generator<number> {
+  let next = 0
+  for (const index of [...bundles, end]) {
+    for (; next < index; next++) yield next
+    next = index + 1
+  }
+}
+
+function sameLine(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  return b !== undefined && a.length === b.length && a.every((byte, index) => byte === b[index])
+}
+
+/** Keep bytes for whoever investigates; null if they are zeros or there is enough of them already. */
+async function putAside(storage: Storage, name: string, bytes: Uint8Array): Promise<string | null> {
+  if (bytes.every((byte) => byte === 0)) return null
+  const path = `${ASIDE}/${name}`
+  const there = await storage.list(ASIDE)
+  if (there.length >= MAX_ASIDE || there.includes(name)) return null
+  try {
+    await storage.write(path, bytes)
+    return path
+  } catch (error) {
+    // A full disk must not keep the log from going on.
+    if (error instanceof LockgateError && error.kind === "hardware") return null
+    throw error
+  }
+}

@@ -1,0 +1,85 @@
+import { judgeBundle, judgeOrigin } from "../../policy/bundle/judge.ts"
+import type { Statement } from "../../policy/bundle/statement.ts"
+import type { CompiledPolicy } from "../../policy/filter/table.ts"
+import { formatFault } from "../../policy/language/fault.ts"
+import type { Parsed } from "../../policy/language/fault.ts"
+import type { Policy } from "../../policy/language/policy.ts"
+import type { TimeInterval } from "../../policy/time/interval.ts"
+import { refused, refuseOn } from "./refusal.ts"
+import type { VerifiedBundle, VerifyBundle } from "./verify.ts"
+
+/** A policy that may come into force: verified, read without a fault, compiled. */
+export interface Candidate extends VerifiedBundle {
+  /** The bundle as it came. */
+  readonly text: string
+  readonly policy: Policy
+  readonly compiled: CompiledPolicy
+}
+
+/** What turns the text of a bundle into a policy. */
+export interface CandidateParts {
+  readonly verify: VerifyBundle
+  readonly parsePolicy: (text: string, file: string) => Parsed<Policy>
+  readonly compile: (policy: Policy) => CompiledPolicy | Promise<CompiledPolicy>
+  /** This gateway's name. */
+  readonly gateway: string
+  /** Distinct signers a bundle needs. */
+  readonly threshold: number
+}
+
+/**
+ * Verify a bundle and check that enough signers speak and that it is for this gateway: what must hold of a bundle that
+ * is in force already, too.
+ *
+ * @throws InputError `ERR_POLICY_REFUSED`
+ */
+export async function admit(text: string, parts: CandidateParts): Promise<VerifiedBundle> {
+  const verified = await refuseOn(() => parts.verify(text))
+  const code = judgeOrigin({ ...verified, threshold: parts.threshold, gateway: parts.gateway })
+  if (code !== null)
+    throw refused(code, "the bundle is not for this gateway to accept", { version: verified.statement.version })
+  return verified
+}
+
+/**
+ * Judge an admitted bundle as a new one, by version and time.
+ *
+ * @throws InputError `ERR_POLICY_REFUSED`
+ */
+export function judgeNew(
+  verified: VerifiedBundle,
+  parts: CandidateParts,
+  highestVersion: number,
+  now: TimeInterval,
+): { readonly timeUncertain: boolean } {
+  const { threshold, gateway } = parts
+  const verdict = judgeBundle({ ...verified, threshold, gateway, highestVersion, now })
+  if (verdict.accepted) return verdict
+  const { version } = verified.statement
+  throw refused(verdict.code, "the bundle may not come into force now", { version, highest: highestVersion })
+}
+
+/**
+ * Read and compile the policy of a verified bundle. A policy with a single fault is refused whole.
+ *
+ * @throws InputError `ERR_POLICY_REFUSED`
+ */
+export async function prepare(text: string, verified: VerifiedBundle, parts: CandidateParts): Promise<Candidate> {
+  const { version } = verified.statement
+  const parsed = parts.parsePolicy(verified.statement.policy, `policy-${version}.yaml`)
+  if (!parsed.ok) {
+    const first = parsed.faults[0]
+    const fault = first === undefined ? "" : formatFault(first).slice(0, 200)
+    const detail = { version, faults: parsed.faults.length, fault }
+    throw refused("ERR_POLICY_FAULTS", "the policy document has faults", detail)
+  }
+  const compiled = await refuseOn(async () => parts.compile(parsed.value), { version })
+  return { ...verified, text, policy: parsed.value, compiled }
+}
+
+/** The statement that stood in a stored bundle must be the one it is stored as. @throws InputError `ERR_POLICY_REFUSED` */
+export function expectVersion(statement: Statement, version: number): void {
+  if (statement.version !== version) {
+    throw refused("ERR_BUNDLE_OTHER_VERSION", "the bundle is not the version it is stored as", { version })
+  }
+}

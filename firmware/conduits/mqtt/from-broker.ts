@@ -1,0 +1,66 @@
+import { parseAcknowledgement } from "./acknowledgement.ts"
+import { OUTCOME, type Outcome, type PacketHandler } from "./boundary.ts"
+import { parseDisconnect } from "./disconnect.ts"
+import type { KeepAlive } from "./keep-alive.ts"
+import { CONNACK, DISCONNECT, PINGRESP, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBACK, UNSUBACK } from "./packet-type.ts"
+import type { PublishPath } from "./publish-path.ts"
+import { Reader } from "./reader.ts"
+import type { SessionContext } from "./session-context.ts"
+import { parseSubscriptionAnswer } from "./subscription-packets.ts"
+import type { Subscriptions } from "./subscriptions.ts"
+
+/** What the packets of one side are decided with. */
+export interface BrokerSide {
+  readonly context: SessionContext
+  readonly up: PublishPath
+  readonly down: PublishPath
+  readonly subscriptions: Subscriptions
+  readonly keepAlive: KeepAlive
+  /** Deal with the CONNACK, its body in [body, end). */
+  connack(bytes: Uint8Array, body: number, end: number): Outcome
+}
+
+/** Decides the packets of a broker. Types that a broker must not send have been refused by the scan. */
+export function brokerHandler(side: BrokerSide): PacketHandler {
+  const { context, up, down, subscriptions, keepAlive } = side
+
+  function disconnect(bytes: Uint8Array, body: number, end: number): Outcome {
+    const code = parseDisconnect(bytes, body, end, context.version, "broker")
+    context.endAfter("broker", `disconnect ${code}`)
+    return OUTCOME.last
+  }
+
+  return {
+    publish: (bytes, start, end, scan) => down.publish(bytes, start, end, scan),
+    control(bytes, start, end, scan) {
+      const { type } = scan
+      const body = start + scan.headerLength
+      switch (type) {
+        case PUBACK:
+        case PUBREC:
+        case PUBCOMP: {
+          const ack = parseAcknowledgement(type, bytes, body, end, context.version)
+          return up.acknowledge(type, ack) ? OUTCOME.pass : OUTCOME.drop
+        }
+        case PUBREL: {
+          const ack = parseAcknowledgement(type, bytes, body, end, context.version)
+          return down.release(ack) ? OUTCOME.pass : OUTCOME.drop
+        }
+        case SUBACK:
+          return subscriptions.answer(bytes, body, end)
+        case UNSUBACK:
+          parseSubscriptionAnswer(type, bytes, body, end, context.version)
+          return OUTCOME.pass
+        case PINGRESP:
+          new Reader(bytes, body, end).done()
+          return keepAlive.answered() ? OUTCOME.drop : OUTCOME.pass
+        case DISCONNECT:
+          return disconnect(bytes, body, end)
+        case CONNACK:
+          return side.connack(bytes, body, end)
+        default:
+          return OUTCOME.stop
+      }
+    },
+  }
+}

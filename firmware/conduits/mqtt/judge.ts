@@ -1,0 +1,60 @@
+import { REASON, type Verdict, verdict } from "../../../policy/filter/verdict.ts"
+import type { Conduit } from "../../../policy/language/policy.ts"
+import type { Limits } from "../../config/gateway-config.ts"
+import type { Version } from "./packet-type.ts"
+
+/** The filter as the session sees it, for one peer and one policy epoch. */
+export interface Judge {
+  /** A PUBLISH of the client, in hand from its first byte through at least its variable header. */
+  publish(bytes: Uint8Array, start: number, end: number, nowMs: number): Verdict
+  /**
+   * A topic apart from its packet: wills and resolved topic aliases. `flags` is the low nibble of a PUBLISH header;
+   * direction `up` is a publish of the client, `down` a delivery to it.
+   */
+  topic(
+    direction: Direction,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    flags: number,
+    payloadBytes: number,
+    nowMs: number,
+  ): Verdict
+  /** A PUBLISH of the broker, in hand like the client's. */
+  receive(bytes: Uint8Array, start: number, end: number, nowMs: number): Verdict
+  /** A filter of a SUBSCRIBE, `$share/...` included, and the QoS asked for. */
+  subscribe(bytes: Uint8Array, start: number, end: number, qos: number): Verdict
+}
+
+/** `up`: client to broker. */
+export type Direction = "up" | "down"
+
+/** What a judge must know and only the CONNECT tells. */
+export interface ConnectFacts {
+  readonly version: Version
+  /** The id the broker sees: the client's own, or the one assigned to it. */
+  readonly clientId: string
+}
+
+export interface SessionDeps {
+  readonly limits: Limits
+  readonly conduit: Pick<Conduit, "onDeny" | "upstreamIdentity">
+  /** The subject's name, from its certificate. */
+  readonly subject: string
+  /** Client ids the subject may use: `%u` for its name, at most one trailing `*`. */
+  readonly clientIdPattern: string
+  /** What makes an assigned client id unique where the pattern ends in `*`: `[A-Za-z0-9]{8,32}`. */
+  randomSuffix(): string
+  /** The filter of the policy epoch in force. Called once, for a CONNECT whose client id is in order. */
+  admit(facts: ConnectFacts): Judge
+}
+
+const NO = verdict(REASON["no-rule"], -1)
+
+/** Denies everything: stands in until a CONNECT was accepted. */
+export const REFUSING_JUDGE: Judge = {
+  publish: () => NO,
+  topic: () => NO,
+  receive: () => NO,
+  subscribe: () => NO,
+}

@@ -1,0 +1,317 @@
+import { isAllowed, REASON, reasonOf } from "../../../policy/filter/verdict.ts"
+import { admitConnect, judgeWill, refuseVersion, type Refused, type WillInForce } from "./admission.ts"
+import { Lane, OUTCOME, type Outcome } from "./boundary.ts"
+import { connackTerms } from "./connack-terms.ts"
+import { parseConnack, refuseConnect } from "./connack.ts"
+import { type ConnectPacket, parseConnect } from "./connect.ts"
+import { encodeDisconnect } from "./disconnect.ts"
+import { brokerHandler } from "./from-broker.ts"
+import { clientHandler } from "./from-client.ts"
+import { type Direction, type Judge, REFUSING_JUDGE, type SessionDeps } from "./judge.ts"
+import { KeepAlive } from "./keep-alive.ts"
+import { CONNACK, CONNECT, FROM_BROKER, FROM_CLIENT, PINGREQ_PACKET, typeSet, type Version } from "./packet-type.ts"
+import { PacketScan } from "./packet-scan.ts"
+import { faultOf, mqttError } from "./protocol-error.ts"
+import { PublishPath } from "./publish-path.ts"
+import { CODE, RETURN_CODE } from "./reason-code.ts"
+import type { SessionContext } from "./session-context.ts"
+import type { CloseReason, SessionPort } from "./session-port.ts"
+import { Subscriptions } from "./subscriptions.ts"
+import { printable } from "./text.ts"
+
+/**
+ * One client's connection to its broker, without sockets: bytes in, bytes and decisions out by its `SessionPort`.
+ *
+ * No input makes it throw; after `port.close` every further input is ignored.
+ */
+export interface Session {
+  /** Bytes of the client. The chunk is overwritten while this runs, and not kept. */
+  fromClient(chunk: Uint8Array, nowMs: number): void
+  /** Bytes of the broker; the same holds. */
+  fromUpstream(chunk: Uint8Array, nowMs: number): void
+  /** A new policy epoch. Ends the session if the will that the broker holds is no longer allowed. */
+  rejudge(judge: Judge, nowMs: number): void
+  /**
+   * We end the session. The broker is sent a DISCONNECT first, so that it discards the will. If the client is in the middle
+   * of a message that was allowed, its rest is let through before that, and `port.close` comes only then: the shell sets
+   * a time after which it ends the client's socket and calls `clientEnded`.
+   */
+  withdraw(detail: string): void
+  /** The client's socket ended without a DISCONNECT: so does the upstream, and the broker publishes the will. */
+  clientEnded(): void
+  upstreamEnded(): void
+  /** Bytes held for this session between calls, the tables of aliases and identifiers included. */
+  readonly heldBytes: number
+}
+
+/** Make the session of a peer whose certificate was accepted; nothing is dialled before its CONNECT is. */
+export function createSession(port: SessionPort, deps: SessionDeps): Session {
+  return new ProxySession(port, deps)
+}
+
+/**
+ * | phase    | from            | the client may send | the broker may send |
+ * |----------|-----------------|---------------------|---------------------|
+ * | connect  | start           | CONNECT             | nothing             |
+ * | connack  | CONNECT         | all but CONNECT     | CONNACK             |
+ * | open     | CONNACK         | all but CONNECT     | all but CONNACK     |
+ * | draining | withdrawal      | rest of one PUBLISH | ignored             |
+ * | closed   | anywhere        | ignored             | ignored             |
+ */
+type Phase = "connect" | "connack" | "open" | "draining" | "closed"
+
+interface Ending {
+  readonly reason: CloseReason
+  readonly detail: string
+}
+
+class ProxySession implements Session, SessionContext {
+  readonly port: SessionPort
+  readonly deps: SessionDeps
+  version: Version = 4
+  judge: Judge = REFUSING_JUDGE
+  nowMs = 0
+
+  #phase: Phase = "connect"
+  #ending: Ending | null = null
+  #withdrawCode: number = CODE.administrativeAction
+  #clientId = ""
+  #idAssigned = false
+  /** True once a CONNACK with success went to the client. */
+  #answered = false
+  #keepAliveSeconds = 0
+  #will: WillInForce | null = null
+  readonly #up: Lane
+  readonly #down: Lane
+  readonly #upPath: PublishPath
+  readonly #downPath: PublishPath
+  readonly #subscriptions: Subscriptions
+  readonly #keepAlive = new KeepAlive()
+
+  constructor(port: SessionPort, deps: SessionDeps) {
+    this.port = port
+    this.deps = deps
+    this.#upPath = new PublishPath(this, "up")
+    this.#downPath = new PublishPath(this, "down")
+    this.#subscriptions = new Subscriptions(this)
+    const parts = {
+      context: this,
+      up: this.#upPath,
+      down: this.#downPath,
+      subscriptions: this.#subscriptions,
+      keepAlive: this.#keepAlive,
+    }
+    const fromClient = clientHandler({ ...parts, connect: (...packet) => this.#connect(...packet) })
+    const fromBroker = brokerHandler({ ...parts, connack: (...packet) => this.#connack(...packet) })
+    const upScan = new PacketScan(typeSet(CONNECT), true, deps.limits)
+    const downScan = new PacketScan(typeSet(CONNACK), false, deps.limits)
+    this.#up = new Lane(upScan, fromClient, (bytes) => port.toUpstream(bytes))
+    this.#down = new Lane(downScan, fromBroker, (bytes) => port.toClient(bytes))
+  }
+
+  get heldBytes(): number {
+    const paths = [this.#upPath, this.#downPath]
+    const tables = paths.reduce((sum, path) => sum + path.aliases.heldBytes + path.ids.heldBytes, 0)
+    return this.#up.heldBytes + this.#down.heldBytes + tables + this.#subscriptions.heldBytes
+  }
+
+  fromClient(chunk: Uint8Array, nowMs: number): void {
+    this.nowMs = nowMs
+    if (this.#phase === "closed") return
+    if (this.#phase === "draining") this.#drain(chunk)
+    else this.#feed("up", chunk)
+  }
+
+  fromUpstream(chunk: Uint8Array, nowMs: number): void {
+    this.nowMs = nowMs
+    if (this.#phase === "connack" || this.#phase === "open") this.#feed("down", chunk)
+  }
+
+  rejudge(judge: Judge, nowMs: number): void {
+    this.nowMs = nowMs
+    if (this.#phase !== "connack" && this.#phase !== "open") return
+    this.judge = judge
+    if (this.#will === null) return
+    const verdict = judgeWill(judge, this.#will, nowMs)
+    // A rate that happens to be used up says nothing about whether the will may stand.
+    if (isAllowed(verdict) || reasonOf(verdict) === REASON.rate) return
+    this.#denyWill(verdict, this.#will.topic)
+    this.#withdrawCode = CODE.notAuthorized
+    this.withdraw("ERR_MQTT_WILL_DENIED")
+  }
+
+  withdraw(detail: string): void {
+    if (this.#phase === "closed" || this.#phase === "draining") return
+    this.#ending = { reason: "withdrawn", detail }
+    if (this.#phase === "connect") this.#close()
+    else if (this.#up.insidePacket) this.#phase = "draining"
+    else this.#leave()
+  }
+
+  clientEnded(): void {
+    this.#ending ??= { reason: "client", detail: "lost" }
+    this.#close()
+  }
+
+  upstreamEnded(): void {
+    if (this.#phase === "connack") this.#refuseUnavailable()
+    this.#ending ??= { reason: "broker", detail: "lost" }
+    this.#close()
+  }
+
+  replace(direction: Direction, packet: Uint8Array): void {
+    this.#lane(direction).replace(packet)
+  }
+
+  inject(direction: Direction, packet: Uint8Array): void {
+    this.#lane(direction).inject(packet)
+  }
+
+  endAfter(reason: CloseReason, detail: string): void {
+    this.#ending ??= { reason, detail }
+  }
+
+  #lane(direction: Direction): Lane {
+    return direction === "up" ? this.#up : this.#down
+  }
+
+  #feed(direction: Direction, chunk: Uint8Array): void {
+    const lane = this.#lane(direction)
+    const path = direction === "up" ? this.#upPath : this.#downPath
+    const before = path.passedMessages
+    let failure: unknown = null
+    try {
+      lane.feed(chunk)
+      if (direction === "up") this.#noteLife()
+    } catch (error) {
+      failure = error
+    }
+    const messages = path.passedMessages - before
+    if (lane.passedBytes > 0) this.port.passed(direction, messages, lane.passedBytes)
+    this.#up.pump()
+    this.#down.pump()
+    if (failure !== null) this.#fail(failure, direction)
+    else if (this.#ending !== null) this.#close()
+  }
+
+  #noteLife(): void {
+    if (this.#up.passedBytes > 0) this.#keepAlive.heard(this.nowMs)
+    else if (this.#up.droppedPackets > 0 && this.#keepAlive.dropped(this.nowMs)) this.inject("up", PINGREQ_PACKET)
+  }
+
+  #connect(bytes: Uint8Array, body: number, end: number, scan: PacketScan): Outcome {
+    let packet: ConnectPacket
+    try {
+      packet = parseConnect(bytes, body, end)
+    } catch (error) {
+      const level = faultOf(error)?.detail["level"]
+      if (typeof level !== "number") throw error
+      const answer = refuseVersion(level)
+      return this.#refuse({ kind: "refused", answer, detail: "ERR_MQTT_PROTOCOL_LEVEL", deniedWill: null })
+    }
+    if (packet.version === 5 && scan.padded) throw mqttError("ERR_MQTT_LENGTH", "a remaining length is padded")
+    this.version = this.#up.scan.version = this.#down.scan.version = packet.version
+    const admission = admitConnect(packet, this.deps, this.nowMs)
+    if (admission.kind === "refused") return this.#refuse(admission)
+
+    this.judge = admission.judge
+    this.#will = admission.will
+    this.#clientId = admission.clientId
+    this.#idAssigned = admission.assigned
+    this.#keepAliveSeconds = admission.keepAliveSeconds
+    this.#downPath.aliases.limit = admission.topicAliasMaximum
+    this.#downPath.receiverMaxBytes = admission.clientMaxPacketBytes
+    this.#up.scan.accepted = FROM_CLIENT
+    this.#phase = "connack"
+    this.port.dial()
+    this.#up.replace(admission.forward)
+    return OUTCOME.replaced
+  }
+
+  #refuse(refused: Refused): Outcome {
+    if (refused.deniedWill !== null) this.#denyWill(refused.deniedWill.verdict, refused.deniedWill.topic)
+    this.port.toClient(refused.answer)
+    this.endAfter("refused", refused.detail)
+    return OUTCOME.stop
+  }
+
+  #denyWill(verdict: number, topic: Uint8Array): void {
+    this.port.denied("publish", verdict, printable(topic, 0, topic.length), true)
+  }
+
+  #connack(bytes: Uint8Array, body: number, end: number): Outcome {
+    const packet = parseConnack(bytes, body, end, this.version)
+    if (packet.code !== 0) {
+      this.endAfter("broker", `connack ${packet.code}`)
+      return OUTCOME.last
+    }
+    const { maxPacketBytes, maxTopicAliases } = this.deps.limits
+    const assignedClientId = this.#idAssigned ? this.#clientId : null
+    const terms = connackTerms(packet, this.version, { maxPacketBytes, maxTopicAliases, assignedClientId })
+    this.#upPath.aliases.limit = terms.topicAliasMaximum
+    this.#upPath.receiverMaxBytes = terms.brokerMaxPacketBytes
+    this.#keepAlive.start(terms.keepAliveSeconds ?? this.#keepAliveSeconds, this.nowMs)
+    this.#down.scan.accepted = FROM_BROKER[this.version]
+    this.#phase = "open"
+    this.#answered = true
+    this.#down.replace(terms.forward)
+    this.port.connected(this.#clientId, this.version)
+    return OUTCOME.replaced
+  }
+
+  /** A peer broke the protocol or asked for too much. The broker publishes the will, as it would have by itself. */
+  #fail(error: unknown, direction: Direction): void {
+    const found = faultOf(error)
+    if (found === null) throw error
+    const { code, fault } = found
+    const broken = direction === "up" ? "protocol-client" : "protocol-broker"
+    this.#ending = { reason: fault.limit === true ? "limit" : broken, detail: code }
+    if (direction === "up") this.#disconnectClient(fault.reason)
+    else {
+      if (this.version === 5) this.#say("up", encodeDisconnect(fault.reason, 5))
+      this.#disconnectClient(CODE.unspecified)
+    }
+    this.#close()
+  }
+
+  #drain(chunk: Uint8Array): void {
+    this.#up.drain(chunk)
+    this.port.passed("up", 0, this.#up.passedBytes)
+    if (!this.#up.insidePacket) this.#leave()
+  }
+
+  /** Take leave of both sides in order: without its will from the broker, with a reason from the client. */
+  #leave(): void {
+    this.#say("up", encodeDisconnect(CODE.success, this.version))
+    if (this.#answered) this.#disconnectClient(this.#withdrawCode)
+    else this.#refuseUnavailable()
+    this.#close()
+  }
+
+  #refuseUnavailable(): void {
+    const code = this.version === 5 ? CODE.serverUnavailable : RETURN_CODE.serverUnavailable
+    this.port.toClient(refuseConnect(code, this.version))
+  }
+
+  /** MQTT 5 lets a server say why, once it has said CONNACK; 3.1.1 has no word for it. */
+  #disconnectClient(code: number): void {
+    if (this.version === 5 && this.#answered) this.#say("down", encodeDisconnect(code, 5))
+  }
+
+  /** The last packet of a direction; unsaid if the receiver is in the middle of another. */
+  #say(direction: Direction, packet: Uint8Array): void {
+    const lane = this.#lane(direction)
+    lane.pump()
+    if (lane.insidePacket) return
+    if (direction === "up") this.port.toUpstream(packet)
+    else this.port.toClient(packet)
+  }
+
+  #close(): void {
+    if (this.#phase === "closed") return
+    this.#phase = "closed"
+    this.judge = REFUSING_JUDGE
+    const { reason, detail } = this.#ending ?? { reason: "client", detail: "lost" }
+    this.port.close(reason, detail)
+  }
+}

@@ -1,0 +1,40 @@
+import type { Policy } from "../../policy/language/policy.ts"
+import type { GatewayConfig } from "./gateway-config.ts"
+
+/** How a policy and a board file go together. Names only; all lists empty means: nothing to say. */
+export interface Fit {
+  /** Conduits of the policy without ends on this board: they stay closed. */
+  readonly conduitsWithoutEnds: readonly string[]
+  /** Ends on this board that the policy does not speak of: no listener opens. Harmless, the policy may come to it. */
+  readonly endsWithoutConduit: readonly string[]
+  /** Zones that name an authority this board does not know: its peers are refused. */
+  readonly unknownAuthorities: readonly { readonly zone: string; readonly authority: string }[]
+}
+
+/** Compare a policy with the board it is meant for. Cheap: names only. */
+export function checkAgainstPolicy(config: GatewayConfig, policy: Policy): Fit {
+  const conduits = new Set(policy.conduits.map(({ name }) => name))
+  return {
+    conduitsWithoutEnds: [...conduits].filter((name) => !Object.hasOwn(config.conduits, name)),
+    endsWithoutConduit: Object.keys(config.conduits).filter((name) => !conduits.has(name)),
+    unknownAuthorities: policy.zones.flatMap(({ name: zone, authorities }) =>
+      authorities
+        .filter((name) => !Object.hasOwn(config.trust.authorities, name))
+        .map((authority) => ({ zone, authority })),
+    ),
+  }
+}
+
+/** One sentence for a person per thing that does not go together. */
+export function describeFit(fit: Fit): readonly string[] {
+  return [
+    ...fit.conduitsWithoutEnds.map(
+      (name) => `conduit "${name}" of the policy has no ends on this board: it stays closed`,
+    ),
+    ...fit.unknownAuthorities.map(
+      ({ zone, authority }) =>
+        `zone "${zone}" trusts authority "${authority}", which this board does not know: its peers are refused`,
+    ),
+    ...fit.endsWithoutConduit.map((name) => `conduit "${name}" of this board is not in the policy: it does not listen`),
+  ]
+}

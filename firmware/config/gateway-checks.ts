@@ -1,0 +1,112 @@
+import { resolve } from "node:path"
+import type { DocNode } from "../../policy/language/document.ts"
+import type { Placed } from "../../policy/language/group-shapes.ts"
+import type { Report } from "../../policy/language/report.ts"
+import type { GatewayDocument, PlacedEnds, UpstreamEntry } from "./gateway-shape.ts"
+import { utf8Length, quote } from "../../policy/language/characters.ts"
+import { didYouMean } from "../../policy/language/suggestion.ts"
+import { declaredNames, faultAt, find } from "../../policy/language/locate.ts"
+import { clash } from "./address.ts"
+
+/** Longest path of a local socket on Linux: `sun_path` less its end. */
+const MAX_SOCKET_BYTES = 107
+
+/** A file that the document names. */
+export interface NamedFile {
+  /** Absolute. */
+  readonly file: string
+  readonly what: string
+  /** Where it is named. */
+  readonly at: number
+  readonly path: string
+}
+
+interface Place {
+  readonly node: DocNode
+  readonly path: string
+}
+
+/** Adds what no single value shows: references to names that do not exist, listeners that clash, a threshold out of reach. */
+export function checkGateway(document: GatewayDocument, root: DocNode, folder: string, report: Report): void {
+  const top: Place = { node: root, path: "" }
+  const credentials = declaredNames(root, ["credentials"])
+  const authorities = declaredNames(root, ["trust", "authorities"])
+  const refer = (
+    place: Place,
+    steps: readonly string[],
+    what: string,
+    name: string,
+    known: ReadonlySet<string>,
+  ): void => {
+    if (known.has(name)) return
+    faultAt(report, place, steps, `there is no ${what} ${quote(name)}`, didYouMean(name, known))
+  }
+  const referEnd = (place: Place, steps: readonly string[], end: UpstreamEntry): void => {
+    refer(place, [...steps, "credential"], "credential", end.credential, credentials)
+    refer(place, [...steps, "authority"], "authority", end.authority, authorities)
+  }
+  for (const placed of document.conduits) {
+    refer(placed, ["listen", "credential"], "credential", placed.value.listen.credential, credentials)
+    referEnd(placed, ["upstream"], placed.value.upstream)
+  }
+  if (document.management.mqtt !== null) referEnd(top, ["management", "mqtt"], document.management.mqtt)
+  checkListeners(document.conduits, report)
+  checkThreshold(document, root, report)
+  const socketBytes = utf8Length(resolve(folder, document.management.socket))
+  if (socketBytes > MAX_SOCKET_BYTES) {
+    const message = `the path of a socket has at most ${MAX_SOCKET_BYTES} bytes, this one has ${socketBytes}`
+    faultAt(report, top, ["management", "socket"], message, "choose a folder nearer to the root")
+  }
+  if (document.trial % 1000 !== 0) faultAt(report, top, ["trial"], "expected whole seconds", null)
+}
+
+function checkListeners(conduits: readonly PlacedEnds[], report: Report): void {
+  for (const [i, later] of conduits.entries()) {
+    const earlier = conduits.slice(0, i).find(({ value }) => clash(value.listen, later.value.listen))
+    if (earlier === undefined) continue
+    const { address, port } = later.value.listen
+    const message = `${earlier.path} listens on ${quote(earlier.value.listen.address)} port ${port} already`
+    faultAt(report, later, ["listen"], message, `${quote(address)} needs another port`)
+  }
+}
+
+function checkThreshold(document: GatewayDocument, root: DocNode, report: Report): void {
+  const named = find(root, ["trust", "policy-signers"])
+  if (named?.kind !== "map") return
+  const signers = named.entries.length
+  const threshold = document.trust["policy-threshold"]
+  const top: Place = { node: root, path: "" }
+  if (signers === 0) {
+    const message = "without a signer no policy can ever come into force, and the gateway stays closed"
+    faultAt(report, top, ["trust", "policy-signers"], message, "name at least one public key")
+  } else if (threshold > signers) {
+    const are = signers === 1 ? "is" : "are"
+    const message = `${threshold} signers are needed for a policy, but only ${signers} ${are} named`
+    faultAt(report, top, ["trust", "policy-threshold"], message)
+  }
+}
+
+/** Every file that the document names and that must be there when the gateway starts, in the order of the document's kinds. */
+export function filesNamed(document: GatewayDocument, root: DocNode, folder: string): readonly NamedFile[] {
+  const files: NamedFile[] = []
+  const add = (place: Place, steps: readonly string[], what: string, file: string): void => {
+    let { node, path } = place
+    for (const step of steps) {
+      node = find(node, [step]) ?? node
+      path = path === "" ? step : `${path}.${step}`
+    }
+    files.push({ file: resolve(folder, file), what, at: node.at, path })
+  }
+  const addAll = (placed: readonly Placed<string>[], what: string): void => {
+    for (const one of placed) add(one, [], what, one.value)
+  }
+  addAll(document.trust.authorities, "certificates of an authority")
+  addAll(document.trust["policy-signers"], "a signer's public key")
+  for (const placed of document.credentials) {
+    add(placed, ["key"], "a private key", placed.value.key)
+    add(placed, ["certificate"], "a certificate chain", placed.value.certificate)
+  }
+  const bundle = document["policy-bundle"]
+  if (bundle !== null) add({ node: root, path: "" }, ["policy-bundle"], "a policy bundle", bundle)
+  return files
+}

@@ -1,0 +1,158 @@
+import type { Shape } from "../../policy/language/shape.ts"
+import type { JsonSchema } from "../../policy/language/json-schema.ts"
+import type { Placed } from "../../policy/language/group-shapes.ts"
+import { DEFAULT_LIMITS } from "./gateway-config.ts"
+import { choice, integer, name, text, version, withStandIn } from "../../policy/language/shape.ts"
+import { object, optional, placedMap, required } from "../../policy/language/group-shapes.ts"
+import { duration, durationText, size, sizeText } from "../../policy/language/quantity-shapes.ts"
+import { toJsonSchema } from "../../policy/language/json-schema.ts"
+import { complainAboutHost, complainAboutUrl } from "./address.ts"
+
+/** How much of everything one board file may hold. */
+export const GATEWAY_BOUNDS = { authorities: 64, signers: 32, credentials: 64, conduits: 64 } as const
+
+const path = (what: string): Shape<string> => text({ expected: `path of ${what}`, maxLength: 4096 })
+
+const host = (what: string): Shape<string> => text({ expected: what, maxLength: 253, check: complainAboutHost })
+
+const upstream = object("an upstream", {
+  url: required(
+    text({ expected: "an address such as mqtts://broker.example:8883", maxLength: 300, check: complainAboutUrl }),
+    "The broker: mqtts://host or mqtts://host:port.",
+  ),
+  "server-name": optional(
+    host("a host name or IP address"),
+    null,
+    "Name that the broker's certificate must bear; default the host of the url.",
+  ),
+  credential: required(name("name of a credential"), "Client key and certificate, from `credentials`."),
+  authority: required(name("name of an authority"), "Who vouches for the broker, from `trust.authorities`."),
+})
+
+const listen = object("a listener", {
+  address: required(host("an IP address or host name of this board"), "Address of this board to listen on."),
+  port: optional(integer(0, 65_535), 8883, "TCP port; 0 takes any free one.", 8883),
+  credential: required(name("name of a credential"), "Server key and certificate, from `credentials`."),
+})
+
+const conduit = object("the ends of a conduit", {
+  listen: required(listen, "Where peers connect."),
+  upstream: required(upstream, "Where their messages go."),
+})
+
+const credential = object("a credential", {
+  key: required(path("a private key (PEM, PKCS#8)"), "File of the private key."),
+  certificate: required(path("a certificate chain (PEM, leaf first)"), "File of the certificate chain."),
+})
+
+const KIB = 1024
+const MIB = 1024 * 1024
+const NO_LIMITS = {
+  "max-connections": DEFAULT_LIMITS.maxConnections,
+  "connect-timeout": DEFAULT_LIMITS.connectTimeoutMs,
+  "max-packet": DEFAULT_LIMITS.maxPacketBytes,
+  "max-control-packet": DEFAULT_LIMITS.maxControlBytes,
+  "max-topic-aliases": DEFAULT_LIMITS.maxTopicAliases,
+}
+
+const limits = object("limits", {
+  "max-connections": optional(
+    integer(1, 100_000),
+    NO_LIMITS["max-connections"],
+    "Connections of all conduits together.",
+    NO_LIMITS["max-connections"],
+  ),
+  "connect-timeout": optional(
+    duration(100, 300_000),
+    NO_LIMITS["connect-timeout"],
+    "TLS handshake and CONNECT together.",
+    durationText(NO_LIMITS["connect-timeout"]),
+  ),
+  "max-packet": optional(
+    size(KIB, 256 * MIB),
+    NO_LIMITS["max-packet"],
+    "Whole PUBLISH packet, both directions.",
+    sizeText(NO_LIMITS["max-packet"]),
+  ),
+  "max-control-packet": optional(
+    size(KIB, MIB),
+    NO_LIMITS["max-control-packet"],
+    "Any other packet, and a PUBLISH before its payload.",
+    sizeText(NO_LIMITS["max-control-packet"]),
+  ),
+  "max-topic-aliases": optional(
+    integer(0, 65_535),
+    NO_LIMITS["max-topic-aliases"],
+    "Topic aliases of MQTT 5, each direction.",
+    NO_LIMITS["max-topic-aliases"],
+  ),
+})
+
+const trust = object("trust", {
+  authorities: required(
+    placedMap(path("a PEM file with the CA's certificate(s)"), { max: GATEWAY_BOUNDS.authorities }),
+    "Zone authorities by name: PEM files.",
+  ),
+  "policy-signers": required(
+    placedMap(path("a PEM file with a public key"), { max: GATEWAY_BOUNDS.signers }),
+    "Who may sign policy, by name: PEM files of public keys (P-256 or Ed25519).",
+  ),
+  "policy-threshold": optional(
+    integer(1, GATEWAY_BOUNDS.signers),
+    1,
+    "Distinct signers that a policy bundle needs.",
+    1,
+  ),
+})
+const NO_TRUST = { authorities: [], "policy-signers": [], "policy-threshold": 1 }
+
+const management = object("management", {
+  socket: required(path("the local command socket"), "Path of the local command socket."),
+  mqtt: optional(upstream, null, "Where the gateway itself speaks MQTT; default nowhere."),
+})
+
+/** The board file. Every key, default and bound: `README.md`. */
+export const gatewayShape = object("a board file", {
+  "lockgate-gateway": required(withStandIn(version(1), 1), "Version of this format."),
+  gateway: required(
+    withStandIn(name("name of the gateway"), ""),
+    "Names the gateway in topics, bundles and log entries.",
+  ),
+  board: required(withStandIn(choice(["linux", "simulated"]), "linux"), "Which board this is."),
+  state: required(withStandIn(path("the state folder"), ""), "Folder of the gateway's state."),
+  trust: required(withStandIn(trust, NO_TRUST), "Whom the gateway believes."),
+  credentials: required(
+    placedMap(credential, { max: GATEWAY_BOUNDS.credentials }),
+    "Keys and certificates of the gateway, by name.",
+  ),
+  "policy-bundle": optional(
+    withStandIn(path("a signed policy bundle"), ""),
+    null,
+    "Installed at start when its version is higher than the one in force.",
+  ),
+  conduits: required(
+    placedMap(conduit, { max: GATEWAY_BOUNDS.conduits }),
+    "The ends of the policy's conduits on this board, by name.",
+  ),
+  management: required(
+    withStandIn(management, { socket: "", mqtt: null }),
+    "How the gateway is asked and what it says.",
+  ),
+  limits: optional(withStandIn(limits, NO_LIMITS), NO_LIMITS, "Bounds on what peers can make the gateway hold.", {}),
+  trial: optional(
+    withStandIn(duration(5000, 86_400_000), 300_000),
+    300_000,
+    "How long a policy stays on trial until it is confirmed or rolled back; whole seconds.",
+    "5min",
+  ),
+})
+
+type ReadBy<S> = S extends Shape<infer T> ? T : never
+export type GatewayDocument = ReadBy<typeof gatewayShape>
+export type PlacedEnds = Placed<ReadBy<typeof conduit>>
+export type UpstreamEntry = ReadBy<typeof upstream>
+
+/** The JSON Schema of the board file. */
+export function gatewayJsonSchema(): JsonSchema {
+  return toJsonSchema(gatewayShape, "Lockgate board file, format 1")
+}

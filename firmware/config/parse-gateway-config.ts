@@ -1,0 +1,98 @@
+import { resolve } from "node:path"
+import type { DocumentLimits } from "../../policy/language/document.ts"
+import type { Parsed } from "../../policy/language/fault.ts"
+import type { ConduitEnds, GatewayConfig, Limits, UpstreamEnd } from "./gateway-config.ts"
+import type { GatewayDocument, UpstreamEntry } from "./gateway-shape.ts"
+import type { NamedFile } from "./gateway-checks.ts"
+import { DEFAULT_DOCUMENT_LIMITS } from "../../policy/language/document.ts"
+import { Report } from "../../policy/language/report.ts"
+import { parseDocument } from "../../policy/language/shape.ts"
+import { checkGateway, filesNamed } from "./gateway-checks.ts"
+import { gatewayShape } from "./gateway-shape.ts"
+import { splitUrl } from "./address.ts"
+
+/**
+ * Read a whole board file, YAML 1.2 or JSON: the configuration with every default filled in, every reference resolved and
+ * every path made absolute against `folder`; or all its faults. Looks at nothing but the text. Never throws.
+ *
+ * @see IEC 62443-4-2 CR 3.5: whole or not at all
+ */
+export function parseGatewayConfig(text: string, file: string, folder: string): Parsed<GatewayConfig> {
+  const parsed = parseWithFiles(text, file, folder)
+  return parsed.ok ? { ok: true, value: parsed.value.config } : parsed
+}
+
+/** The configuration, and the files it names with the report that knows their places in the text. */
+export interface ConfigWithFiles {
+  readonly config: GatewayConfig
+  readonly files: readonly NamedFile[]
+  readonly report: Report
+}
+
+/** As `parseGatewayConfig`, for whoever goes on to look at the files that are named. */
+export function parseWithFiles(text: string, file: string, folder: string): Parsed<ConfigWithFiles> {
+  const limits: DocumentLimits = DEFAULT_DOCUMENT_LIMITS
+  return parseDocument(gatewayShape, new Report(file, text), limits, (document, root, report) => {
+    checkGateway(document, root, folder, report)
+    return { config: buildConfig(document, folder), files: filesNamed(document, root, folder), report }
+  })
+}
+
+function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
+  const { trust, management } = document
+  const toPath = (path: string): string => resolve(folder, path)
+  return {
+    format: 1,
+    gateway: document.gateway,
+    board: document.board,
+    stateFolder: toPath(document.state),
+    trust: {
+      authorities: record(trust.authorities, toPath),
+      policySigners: record(trust["policy-signers"], toPath),
+      policyThreshold: trust["policy-threshold"],
+    },
+    credentials: record(document.credentials, ({ key, certificate }) => ({
+      keyFile: toPath(key),
+      certificateFile: toPath(certificate),
+    })),
+    policyBundleFile: document["policy-bundle"] === null ? null : toPath(document["policy-bundle"]),
+    conduits: record(document.conduits, ({ listen, upstream }): ConduitEnds => ({
+      listen,
+      upstream: buildEnd(upstream),
+    })),
+    management: {
+      socket: toPath(management.socket),
+      mqtt: management.mqtt === null ? null : buildEnd(management.mqtt),
+    },
+    limits: buildLimits(document.limits),
+    trialSeconds: document.trial / 1000,
+  }
+}
+
+function buildEnd(entry: UpstreamEntry): UpstreamEnd {
+  const { host, port } = splitUrl(entry.url)
+  return {
+    host,
+    port,
+    serverName: entry["server-name"] ?? host,
+    credential: entry.credential,
+    authority: entry.authority,
+  }
+}
+
+function buildLimits(limits: GatewayDocument["limits"]): Limits {
+  return {
+    maxConnections: limits["max-connections"],
+    connectTimeoutMs: limits["connect-timeout"],
+    maxPacketBytes: limits["max-packet"],
+    maxControlBytes: limits["max-control-packet"],
+    maxTopicAliases: limits["max-topic-aliases"],
+  }
+}
+
+function record<T, U>(
+  placed: readonly { readonly name: string; readonly value: T }[],
+  to: (value: T) => U,
+): Readonly<Record<string, U>> {
+  return Object.fromEntries(placed.map(({ name, value }) => [name, to(value)]))
+}

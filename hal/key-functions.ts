@@ -1,0 +1,24 @@
+import { StateError } from "../policy/base/errors.ts"
+import type { KeyAlgorithm } from "./key-store.ts"
+
+/** The arithmetic that a key store in software stands on; handed to it, so that the store itself needs no library. */
+export interface KeyFunctions {
+  /** A new key. */
+  generate(algorithm: KeyAlgorithm): Promise<{ readonly pkcs8Pem: string; readonly spki: Uint8Array }>
+  /** Public key, SPKI DER. @throws IntegrityError `ERR_KEY_DAMAGED` if it is no P-256 or Ed25519 private key in PEM. */
+  publicKeyOf(pkcs8Pem: string): Uint8Array
+  /** The public key that a certificate (DER) is for. @throws IntegrityError `ERR_CERTIFICATE_DAMAGED` */
+  certifiedKeyOf(certificate: Uint8Array): Uint8Array
+  /** As `KeyStore.sign`. @throws IntegrityError `ERR_KEY_DAMAGED` */
+  sign(pkcs8Pem: string, data: Uint8Array): Promise<Uint8Array>
+}
+
+/** Throws unless `slot` is a slot name. @throws StateError `ERR_KEY_SLOT` */
+export function checkSlot(slot: string): void {
+  if (!/^[a-z0-9-]{1,32}$/.test(slot)) throw new StateError("ERR_KEY_SLOT", "not the name of a key slot")
+}
+
+/** True if both hold the same bytes. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index])
+}

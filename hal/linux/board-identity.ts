@@ -1,0 +1,48 @@
+import { createHmac } from "node:crypto"
+import { readFile } from "node:fs/promises"
+import { HardwareError } from "../../policy/base/errors.ts"
+import type { BoardIdentity } from "../board-identity.ts"
+
+/** Where the kernel and the system say what the board is. */
+export interface IdentityFiles {
+  readonly model: readonly string[]
+  readonly serial: string
+  readonly machineId: string
+}
+
+const FILES: IdentityFiles = {
+  model: ["/proc/device-tree/model", "/sys/class/dmi/id/product_name"],
+  serial: "/proc/device-tree/serial-number",
+  machineId: "/etc/machine-id",
+}
+
+/**
+ * What the board says of itself: the device tree's model and serial number, or on boards without one the product's
+ * name and a name derived from `/etc/machine-id`. That id is meant to stay on its machine, so a keyed hash is shown.
+ *
+ * @throws HardwareError `ERR_BOARD_UNKNOWN` if neither gives a serial number
+ */
+export async function readLinuxIdentity(files: IdentityFiles = FILES): Promise<BoardIdentity> {
+  let model: string | null = null
+  for (const file of files.model) model ??= await readText(file)
+  const serial = (await readText(files.serial)) ?? derived(await readText(files.machineId))
+  if (serial === null)
+    throw new HardwareError("ERR_BOARD_UNKNOWN", "the board has neither serial number nor machine id")
+  return { model: model ?? "unknown", serial }
+}
+
+function derived(machineId: string | null): string | null {
+  if (machineId === null) return null
+  return createHmac("sha256", machineId).update("lockgate board serial").digest("hex").slice(0, 32)
+}
+
+/** The file's printable ASCII, at most 64 characters; null if there is none. Device-tree strings end in NUL. */
+async function readText(path: string): Promise<string | null> {
+  const bytes = await readFile(path).catch(() => null)
+  const text = bytes
+    ?.toString("latin1")
+    .replace(/[^\x20-\x7e]/g, "")
+    .trim()
+    .slice(0, 64)
+  return text === undefined || text === "" ? null : text
+}

@@ -1,0 +1,38 @@
+import type { Board } from "../board.ts"
+import { readLinuxIdentity } from "./board-identity.ts"
+import { createLinuxClock } from "./clock.ts"
+import { createFileKeyStore, type KeyFiles } from "./key-store.ts"
+import { openLinuxStorage } from "./storage.ts"
+import { openLinuxWatchdog } from "./watchdog.ts"
+
+/** A board whose state folder is ours until it is closed. */
+export interface OpenBoard extends Board {
+  close(): Promise<void>
+}
+
+/** What a Linux board is told by the board file. */
+export interface LinuxBoardOptions {
+  readonly stateFolder: string
+  /** Key slots that are files outside the state folder. */
+  readonly credentials?: Readonly<Record<string, KeyFiles>>
+}
+
+/**
+ * The ports of the Linux board that this process runs on. The watchdog is not armed yet.
+ *
+ * @throws StateError `ERR_STATE_FOLDER_IN_USE`
+ * @throws HardwareError `ERR_IO`, `ERR_BOARD_UNKNOWN`
+ */
+export async function createLinuxBoard(options: LinuxBoardOptions): Promise<OpenBoard> {
+  const identity = await readLinuxIdentity()
+  const watchdog = await openLinuxWatchdog()
+  const storage = await openLinuxStorage(options.stateFolder)
+  return {
+    identity,
+    clock: createLinuxClock(),
+    keyStore: createFileKeyStore(storage, options.credentials),
+    storage,
+    watchdog,
+    close: () => storage.close(),
+  }
+}

@@ -1,0 +1,62 @@
+import { createPrivateKey, createPublicKey, generateKeyPair, sign, X509Certificate, type KeyObject } from "node:crypto"
+import { IntegrityError } from "../../policy/base/errors.ts"
+import type { KeyFunctions } from "../key-functions.ts"
+
+/** Key arithmetic by Node's own crypto (OpenSSL): P-256 and Ed25519, nothing else. */
+export const nodeKeyFunctions: KeyFunctions = {
+  async generate(algorithm) {
+    const privateKey = await newKey(algorithm)
+    const pkcs8Pem = privateKey.export({ type: "pkcs8", format: "pem" }) as string
+    return { pkcs8Pem, spki: spkiOf(privateKey) }
+  },
+
+  publicKeyOf: (pkcs8Pem) => spkiOf(parse(pkcs8Pem)),
+
+  certifiedKeyOf(certificate) {
+    try {
+      return new Uint8Array(new X509Certificate(certificate).publicKey.export({ type: "spki", format: "der" }))
+    } catch (cause) {
+      throw new IntegrityError("ERR_CERTIFICATE_DAMAGED", "a certificate cannot be read", { cause })
+    }
+  },
+
+  async sign(pkcs8Pem, data) {
+    const key = parse(pkcs8Pem)
+    const algorithm = key.asymmetricKeyType === "ed25519" ? null : "sha256"
+    return new Promise((resolve, reject) => {
+      sign(algorithm, data, { key, dsaEncoding: "ieee-p1363" }, (cause, signature) => {
+        if (cause !== null) reject(new IntegrityError("ERR_KEY_DAMAGED", "signing failed", { cause }))
+        else resolve(new Uint8Array(signature))
+      })
+    })
+  },
+}
+
+function newKey(algorithm: "ES256" | "Ed25519"): Promise<KeyObject> {
+  return new Promise((resolve, reject) => {
+    const done = (error: Error | null, _publicKey: KeyObject, privateKey: KeyObject): void => {
+      if (error === null) resolve(privateKey)
+      else reject(error)
+    }
+    if (algorithm === "ES256") generateKeyPair("ec", { namedCurve: "P-256" }, done)
+    else generateKeyPair("ed25519", {}, done)
+  })
+}
+
+function parse(pem: string): KeyObject {
+  // The cause is left out on purpose: a parser's message could quote what it read.
+  const damaged = new IntegrityError("ERR_KEY_DAMAGED", "not a P-256 or Ed25519 private key in PEM")
+  let key: KeyObject
+  try {
+    key = createPrivateKey(pem)
+  } catch {
+    throw damaged
+  }
+  if (key.asymmetricKeyType === "ed25519") return key
+  if (key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "prime256v1") return key
+  throw damaged
+}
+
+function spkiOf(key: KeyObject): Uint8Array {
+  return new Uint8Array(createPublicKey(key).export({ type: "spki", format: "der" }))
+}

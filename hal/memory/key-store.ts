@@ -1,0 +1,62 @@
+import { IntegrityError, StateError } from "../../policy/base/errors.ts"
+import { checkSlot, sameBytes, type KeyFunctions } from "../key-functions.ts"
+import type { KeyAlgorithm, KeyStore } from "../key-store.ts"
+
+interface Slot {
+  readonly pkcs8Pem: string
+  readonly spki: Uint8Array
+  chain: readonly Uint8Array[] | null
+}
+
+/** Keys in memory, gone with the process. `functions` does the arithmetic. */
+export class MemoryKeyStore implements KeyStore {
+  readonly protection = "memory"
+  readonly #functions: KeyFunctions
+  readonly #slots = new Map<string, Slot>()
+
+  constructor(functions: KeyFunctions) {
+    this.#functions = functions
+  }
+
+  async generate(slot: string, algorithm: KeyAlgorithm): Promise<Uint8Array> {
+    checkSlot(slot)
+    const { pkcs8Pem, spki } = await this.#functions.generate(algorithm)
+    this.#slots.set(slot, { pkcs8Pem, spki, chain: null })
+    return spki.slice()
+  }
+
+  async publicKey(slot: string): Promise<Uint8Array | null> {
+    checkSlot(slot)
+    return this.#slots.get(slot)?.spki.slice() ?? null
+  }
+
+  async sign(slot: string, data: Uint8Array): Promise<Uint8Array> {
+    return this.#functions.sign(this.#key(slot).pkcs8Pem, data)
+  }
+
+  async certificate(slot: string): Promise<readonly Uint8Array[] | null> {
+    checkSlot(slot)
+    return this.#slots.get(slot)?.chain ?? null
+  }
+
+  async setCertificate(slot: string, chain: readonly Uint8Array[]): Promise<void> {
+    checkSlot(slot)
+    const key = this.#slots.get(slot)
+    const leaf = chain[0]
+    if (leaf === undefined || key === undefined || !sameBytes(this.#functions.certifiedKeyOf(leaf), key.spki)) {
+      throw new IntegrityError("ERR_KEY_MISMATCH", `the certificate is not for the key in slot ${slot}`)
+    }
+    key.chain = chain.map((der) => der.slice())
+  }
+
+  async tlsKey(slot: string): Promise<string> {
+    return this.#key(slot).pkcs8Pem
+  }
+
+  #key(slot: string): Slot {
+    checkSlot(slot)
+    const key = this.#slots.get(slot)
+    if (key === undefined) throw new StateError("ERR_KEY_MISSING", `no key in slot ${slot}`, { detail: { slot } })
+    return key
+  }
+}

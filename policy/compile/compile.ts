@@ -1,0 +1,145 @@
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
+import { InputError } from "../base/errors.ts"
+import {
+  CLASS_DENIED,
+  CLASS_DEPTH,
+  CLASS_LEAVES,
+  CLASS_PUBLISH,
+  CLASS_RECEIVE,
+  CLASS_SHARED,
+  CLASS_STACK,
+  CLASS_SUBSCRIBE,
+  CLASS_WORDS,
+  HEADER_WORDS,
+  MAX_LEVELS,
+  MAX_WORK,
+} from "../filter/layout.ts"
+import type { ClassKey, CompiledPolicy } from "../filter/table.ts"
+import type { Policy } from "../language/policy.ts"
+import { FilterDictionary } from "./filters.ts"
+import { flatten, type Flat } from "./flatten.ts"
+import { GrowingWords } from "./growing.ts"
+import { compileRules, RuleIndex, sameSelection, type Selection, type TableKind } from "./rules.ts"
+import { Trie } from "./trie.ts"
+
+/** Most rules of a policy: a verdict has 23 bits for the rule. */
+export const MAX_RULES = 1 << 22
+
+/** Most bytes of the compiled tables together. */
+export const MAX_TABLE_BYTES = 128 * 1024 * 1024
+
+const TABLES: readonly (readonly [TableKind, number])[] = [
+  ["publish", CLASS_PUBLISH],
+  ["subscribe", CLASS_SUBSCRIBE],
+  ["receive", CLASS_RECEIVE],
+  ["shared", CLASS_SHARED],
+]
+
+interface Table {
+  readonly selection: Selection
+  readonly flat: Flat
+  denied: number
+}
+
+/**
+ * The flat form of `policy` that the filter walks.
+ *
+ * There is a class for every conduit and every set of roles that a subject of the conduit's `from` zone can get. Time and
+ * memory grow with the number of rules times the classes they bear on; equal tables are written once. The same policy
+ * gives the same tables, byte by byte.
+ *
+ * @throws InputError `ERR_POLICY_TOO_COMPLEX` naming class and bound, if the worst topic would cost more than
+ * `MAX_WORK` steps, a filter has more than `MAX_LEVELS` levels, or rules or tables outgrow their bounds.
+ */
+export function compilePolicy(policy: Policy): CompiledPolicy {
+  if (policy.rules.length > MAX_RULES) throw tooComplex("policy", "rules", policy.rules.length, MAX_RULES)
+  const { words: rules, numbers, rateCount } = compileRules(policy)
+  const filters = new FilterDictionary()
+  const index = new RuleIndex(policy, filters)
+  const classes = classKeys(policy)
+  const out = new GrowingWords()
+  out.reserve(HEADER_WORDS + classes.length * CLASS_WORDS)
+  out.array[0] = classes.length
+  const tables = new Map<number, Table[]>()
+
+  const tableOf = (name: string, selection: Selection): Table => {
+    if (selection.depth > MAX_LEVELS) throw tooComplex(name, "levels of a filter", selection.depth, MAX_LEVELS)
+    const alike = tables.get(selection.hash) ?? []
+    const known = alike.find((other) => sameSelection(selection, other.selection))
+    if (known !== undefined) return known
+    const trie = new Trie(filters, selection.filters.length, selection.levels)
+    for (let k = selection.filters.length - 1; k >= 0; k--) trie.add(selection.filters[k]!, selection.rules[k]!)
+    const flat = flatten(trie, rules, out)
+    if (flat.work > MAX_WORK) throw tooComplex(name, "steps of the worst topic", flat.work, MAX_WORK)
+    const size = out.length * 4 + filters.records.length
+    if (size > MAX_TABLE_BYTES) throw tooComplex(name, "bytes of the tables", size, MAX_TABLE_BYTES)
+    const table = { selection, flat, denied: 0 }
+    tables.set(selection.hash, [...alike, table])
+    return table
+  }
+
+  classes.forEach((key, number) => {
+    const at = HEADER_WORDS + number * CLASS_WORDS
+    const indices = index.rulesOf(key)
+    for (const [kind, root] of TABLES) {
+      const selection = index.select(indices, kind)
+      if (selection.filters.length === 0) continue
+      const table = tableOf(`class ${key.conduit} [${key.roles.join(", ")}], ${kind}`, selection)
+      if (kind === "receive") {
+        if (table.denied === 0) table.denied = writeDenied(policy, selection, filters, out)
+        out.array[at + CLASS_DENIED] = table.denied
+      }
+      const { ref, work, stack } = table.flat
+      out.array[at + root] = ref
+      raise(out, at + CLASS_DEPTH, selection.depth)
+      raise(out, at + CLASS_STACK, stack)
+      raise(out, at + CLASS_LEAVES, work)
+    }
+  })
+  return {
+    classes,
+    table: {
+      words: out.array.slice(0, out.length),
+      bytes: filters.records.array.slice(0, filters.records.length),
+      numbers,
+      rateCount,
+    },
+    ruleIds: policy.rules.map((rule) => rule.id),
+  }
+}
+
+function raise(out: GrowingWords, at: number, value: number): void {
+  if (value > out.array[at]!) out.array[at] = value
+}
+
+/** The records of filters that a deny rule keeps from being received: their number, then their offsets. */
+function writeDenied(policy: Policy, selection: Selection, filters: FilterDictionary, out: GrowingWords): number {
+  const denied = new Set<number>()
+  selection.rules.forEach((rule, k) => {
+    if (policy.rules[rule]!.effect === "deny") denied.add(selection.filters[k]!)
+  })
+  if (denied.size === 0) return 0
+  const at = out.length
+  out.push(denied.size)
+  for (const filter of denied) out.push(filters.record[filter]!)
+  return at
+}
+
+/** Every conduit with every set of roles that a peer of its `from` zone can have. */
+function classKeys(policy: Policy): ClassKey[] {
+  const keys = new Map<string, ClassKey>()
+  for (const conduit of policy.conduits) {
+    for (const subject of policy.subjects) {
+      if (subject.zone !== conduit.from) continue
+      const roles = [...new Set(subject.roles)].sort()
+      keys.set(JSON.stringify([conduit.name, roles]), { conduit: conduit.name, roles })
+    }
+  }
+  return [...keys.values()]
+}
+
+function tooComplex(where: string, bound: string, found: number, limit: number): InputError<"ERR_POLICY_TOO_COMPLEX"> {
+  return new InputError("ERR_POLICY_TOO_COMPLEX", `${where}: ${found} ${bound}, at most ${limit}`, {
+    detail: { where, bound, found, limit },
+  })
+}

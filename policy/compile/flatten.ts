@@ -1,0 +1,173 @@
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this room gave out */
+import { WORD_CLIENT, WORD_NAME, WORD_PLUS } from "./filters.ts"
+import type { GrowingWords } from "./growing.ts"
+import { placeChildren, type Placement } from "./slots.ts"
+import { NONE, type Ends, type Trie } from "./trie.ts"
+import {
+  NODE_CLIENT,
+  NODE_END,
+  NODE_FULL_HASH,
+  NODE_HASH,
+  NODE_LITERAL,
+  NODE_NAME,
+  NODE_PLUS,
+  NODE_SLOTS_SHIFT,
+  NODE_TWINS,
+  RULE_LAST,
+  RULE_RATE,
+} from "../filter/layout.ts"
+
+/** By rule: the words that a leaf holds of it (`rule` without `RULE_LAST`). */
+export interface RuleWords {
+  readonly rule: Uint32Array
+  readonly maxPayloadBytes: Uint32Array
+  readonly bucket: Uint32Array
+}
+
+/** A written subtree: its reference, and what a walk through it may need at most. */
+export interface Flat {
+  /** 0 for an empty one; the lowest bit marks a leaf. */
+  readonly ref: number
+  /** Nodes and rules that one topic can reach. */
+  readonly work: number
+  /** References that wait at once. */
+  readonly stack: number
+}
+
+const EMPTY: Flat = { ref: 0, work: 0, stack: 0 }
+
+/** One child of an inner node: under which flag and where its reference goes. */
+interface Way {
+  readonly flag: number
+  readonly write: () => Flat
+}
+
+/**
+ * Append the flat form of `trie` to `out`: nodes with a single way on are left out, a subtree of one filter becomes its
+ * leaf.
+ */
+export function flatten(trie: Trie, rules: RuleWords, out: GrowingWords): Flat {
+  return subtree({ trie, rules, out }, 0, 0)
+}
+
+interface Context {
+  readonly trie: Trie
+  readonly rules: RuleWords
+  readonly out: GrowingWords
+}
+
+/** Write what hangs under `from`. Recursion is as deep as filters are. */
+function subtree(context: Context, from: number, fromLevel: number): Flat {
+  const { child, sibling, ends, hashes } = context.trie
+  let node = from
+  let level = fromLevel
+  // A node with one way on, at which nothing ends, decides nothing: the leaf compares that level anyway.
+  for (;;) {
+    const only = child[node]!
+    if (only === NONE || sibling[only] !== NONE || ends.entry[node] !== NONE || hashes.entry[node] !== NONE) break
+    node = only
+    level++
+  }
+  if (child[node] !== NONE) return inner(context, node, level)
+  if (hashes.entry[node] === NONE) return ends.entry[node] === NONE ? EMPTY : leaf(context, ends, node)
+  return ends.entry[node] === NONE ? leaf(context, hashes, node) : inner(context, node, level)
+}
+
+/** A filter and its rules: `| record | rule, payload limit[, bucket] | ... |`. */
+function leaf({ trie, rules, out }: Context, ends: Ends, node: number): Flat {
+  const at = out.length
+  out.push(trie.filters.record[ends.filter[node]!]!)
+  let work = 0
+  for (let entry = ends.entry[node]!; entry !== NONE; entry = trie.next[entry]!) {
+    const rule = trie.rule[entry]!
+    const word = rules.rule[rule]!
+    out.push(trie.next[entry] === NONE ? word | RULE_LAST : word)
+    out.push(rules.maxPayloadBytes[rule]!)
+    if ((word & RULE_RATE) !== 0) out.push(rules.bucket[rule]!)
+    work++
+  }
+  return { ref: at * 2 + 1, work, stack: 0 }
+}
+
+/** A node: `| head | special references | slots: hash, reference |`. */
+function inner(context: Context, node: number, level: number): Flat {
+  const { trie, out } = context
+  const literals: number[] = []
+  const ways: Way[] = []
+  if (trie.ends.entry[node] !== NONE) ways.push({ flag: NODE_END, write: () => leaf(context, trie.ends, node) })
+  if (trie.hashes.entry[node] !== NONE) ways.push({ flag: NODE_HASH, write: () => leaf(context, trie.hashes, node) })
+  const special: number[] = [NONE, NONE, NONE]
+  for (let child = trie.child[node]!; child !== NONE; child = trie.sibling[child]!) {
+    const word = trie.word[child]!
+    if (word < special.length) special[word] = child
+    else literals.push(child)
+  }
+  for (const [word, flag] of SPECIAL) {
+    const child = special[word]!
+    if (child !== NONE) ways.push({ flag, write: () => subtree(context, child, level + 1) })
+  }
+  const table = literals.length === 0 ? null : placeLiterals(trie, literals)
+  const at = out.reserve(1 + ways.length + (table === null ? 0 : 2 ** (table.placement.log2 + 1)))
+
+  let head = level
+  let work = 1
+  let stack = 0
+  let pushed = 0
+  for (const way of ways) {
+    const flat = way.write()
+    head |= way.flag
+    work += flat.work
+    stack = Math.max(stack, pushed + flat.stack)
+    out.array[at + 1 + pushed++] = flat.ref
+  }
+  if (table !== null) {
+    const slotsAt = at + 1 + ways.length
+    head |= NODE_LITERAL | table.flags | (table.placement.log2 << NODE_SLOTS_SHIFT)
+    // One level of a topic leads to one literal child, or to all children of the same hash.
+    const together = new Map<number, { work: number; count: number }>()
+    let most = 0
+    let width = 1
+    for (let k = 0; k < literals.length; k++) {
+      const flat = subtree(context, literals[k]!, level + 1)
+      const hash = table.hashes[k]!
+      const slot = slotsAt + table.placement.slots[k]! * 2
+      out.array[slot] = hash
+      out.array[slot + 1] = flat.ref
+      stack = Math.max(stack, pushed + flat.stack)
+      if (table.placement.twins) {
+        const group = together.get(hash) ?? { work: 0, count: 0 }
+        together.set(hash, { work: group.work + flat.work, count: group.count + 1 })
+        width = Math.max(width, group.count + 1)
+        most = Math.max(most, group.work + flat.work)
+      } else most = Math.max(most, flat.work)
+    }
+    work += most
+    stack += width - 1
+    pushed += width
+  }
+  out.array[at] = head
+  return { ref: at * 2, work, stack: Math.max(stack, pushed) }
+}
+
+/** Order in the node: as the filter reads it. */
+const SPECIAL = [
+  [WORD_PLUS, NODE_PLUS],
+  [WORD_CLIENT, NODE_CLIENT],
+  [WORD_NAME, NODE_NAME],
+] as const
+
+interface LiteralTable {
+  readonly hashes: readonly number[]
+  readonly placement: Placement
+  readonly flags: number
+}
+
+/** By the quick hash if it tells the words apart, else by the full one; if that does not either, with twins. */
+function placeLiterals(trie: Trie, literals: readonly number[]): LiteralTable {
+  const quick = literals.map((child) => trie.filters.quick[trie.word[child]!]!)
+  const byQuick = placeChildren(quick)
+  if (!byQuick.twins) return { hashes: quick, placement: byQuick, flags: 0 }
+  const full = literals.map((child) => trie.filters.full[trie.word[child]!]!)
+  const byFull = placeChildren(full)
+  return { hashes: full, placement: byFull, flags: NODE_FULL_HASH | (byFull.twins ? NODE_TWINS : 0) }
+}

@@ -1,0 +1,179 @@
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler; filter offsets are checked against `end` */
+import { overlapsRecord } from "./overlap.ts"
+import { RULE_DENY, RULE_ESSENTIAL, RULE_LAST, RULE_QOS_SHIFT, RULE_RATE } from "./layout.ts"
+import { match } from "./match.ts"
+import { isFilter, isReserved, levelsOf, splitTopic } from "./topic.ts"
+import type { FilterState } from "./state.ts"
+import type { FilterTable } from "./table.ts"
+import { REASON, type Verdict } from "./verdict.ts"
+
+/** Most rules that one request may be held against, over all lengths of topics; and most denied filters for a shared one. */
+export const MAX_CONTAIN_STEPS = 16_384
+
+const SLASH = 0x2f
+const PLUS = 0x2b
+const HASH = 0x23
+const DOLLAR = 0x24
+
+/**
+ * The verdict on a SUBSCRIBE for the filter `bytes[start, end)` with the requested `qos`.
+ *
+ * Granted iff every topic that the filter matches is matched by an allowed filter of the class. This is exact: levels
+ * are words over an unbounded alphabet, so for each `+` of the request there is a topic with a word there that stands in
+ * no rule; only a rule with a wildcard at that place matches it, and then that rule contains the request by itself. So a
+ * request without `#` lies in the union iff it lies in one member, which is what `match` finds when it reads the request
+ * as if it were a topic: `+` equals no literal level. A request `p/#` is the union of `p`, `p/+`, `p/+/+`, ...; past the
+ * deepest rule only rules with `#` are left, so finitely many lengths are judged, each by some one rule.
+ *
+ * A rule counts if its `maxQos` is at least `qos` (and it is essential where only such count); rate and payload limits
+ * speak of messages and are judged on receipt. Overlap with a deny does not refuse; lying wholly within denies does.
+ *
+ * @see MQTT 5.0 sections 4.7 and 4.8.2, IEC 62443-4-2 NDR 5.2
+ */
+export function decideSubscription(
+  table: FilterTable,
+  state: FilterState,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  qos: number,
+): Verdict {
+  if (!state.known) return REASON["no-rule"]
+  if (start < 0 || end > bytes.length || !isFilter(bytes, start, end)) return REASON["bad-topic"]
+  const filter = shareOf(bytes.subarray(start, end))
+  if (filter === null) return REASON["bad-topic"]
+  const { text, own } = filter
+  if (isReserved(text, own, text.length)) return REASON.reserved
+  const root = own > 0 ? state.sharedRoot : state.subscribeRoot
+  const found = cover(table, state, root, text, own)
+  if (found === null) return REASON["too-complex"]
+  const verdict = judge(found, qos, state.essentialOnly)
+  if (own === 0 || verdict.reason !== REASON.allowed) return verdict.reason | verdict.rule
+  return judgeShared(table, state, text.subarray(own), verdict)
+}
+
+/** A request: its text without `$share/`, and where the filter proper begins in it (behind the group, or 0). */
+interface Request {
+  readonly text: Uint8Array
+  readonly own: number
+}
+
+const SHARE = [0x24, 0x73, 0x68, 0x61, 0x72, 0x65] // $share
+
+/** The request in `filter`; null for `$share` without a group's name and a filter after it. */
+function shareOf(filter: Uint8Array): Request | null {
+  const isShare = SHARE.every((byte, k) => filter[k] === byte) && (filter.length === 6 || filter[6] === SLASH)
+  if (!isShare) return { text: filter, own: 0 }
+  const text = filter.subarray(7)
+  const slash = text.indexOf(SLASH)
+  const group = text.subarray(0, slash)
+  if (slash < 1 || slash + 1 === text.length || group.includes(PLUS) || group.includes(HASH)) return null
+  return { text, own: slash + 1 }
+}
+
+/** The rules that contain a request, per length of topic from the shortest: rule words as in a leaf. */
+type Cover = readonly (readonly number[])[]
+
+/** For each length of topic that `text` matches, the rules under `root` that match all topics of this length; null if too many. */
+function cover(table: FilterTable, state: FilterState, root: number, text: Uint8Array, own: number): Cover | null {
+  const open = text[text.length - 1] === HASH
+  const dollar = text[own] === DOLLAR
+  if (!open) return [rulesFor(table, state, root, text, dollar)]
+  // What stands before the closing `/#`; a bare `#` stands for one level at least.
+  const bare = text.length - own === 1
+  const prefix = Math.max(text.length - 2, 0)
+  const levels = bare && own === 0 ? 0 : levelsIn(text.subarray(0, prefix))
+  // One more level than the deepest rule has: from there on nothing changes.
+  const lengths = Math.max(state.depth + 1 - levels, 1)
+  const longest = new Uint8Array(prefix + lengths * 2)
+  longest.set(text.subarray(0, prefix))
+  for (let k = 0; k < lengths; k++) {
+    longest[prefix + k * 2] = SLASH
+    longest[prefix + k * 2 + 1] = PLUS
+  }
+  const covered: number[][] = []
+  let steps = 0
+  // `/#` does not stand for the empty topic, which does not exist.
+  for (let k = text.length - own <= 2 ? 1 : 0; k <= lengths; k++) {
+    const rules = rulesFor(table, state, root, longest.subarray(bare && own === 0 ? 1 : 0, prefix + k * 2), dollar)
+    steps += rules.length + 1
+    if (steps > MAX_CONTAIN_STEPS) return null
+    covered.push(rules)
+    if (rules.length === 0) break
+  }
+  return covered
+}
+
+function levelsIn(text: Uint8Array): number {
+  return text.reduce((count, byte) => count + Number(byte === SLASH), 1)
+}
+
+function rulesFor(table: FilterTable, state: FilterState, root: number, text: Uint8Array, dollar: boolean): number[] {
+  const levels = levelsOf(splitTopic(text, 0, text.length, state.bounds, state.depth))
+  const count = match(table, state, root, text, levels, dollar)
+  const rules: number[] = []
+  for (let k = 0; k < count; k++) {
+    let at = state.leaves[k]! + 1
+    let rule: number
+    do {
+      rule = table.words[at]!
+      rules.push(rule)
+      at += (rule & RULE_RATE) === 0 ? 2 : 3
+    } while ((rule & RULE_LAST) === 0)
+  }
+  return rules
+}
+
+interface Judgement {
+  readonly reason: number
+  /** As the upper bits of a verdict. */
+  readonly rule: number
+}
+
+function judge(cover: Cover, qos: number, essentialOnly: boolean): Judgement {
+  const allows = (rule: number): boolean => (rule & RULE_DENY) === 0
+  const inForce = (rule: number): boolean => allows(rule) && (!essentialOnly || (rule & RULE_ESSENTIAL) !== 0)
+  const denied = holder(cover, (rule) => !allows(rule))
+  if (denied !== -1) return { reason: REASON["deny-rule"], rule: denied }
+  const granted = holder(cover, (rule) => inForce(rule) && ((rule >> RULE_QOS_SHIFT) & 3) >= qos)
+  if (granted !== -1) return { reason: REASON.allowed, rule: granted }
+  const lower = holder(cover, inForce)
+  if (lower !== -1) return { reason: REASON.qos, rule: lower }
+  const absent = holder(cover, allows)
+  if (absent !== -1) return { reason: REASON["not-essential"], rule: absent }
+  return { reason: REASON["not-contained"], rule: 0 }
+}
+
+/**
+ * The rule (as in a verdict) to name where rules that fulfil `counts` contain the request together, or -1 if they do not:
+ * the first that contains it alone, else the first that contains its shortest topics.
+ */
+function holder(cover: Cover, counts: (rule: number) => boolean): number {
+  const lists = cover.map((rules) => rules.filter(counts).map((rule) => rule & ~0xff))
+  if (lists.some((rules) => rules.length === 0)) return -1
+  const [shortest = [], ...others] = lists
+  const alone = shortest.filter((rule) => others.every((rules) => rules.includes(rule)))
+  return Math.min(...(alone.length > 0 ? alone : shortest))
+}
+
+/**
+ * The verdict on a shared subscription that its group's rules contain. It is refused if a delivery could be dropped on
+ * the way to this peer, for then the whole group would lose it.
+ */
+function judgeShared(table: FilterTable, state: FilterState, filter: Uint8Array, granted: Judgement): Verdict {
+  const refused = REASON["shared-subscription"] | granted.rule
+  // A first level that is a wildcard matches `lockgate` too, which is never delivered.
+  if (filter[0] === PLUS || filter[0] === HASH) return refused
+  const received = cover(table, state, state.receiveRoot, filter, 0)
+  if (received === null) return REASON["too-complex"]
+  const passes = (rule: number): boolean =>
+    (rule & (RULE_DENY | RULE_RATE)) === 0 && (!state.essentialOnly || (rule & RULE_ESSENTIAL) !== 0)
+  if (holder(received, passes) === -1) return refused
+  const deniedAt = state.denied
+  const denied = deniedAt === 0 ? 0 : table.words[deniedAt]!
+  if (denied > MAX_CONTAIN_STEPS) return REASON["too-complex"]
+  for (let k = 1; k <= denied; k++) {
+    if (overlapsRecord(table.bytes, table.words[deniedAt + k]!, state, filter)) return refused
+  }
+  return granted.rule
+}

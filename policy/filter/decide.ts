@@ -1,0 +1,200 @@
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler; packet offsets are checked against `end` */
+import { RULE_DENY, RULE_ESSENTIAL, RULE_LAST, RULE_QOS_SHIFT, RULE_RATE, RULE_RETAIN } from "./layout.ts"
+import { match } from "./match.ts"
+import { isReserved, isUtf8, levelsOf, SEEN_CONTROL, SEEN_HIGH, SEEN_WILDCARD, splitTopic } from "./topic.ts"
+import type { FilterState } from "./state.ts"
+import type { FilterTable } from "./table.ts"
+import { REASON, type Verdict } from "./verdict.ts"
+
+export { classOf, createBuckets, createFilterState, type FilterState } from "./state.ts"
+
+const BAD_TOPIC = REASON["bad-topic"]
+const NO_RULE = REASON["no-rule"]
+const RESERVED = REASON.reserved
+
+/** Larger than any rule word: "none yet" where the lowest rule is sought. */
+const NONE = 0x7fffffff
+
+/**
+ * The verdict on one PUBLISH whose first byte is `bytes[start]`.
+ *
+ *     start
+ *     +---------+------------------+---------------+-------+----------------+--------------------+---- - -
+ *     | 3 flags | remaining length | topic length  | topic | id, if QoS > 0 | properties, if 5   | payload
+ *     | 1       | 1..4             | 2             |       | 2              | 1..4 + that many   |
+ *     +---------+------------------+---------------+-------+----------------+--------------------+---- - -
+ *
+ * `end` bounds what is in hand: at least up to the property length (version 5) or the payload. What cannot be read
+ * before `end` is `bad-topic`. An empty topic (topic alias) is `bad-topic` too: resolve it and call `decideTopic`.
+ * Allocates nothing.
+ *
+ * @see MQTT 5.0 section 3.3, IEC 62443-4-2 NDR 5.2
+ */
+export function decide(
+  table: FilterTable,
+  state: FilterState,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  nowMs: number,
+): Verdict {
+  if (start < 0 || end > bytes.length || end - start < 4) return refuse(state)
+  const first = bytes[start]!
+  if (first >> 4 !== 3) return refuse(state)
+  let at = start + 1
+  let remaining = bytes[at++]!
+  if (remaining >= 0x80) {
+    remaining &= 0x7f
+    for (let shift = 7; ; shift += 7) {
+      if (shift > 21 || at >= end) return refuse(state)
+      const byte = bytes[at++]!
+      remaining |= (byte & 0x7f) << shift
+      if (byte < 0x80) break
+    }
+  }
+  const stop = at + remaining
+  if (end - at < 2 || remaining < 2) return refuse(state)
+  const topic = at + 2
+  const topicEnd = topic + ((bytes[at]! << 8) | bytes[at + 1]!)
+  at = (first & 6) === 0 ? topicEnd : topicEnd + 2
+  if (at > end || at > stop) return refuse(state)
+  if (state.version5) {
+    let length = 0
+    for (let shift = 0; ; shift += 7) {
+      if (shift > 21 || at >= end || at >= stop) return refuse(state)
+      const byte = bytes[at++]!
+      length |= (byte & 0x7f) << shift
+      if (byte < 0x80) break
+    }
+    at += length
+    if (at > stop) return refuse(state)
+  }
+  return decideTopic(table, state, bytes, topic, topicEnd, first & 0x0f, stop - at, nowMs)
+}
+
+function refuse(state: FilterState): Verdict {
+  return state.known ? BAD_TOPIC : NO_RULE
+}
+
+/**
+ * The verdict on a message to the topic `bytes[start, end)`; `flags` is the low nibble of the PUBLISH header.
+ *
+ * In this order: a peer without class is `no-rule`; a topic that is not well-formed `bad-topic`; the gateway's own
+ * `reserved`; a matching deny `deny-rule`; then a matching allow rule whose constraints hold lets it pass. One without
+ * rate goes before one with, so that no token is spent; of those with rate the first in the policy that has a token
+ * pays. Otherwise the nearest rule is named (see `README.md`). Allocates nothing.
+ *
+ * @see MQTT 5.0 section 4.7, IEC 62443-4-2 NDR 5.2
+ */
+export function decideTopic(
+  table: FilterTable,
+  state: FilterState,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  flags: number,
+  payloadBytes: number,
+  nowMs: number,
+): Verdict {
+  if (!state.known) return NO_RULE
+  if (start < 0 || end <= start || end > bytes.length || end - start > 65_535 || (flags & 6) === 6) return BAD_TOPIC
+  const split = splitTopic(bytes, start, end, state.bounds, state.depth)
+  if ((split & (SEEN_CONTROL | SEEN_WILDCARD)) !== 0) return BAD_TOPIC
+  if ((split & SEEN_HIGH) !== 0 && !isUtf8(bytes, start, end)) return BAD_TOPIC
+  if (isReserved(bytes, start, end)) return RESERVED
+  const count = match(table, state, state.root, bytes, levelsOf(split), bytes[start] === 0x24)
+  return count === 0 ? NO_RULE : judge(table, state, count, flags, payloadBytes, nowMs)
+}
+
+/**
+ * The verdict of the `count` leaves in `state.leaves`.
+ *
+ * A rule word holds its index above its flags, so the lowest word of a kind is the first rule in the policy; `nearest`
+ * holds the reason's rank above that, inverted, so that the lowest is the rule that failed last.
+ */
+function judge(
+  table: FilterTable,
+  state: FilterState,
+  count: number,
+  flags: number,
+  payloadBytes: number,
+  nowMs: number,
+): Verdict {
+  const { words } = table
+  const { leaves, receiving, essentialOnly } = state
+  const qos = receiving ? 0 : (flags >> 1) & 3
+  const retain = !receiving && (flags & 1) !== 0
+  let denied = NONE
+  let free = NONE
+  let paying = NONE
+  let payingBucket = 0
+  let nearest = NONE
+  let nearestRank = 0
+  for (let k = 0; k < count; k++) {
+    let at = leaves[k]! + 1
+    let rule: number
+    do {
+      rule = words[at]!
+      const limit = words[at + 1]!
+      const bucket = at + 2
+      at = (rule & RULE_RATE) === 0 ? bucket : bucket + 1
+      if ((rule & RULE_DENY) !== 0) {
+        if (rule < denied) denied = rule
+        continue
+      }
+      let rank: number
+      if (essentialOnly && (rule & RULE_ESSENTIAL) === 0) rank = 1
+      else if (qos > ((rule >> RULE_QOS_SHIFT) & 3)) rank = 2
+      else if (retain && (rule & RULE_RETAIN) === 0) rank = 3
+      else if (payloadBytes > limit) rank = 4
+      else if ((rule & RULE_RATE) === 0) {
+        if (rule < free) free = rule
+        continue
+      } else if (tokens(table, state, words[bucket]!, nowMs) < 1) rank = 5
+      else {
+        if (rule < paying) {
+          paying = rule
+          payingBucket = words[bucket]!
+        }
+        continue
+      }
+      if (rank > nearestRank || (rank === nearestRank && rule < nearest)) {
+        nearestRank = rank
+        nearest = rule
+      }
+    } while ((rule & RULE_LAST) === 0)
+  }
+  if (denied !== NONE) return REASON["deny-rule"] | (denied & ~0xff)
+  if (free !== NONE) return free & ~0xff
+  if (paying !== NONE) {
+    pay(table, state, payingBucket, nowMs)
+    return paying & ~0xff
+  }
+  return RANKS[nearestRank]! | (nearest & ~0xff)
+}
+
+/** Reasons by how far a rule got: the checks in their order. */
+const RANKS = [
+  NO_RULE,
+  REASON["not-essential"],
+  REASON.qos,
+  REASON.retain,
+  REASON["payload-size"],
+  REASON.rate,
+] as const
+
+/** Tokens in a bucket at `nowMs`. A clock that goes back adds none. */
+function tokens(table: FilterTable, state: FilterState, bucket: number, nowMs: number): number {
+  const { buckets } = state
+  const { numbers } = table
+  const elapsed = nowMs - buckets[bucket * 2 + 1]!
+  const filled = buckets[bucket * 2]! + (elapsed > 0 ? elapsed * numbers[bucket * 2]! : 0)
+  return filled < numbers[bucket * 2 + 1]! ? filled : numbers[bucket * 2 + 1]!
+}
+
+/** Take one token that is there. */
+function pay(table: FilterTable, state: FilterState, bucket: number, nowMs: number): void {
+  const { buckets } = state
+  buckets[bucket * 2] = tokens(table, state, bucket, nowMs) - 1
+  if (nowMs > buckets[bucket * 2 + 1]!) buckets[bucket * 2 + 1] = nowMs
+}

@@ -1,0 +1,227 @@
+/**
+ * What the filter means, written from the definition of the language over strings and arrays: slow, obvious, and the
+ * judge of the fast one. Nothing in the gateway uses it.
+ */
+import type { Action, Policy, Rule } from "../language/policy.ts"
+import { REASON, verdict, type Reason, type Verdict } from "./verdict.ts"
+
+/** Who asks for what, in which posture. */
+export interface Asked {
+  readonly policy: Policy
+  readonly conduit: string
+  readonly roles: readonly string[]
+  readonly action: Action
+  readonly name: string
+  readonly clientId: string
+  readonly essentialOnly: boolean
+}
+
+/** One message: flags as in the PUBLISH header. */
+export interface Message {
+  readonly topic: Uint8Array
+  readonly qos: number
+  readonly retain: boolean
+  readonly payloadBytes: number
+  readonly nowMs: number
+}
+
+/** Tokens left per rule and when they were counted. */
+export type ReferenceBuckets = Map<Rule, { tokens: number; atMs: number }>
+
+/** True if `filter` matches `topic`, both as strings. @see MQTT 5.0 section 4.7 */
+export function matches(filter: string, topic: string, who: { name: string; clientId: string }): boolean {
+  const wanted = filter.split("/")
+  const levels = topic.split("/")
+  if (topic.startsWith("$") && (wanted[0] === "+" || wanted[0] === "#")) return false
+  for (let k = 0; k < wanted.length; k++) {
+    if (wanted[k] === "#") return true
+    if (k >= levels.length) return false
+    if (wanted[k] === "+") continue
+    const word = wanted[k] === "%c" ? who.clientId : wanted[k] === "%u" ? who.name : wanted[k]
+    if (word !== levels[k]) return false
+    // `a/#` matches `a`.
+    if (k === levels.length - 1 && k === wanted.length - 2 && wanted[k + 1] === "#") return true
+  }
+  return wanted.length === levels.length
+}
+
+/** True if some subject of the conduit's zone can have exactly these roles. */
+function isKnown({ policy, conduit, roles }: Asked): boolean {
+  const zone = policy.conduits.find((c) => c.name === conduit)?.from
+  const same = (a: readonly string[], b: readonly string[]): boolean =>
+    a.every((x) => b.includes(x)) && b.every((x) => a.includes(x))
+  return policy.subjects.some((subject) => subject.zone === zone && same(subject.roles, roles))
+}
+
+/** The rules that bear on who asks, by index in the policy. */
+function rulesFor({ policy, conduit, roles }: Asked): readonly (readonly [number, Rule])[] {
+  return [...policy.rules.entries()].filter(
+    ([, rule]) => rule.conduits.includes(conduit) && rule.roles.some((role) => roles.includes(role)),
+  )
+}
+
+/** `$share/<group>/<filter>` taken apart; the group is null for a plain filter. */
+function unshare(filter: string): { group: string | null; filter: string } {
+  const [, group, own] = /^\$share\/([^/]*)\/(.*)$/s.exec(filter) ?? []
+  return group === undefined || own === undefined ? { group: null, filter } : { group, filter: own }
+}
+
+/** The filters by which `rule` speaks of messages of this action. */
+function filtersOf(rule: Rule, action: "publish" | "receive"): readonly string[] {
+  const shared = (topic: string): boolean => unshare(topic).group !== null
+  if (action === "publish") return rule.actions.includes("publish") ? rule.topics.filter((t) => !shared(t)) : []
+  if (!rule.actions.includes("receive") && !rule.actions.includes("subscribe")) return []
+  if (rule.effect === "deny") return rule.topics.filter((topic) => !shared(topic))
+  return rule.topics.map((topic) => unshare(topic).filter)
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** `bytes` as text, or null if it is not text of the kind that names topics. */
+export function topicText(bytes: Uint8Array): string | null {
+  if (bytes.length < 1 || bytes.length > 65_535) return null
+  try {
+    const text = decoder.decode(bytes)
+    // eslint-disable-next-line no-control-regex -- control characters are what it looks for
+    return /[\u0000-\u001f\u007f-\u009f]/.test(text) ? null : text
+  } catch {
+    return null
+  }
+}
+
+function isOwn(topic: string): boolean {
+  return /^\$?lockgate(\/|$)/.test(topic)
+}
+
+/** The verdict on a message, and its price taken from `buckets`. */
+export function decideReference(asked: Asked, message: Message, buckets: ReferenceBuckets): Verdict {
+  if (!isKnown(asked)) return verdict(REASON["no-rule"], -1)
+  const topic = topicText(message.topic)
+  if (topic === null || /[+#]/.test(topic) || message.qos > 2) return verdict(REASON["bad-topic"], -1)
+  if (isOwn(topic)) return verdict(REASON.reserved, -1)
+  const { action } = asked
+  if (action === "subscribe") throw new RangeError("messages are published or received")
+  const matching = rulesFor(asked).filter(([, rule]) => filtersOf(rule, action).some((f) => matches(f, topic, asked)))
+  const denying = matching.find(([, rule]) => rule.effect === "deny")
+  if (denying !== undefined) return verdict(REASON["deny-rule"], denying[0])
+
+  const up = action === "publish"
+  const checks: readonly (readonly [Reason, (rule: Rule) => boolean])[] = [
+    ["not-essential", (rule) => rule.essential || !asked.essentialOnly],
+    ["qos", (rule) => !up || message.qos <= rule.maxQos],
+    ["retain", (rule) => !up || !message.retain || rule.retain],
+    ["payload-size", (rule) => message.payloadBytes <= rule.maxPayloadBytes],
+    ["rate", (rule) => rule.rate === null || tokensOf(rule, buckets, message.nowMs) >= 1],
+  ]
+  const failing = matching.map(([index, rule]) => ({
+    index,
+    rule,
+    failed: checks.findIndex(([, holds]) => !holds(rule)),
+  }))
+  const passing = failing.filter(({ failed }) => failed === -1)
+  const chosen = passing.find(({ rule }) => rule.rate === null) ?? passing[0]
+  if (chosen !== undefined) {
+    if (chosen.rule.rate !== null) {
+      buckets.set(chosen.rule, {
+        tokens: tokensOf(chosen.rule, buckets, message.nowMs) - 1,
+        atMs: Math.max(message.nowMs, buckets.get(chosen.rule)?.atMs ?? 0),
+      })
+    }
+    return verdict(REASON.allowed, chosen.index)
+  }
+  const furthest = Math.max(...failing.map(({ failed }) => failed))
+  const nearest = failing.find(({ failed }) => failed === furthest)
+  const reason = checks[furthest]?.[0]
+  if (nearest === undefined || reason === undefined) return verdict(REASON["no-rule"], -1)
+  return verdict(REASON[reason], nearest.index)
+}
+
+function tokensOf(rule: Rule, buckets: ReferenceBuckets, nowMs: number): number {
+  if (rule.rate === null) return Infinity
+  const { tokens, atMs } = buckets.get(rule) ?? { tokens: rule.rate.burst, atMs: 0 }
+  return Math.min(rule.rate.burst, tokens + Math.max(0, nowMs - atMs) * (rule.rate.perSecond / 1000))
+}
+
+/**
+ * The verdict on a request to subscribe, by looking at every topic of `universe`.
+ *
+ * It is right if the universe holds, at each level, every word of the rules and the request and one that is in neither,
+ * and topics longer by one level than any of them.
+ */
+export function decideSubscriptionReference(
+  asked: Asked,
+  request: string,
+  qos: number,
+  universe: readonly string[],
+): Verdict {
+  if (!isKnown(asked)) return verdict(REASON["no-rule"], -1)
+  const { group, filter } = unshare(request)
+  if (!isWellFormed(filter) || group === "" || /[+#]/.test(group ?? "")) return verdict(REASON["bad-topic"], -1)
+  if (/^\$share(\/|$)/.test(request) && group === null) return verdict(REASON["bad-topic"], -1)
+  if (isOwn(filter)) return verdict(REASON.reserved, -1)
+  // In a request, `%c` and `%u` are plain words.
+  const literally = { name: "%u", clientId: "%c" }
+  const topics = universe.filter((topic) => matches(filter, topic, literally))
+
+  const candidates = rulesFor(asked)
+    .filter(([, rule]) => rule.actions.includes("subscribe"))
+    .map(([index, rule]) => ({
+      index,
+      rule,
+      filters: rule.topics.map(unshare).flatMap((own) => (own.group === group ? [own.filter] : [])),
+    }))
+  const inForce = (rule: Rule): boolean => rule.essential || !asked.essentialOnly
+  const stages: readonly (readonly [Reason, (rule: Rule) => boolean])[] = [
+    ["deny-rule", (rule) => rule.effect === "deny"],
+    ["allowed", (rule) => rule.effect === "allow" && inForce(rule) && rule.maxQos >= qos],
+    ["qos", (rule) => rule.effect === "allow" && inForce(rule)],
+    ["not-essential", (rule) => rule.effect === "allow"],
+  ]
+  for (const [reason, counts] of stages) {
+    const named = namedRule(
+      asked,
+      topics,
+      candidates.filter(({ rule }) => counts(rule)),
+    )
+    if (named === -1) continue
+    const losable = reason === "allowed" && group !== null && !isReceivedWhole(asked, topics)
+    return verdict(REASON[losable ? "shared-subscription" : reason], named)
+  }
+  return verdict(REASON["not-contained"], -1)
+}
+
+interface Candidate {
+  readonly index: number
+  readonly filters: readonly string[]
+}
+
+/** The rule to name if every topic is matched by some candidate: the first that matches all, or all of the shortest; else -1. */
+function namedRule(asked: Asked, topics: readonly string[], candidates: readonly Candidate[]): number {
+  const holds = (candidate: Candidate, topic: string): boolean =>
+    candidate.filters.some((f) => matches(f, topic, asked))
+  if (!topics.every((topic) => candidates.some((candidate) => holds(candidate, topic)))) return -1
+  const levels = (topic: string): number => topic.split("/").length
+  const least = Math.min(...topics.map(levels))
+  const shortest = topics.filter((topic) => levels(topic) === least)
+  const alone = candidates.find((candidate) => topics.every((topic) => holds(candidate, topic)))
+  const first = candidates.find((candidate) => shortest.every((topic) => holds(candidate, topic)))
+  return (alone ?? first)?.index ?? -1
+}
+
+/** Whether no message on these topics could be dropped on its way to who asks. */
+function isReceivedWhole(asked: Asked, topics: readonly string[]): boolean {
+  const rules = rulesFor(asked).map(([, rule]) => ({ rule, filters: filtersOf(rule, "receive") }))
+  return topics.every((topic) => {
+    const matching = rules.filter(({ filters }) => filters.some((filter) => matches(filter, topic, asked)))
+    if (isOwn(topic) || matching.some(({ rule }) => rule.effect === "deny")) return false
+    return matching.some(({ rule }) => rule.rate === null && (rule.essential || !asked.essentialOnly))
+  })
+}
+
+/** `+` and `#` only as whole levels, `#` only as the last. */
+function isWellFormed(filter: string): boolean {
+  const levels = filter.split("/")
+  const good = (level: string, k: number): boolean =>
+    level === "+" || (level === "#" && k === levels.length - 1) || !/[+#]/.test(level)
+  return topicText(new TextEncoder().encode(filter)) !== null && levels.every(good)
+}

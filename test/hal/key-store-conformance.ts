@@ -1,0 +1,82 @@
+import { createPublicKey, verify, X509Certificate } from "node:crypto"
+import type { Test } from "uvu"
+import * as assert from "uvu/assert"
+import type { KeyStore } from "../../hal/key-store.ts"
+import { selfSigned } from "../support/certificate.ts"
+import { rejects } from "../support/rejects.ts"
+
+const DATA = new Uint8Array(Buffer.from("what is signed"))
+
+/** What every key store must do. `fresh` gives an empty one. */
+export function keyStoreConformance(test: Test, fresh: () => Promise<KeyStore>): void {
+  test("an empty slot has no key and no certificate, and does not sign", async () => {
+    const keys = await fresh()
+    assert.is(await keys.publicKey("gateway"), null)
+    assert.is(await keys.certificate("gateway"), null)
+    await rejects(() => keys.sign("gateway", DATA), "ERR_KEY_MISSING")
+    await rejects(() => keys.tlsKey("gateway"), "ERR_KEY_MISSING")
+  })
+
+  test("[CR 4.3] ES256 signs over SHA-256 in 64 raw bytes, as a JWS has it", async () => {
+    const keys = await fresh()
+    const spki = await keys.generate("gateway", "ES256")
+    const signature = await keys.sign("gateway", DATA)
+    assert.is(signature.length, 64)
+    const key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" })
+    assert.ok(verify("sha256", DATA, { key, dsaEncoding: "ieee-p1363" }, signature))
+    assert.equal(await keys.publicKey("gateway"), spki)
+  })
+
+  test("[CR 4.3] Ed25519 signs in 64 bytes", async () => {
+    const keys = await fresh()
+    const spki = await keys.generate("log", "Ed25519")
+    const signature = await keys.sign("log", DATA)
+    assert.is(signature.length, 64)
+    assert.ok(verify(null, DATA, createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" }), signature))
+  })
+
+  test("slots are apart, and a new key replaces the old one and its chain", async () => {
+    const keys = await fresh()
+    const first = await keys.generate("a", "ES256")
+    const other = await keys.generate("b", "ES256")
+    assert.not.equal(first, other)
+    await keys.setCertificate("a", [await selfSigned(await keys.tlsKey("a"))])
+    const second = await keys.generate("a", "ES256")
+    assert.not.equal(second, first)
+    assert.equal(await keys.publicKey("a"), second)
+    assert.is(await keys.certificate("a"), null)
+    assert.equal(await keys.publicKey("b"), other)
+  })
+
+  test("[CR 1.5] a chain is kept leaf first, and refused for another key", async () => {
+    const keys = await fresh()
+    await keys.generate("a", "ES256")
+    await keys.generate("b", "ES256")
+    const a = await selfSigned(await keys.tlsKey("a"), "CN=a")
+    const b = await selfSigned(await keys.tlsKey("b"), "CN=b")
+    await keys.setCertificate("a", [a, b])
+    assert.equal(await keys.certificate("a"), [a, b])
+    await rejects(() => keys.setCertificate("a", [b, a]), "ERR_KEY_MISMATCH")
+    await rejects(() => keys.setCertificate("a", []), "ERR_KEY_MISMATCH")
+    await rejects(() => keys.setCertificate("empty", [a]), "ERR_KEY_MISMATCH")
+    await rejects(() => keys.setCertificate("a", [new Uint8Array([1, 2])]), "ERR_CERTIFICATE_DAMAGED")
+    assert.equal(await keys.certificate("a"), [a, b])
+  })
+
+  test("the key for TLS is the slot's key", async () => {
+    const keys = await fresh()
+    const spki = await keys.generate("tls", "ES256")
+    const certificate = new X509Certificate(await selfSigned(await keys.tlsKey("tls")))
+    assert.equal(new Uint8Array(certificate.publicKey.export({ type: "spki", format: "der" })), spki)
+  })
+
+  test("a slot's name cannot lead elsewhere", async () => {
+    const keys = await fresh()
+    for (const slot of ["", "../a", "A", "a.b", "a/b", "a".repeat(33)]) {
+      await rejects(() => keys.generate(slot, "ES256"), "ERR_KEY_SLOT")
+      await rejects(() => keys.publicKey(slot), "ERR_KEY_SLOT")
+      await rejects(() => keys.certificate(slot), "ERR_KEY_SLOT")
+      await rejects(() => keys.tlsKey(slot), "ERR_KEY_SLOT")
+    }
+  })
+}

@@ -1,0 +1,28 @@
+import { openAuditLog, type AuditLog, type AuditLogDeps } from "../../firmware/audit/log.ts"
+import type { AuditEvent } from "../../policy/audit/event.ts"
+import { parseEntry, type Entry } from "../../policy/audit/entry.ts"
+import { MemoryClock } from "../../hal/memory/clock.ts"
+import type { Storage } from "../../hal/storage.ts"
+
+/** An event that can be told from every other by `name`. */
+export function sampleEvent(name: string): AuditEvent {
+  return { id: "conduit.connected", outcome: "success", source: "conduit/test", subject: "pump-1", object: name }
+}
+
+/** A log on this storage, of the gateway `gw`. */
+export function openTestLog(storage: Storage, more: Partial<AuditLogDeps> = {}): Promise<AuditLog> {
+  const clock = more.clock ?? new MemoryClock()
+  const interval = (): { earliestAt: number; latestAt: number } => ({ earliestAt: 0, latestAt: Infinity })
+  return openAuditLog({ storage, clock, gateway: "gw", bootId: "boot", interval, ...more })
+}
+
+/** Every entry of the log, in order. */
+export async function allEntries(log: Pick<AuditLog, "read" | "size">): Promise<readonly Entry[]> {
+  const found = await log.read(0, log.size)
+  return found.map(({ line }) => parseEntry(line))
+}
+
+/** Let everything that waits on a promise or on memory go on. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+}

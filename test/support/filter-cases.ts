@@ -1,0 +1,247 @@
+import { compilePolicy } from "../../policy/compile/compile.ts"
+import { decideSubscription } from "../../policy/filter/contain.ts"
+import { classOf, createBuckets, createFilterState, decideTopic } from "../../policy/filter/decide.ts"
+import {
+  decideReference,
+  decideSubscriptionReference,
+  type Asked,
+  type ReferenceBuckets,
+} from "../../policy/filter/reference.ts"
+import { reasonName, ruleOf } from "../../policy/filter/verdict.ts"
+import type { Action, Policy, Rule } from "../../policy/language/policy.ts"
+import { makePolicy, makeRule } from "./policies.ts"
+import { seeded } from "./hostile.ts"
+
+/** What a comparison of the filter with its reference found. */
+export interface Comparison {
+  cases: number
+  /** How often each verdict came up: a comparison that only ever denies proves little. */
+  readonly reasons: Map<string, number>
+  readonly differences: string[]
+}
+
+const CONDUITS = ["field", "yard"]
+const ROLE_SETS = [["sensor"], ["meter"], ["meter", "sensor"], ["sensor", "meter", "gauge"], []]
+/** Few words, so that things meet; some agree in length, first and last bytes. */
+const WORDS = ["a", "b", "", "$x", "dev", "é", "long-1-tail", "long-2-tail", "a b", "%x", "lockgate"]
+const NAMES = ["dev", "a", "other", "+"]
+
+/** A random source with the choices that the generators need. */
+function chooser(seed: number) {
+  const random = seeded(seed)
+  const below = (n: number): number => Math.floor(random() * n)
+  return {
+    below,
+    pick: <T>(of: readonly T[]): T => of[below(of.length)]!,
+    chance: (p: number): boolean => random() < p,
+  }
+}
+type Chooser = ReturnType<typeof chooser>
+
+function randomFilter(choose: Chooser, words: readonly string[], mayShare: boolean): string {
+  const levels = Array.from({ length: 1 + choose.below(4) }, () =>
+    choose.chance(0.25) ? "+" : choose.chance(0.12) ? choose.pick(["%c", "%u"]) : choose.pick(words),
+  )
+  if (choose.chance(0.25)) levels[levels.length - 1] = "#"
+  if (levels.join("/") === "") levels[0] = "a"
+  return (mayShare && choose.chance(0.3) ? `$share/${choose.pick(["g", "h"])}/` : "") + levels.join("/")
+}
+
+function randomTopic(choose: Chooser, words: readonly string[]): string {
+  return Array.from({ length: 1 + choose.below(5) }, () => choose.pick(words)).join("/")
+}
+
+function subsetOf<T>(choose: Chooser, of: readonly T[]): T[] {
+  const some = of.filter(() => choose.chance(0.6))
+  return some.length > 0 ? some : [choose.pick(of)]
+}
+
+function randomRule(choose: Chooser, words: readonly string[], number: number): Rule {
+  const actions = subsetOf<Action>(choose, ["publish", "subscribe", "receive"])
+  const deny = choose.chance(0.2)
+  const onlySubscribe = actions.length === 1 && actions[0] === "subscribe"
+  return makeRule({
+    id: `r${number}`,
+    effect: deny ? "deny" : "allow",
+    actions,
+    conduits: subsetOf(choose, CONDUITS),
+    roles: subsetOf(choose, ["sensor", "meter", "gauge"]),
+    topics: Array.from({ length: 1 + choose.below(3) }, () => randomFilter(choose, words, onlySubscribe)),
+    maxQos: deny ? 2 : choose.pick([0, 1, 2]),
+    retain: choose.chance(0.5),
+    maxPayloadBytes: choose.pick([10, 1000, 268_435_455]),
+    rate: choose.chance(0.2) ? { perSecond: choose.pick([1, 3, 10]), burst: choose.pick([1, 2, 5]) } : null,
+    essential: choose.chance(0.3),
+  })
+}
+
+function randomPolicy(choose: Chooser, words: readonly string[]): Policy {
+  const rules = Array.from({ length: 1 + choose.below(choose.chance(0.1) ? 40 : 8) }, (_, k) =>
+    randomRule(choose, words, k),
+  )
+  return makePolicy(rules, ROLE_SETS, CONDUITS)
+}
+
+const text = new TextEncoder()
+
+/** A topic or filter as bytes; at times bent so that it is none. */
+function bytesOf(choose: Chooser, name: string): Uint8Array {
+  const bytes = text.encode(name)
+  if (bytes.length > 0 && choose.chance(0.05)) bytes[choose.below(bytes.length)] = choose.below(256)
+  return bytes
+}
+
+function note(comparison: Comparison, mine: number, reference: number, what: () => string): void {
+  comparison.cases++
+  const reason = reasonName(reference)
+  comparison.reasons.set(reason, (comparison.reasons.get(reason) ?? 0) + 1)
+  if (mine === reference || comparison.differences.length >= 3) return
+  const say = (v: number): string => `${reasonName(v)} by ${ruleOf(v)}`
+  comparison.differences.push(`filter: ${say(mine)}; reference: ${say(reference)}; ${what()}`)
+}
+
+/**
+ * Judge at least `cases` random messages by random policies, by the filter and by its reference, buckets included.
+ *
+ * The same seed gives the same cases. `make storm` runs a million; `make test` some thousands.
+ */
+export function compareRandom(cases: number, seed: number): Comparison {
+  const choose = chooser(seed)
+  const comparison: Comparison = { cases: 0, reasons: new Map(), differences: [] }
+  while (comparison.cases < cases) {
+    const words = WORDS.filter(() => choose.chance(0.6))
+    if (words.length === 0) continue
+    const policy = randomPolicy(choose, words)
+    const compiled = compilePolicy(policy)
+    for (let peer = 0; peer < 4; peer++) {
+      const asked: Asked = {
+        policy,
+        conduit: choose.pick([...CONDUITS, ...CONDUITS, "none"]),
+        roles: choose.pick([...ROLE_SETS, ["sensor", "meter"], ["gauge"]]),
+        action: choose.pick(["publish", "receive"]),
+        name: choose.pick(NAMES),
+        clientId: choose.pick(NAMES),
+        essentialOnly: choose.chance(0.15),
+      }
+      compareMessages(comparison, choose, words, asked, compiled)
+    }
+  }
+  return comparison
+}
+
+function compareMessages(
+  comparison: Comparison,
+  choose: Chooser,
+  words: readonly string[],
+  asked: Asked,
+  compiled: ReturnType<typeof compilePolicy>,
+): void {
+  const { table } = compiled
+  const state = createFilterState(table, {
+    classIndex: classOf(compiled, asked.conduit, asked.roles),
+    action: asked.action,
+    protocolVersion: 4,
+    name: text.encode(asked.name),
+    clientId: text.encode(asked.clientId),
+    buckets: createBuckets(table),
+    essentialOnly: asked.essentialOnly,
+  })
+  const buckets: ReferenceBuckets = new Map()
+  let nowMs = choose.below(1000)
+  for (let k = 0; k < 10; k++) {
+    nowMs += choose.below(400) - 40
+    const topic = bytesOf(choose, randomTopic(choose, words))
+    const message = {
+      topic,
+      qos: choose.pick([0, 0, 1, 2]),
+      retain: choose.chance(0.3),
+      payloadBytes: choose.pick([0, 10, 11, 5000]),
+      nowMs,
+    }
+    // The topic stands somewhere in a larger buffer.
+    const buffer = new Uint8Array(topic.length + 7).fill(0x2f)
+    buffer.set(topic, 3)
+    const flags = (message.qos << 1) | Number(message.retain)
+    const mine = decideTopic(table, state, buffer, 3, 3 + topic.length, flags, message.payloadBytes, nowMs)
+    const reference = decideReference(asked, message, buckets)
+    note(comparison, mine, reference, () =>
+      JSON.stringify({ ...asked, policy: asked.policy.rules, ...message, topic: new TextDecoder().decode(topic) }),
+    )
+  }
+}
+
+/** Every topic of 1..`levels` levels over `words`; the empty one does not exist. */
+export function topicsOver(words: readonly string[], levels: number): string[] {
+  let row = words.map((word) => word)
+  const all = [...row]
+  for (let k = 1; k < levels; k++) {
+    row = row.flatMap((topic) => words.map((word) => `${topic}/${word}`))
+    all.push(...row)
+  }
+  return all.filter((topic) => topic !== "")
+}
+
+/** As `compareRandom`, for requests to subscribe; the reference looks at every topic of a small universe. */
+export function compareSubscriptions(cases: number, seed: number): Comparison {
+  const choose = chooser(seed)
+  const comparison: Comparison = { cases: 0, reasons: new Map(), differences: [] }
+  const words = ["a", "$x", "lockgate"]
+  const universe = topicsOver([...words, "", "dev", "fresh"], 4)
+  while (comparison.cases < cases) {
+    const few = words.filter(() => choose.chance(0.7))
+    if (few.length === 0) continue
+    const rules = Array.from({ length: 1 + choose.below(6) }, (_, k) => {
+      const rule = randomRule(choose, few, k)
+      return { ...rule, topics: rule.topics.map((topic) => shorten(topic)) }
+    })
+    const policy = makePolicy(rules, ROLE_SETS, CONDUITS)
+    const compiled = compilePolicy(policy)
+    const { table } = compiled
+    for (let k = 0; k < 12; k++) {
+      const asked: Asked = {
+        policy,
+        conduit: choose.pick(CONDUITS),
+        roles: choose.pick([...ROLE_SETS.slice(0, 4), ["sensor", "meter"]]),
+        action: "subscribe",
+        name: "dev",
+        clientId: choose.pick(["dev", "+"]),
+        essentialOnly: choose.chance(0.1),
+      }
+      const state = createFilterState(table, {
+        classIndex: classOf(compiled, asked.conduit, asked.roles),
+        action: "subscribe",
+        protocolVersion: 5,
+        name: text.encode(asked.name),
+        clientId: text.encode(asked.clientId),
+        buckets: createBuckets(table),
+        essentialOnly: asked.essentialOnly,
+      })
+      const request = randomRequest(choose, few, rules)
+      const qos = choose.below(3)
+      const bytes = text.encode(request)
+      const mine = decideSubscription(table, state, bytes, 0, bytes.length, qos)
+      const reference = decideSubscriptionReference(asked, request, qos, universe)
+      note(comparison, mine, reference, () => JSON.stringify({ ...asked, policy: rules, request, qos }))
+    }
+  }
+  return comparison
+}
+
+/** At most three levels, so that four are enough for the universe. */
+function shorten(filter: string): string {
+  const shared = /^\$share\/[^/]*\//.exec(filter)?.[0] ?? ""
+  const levels = filter.slice(shared.length).split("/").slice(0, 3)
+  return shared + (levels.join("/") === "" ? "a" : levels.join("/"))
+}
+
+/** Often near a rule: one of its filters, at times with a level made wider or narrower. */
+function randomRequest(choose: Chooser, words: readonly string[], rules: readonly Rule[]): string {
+  const near = choose.chance(0.7) ? choose.pick(choose.pick(rules).topics) : randomFilter(choose, words, true)
+  const filter = shorten(near).replaceAll(/%[cu]/g, "dev")
+  if (choose.chance(0.5)) return filter
+  const levels = filter.split("/")
+  // The universe does not know the names of groups as words.
+  const at = levels[0] === "$share" ? 1 + choose.below(levels.length - 1) : choose.below(levels.length)
+  levels[at] = choose.pick([...words, "+", "fresh", "#"])
+  return levels.join("/")
+}
