@@ -15,7 +15,7 @@ export interface TlsEnd {
 export interface Material {
   /** Where all files lie. */
   readonly folder: string
-  /** The clients, `r07.client-07` by name; they trust the field authority. */
+  /** The clients, `CN=r07.client-07`; they trust the field authority. */
   readonly clients: readonly TlsEnd[]
   /** The proxy towards the clients. */
   readonly proxyServer: TlsEnd
@@ -24,9 +24,15 @@ export interface Material {
   readonly broker: TlsEnd
 }
 
-/** The name in the certificate of client `index`, which is its MQTT client id as well. */
-export function clientName(index: number): string {
-  return `r${String(index % ROLES).padStart(2, "0")}.client-${String(index).padStart(2, "0")}`
+/** The MQTT client id of client `index`: its subject's name, with a suffix for those beyond the last certificate. */
+export function clientId(index: number): string {
+  const name = `client-${String(index % CLIENTS).padStart(2, "0")}`
+  return index < CLIENTS ? name : `${name}-${index}`
+}
+
+/** The common name in the certificate of client `index`: its role and its subject's name. */
+function commonName(index: number): string {
+  return `r${String(index % ROLES).padStart(2, "0")}.${clientId(index)}`
 }
 
 /** Read `end` into the options that `node:tls` takes. */
@@ -72,7 +78,7 @@ export async function makeMaterial(folder: string): Promise<Material> {
   authority("control")
   return {
     folder,
-    clients: Array.from({ length: CLIENTS }, (_, k) => issue(`client-${k}`, "field", clientName(k), "clientAuth")),
+    clients: Array.from({ length: CLIENTS }, (_, k) => issue(`client-${k}`, "field", commonName(k), "clientAuth")),
     proxyServer: issue("proxy-server", "field", "gateway", "serverAuth"),
     proxyClient: issue("proxy-client", "control", "gateway", "clientAuth"),
     broker: issue("broker", "control", "broker", "serverAuth"),

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { startChild } from "./lines.ts"
 import type { Child } from "./lines.ts"
 import type { LoadReport, OpenRequest } from "./load.ts"
-import { clientName } from "./material.ts"
+import { clientId } from "./material.ts"
 import type { Material } from "./material.ts"
 import { CLIENTS, PER_WRITE } from "./message.ts"
 import type { Mode } from "./message.ts"
@@ -68,10 +68,7 @@ export async function startRig(material: Material, core: number | null, deadline
     // To the clients it shows what the proxies show them.
     directPort: (await sink.call("listen", { tls: material.proxyServer })).port as number,
     async connected(port, transport, action, clients = CLIENTS) {
-      const names = Array.from({ length: clients }, (_, k) =>
-        // The first ones bear their own name, the rest (idle ones) share certificates under a suffix.
-        k < CLIENTS ? clientName(k) : `${clientName(k % CLIENTS)}-${k}`,
-      )
+      const names = Array.from({ length: clients }, (_, k) => clientId(k))
       const tls = transport === "tls" ? material.clients : null
       open = clients
       await load.call("open", { port, tls, names } satisfies OpenRequest)
