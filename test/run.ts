@@ -6,7 +6,8 @@
  * `N passed, N failed`; a file that dies, hangs or runs no test counts as a failure.
  *
  * A file whose real peer is not on this machine (`test/peers/`, LOCKGATE_PEERS_MISSING) is left out and named; with
- * CI=true that is a failure. LOCKGATE_STORM=1 gives the long forms of the tests the time they need.
+ * CI=true that is a failure. LOCKGATE_STORM=1 runs every file LOCKGATE_STORM_ROUNDS times (property tests draw new seeds
+ * each time) and gives files that have a long form of their own the time for it.
  */
 import { readdirSync } from "node:fs"
 import { spawn } from "node:child_process"
@@ -17,7 +18,9 @@ import { run } from "uvu/run"
 import { missingPackages, packagesNeededBy } from "./peers/packages.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
-const FILE_TIMEOUT_MS = process.env["LOCKGATE_STORM"] === "1" ? 3_600_000 : 150_000
+const STORM = process.env["LOCKGATE_STORM"] === "1"
+const ROUNDS = STORM ? Number(process.env["LOCKGATE_STORM_ROUNDS"] ?? 20) : 1
+const FILE_TIMEOUT_MS = STORM ? 3_600_000 : 150_000
 /** Process groups under way: a test's brokers and gateways go down with it. */
 const groups = new Set<number>()
 
@@ -97,7 +100,7 @@ function leftOut(names: readonly string[]): Map<string, string> {
 async function runAll(wanted: readonly string[]): Promise<void> {
   const files = testFiles(wanted)
   const out = leftOut(files)
-  const queue = files.filter((name) => !out.has(name))
+  const queue = Array.from({ length: ROUNDS }, () => files.filter((name) => !out.has(name))).flat()
   const outcomes: Outcome[] = []
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.on(signal, () => {

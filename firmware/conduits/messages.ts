@@ -88,6 +88,8 @@ export type FromEngine =
   | { readonly kind: "rehearsed"; readonly number: number; readonly result: RehearsalResult | null }
   /** A listener could not be opened, or the engine failed in itself: the conduit is closed. */
   | { readonly kind: "fault"; readonly conduit: string | null; readonly code: string; readonly message: string }
+  /** A certificate verified whose validity begins then: it is at least that late. */
+  | { readonly kind: "certificate-seen"; readonly notBeforeAt: number }
   | { readonly kind: "stopped" }
 
 export interface Listening {

@@ -19,7 +19,9 @@ function nearest(word: string, candidates: Iterable<string>): string | null {
   for (const candidate of candidates) {
     if (compared++ >= MAX_CANDIDATES) break
     if (candidate.length > 64) continue
-    const distance = editDistance(lower, candidate.toLowerCase())
+    const other = candidate.toLowerCase()
+    // Half a word is no spelling mistake, but as clear.
+    const distance = lower.length > 2 && other.startsWith(lower) ? 1 : editDistance(lower, other)
     if (distance < bestDistance) {
       best = candidate
       bestDistance = distance

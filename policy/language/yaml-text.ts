@@ -32,7 +32,12 @@ const HINTS: Readonly<Record<string, string>> = {
   BAD_SCALAR_START: "put the value in quotes",
   BLOCK_AS_IMPLICIT_KEY: 'a value with ": " in it stands in quotes',
   MULTILINE_IMPLICIT_KEY: 'a key ends with ":" on its own line',
-  NON_STRING_KEY: "a key is plain text",
+}
+
+/** Our words where the package speaks of its options. */
+const MESSAGES: Readonly<Record<string, string>> = {
+  NON_STRING_KEY: "a key must be plain text",
+  RESOURCE_EXHAUSTION: "the nesting is too deep",
 }
 
 const OPTIONS = {
@@ -130,10 +135,12 @@ function compose(tokens: CST.Token[], report: Report): Document.Parsed | null {
 }
 
 function fault(report: Report, offset: number, code: string, message: string): void {
-  const text = message.replace(/\s+/g, " ").replace(/^(Unexpected )([a-z-]+)/, (all, start: string, token: string) => {
-    const known = TOKENS[token]
-    return known === undefined ? all : start + known
-  })
+  const text = (MESSAGES[code] ?? message)
+    .replace(/\s+/g, " ")
+    .replace(/^(Unexpected )([a-z-]+)/, (all, start: string, token: string) => {
+      const known = TOKENS[token]
+      return known === undefined ? all : start + known
+    })
   const shown = text.length > 120 ? `${text.slice(0, 120)}...` : text
   report.add(Math.min(offset, report.text.length), "", `not well-formed YAML: ${shown}`, HINTS[code] ?? null)
 }

@@ -3,6 +3,7 @@ import { MemoryStorage } from "../../hal/memory/storage.ts"
 import type { Unsynced } from "../../hal/memory/fault-plan.ts"
 import { createPolicyActivation } from "../../firmware/bundles/activation.ts"
 import type { PolicyActivation, PolicyInForce } from "../../firmware/bundles/activation-port.ts"
+import type { CandidateParts } from "../../firmware/bundles/candidate.ts"
 import type { VerifiedBundle, VerifyBundle } from "../../firmware/bundles/verify.ts"
 import { HardwareError, InputError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
@@ -56,16 +57,17 @@ export class PolicyWorld {
   readonly engineRefuses = new Set<number | null>()
   readonly activation: PolicyActivation
 
-  constructor(storage = new MemoryStorage(), verify: VerifyBundle = plainVerify, threshold = 1) {
+  constructor(storage = new MemoryStorage(), parts: Partial<CandidateParts> = {}) {
     this.storage = storage
     this.activation = createPolicyActivation({
       storage,
       clock: this.clock,
-      verify,
+      verify: plainVerify,
       parsePolicy,
       compile,
       gateway: "press-hall",
-      threshold,
+      threshold: 1,
+      ...parts,
       interval: () => this.interval,
       audit: async (event) => {
         if (this.auditFails) throw new HardwareError("ERR_IO", "the log is on a dead disk")

@@ -55,7 +55,11 @@ export function mqttError(code: MqttErrorCode, message: string, detail: ErrorDet
 export function faultOf(
   error: unknown,
 ): { readonly code: MqttErrorCode; readonly detail: ErrorDetail; readonly fault: Fault } | null {
-  if (!(error instanceof InputError) || !Object.hasOwn(FAULTS, error.code)) return null
-  const code = error.code as MqttErrorCode
-  return { code, detail: error.detail, fault: FAULTS[code] }
+  if (!(error instanceof InputError)) return null
+  const { code, detail } = error as InputError
+  return isMqttErrorCode(code) ? { code, detail, fault: FAULTS[code] } : null
+}
+
+function isMqttErrorCode(code: string): code is MqttErrorCode {
+  return Object.hasOwn(FAULTS, code)
 }

@@ -149,6 +149,8 @@ class ProxySession implements Session, SessionContext {
   }
 
   clientEnded(): void {
+    // Withdrawn inside a packet and never at its end: no DISCONNECT could be said, so the broker publishes the will.
+    if (this.#phase === "draining") this.#ending = { reason: "withdrawn", detail: "ERR_MQTT_CUT_INSIDE_PACKET" }
     this.#ending ??= { reason: "client", detail: "lost" }
     this.#close()
   }

@@ -290,7 +290,7 @@ test("an installation that cannot be written down, in the log or on disk, does n
 test("[CR 3.4] bundles are verified again at boot: the threshold of today counts, and the last good one returns", async () => {
   const [anna, bert] = await Promise.all([makeSigner("anna"), makeSigner("bert", "EdDSA")])
   const verify = createBundleVerifier([anna.trusted, bert.trusted])
-  const world = new PolicyWorld(undefined, verify)
+  const world = new PolicyWorld(undefined, { verify })
   await world.activation.start()
   const one = await addSignature(await signBundle(aStatement({ version: 1 }), anna.signing), bert.signing)
   for (const text of [one, await signBundle(aStatement({ version: 2 }), anna.signing)]) {
@@ -298,7 +298,7 @@ test("[CR 3.4] bundles are verified again at boot: the threshold of today counts
     await world.activation.confirm(version, by)
   }
   const boot = async (trusted: typeof verify, threshold: number): Promise<PolicyWorld> => {
-    const next = new PolicyWorld(world.storage.powerCut(), trusted, threshold)
+    const next = new PolicyWorld(world.storage.powerCut(), { verify: trusted, threshold })
     await next.activation.start()
     return next
   }

@@ -97,7 +97,7 @@ function startPlant(config: PlantConfig): Plant {
     const report = await new Promise<PlantReport | null>((resolve) => {
       watchers.add((it) => enough(it) && resolve(it))
       void ended.then(() => resolve(null))
-      setTimeout(() => resolve(null), 8000).unref()
+      setTimeout(() => resolve(null), 40_000).unref()
     })
     if (report === null) throw new Error(`the plant did not get there: ${JSON.stringify(last)}`)
     return report

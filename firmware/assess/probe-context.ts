@@ -1,0 +1,34 @@
+import type { CommandPort } from "../../policy/command/port.ts"
+import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import type { Policy } from "../../policy/language/policy.ts"
+import type { Probe } from "../../policy/requirements/control.ts"
+import type { Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
+import type { Interface } from "../interfaces.ts"
+import type { ListeningSocket } from "./open-sockets.ts"
+
+/** What a probe may touch of the live gateway. */
+export interface ProbeContext {
+  /** The policy in force; null when there is none. */
+  policy(): Policy | null
+  /** Whether a policy is on trial, and whether island mode is on: what a probe must not disturb. */
+  trialRunning(): boolean
+  islandOn(): boolean
+  /** Whether only essential rules are open now. */
+  essentialOnly(): boolean
+  /** Conduits that listen now. */
+  listening(): readonly Listening[]
+  /** Run client bytes through the live session and filter, without a socket. */
+  rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
+  /** The one door for changes. */
+  readonly commands: CommandPort
+  /** Path of the local command socket. */
+  readonly commandSocket: string
+  /** What may be open. */
+  readonly interfaces: readonly Interface[]
+  /** What the kernel says is open. */
+  openSockets(): Promise<readonly ListeningSocket[]>
+  /** Leaf certificates that the gateway shows, by use: `conduit/<name>`, `upstream/<name>`, `management/mqtt`. */
+  readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
+}
+
+export type GatewayProbe = Probe<ProbeContext>

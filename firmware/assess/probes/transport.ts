@@ -1,0 +1,152 @@
+/** Probes of the TLS listeners: what the gateway shows, and whom it lets in. They knock from this machine. */
+import { once } from "node:events"
+import { connect, type ConnectionOptions, type TLSSocket } from "node:tls"
+import type { ProbeResult } from "../../../policy/requirements/control.ts"
+import { isPermittedKey, isPermittedSignature } from "../../../policy/identity/algorithms.ts"
+import { selfSignedStranger } from "../stranger.ts"
+import type { Listening } from "../../conduits/messages.ts"
+import type { GatewayProbe } from "../probe-context.ts"
+import { connectPacket } from "./packets.ts"
+
+const NOTHING_LISTENS: ProbeResult = { outcome: "not-tested", why: "no conduit listens" }
+const WAIT_MS = 2_000
+
+interface Knock {
+  /** The handshake ended, as this end sees it (in TLS 1.3 before the other end has judged). */
+  readonly handshake: boolean
+  readonly protocol: string
+  readonly cipher: string
+  readonly fingerprint: string
+  /** Bytes that came back after an MQTT CONNECT was sent. */
+  readonly answered: number
+  readonly closed: boolean
+}
+
+/** Connect, say CONNECT, and wait for an answer or the end. */
+async function knock(at: Listening, options: ConnectionOptions): Promise<Knock> {
+  const host = at.address === "0.0.0.0" || at.address === "::" ? "127.0.0.1" : at.address
+  const socket: TLSSocket = connect({ ...options, host, port: at.port, rejectUnauthorized: false })
+  let handshake = false
+  let answered = 0
+  let seen = { protocol: "", cipher: "", fingerprint: "" }
+  socket.on("error", () => undefined)
+  socket.on("data", (chunk: Buffer) => (answered += chunk.length))
+  socket.on("secureConnect", () => {
+    handshake = true
+    seen = {
+      protocol: socket.getProtocol() ?? "",
+      cipher: socket.getCipher().name,
+      fingerprint: socket.getPeerX509Certificate()?.fingerprint256.replaceAll(":", "").toLowerCase() ?? "",
+    }
+    socket.write(connectPacket("lockgate-probe"))
+  })
+  const signal = AbortSignal.timeout(WAIT_MS)
+  const ended = await Promise.race([once(socket, "close", { signal }), once(socket, "data", { signal })]).then(
+    () => true,
+    () => false,
+  )
+  const closed = ended && answered === 0
+  socket.destroy()
+  return { handshake, ...seen, answered, closed }
+}
+
+/** Peers without a certificate of the zone get no MQTT answer and are cut off. */
+export const strangersAreRefused: GatewayProbe = {
+  id: "listener.strangers-refused",
+  summary: "a peer without certificate and one with a certificate of its own making connect; neither is answered",
+  safety: "active-safe",
+  vantage: "inside",
+  async run(context) {
+    const listening = context.listening()
+    if (listening.length === 0) return NOTHING_LISTENS
+    const stranger = await selfSignedStranger()
+    for (const at of listening) {
+      for (const [who, options] of [
+        ["a peer without certificate", {}],
+        ["a peer with a self-made certificate", stranger],
+      ] as const) {
+        const seen = await knock(at, options)
+        if (seen.answered > 0 || !seen.closed) {
+          return failed(`${at.conduit} to cut off ${who} unanswered`, `${seen.answered} bytes, closed: ${seen.closed}`)
+        }
+      }
+    }
+    return { outcome: "passed", evidence: `${listening.length} listeners cut off both kinds of stranger unanswered` }
+  },
+}
+
+/** Every listener proves its identity with the certificate that the key store holds for it. */
+export const listenersProveThemselves: GatewayProbe = {
+  id: "listener.proves-identity",
+  summary: "each listener completes a TLS 1.3 handshake with its own certificate; outward connections have one to show",
+  safety: "active-safe",
+  vantage: "inside",
+  async run(context) {
+    const listening = context.listening()
+    if (listening.length === 0) return NOTHING_LISTENS
+    for (const at of listening) {
+      const seen = await knock(at, {})
+      const own = context.ownCertificates.get(`conduit/${at.conduit}`)
+      if (!seen.handshake || own === undefined || seen.fingerprint !== own.fingerprint) {
+        return failed(
+          `${at.conduit} to show certificate ${own?.fingerprint ?? "of its own"}`,
+          seen.fingerprint || "none",
+        )
+      }
+    }
+    const dials = context.interfaces.filter((row) => row.direction === "dials")
+    for (const row of dials) {
+      const own = context.ownCertificates.get(row.name)
+      if (own === undefined) return failed(`${row.name} to have a certificate to show`, "none")
+      if (own.extendedKeyUsage !== null && !own.extendedKeyUsage.includes("1.3.6.1.5.5.7.3.2")) {
+        return failed(`${row.name}'s certificate to be for clients`, own.extendedKeyUsage.join(", "))
+      }
+    }
+    return {
+      outcome: "passed",
+      evidence: `${listening.length} listeners showed their own certificate; ${dials.length} outward ends hold one`,
+    }
+  },
+}
+
+/** Offers below the permitted algorithms; each must fail in the handshake. */
+const WEAK: readonly { readonly what: string; readonly options: ConnectionOptions }[] = [
+  { what: "TLS 1.1", options: { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "ALL:@SECLEVEL=0" } },
+  {
+    what: "TLS 1.2 with CBC",
+    options: { maxVersion: "TLSv1.2", ciphers: "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA384" },
+  },
+  { what: "TLS 1.2 without forward secrecy", options: { maxVersion: "TLSv1.2", ciphers: "AES128-GCM-SHA256" } },
+]
+
+/** The listeners refuse weak offers, and all certificates shown use permitted algorithms. */
+export const weakCryptographyIsRefused: GatewayProbe = {
+  id: "tls.weak-offers-refused",
+  summary: "handshakes with TLS 1.1, CBC or without forward secrecy fail; own keys are of permitted kinds",
+  safety: "active-safe",
+  vantage: "inside",
+  async run(context) {
+    const listening = context.listening()
+    if (listening.length === 0) return NOTHING_LISTENS
+    for (const at of listening) {
+      for (const { what, options } of WEAK) {
+        const seen = await knock(at, options)
+        if (seen.handshake) return failed(`${at.conduit} to refuse ${what}`, `${seen.protocol} with ${seen.cipher}`)
+      }
+    }
+    for (const [name, own] of context.ownCertificates) {
+      if (!isPermittedKey(own.keyAlgorithm)) return failed(`a permitted key for ${name}`, own.keyAlgorithm)
+      if (!isPermittedSignature(own.signatureAlgorithm)) {
+        return failed(`a permitted signature on ${name}'s certificate`, own.signatureAlgorithm)
+      }
+    }
+    return {
+      outcome: "passed",
+      evidence: `${listening.length * WEAK.length} weak handshakes failed; ${context.ownCertificates.size} certificates are of permitted kinds`,
+    }
+  },
+}
+
+function failed(expected: string, seen: string): ProbeResult {
+  return { outcome: "failed", expected, seen }
+}

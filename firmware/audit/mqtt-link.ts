@@ -1,0 +1,162 @@
+import type { Duplex } from "node:stream"
+import { connect as tlsConnect, type ConnectionOptions, type TLSSocket } from "node:tls"
+import { MqttClient } from "mqtt"
+import { HardwareError, LockgateError } from "../../policy/base/errors.ts"
+import { gatewayClientId, gatewayTopic } from "./topics.ts"
+
+/** One connection to a broker, from CONNACK until it ends. It never reconnects: a new one is dialled. */
+export interface MqttLink {
+  /** Publish with QoS 1; resolves when the broker has acknowledged. @throws HardwareError `ERR_LINK` when the link ends before */
+  publish(topic: string, payload: Uint8Array, retain: boolean): Promise<void>
+  /** Called once, when the link has ended other than by `close`; at once if it has ended already. */
+  onLost(listener: (reason: string) => void): void
+  /** End in order: the broker forgets the will. Never rejects. */
+  close(): Promise<void>
+  /** End at once: the broker publishes the will. */
+  destroy(): void
+}
+
+/** What a link is dialled with. */
+export interface DialOptions {
+  readonly gateway: string
+  /** A connection to the broker on which nothing was written yet, its peer already judged. */
+  readonly openStream: () => Promise<Duplex>
+  readonly connackTimeoutMs?: number
+  readonly keepaliveSeconds?: number
+}
+
+/**
+ * Dials the broker as the gateway, MQTT 3.1.1 (which both kinds of broker speak), clean session, with the retained will
+ * `offline` on `lockgate/<gateway>/online`. Resolves when the broker has accepted.
+ *
+ * @throws HardwareError `ERR_LINK`; `detail.reason` says why in one word
+ */
+export async function dialMqtt(options: DialOptions): Promise<MqttLink> {
+  const stream = await options.openStream()
+  const client = new MqttClient(() => stream, {
+    clientId: gatewayClientId(options.gateway),
+    protocolVersion: 4,
+    clean: true,
+    reconnectPeriod: 0,
+    resubscribe: false,
+    queueQoSZero: false,
+    connectTimeout: options.connackTimeoutMs ?? 10_000,
+    keepalive: options.keepaliveSeconds ?? 30,
+    will: { topic: gatewayTopic(options.gateway, "online"), payload: Buffer.from("offline"), qos: 1, retain: true },
+  })
+  let reason: string | null = null
+  client.on("error", (error) => (reason ??= reasonOf(error)))
+  await new Promise<void>((resolve, reject) => {
+    const failed = (): void => {
+      stream.destroy()
+      reject(linkError(reason ?? "closed"))
+    }
+    client.once("connect", () => {
+      client.off("close", failed)
+      resolve()
+    })
+    client.once("close", failed)
+  })
+  return linkOf(client, stream, () => reason)
+}
+
+function linkOf(client: MqttClient, stream: Duplex, reason: () => string | null): MqttLink {
+  const waiting = new Set<(error: Error) => void>()
+  const listeners = new Set<(reason: string) => void>()
+  let state: "open" | "closing" | "lost" = "open"
+
+  client.on("close", () => {
+    const why = reason() ?? "closed"
+    const wasOpen = state === "open"
+    if (wasOpen) state = "lost"
+    for (const reject of waiting) reject(linkError(why))
+    waiting.clear()
+    if (wasOpen) for (const listener of listeners) listener(why)
+  })
+
+  return {
+    publish: (topic, payload, retain) =>
+      new Promise((resolve, reject) => {
+        if (state === "lost") {
+          reject(linkError(reason() ?? "closed"))
+          return
+        }
+        waiting.add(reject)
+        const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+        client.publish(topic, bytes, { qos: 1, retain }, (error) => {
+          waiting.delete(reject)
+          if (error === undefined || (error as unknown) === null) resolve()
+          else reject(linkError(reasonOf(error)))
+        })
+      }),
+    onLost(listener) {
+      if (state === "lost") listener(reason() ?? "closed")
+      else listeners.add(listener)
+    },
+    async close() {
+      if (state !== "open") return
+      state = "closing"
+      await client.endAsync().catch(() => undefined)
+    },
+    destroy() {
+      stream.destroy()
+      client.end(true)
+    },
+  }
+}
+
+/** Judges the broker: null to go on, or one word why not. Called before a byte of MQTT is written. */
+export type PeerJudge = (socket: TLSSocket) => string | null
+
+/**
+ * A TLS connection whose peer has been judged; nothing was written on it.
+ *
+ * Without `judge`, OpenSSL's verdict decides (chain, dates, name). With it, that verdict is not asked: the judge sees the
+ * peer's raw chain. TLS 1.3 unless `options` says otherwise.
+ *
+ * @throws HardwareError `ERR_LINK`; `detail.reason` is the judge's word or the socket's error code
+ */
+export function openTlsStream(options: ConnectionOptions, judge?: PeerJudge, timeoutMs = 10_000): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = tlsConnect({ minVersion: "TLSv1.3", ...options, rejectUnauthorized: judge === undefined })
+    const timer = setTimeout(() => fail("timeout"), timeoutMs)
+    const fail = (reason: string): void => {
+      clearTimeout(timer)
+      socket.destroy()
+      reject(linkError(reason))
+    }
+    socket.once("error", (error) => fail(reasonOf(error)))
+    socket.once("close", () => fail("closed"))
+    socket.once("secureConnect", () => {
+      const verdict = judge === undefined ? (socket.authorized ? null : "not-authorized") : judge(socket)
+      if (verdict !== null) {
+        fail(verdict)
+        return
+      }
+      clearTimeout(timer)
+      socket.removeAllListeners()
+      // From here the MQTT client listens; an error between the two must not kill the process.
+      socket.on("error", () => undefined)
+      resolve(socket)
+    })
+  })
+}
+
+/** One stable word for why a link failed; never the message of a foreign library. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof LockgateError) {
+    const { detail, code } = error as LockgateError
+    return typeof detail["reason"] === "string" ? detail["reason"] : code
+  }
+  if (error instanceof Error && "code" in error) {
+    if (typeof error.code === "string") return error.code
+    if (typeof error.code === "number") return `connack-${error.code}`
+  }
+  if (error instanceof Error && error.message === "connack timeout") return "timeout"
+  return "failed"
+}
+
+/** The error of a link that ended. */
+export function linkError(reason: string): HardwareError<"ERR_LINK"> {
+  return new HardwareError("ERR_LINK", `the link to the broker ended: ${reason}`, { detail: { reason } })
+}

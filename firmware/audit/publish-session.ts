@@ -1,0 +1,114 @@
+import { LockgateError } from "../../policy/base/errors.ts"
+import { BUNDLE_ENTRIES } from "../../policy/audit/entry-bundle.ts"
+import type { Clock } from "../../hal/clock.ts"
+import type { LoggedEntry } from "./bundle-reader.ts"
+import type { AuditLog } from "./log.ts"
+import { reasonOf, type MqttLink } from "./mqtt-link.ts"
+
+/** Entries that may wait for the broker's acknowledgement. */
+const WINDOW = 16
+const ACK_TIMEOUT_MS = 30_000
+/** How long an orderly stop waits for what is not yet acknowledged. */
+const DRAIN_MS = 2_000
+
+/** What a session over one link stands on. */
+export interface SessionDeps {
+  readonly link: MqttLink
+  readonly log: Pick<AuditLog, "read" | "size" | "onGrowth">
+  readonly clock: Clock
+  readonly topic: string
+  /** The first entry to publish. */
+  readonly from: number
+  readonly signal: AbortSignal
+  /** Every entry below `next` is acknowledged or cannot be read. */
+  readonly acknowledged: (next: number) => void
+  /** A bundle that cannot be published, because it is missing or damaged. */
+  readonly skipped: (error: LockgateError, from: number) => void
+}
+
+/**
+ * Publishes entries in order over one link until the link ends or the signal stops it; returns why, `stopped` for the signal.
+ *
+ * At most 16 wait for acknowledgement. The acknowledged part has no holes: what follows an unacknowledged entry is not
+ * counted, so that the next session may repeat entries and never leaves one out. Stopping waits two seconds for the rest.
+ */
+export async function runPublishSession(deps: SessionDeps): Promise<string> {
+  const { link, log, clock, signal } = deps
+  const inFlight: { readonly next: number; done: boolean }[] = []
+  let next = deps.from
+  const ended: { why: string | null } = { why: null }
+  let ring: () => void = () => undefined
+  let cancelTimer: () => void = () => undefined
+
+  const end = (reason: string): void => {
+    ended.why ??= reason
+    ring()
+  }
+  const watch = (): void => {
+    cancelTimer()
+    if (inFlight.length > 0) cancelTimer = clock.after(ACK_TIMEOUT_MS, () => end("no-acknowledgement"))
+  }
+  const settle = (): void => {
+    while (inFlight[0]?.done === true) {
+      const first = inFlight.shift()
+      if (first !== undefined) deps.acknowledged(first.next)
+    }
+    watch()
+    ring()
+  }
+  const send = ({ seq, line }: LoggedEntry): void => {
+    const item = { next: seq + 1, done: false }
+    inFlight.push(item)
+    link.publish(deps.topic, line, false).then(
+      () => {
+        item.done = true
+        settle()
+      },
+      (error: unknown) => end(reasonOf(error)),
+    )
+  }
+  /** Read on; a bundle that cannot be read is passed over as if it were acknowledged, once. */
+  const fill = async (): Promise<void> => {
+    try {
+      const entries = await log.read(next, WINDOW - inFlight.length)
+      if (ended.why !== null) return
+      for (const entry of entries) send(entry)
+      next += entries.length
+      watch()
+    } catch (error) {
+      if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
+      const fault = error as LockgateError
+      if (fault.kind !== "integrity") {
+        end(fault.code)
+        return
+      }
+      deps.skipped(fault, next)
+      next = (Math.floor(next / BUNDLE_ENTRIES) + 1) * BUNDLE_ENTRIES
+      inFlight.push({ next, done: true })
+      settle()
+    }
+  }
+
+  let cancelDrain: () => void = () => undefined
+  const stop = (): void => {
+    cancelDrain = clock.after(DRAIN_MS, () => end("stopped"))
+    ring()
+  }
+  link.onLost(end)
+  const endGrowth = log.onGrowth(() => ring())
+  if (signal.aborted) stop()
+  else signal.addEventListener("abort", stop, { once: true })
+  try {
+    while (ended.why === null) {
+      if (next < log.size && inFlight.length < WINDOW) await fill()
+      else if (signal.aborted && next >= log.size && inFlight.length === 0) end("stopped")
+      else await new Promise<void>((resolve) => (ring = resolve))
+    }
+    return ended.why
+  } finally {
+    cancelTimer()
+    cancelDrain()
+    endGrowth()
+    signal.removeEventListener("abort", stop)
+  }
+}

@@ -1,0 +1,212 @@
+import { LockgateError } from "../../policy/base/errors.ts"
+import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { Clock } from "../../hal/clock.ts"
+import type { Storage } from "../../hal/storage.ts"
+import type { AuditLog } from "./log.ts"
+import { linkError, reasonOf, type MqttLink } from "./mqtt-link.ts"
+import { runPublishSession } from "./publish-session.ts"
+import { gatewayTopic } from "./topics.ts"
+
+const CURSOR = "audit/published"
+const SAVE_MS = 5_000
+const FIRST_RETRY_MS = 1_000
+const LONGEST_RETRY_MS = 60_000
+/** A link that held so long makes the next retry a quick one again. */
+const STABLE_MS = 30_000
+
+/** What the publisher stands on. */
+export interface AuditPublisherDeps {
+  readonly log: Pick<AuditLog, "read" | "size" | "onGrowth">
+  /** Dial the broker once. @throws HardwareError `ERR_LINK` */
+  readonly connect: () => Promise<MqttLink>
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly gateway: string
+  /** Facts for the log: the broker lost and back (once per change), entries that cannot be published. */
+  readonly report: (event: AuditEvent) => void
+  /** [0, 1), for the spread of retries. */
+  readonly random?: () => number
+}
+
+/** Publishes the log; a long-running part. */
+export interface AuditPublisher {
+  /** Runs until the signal; resolves after the orderly end: `offline` published, position saved. */
+  start(signal: AbortSignal): Promise<void>
+  /** Whether the broker has us, and the first entry that it has not acknowledged. */
+  readonly status: { readonly online: boolean; readonly next: number }
+}
+
+/**
+ * Publishes every entry of the log, each line as one message, QoS 1, in order, to `lockgate/<gateway>/audit/live`.
+ *
+ * What the broker has acknowledged is remembered in `audit/published`, every five seconds; after a loss of link, power or that
+ * file, entries are repeated and none is left out. `lockgate/<gateway>/online` says `online` or, by will, `offline`, retained.
+ *
+ * @see IEC 62443-4-2 CR 6.1
+ */
+export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
+  const { log, storage, clock } = deps
+  const random = deps.random ?? Math.random
+  let next = 0
+  let savedNext = -1
+  let online = false
+  let lostTold = false
+  let retryMs = FIRST_RETRY_MS
+
+  async function save(): Promise<void> {
+    if (savedNext === next) return
+    const saving = next
+    try {
+      await storage.write(CURSOR, new TextEncoder().encode(JSON.stringify({ format: 1, next: saving })))
+      savedNext = saving
+    } catch (error) {
+      // A position not saved only repeats entries after a restart.
+      if (!(error instanceof LockgateError) || error.kind !== "hardware") throw error
+    }
+  }
+
+  function tellLost(reason: string): void {
+    if (lostTold) return
+    lostTold = true
+    deps.report({ id: "audit.publish-lost", outcome: "failure", source: "audit", reason })
+  }
+
+  function tellRestored(): void {
+    if (!lostTold) return
+    lostTold = false
+    const detail = { waiting: log.size - next }
+    deps.report({ id: "audit.publish-restored", outcome: "success", source: "audit", detail })
+  }
+
+  async function session(link: MqttLink, signal: AbortSignal): Promise<string> {
+    const presence = gatewayTopic(deps.gateway, "online")
+    await bounded(clock, link.publish(presence, new TextEncoder().encode("online"), true))
+    online = true
+    tellRestored()
+    const why = await runPublishSession({
+      link,
+      log,
+      clock,
+      topic: gatewayTopic(deps.gateway, "audit/live"),
+      from: next,
+      signal,
+      acknowledged: (upTo) => (next = Math.max(next, upTo)),
+      skipped: (error, from) =>
+        deps.report({
+          id: "audit.damaged",
+          outcome: "failure",
+          source: "audit",
+          reason: error.code,
+          object: "not published",
+          detail: { from },
+        }),
+    })
+    if (why === "stopped") {
+      // If this fails, the will says the same.
+      await bounded(clock, link.publish(presence, new TextEncoder().encode("offline"), true))
+      await bounded(clock, link.close())
+    }
+    return why
+  }
+
+  /** Dial and publish, once; returns why it ended. */
+  async function attempt(signal: AbortSignal): Promise<string> {
+    try {
+      const link = await unlessAborted(deps.connect(), signal)
+      if (link === null) return "stopped"
+      try {
+        return await session(link, signal)
+      } finally {
+        online = false
+        link.destroy()
+      }
+    } catch (error) {
+      if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
+      return reasonOf(error)
+    }
+  }
+
+  return {
+    get status() {
+      return { online, next }
+    },
+    async start(signal) {
+      next = await loadCursor(storage, log.size)
+      savedNext = next
+      const endSaving = every(clock, SAVE_MS, save)
+      const stopped = (): boolean => signal.aborted
+      while (!stopped()) {
+        const startedMs = clock.monotonicMs()
+        const why = await attempt(signal)
+        if (stopped()) break
+        tellLost(why)
+        if (clock.monotonicMs() - startedMs >= STABLE_MS) retryMs = FIRST_RETRY_MS
+        await pause(clock, retryMs * (0.5 + random() / 2), signal)
+        retryMs = Math.min(LONGEST_RETRY_MS, retryMs * 2)
+      }
+      await endSaving()
+      await save()
+    },
+  }
+}
+
+/** Where to go on; from the start if the file is missing, damaged or beyond the log: repeating is safe, leaving out is not. */
+async function loadCursor(storage: Storage, size: number): Promise<number> {
+  const bytes = await storage.read(CURSOR)
+  const text = bytes === null ? "" : new TextDecoder().decode(bytes)
+  const next = Number(/^\{"format":1,"next":(\d{1,15})\}$/.exec(text)?.[1] ?? 0)
+  return next <= size ? next : 0
+}
+
+/** Do `action` every `periodMs`, never twice at once; the returned function ends that and waits for the last. */
+function every(clock: Clock, periodMs: number, action: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> = Promise.resolve()
+  let cancel: () => void = () => undefined
+  let ended = false
+  const wait = (): void => {
+    cancel = clock.after(periodMs, () => {
+      running = action().then(() => {
+        if (!ended) wait()
+      })
+    })
+  }
+  wait()
+  return async () => {
+    ended = true
+    cancel()
+    await running
+  }
+}
+
+/** `work`, or HardwareError `ERR_LINK` after ten seconds: what comes of it later is nobody's business. */
+function bounded(clock: Clock, work: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(10_000, () => reject(linkError("no-acknowledgement")))
+    work.then(resolve, reject).finally(cancel)
+  })
+}
+
+/** The link, or null if the signal comes first; a link that comes later is ended. */
+function unlessAborted(dialled: Promise<MqttLink>, signal: AbortSignal): Promise<MqttLink | null> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => resolve(null)
+    signal.addEventListener("abort", aborted, { once: true })
+    dialled.then((link) => {
+      signal.removeEventListener("abort", aborted)
+      if (signal.aborted) link.destroy()
+      else resolve(link)
+    }, reject)
+  })
+}
+
+function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      cancel()
+      signal.removeEventListener("abort", done)
+      resolve()
+    }
+    const cancel = clock.after(ms, done)
+    signal.addEventListener("abort", done, { once: true })
+  })
+}

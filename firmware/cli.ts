@@ -1,0 +1,140 @@
+/**
+ * `lockgate`: every command of gateway, owner and demo in one entry. Each command is a file of its own, loaded when used.
+ *
+ * On a board the gateway runs from `gateway.ts` through `lockgate run`; nothing that only an OEM, technician or owner
+ * needs is loaded for it.
+ */
+import { clean } from "./cli/clean-text.ts"
+import type { CliCommand, CliIo } from "./cli/io.ts"
+
+interface Entry {
+  readonly words: string
+  readonly usage: string
+  readonly summary: string
+  load(): Promise<CliCommand>
+}
+
+const COMMANDS: readonly Entry[] = [
+  {
+    words: "run",
+    usage: "--config <gateway.yaml>",
+    summary: "run the gateway",
+    load: async () => (await import("./cli/run.ts")).run,
+  },
+  {
+    words: "demo",
+    usage: "[--folder <path>]",
+    summary: "a whole gateway and a small plant on this machine",
+    load: async () => (await import("./demo/demo.ts")).demo,
+  },
+  {
+    words: "status",
+    usage: "[--config <gateway.yaml> | --socket <path>] [--json]",
+    summary: "what the gateway does now",
+    load: async () => (await import("./cli/status.ts")).status,
+  },
+  {
+    words: "audit tail",
+    usage: "--state <folder> [-f] [-n <count>] [--json] [filters]",
+    summary: "read the audit log",
+    load: async () => (await import("./cli/audit-tail.ts")).auditTail,
+  },
+  {
+    words: "policy check",
+    usage: "<policy.yaml>",
+    summary: "list every fault of a policy",
+    load: async () => (await import("./cli/policy-check.ts")).policyCheck,
+  },
+  {
+    words: "policy schema",
+    usage: "",
+    summary: "print the JSON Schema of a policy, for editors",
+    load: async () => (await import("./cli/policy-schema.ts")).policySchema,
+  },
+  {
+    words: "policy sign",
+    usage: "<policy.yaml> --key <pem> --version <n> [--out <file>]",
+    summary: "make a signed bundle",
+    load: async () => (await import("./cli/policy-sign.ts")).policySign,
+  },
+  {
+    words: "policy approve",
+    usage: "<bundle> --key <pem>",
+    summary: "add a signature to a bundle",
+    load: async () => (await import("./cli/policy-approve.ts")).policyApprove,
+  },
+  {
+    words: "policy activate",
+    usage: "<bundle> [--trial <seconds>]",
+    summary: "put a bundle in force on trial",
+    load: async () => (await import("./cli/policy-activate.ts")).policyActivate,
+  },
+  {
+    words: "policy confirm",
+    usage: "<version>",
+    summary: "keep the policy on trial",
+    load: async () => (await import("./cli/policy-activate.ts")).policyConfirm,
+  },
+  {
+    words: "policy rollback",
+    usage: "",
+    summary: "drop the policy on trial",
+    load: async () => (await import("./cli/policy-activate.ts")).policyRollback,
+  },
+  {
+    words: "island",
+    usage: "on|off",
+    summary: "close or reopen all normal conduits",
+    load: async () => (await import("./cli/island.ts")).island,
+  },
+  {
+    words: "assess run",
+    usage: "[--json]",
+    summary: "run the probes and answer the requirement rows",
+    load: async () => (await import("./cli/assess-run.ts")).assessRun,
+  },
+]
+
+function help(): string {
+  const rows = COMMANDS.map((c) => `  ${`lockgate ${c.words} ${c.usage}`.trim()}\n      ${c.summary}`)
+  return `Lockgate: security-policy firmware for IIoT gateways\n\n${rows.join("\n")}\n`
+}
+
+function find(argv: readonly string[]): { entry: Entry; rest: readonly string[] } | null {
+  for (const words of [2, 1]) {
+    const entry = COMMANDS.find((c) => c.words === argv.slice(0, words).join(" "))
+    if (entry !== undefined) return { entry, rest: argv.slice(words) }
+  }
+  return null
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const abort = new AbortController()
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => abort.abort())
+  // A reader that went away (`| head`) is no fault of ours.
+  process.stdout.on("error", () => abort.abort())
+  const io: CliIo = {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    isTTY: process.stdout.isTTY,
+    signal: abort.signal,
+  }
+  const [first] = argv
+  if (first === undefined || first === "help" || first === "--help" || first === "-h") {
+    io.out(help())
+    return first === undefined ? 2 : 0
+  }
+  const found = find(argv)
+  if (found === null) {
+    io.err(`lockgate: no command "${clean(argv.slice(0, 2).join(" "))}"; \`lockgate help\` lists them\n`)
+    return 2
+  }
+  if (found.rest.includes("--help")) {
+    io.out(`lockgate ${found.entry.words} ${found.entry.usage}\n    ${found.entry.summary}\n`)
+    return 0
+  }
+  const command = await found.entry.load()
+  return command(found.rest, io)
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,37 @@
+import { parseArgs } from "node:util"
+import type { ParseArgsConfig } from "node:util"
+
+/** Where a command of the command line writes, and what interrupts it. Texts go out as they are: a line ends in `\n`. */
+export interface CliIo {
+  out(text: string): void
+  err(text: string): void
+  readonly isTTY: boolean
+  readonly signal: AbortSignal
+}
+
+/** One command: arguments after its words, to the exit code. 0: done; 1: refused or failed; 2: wrong usage or faults in a file. */
+export type CliHandler = (args: readonly string[], io: CliIo) => Promise<number>
+
+type Options = NonNullable<ParseArgsConfig["options"]>
+type Read<Known extends Options> = ReturnType<
+  typeof parseArgs<{ args: string[]; options: Known; allowPositionals: true; strict: true }>
+>
+
+/** The arguments, or null after the fault and `usage` were told. Unknown options are faults. */
+export function readArguments<const Known extends Options>(
+  args: readonly string[],
+  options: Known,
+  count: number,
+  usage: string,
+  io: CliIo,
+): Read<Known> | null {
+  try {
+    const read = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+    if (read.positionals.length === count) return read
+    io.err(`usage: ${usage}\n`)
+  } catch (error) {
+    // parseArgs throws nothing but faults of usage, and words them for people.
+    io.err(`${error instanceof Error ? error.message : String(error)}\nusage: ${usage}\n`)
+  }
+  return null
+}

@@ -1,0 +1,57 @@
+import type { PolicyStatus } from "../bundles/activation-port.ts"
+import type { StatusReport } from "../management/status-report.ts"
+import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE } from "./gateway-call.ts"
+import { readArguments } from "./handler.ts"
+import type { CliIo } from "./handler.ts"
+import { localTime, printable, thousands } from "./text.ts"
+
+const USAGE = `lockgate status [--json] ${GATEWAY_USAGE}`
+
+/** `lockgate status`: what the gateway does now, for a person or (`--json`) as it was answered. */
+export async function status(args: readonly string[], io: CliIo, nowAt = Date.now()): Promise<number> {
+  const read = readArguments(args, { ...GATEWAY_OPTIONS, json: { type: "boolean" } }, 0, USAGE, io)
+  if (read === null) return 2
+  const answer = await askGateway(read.values, { command: "status", arguments: {} }, io)
+  if ("exitCode" in answer) return answer.exitCode
+  if (read.values.json === true) io.out(JSON.stringify(answer.result, null, 2) + "\n")
+  else io.out(printable(renderStatus(answer.result as StatusReport, nowAt).join("\n")) + "\n")
+  return 0
+}
+
+/** The report in lines of text. */
+export function renderStatus(report: StatusReport, nowAt: number): string[] {
+  const { posture, audit, conduits } = report
+  const because = posture.because.length === 0 ? "" : `, because: ${posture.because.join(", ")}`
+  const published = { yes: "published", no: "NOT PUBLISHED: the upstream is not reached", off: "kept here only" }
+  return [
+    `gateway   ${report.gateway}, up since ${localTime(report.startedAt, nowAt)}`,
+    ...policyLines(report.policy, nowAt),
+    `posture   normal ${posture.normal}, essential ${posture.essential}${because}`,
+    `island    ${report.island ? "ON" : "off"}`,
+    ...conduits.map(
+      ({ name, listening, connections, allowed, denied }, index) =>
+        `${index === 0 ? "conduits" : "        "}  ${name}  ${listening ?? "closed"}  ${connections} connected  ` +
+        `${thousands(allowed)} allowed  ${thousands(denied)} denied`,
+    ),
+    ...(conduits.length === 0 ? ["conduits  none"] : []),
+    `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}`,
+  ]
+}
+
+function policyLines(policy: PolicyStatus, nowAt: number): string[] {
+  const { inForce, trial, active, highest, conditions } = policy
+  const next = `the next one needs version ${highest + 1} or more`
+  if (inForce === null) return [`policy    NONE: every conduit is closed; ${next}`]
+  const until = inForce.notAfterAt === null ? "without end" : `until ${new Date(inForce.notAfterAt).toISOString()}`
+  const lines = [
+    `policy    ${inForce.version} (${inForce.name}), signed by ${inForce.signers.join(", ")}, valid ${until}`,
+  ]
+  if (trial !== null) {
+    const back = active === null ? "no policy" : `policy ${active}`
+    const keeps = `\`lockgate policy confirm ${trial.version}\` keeps it`
+    lines.push(`          ON TRIAL until ${localTime(trial.endsAt, nowAt)}, then ${back} again; ${keeps}`)
+  } else if (active !== inForce.version)
+    lines.push(`          NOT the confirmed policy ${active ?? "?"}, which cannot be used`)
+  if (conditions.length > 0) lines.push(`          ATTENTION: ${conditions.join(", ")}`)
+  return lines
+}

@@ -1,0 +1,30 @@
+import { createBuckets } from "../../policy/filter/decide.ts"
+import type { Buckets, FilterTable } from "../../policy/filter/table.ts"
+
+/** Subjects whose buckets are kept after they left, so that reconnecting does not refill a rate. */
+const MAX_KEPT = 10_000
+
+/** Token buckets by subject: all connections of one subject share one set; a new policy starts with full buckets. */
+export class BucketStore {
+  private table: FilterTable | null = null
+  private readonly bySubject = new Map<string, Buckets>()
+
+  /** The subject's buckets under `table`. Over 10,000 subjects the one unused for longest starts anew. */
+  of(table: FilterTable, subject: string): Buckets {
+    if (this.table !== table) {
+      this.table = table
+      this.bySubject.clear()
+    }
+    const known = this.bySubject.get(subject)
+    const buckets = known ?? createBuckets(table)
+    this.bySubject.delete(subject)
+    this.bySubject.set(subject, buckets)
+    if (this.bySubject.size > MAX_KEPT) {
+      for (const oldest of this.bySubject.keys()) {
+        this.bySubject.delete(oldest)
+        break
+      }
+    }
+    return buckets
+  }
+}

@@ -1,0 +1,28 @@
+import type { DenialKey, RefusedPeer } from "../../policy/audit/aggregate.ts"
+import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import type { TimeInterval } from "../../policy/time/interval.ts"
+import type { Limits } from "../config/gateway-config.ts"
+import type { FactsCache } from "../tls/certificate-facts.ts"
+import type { BucketStore } from "./bucket-store.ts"
+
+/** What the engine lends to each of its conduits. */
+export interface EngineContext {
+  readonly limits: Limits
+  readonly buckets: BucketStore
+  readonly certificates: FactsCache
+  readonly time: () => TimeInterval
+  readonly nowMs: () => number
+  readonly after: (delayMs: number, action: () => void) => () => void
+  readonly randomSuffix: () => string
+  /** The certificates of a PEM text, parsed once. */
+  anchorsOf(pem: string): readonly CertificateFacts[]
+  report(event: AuditEvent): void
+  denied(key: DenialKey, object: string): void
+  refusedPeer(peer: RefusedPeer): void
+  /** A peer's certificate verified, and is valid from then on: a lower bound of the time. */
+  certificateSeen(notBeforeAt: number): void
+  fault(conduit: string, code: string, message: string): void
+  /** Run `visit` over many items in slices that do not hold up the loop. */
+  sweep<T>(items: readonly T[], visit: (item: T) => void): void
+}

@@ -1,0 +1,25 @@
+/** Entry of the worker thread that runs the conduit engine. Started by `engine-port.ts`; nothing imports it. */
+import { randomBytes } from "node:crypto"
+import { parentPort, workerData } from "node:worker_threads"
+import { InvariantError } from "../../policy/base/errors.ts"
+import { createEngine } from "./engine.ts"
+import type { ToEngine } from "./messages.ts"
+
+if (parentPort === null) throw new InvariantError("ERR_NO_PARENT", "engine-worker.ts runs in a worker thread only")
+const port = parentPort
+const { allowStall } = workerData as { allowStall: boolean }
+
+const engine = createEngine({
+  allowStall,
+  post: (message) => port.postMessage(message),
+  nowMs: () => performance.now(),
+  after: (delayMs, action) => {
+    const timer = setTimeout(action, delayMs)
+    return () => clearTimeout(timer)
+  },
+  soon: (action) => setImmediate(action),
+  randomSuffix: () => randomBytes(6).toString("hex"),
+})
+
+port.on("message", (message: ToEngine) => engine.handle(message))
+port.postMessage({ kind: "ready" })

@@ -1,0 +1,164 @@
+/**
+ * The conduit engine: all listeners of the gateway, driven by messages alone (`messages.ts`).
+ *
+ * It runs in a worker thread (`engine-worker.ts`). It decides nothing by itself: policy, posture and time are told to
+ * it, everything it sees is reported back.
+ */
+import { createDenialAggregator } from "../../policy/audit/aggregate.ts"
+import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import type { TimeInterval } from "../../policy/time/interval.ts"
+import { createFactsCache } from "../tls/certificate-facts.ts"
+import { factsFromPem } from "../tls/pem.ts"
+import { BucketStore } from "./bucket-store.ts"
+import { snapshot } from "./counters.ts"
+import type { EngineContext } from "./engine-context.ts"
+import { prepareInForce, type InForce } from "./in-force.ts"
+import { createListener, type ConduitListener } from "./listener.ts"
+import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "./messages.ts"
+import { rehearse } from "./mqtt/rehearse.ts"
+
+const REPORT_INTERVAL_MS = 1_000
+/** Longest slice of a sweep over connections: a swap of policy must not hold up traffic. */
+const SWEEP_SLICE_MS = 2
+
+export interface EngineDeps {
+  readonly allowStall: boolean
+  readonly post: (message: FromEngine) => void
+  readonly nowMs: () => number
+  readonly after: (delayMs: number, action: () => void) => () => void
+  /** Call after the current input was handled. */
+  readonly soon: (action: () => void) => void
+  readonly randomSuffix: () => string
+}
+
+export interface Engine {
+  handle(message: ToEngine): void
+}
+
+/** An engine without conduits; the first message it needs is `configure`. */
+export function createEngine(deps: EngineDeps): Engine {
+  const listeners = new Map<string, ConduitListener>()
+  const aggregator = createDenialAggregator()
+  const buckets = new BucketStore()
+  const anchors = new Map<string, readonly CertificateFacts[]>()
+  let epoch: EngineEpoch | null = null
+  let posture: FlowPosture = { normal: "open", essential: "open" }
+  let inForce: InForce | null = null
+  let generation = 0
+  let time: TimeInterval = { earliestAt: 0, latestAt: Infinity }
+  let outbox: AuditEvent[] = []
+  let stopping = false
+  let turn: Promise<void> = Promise.resolve()
+
+  const report = (event: AuditEvent): void => {
+    if (outbox.length === 0) deps.soon(flushOutbox)
+    outbox.push(event)
+  }
+  const flushOutbox = (): void => {
+    if (outbox.length > 0) deps.post({ kind: "events", events: outbox })
+    outbox = []
+  }
+
+  function contextWith(limits: EngineContext["limits"]): EngineContext {
+    return {
+      limits,
+      buckets,
+      certificates: createFactsCache(4_096),
+      time: () => time,
+      nowMs: deps.nowMs,
+      after: deps.after,
+      randomSuffix: deps.randomSuffix,
+      anchorsOf: (pem) => {
+        const known = anchors.get(pem) ?? factsFromPem(pem)
+        anchors.set(pem, known)
+        return known
+      },
+      report,
+      denied: (key, object) => aggregator.add(key, object, deps.nowMs()),
+      refusedPeer: (peer) => aggregator.addPeer(peer, deps.nowMs()),
+      certificateSeen: (notBeforeAt) => {
+        if (notBeforeAt > time.earliestAt) deps.post({ kind: "certificate-seen", notBeforeAt })
+      },
+      fault: (conduit, code, message) => deps.post({ kind: "fault", conduit, code, message }),
+      sweep: (items, visit) => sweep(items, visit),
+    }
+  }
+
+  function sweep<T>(items: readonly T[], visit: (item: T) => void, from = 0): void {
+    const until = deps.nowMs() + SWEEP_SLICE_MS
+    let at = from
+    while (at < items.length && deps.nowMs() < until) {
+      const item = items[at++]
+      if (item !== undefined) visit(item)
+    }
+    if (at < items.length) deps.soon(() => sweep(items, visit, at))
+  }
+
+  async function apply(number: number): Promise<void> {
+    inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation)
+    const now = inForce
+    const opened = await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
+    deps.post({ kind: "applied", number, listening: opened.filter((l): l is Listening => l !== null) })
+  }
+
+  /** Changes are applied one after the other, each whole. Closing takes effect at once, in this turn of the loop. */
+  function change(number: number): void {
+    if (epoch === null || posture.normal === "closed") {
+      const now = epoch === null ? null : prepareInForce(epoch, posture, ++generation)
+      for (const listener of listeners.values()) void listener.apply(now)
+    }
+    turn = turn.then(() => apply(number))
+  }
+
+  function reportPeriodically(): void {
+    if (stopping) return
+    for (const event of aggregator.flush(deps.nowMs())) report(event)
+    deps.post({ kind: "counters", conduits: [...listeners].map(([name, l]) => snapshot(name, l.counters)) })
+    deps.after(REPORT_INTERVAL_MS, reportPeriodically)
+  }
+
+  function handle(message: ToEngine): void {
+    switch (message.kind) {
+      case "configure": {
+        time = message.time
+        const context = contextWith(message.limits)
+        for (const conduit of message.conduits) listeners.set(conduit.name, createListener(conduit, context))
+        reportPeriodically()
+        return
+      }
+      case "epoch":
+        epoch = message.epoch
+        return change(message.number)
+      case "posture":
+        posture = message.posture
+        return change(message.number)
+      case "time":
+        time = message.time
+        return
+      case "ping":
+        return deps.post({ kind: "pong", number: message.number })
+      case "rehearse":
+        return deps.post({
+          kind: "rehearsed",
+          number: message.number,
+          result: rehearse(inForce, message.rehearsal, deps.nowMs()),
+        })
+      case "stall": {
+        if (!deps.allowStall) return
+        const until = deps.nowMs() + message.ms
+        while (deps.nowMs() < until);
+        return
+      }
+      case "stop":
+        stopping = true
+        for (const listener of listeners.values()) void listener.apply(null)
+        for (const event of aggregator.flush(deps.nowMs(), true)) report(event)
+        flushOutbox()
+        // Withdrawn peers get the time of a round trip to read why.
+        deps.after(100, () => deps.post({ kind: "stopped" }))
+    }
+  }
+
+  return { handle }
+}

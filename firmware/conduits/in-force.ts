@@ -1,0 +1,63 @@
+import { classOf } from "../../policy/filter/decide.ts"
+import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import type { Conduit, SubjectRule, Zone } from "../../policy/language/policy.ts"
+import { InvariantError } from "../../policy/base/errors.ts"
+import { factsFromPem } from "../tls/pem.ts"
+import type { EngineEpoch, FlowPosture } from "./messages.ts"
+
+/** What is in force for the whole engine, prepared once per change. Replaced whole, never altered. */
+export interface InForce {
+  readonly epoch: EngineEpoch
+  readonly posture: FlowPosture
+  /** Counts every change of policy or posture: a connection judged under another number is judged anew. */
+  readonly generation: number
+  readonly conduits: ReadonlyMap<string, ConduitInForce>
+}
+
+/** One conduit's part of it. */
+export interface ConduitInForce {
+  readonly settings: Conduit
+  readonly zone: Zone
+  readonly subjects: readonly SubjectRule[]
+  readonly anchors: readonly CertificateFacts[]
+  /** Equal when the trust is equal: a path judged under it needs no second look. */
+  readonly anchorKey: string
+  /** True when the posture lets at least some flow of this conduit pass. */
+  readonly open: boolean
+  readonly essentialOnly: boolean
+  /** The class for a set of roles, or -1; -1 too for roles without essential rules while only those are open. */
+  classFor(roles: readonly string[]): number
+}
+
+/** Prepare a policy epoch and a posture for use. Pure but for parsing the authorities' certificates. */
+export function prepareInForce(epoch: EngineEpoch, posture: FlowPosture, generation: number): InForce {
+  const { policy } = epoch
+  const conduits = new Map<string, ConduitInForce>()
+  for (const settings of policy.conduits) {
+    const zone = policy.zones.find((z) => z.name === settings.from)
+    if (zone === undefined) throw new InvariantError("ERR_ZONE_MISSING", `conduit ${settings.name} names no zone`)
+    const anchors = zone.authorities.flatMap((name) => {
+      const pem = epoch.authorities[name]
+      return pem === undefined ? [] : factsFromPem(pem)
+    })
+    const essentialRules = policy.rules.filter(
+      (rule) => rule.essential && rule.effect === "allow" && rule.conduits.includes(settings.name),
+    )
+    const essentialOnly = posture.normal === "closed"
+    const open = posture.normal === "open" || (posture.essential === "open" && essentialRules.length > 0)
+    conduits.set(settings.name, {
+      settings,
+      zone,
+      subjects: policy.subjects.filter((rule) => rule.zone === zone.name),
+      anchors,
+      anchorKey: anchors.map((anchor) => anchor.fingerprint).join(" "),
+      open,
+      essentialOnly,
+      classFor: (roles) => {
+        if (essentialOnly && !essentialRules.some((rule) => rule.roles.some((role) => roles.includes(role)))) return -1
+        return classOf(epoch.compiled, settings.name, roles)
+      },
+    })
+  }
+  return { epoch, posture, generation, conduits }
+}

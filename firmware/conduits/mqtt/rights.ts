@@ -1,0 +1,43 @@
+import { createFilterState, decide, decideTopic } from "../../../policy/filter/decide.ts"
+import { decideSubscription } from "../../../policy/filter/contain.ts"
+import type { Buckets, CompiledPolicy } from "../../../policy/filter/table.ts"
+import type { Action } from "../../../policy/language/policy.ts"
+import type { ConnectFacts, Judge } from "./judge.ts"
+
+/** One peer's rights under one policy: what every decision about it starts from. */
+export interface Rights {
+  readonly compiled: CompiledPolicy
+  /** -1: no rights at all. */
+  readonly classIndex: number
+  readonly name: string
+  readonly buckets: Buckets
+  readonly essentialOnly: boolean
+}
+
+/** The filter for one connection: three states over one table, made once a connection and policy. */
+export function createJudge(rights: Rights, facts: ConnectFacts): Judge {
+  const table = rights.compiled.table
+  const encoder = new TextEncoder()
+  const name = encoder.encode(rights.name)
+  const clientId = encoder.encode(facts.clientId)
+  const stateFor = (action: Action) =>
+    createFilterState(table, {
+      classIndex: rights.classIndex,
+      action,
+      protocolVersion: facts.version,
+      name,
+      clientId,
+      buckets: rights.buckets,
+      essentialOnly: rights.essentialOnly,
+    })
+  const publish = stateFor("publish")
+  const receive = stateFor("receive")
+  const subscribe = stateFor("subscribe")
+  return {
+    publish: (bytes, start, end, nowMs) => decide(table, publish, bytes, start, end, nowMs),
+    receive: (bytes, start, end, nowMs) => decide(table, receive, bytes, start, end, nowMs),
+    topic: (direction, bytes, start, end, flags, payloadBytes, nowMs) =>
+      decideTopic(table, direction === "up" ? publish : receive, bytes, start, end, flags, payloadBytes, nowMs),
+    subscribe: (bytes, start, end, qos) => decideSubscription(table, subscribe, bytes, start, end, qos),
+  }
+}

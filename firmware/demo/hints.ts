@@ -1,0 +1,21 @@
+import { relative } from "node:path"
+import type { DemoPaths } from "./material.ts"
+import { telemetryTopic, type PlantClient } from "./plant-config.ts"
+
+/** What to type beside a running demo, from the folder `cwd`: one command or remark a line. */
+export function demoHints(paths: DemoPaths, cwd: string): string[] {
+  const at = (file: string): string => relative(cwd, file) || "."
+  const as = (who: PlantClient, authority: string, port: number): string =>
+    `-h 127.0.0.1 -p ${port} --cafile ${at(authority)} --cert ${at(who.certificate)} --key ${at(who.key)}`
+  const field = as(paths.byHand, paths.fieldAuthority, paths.gatewayPort)
+  const control = as(paths.desk, paths.controlAuthority, paths.brokerPort)
+  const board = `--config ${at(paths.gatewayConfig)}`
+  return [
+    `# be a sensor: this passes; with another topic, say ${telemetryTopic("flow")}, it is denied`,
+    `mosquitto_pub ${field} -i ${paths.byHand.name} -t ${telemetryTopic(paths.byHand.name)} -m 21`,
+    "# be at the broker, and see what arrived",
+    `mosquitto_sub ${control} -i ${paths.desk.name} -v -t '#'`,
+    `npx --no-install lockgate audit tail ${board}`,
+    `npx --no-install lockgate island on ${board}`,
+  ]
+}

@@ -1,0 +1,93 @@
+/** What the certificate of a field device says of it: a URI in its subject alternative names. */
+export function deviceUri(kind: "sensor" | "pump", name: string): string {
+  return `urn:lockgate-demo:${kind}:${name}`
+}
+
+/** What the certificate of a client in the control zone says of it. */
+export function controlUri(name: string): string {
+  return `urn:lockgate-demo:control:${name}`
+}
+
+/** The demo's policy document: an example to read, and small enough to see what each rule does in the live view. */
+export const DEMO_POLICY = `# What may pass between the field and the control zone of the demo plant. Everything else is denied.
+# Edit a copy, sign it, and put it in force with "lockgate policy": the policy in force does not change by editing this.
+lockgate-policy: 1
+name: demo plant
+
+zones:
+  # A peer belongs to a zone when one of the zone's authorities vouches for its certificate.
+  field: { level: 2, authorities: [field-ca] }
+  control: { level: 3, authorities: [control-ca] }
+
+roles:
+  sensor: tells its own values
+  pump: takes set points
+
+subjects:
+  # The name comes from the certificate, never from what the client says: urn:lockgate-demo:sensor:flow is "flow".
+  - { id: sensors, zone: field, match: { san-uri: "${deviceUri("sensor", "{name}")}" }, roles: [sensor] }
+  - { id: pumps, zone: field, match: { san-uri: "${deviceUri("pump", "{name}")}" }, roles: [sensor, pump] }
+
+conduits:
+  # The one way between the two zones: field devices connect here, the broker stands in the control zone.
+  telemetry: { from: field, to: control, protocol: mqtt }
+
+rules:
+  # %u is the subject's name: a sensor speaks for itself and for nobody else, in small messages and not too often.
+  - id: report
+    allow: publish
+    roles: [sensor]
+    topics: [plant/%u/telemetry]
+    qos: 1
+    payload: 512
+    rate: 20/s burst 30
+
+  # A pump asks for its own set points and gets them. Essential: this goes on when the gateway is an island.
+  - id: set-points
+    allow: [subscribe, receive]
+    roles: [pump]
+    topics: [plant/%u/setpoint]
+    qos: 1
+    payload: 128
+    essential: true
+
+  # No rule allows this anyway. A deny says so for good: it wins over whatever somebody may allow one day.
+  - id: no-commands-from-the-field
+    deny: publish
+    roles: [sensor, pump]
+    topics: ["plant/+/setpoint"]
+`
+
+/** The demo gateway's board file, for these two ports. Paths are taken from its folder. */
+export function demoBoardFile(gatewayName: string, gatewayPort: number, brokerPort: number): string {
+  return `# The board file of the demo's gateway: the policy's names to addresses and files of this machine.
+lockgate-gateway: 1
+gateway: ${gatewayName}
+board: simulated
+state: state
+
+trust:
+  authorities:
+    field-ca: owner/field-ca.pem
+    control-ca: owner/control-ca.pem
+  policy-signers:
+    owner: owner/policy-signer.pub.pem
+
+credentials:
+  # What field devices see, what the broker sees, and what the gateway itself is when it writes its log to the broker.
+  field-end: { key: gateway/field-end.key.pem, certificate: gateway/field-end.pem }
+  control-end: { key: gateway/control-end.key.pem, certificate: gateway/control-end.pem }
+  management: { key: gateway/management.key.pem, certificate: gateway/management.pem }
+
+policy-bundle: policy.jws
+
+conduits:
+  telemetry:
+    listen: { address: 127.0.0.1, port: ${gatewayPort}, credential: field-end }
+    upstream: { url: "mqtts://127.0.0.1:${brokerPort}", credential: control-end, authority: control-ca }
+
+management:
+  socket: command.sock
+  mqtt: { url: "mqtts://127.0.0.1:${brokerPort}", credential: management, authority: control-ca }
+`
+}

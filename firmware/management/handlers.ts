@@ -1,0 +1,39 @@
+import type { PolicyActivation } from "../bundles/activation-port.ts"
+import type { Island } from "./island.ts"
+import type { Handlers } from "./pipeline.ts"
+import type { StatusReport } from "./status-report.ts"
+
+export interface HandlerDeps {
+  readonly policy: PolicyActivation
+  readonly island: Island
+  readonly status: () => StatusReport | Promise<StatusReport>
+  readonly assess: () => Promise<unknown>
+  /** How long a policy is on trial when the command does not say. */
+  readonly trialSeconds: number
+}
+
+/** A handler for each command: turns arguments into a call of the part that owns the matter, nothing more. */
+export function createHandlers(deps: HandlerDeps): Handlers {
+  const { policy, island } = deps
+  return {
+    status: async () => ({ result: await deps.status() }),
+    "policy.activate": async ({ bundle, trialSeconds = deps.trialSeconds }, { name }) => {
+      const result = await policy.activate(bundle, trialSeconds * 1000, name)
+      return { result, detail: { before: result.previous ?? 0, after: result.version, trialSeconds } }
+    },
+    "policy.confirm": async ({ version }, { name }) => {
+      const { before } = await policy.confirm(version, name)
+      return { result: { version, before }, detail: { before: before ?? 0, after: version } }
+    },
+    "policy.rollback": async (_, { name }) => {
+      const result = await policy.rollback("command", name)
+      return { result, detail: { before: result.dropped, after: result.inForce ?? 0 } }
+    },
+    island: async ({ state }, { name }) => {
+      const { before, durable } = await island.set(state === "on", name)
+      const was = before ? "on" : "off"
+      return { result: { state, before: was, durable }, detail: { before: was, after: state, durable } }
+    },
+    assess: async () => ({ result: await deps.assess() }),
+  }
+}

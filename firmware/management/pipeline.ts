@@ -1,0 +1,159 @@
+import { InputError, LockgateError } from "../../policy/base/errors.ts"
+import type { ErrorDetail } from "../../policy/base/errors.ts"
+import type { AuditEvent } from "../../policy/audit/event.ts"
+import { authorise } from "../../policy/command/authorise.ts"
+import { checkRequest, isFailSafe } from "../../policy/command/check.ts"
+import type { ArgumentsOf, CheckedRequest, RequestErrorCode } from "../../policy/command/check.ts"
+import type {
+  CommandAnswer,
+  CommandErrorCode,
+  CommandId,
+  CommandPort,
+  CommandRequest,
+  Principal,
+} from "../../policy/command/port.ts"
+import { COMMANDS } from "../../policy/command/table.ts"
+
+/** What a handler did. */
+export interface Executed {
+  readonly result: unknown
+  /** For the log: the old and the new value where there is one. */
+  readonly detail?: ErrorDetail
+}
+
+/** One handler for every row of the table: a row without one does not compile. */
+export type Handlers = {
+  readonly [Id in CommandId]: (given: ArgumentsOf<Id>, principal: Principal) => Promise<Executed>
+}
+
+export interface ManagementDeps {
+  readonly handlers: Handlers
+  /** Resolves to the entry's sequence number once it is on disk; rejects if the log cannot be written. */
+  readonly audit: (event: AuditEvent) => Promise<number>
+}
+
+/**
+ * The one door for every command: parse, authenticate, authorise, execute, audit, answer.
+ *
+ * A change is in the log twice: `command.accepted`, on disk before it is executed, and `command.executed` with its
+ * outcome, on disk before it is answered. If the first cannot be written the change is refused (`ERR_COMMAND_FAILED`,
+ * no entry); if the second cannot, the answer is `ERR_COMMAND_FAILED` with the entry of the first: then the change may
+ * have taken place. Only what is fail-safe (`island on`) is executed first and logged afterwards, if it can be. Reading
+ * is answered even while the log is down, since that is when somebody must look.
+ *
+ * Outside go codes alone; texts and inner codes stay in the log. `execute` never throws, but for an InvariantError of a
+ * handler, which is not ours to catch: it must reach the process and end it.
+ *
+ * @see IEC 62443-4-2 CR 2.1, CR 2.8, CR 2.10, CR 3.7
+ */
+export function createManagement(deps: ManagementDeps): CommandPort {
+  const { handlers, audit } = deps
+
+  /** The entry's number, or null if the log took nothing. */
+  const write = async (event: AuditEvent): Promise<number | null> => {
+    try {
+      return await audit(event)
+    } catch (error) {
+      if (isInvariant(error)) throw error
+      return null
+    }
+  }
+  const refuse = async (
+    principal: Principal | null,
+    request: unknown,
+    code: CommandErrorCode,
+  ): Promise<CommandAnswer> => {
+    const entry = await write({ id: "command.refused", outcome: "denied", ...about(principal, request), reason: code })
+    return { ok: false, code, entry }
+  }
+  // The type parameter keeps command and arguments together.
+  const run = <Id extends CommandId>(checked: CheckedRequest<Id>, principal: Principal): Promise<Executed> =>
+    handlers[checked.command](checked.arguments, principal)
+
+  const execute = async (principal: Principal | null, request: CommandRequest): Promise<CommandAnswer> => {
+    const checked = check(request)
+    if (typeof checked === "string") return refuse(principal, request, checked)
+    const refusal = authorise(principal, checked.command)
+    if (principal === null || refusal !== null) return refuse(principal, request, refusal ?? "ERR_NOT_AUTHENTICATED")
+
+    const { changes } = COMMANDS[checked.command]
+    const facts = about(principal, request)
+    const mustBeLogged = changes && !isFailSafe(checked)
+    let accepted: number | null = null
+    if (mustBeLogged) {
+      accepted = await write({ id: "command.accepted", outcome: "success", ...facts })
+      if (accepted === null) return { ok: false, code: "ERR_COMMAND_FAILED", entry: null }
+    }
+    const id = changes ? "command.executed" : "command.read"
+    try {
+      const done = await run(checked, principal)
+      const detail = { ...facts.detail, ...done.detail }
+      const entry = await write({ id, outcome: "success", ...facts, detail })
+      if (entry === null && mustBeLogged) return { ok: false, code: "ERR_COMMAND_FAILED", entry: accepted }
+      return { ok: true, result: done.result }
+    } catch (error) {
+      if (isInvariant(error)) throw error
+      const { code, reason, detail } = explain(error)
+      const event: AuditEvent = { id, outcome: "failure", ...facts, reason, detail: { ...facts.detail, ...detail } }
+      return { ok: false, code, entry: (await write(event)) ?? accepted }
+    }
+  }
+  return { execute }
+}
+
+function check(request: CommandRequest): CheckedRequest | RequestErrorCode {
+  try {
+    return checkRequest(request)
+  } catch (error) {
+    if (error instanceof InputError) return error.code as RequestErrorCode
+    throw error
+  }
+}
+
+/** Who asked for what, for the log. The name of the command is foreign text until it was found in the table. */
+function about(
+  principal: Principal | null,
+  request: unknown,
+): Omit<AuditEvent, "id" | "outcome"> & { detail: ErrorDetail } {
+  const command = typeof request === "object" && request !== null && "command" in request ? request.command : null
+  const object = typeof command === "string" ? command.slice(0, 64).replace(/[^\x20-\x7e]/g, "?") : "?"
+  const detail = { via: principal?.via ?? "unknown" }
+  return { source: "management", subject: principal?.name ?? null, object, detail }
+}
+
+/** What is answered, and what the log says beside it. */
+function explain(error: unknown): { code: CommandErrorCode; reason: string; detail: ErrorDetail } {
+  if (!(error instanceof LockgateError)) {
+    // Messages of others may quote what they were given; name and place are enough to find the fault.
+    const name = error instanceof Error ? error.name : typeof error
+    return { code: "ERR_COMMAND_FAILED", reason: "ERR_UNEXPECTED", detail: { error: name, at: placeOf(error) } }
+  }
+  const known = error as LockgateError
+  const { reason, ...rest } = known.detail
+  const detail = { ...rest, text: known.message.slice(0, 200) }
+  return { code: codeOf(known), reason: typeof reason === "string" ? reason : known.code, detail }
+}
+
+function codeOf(error: LockgateError): CommandErrorCode {
+  if (error.code === "ERR_POLICY_REFUSED") return "ERR_POLICY_REFUSED"
+  switch (error.kind) {
+    case "input":
+      return "ERR_COMMAND_ARGUMENT"
+    case "state":
+      return "ERR_COMMAND_STATE"
+    case "integrity":
+    case "hardware":
+    case "invariant":
+      return "ERR_COMMAND_FAILED"
+  }
+}
+
+/** File and line of the first own frame, without folders. */
+function placeOf(error: unknown): string {
+  const stack = error instanceof Error ? (error.stack ?? "") : ""
+  return /([\w.-]+\.[jt]s:\d+:\d+)\)?\n/.exec(stack + "\n")?.[1] ?? ""
+}
+
+function isInvariant(error: unknown): boolean {
+  return error instanceof LockgateError && error.kind === "invariant"
+}

@@ -1,0 +1,34 @@
+import type { ConduitCounters } from "../conduits/messages.ts"
+import type { PolicyStatus } from "../bundles/activation-port.ts"
+
+/** What `status` answers: what the gateway does now. Plain JSON; times in milliseconds since 1970. */
+export interface StatusReport {
+  readonly gateway: string
+  readonly startedAt: number
+  readonly posture: {
+    readonly normal: "open" | "closed"
+    readonly essential: "open" | "closed"
+    /** Conditions that closed something. */
+    readonly because: readonly string[]
+  }
+  readonly island: boolean
+  readonly policy: PolicyStatus
+  readonly conduits: readonly ConduitStatus[]
+  readonly audit: {
+    /** Entries in the log. */
+    readonly entries: number
+    /** `off`: no upstream for the log is configured. */
+    readonly publishing: "yes" | "no" | "off"
+  }
+}
+
+export interface ConduitStatus {
+  readonly name: string
+  /** `address:port`, or null while it is closed. */
+  readonly listening: string | null
+  readonly connections: number
+  readonly allowed: number
+  readonly denied: number
+  /** The same in full; null until the engine has counted for the first time. */
+  readonly counters: ConduitCounters | null
+}

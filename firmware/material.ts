@@ -1,0 +1,82 @@
+import { readFile } from "node:fs/promises"
+import type { KeyStore } from "../hal/key-store.ts"
+import { InputError } from "../policy/base/errors.ts"
+import type { CertificateFacts } from "../policy/identity/certificate.ts"
+import type { EngineConduit, TlsCredential } from "./conduits/messages.ts"
+import type { GatewayConfig, UpstreamEnd } from "./config/gateway-config.ts"
+import { certificateFacts } from "./tls/certificate-facts.ts"
+import { factsFromPem } from "./tls/pem.ts"
+
+/** Keys and certificates that the board file names, read once at start. */
+export interface Material {
+  /** Authority name to PEM. */
+  readonly authorities: Readonly<Record<string, string>>
+  /** Policy signer's name to PEM of the public key. */
+  readonly signers: Readonly<Record<string, string>>
+  readonly conduits: readonly EngineConduit[]
+  /** For the gateway's own MQTT connection; null when it has none. */
+  readonly management: { readonly end: UpstreamEnd; readonly credential: TlsCredential } | null
+  /** Leaf certificates that the gateway shows, by interface name. */
+  readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
+}
+
+/**
+ * Read everything that the board file points at.
+ *
+ * @throws InputError `ERR_FILE_UNREADABLE`, `ERR_PEM`, `ERR_CERTIFICATE` naming the file; `ERR_CREDENTIAL_EMPTY`
+ */
+export async function loadMaterial(config: GatewayConfig, keyStore: KeyStore): Promise<Material> {
+  const authorities = await readAll(config.trust.authorities)
+  for (const [name, pem] of Object.entries(authorities)) {
+    // Read once for its faults: a file that is no certificate must not wait for the first peer.
+    if (factsFromPem(pem).length === 0) throw new InputError("ERR_PEM", `authority ${name} holds no certificate`)
+  }
+  const ownCertificates = new Map<string, CertificateFacts>()
+  const credential = async (slot: string, use: string): Promise<TlsCredential> => {
+    const chain = await keyStore.certificate(slot)
+    const leaf = chain?.[0]
+    if (chain === null || leaf === undefined) {
+      throw new InputError("ERR_CREDENTIAL_EMPTY", `credential ${slot} has no certificate`)
+    }
+    ownCertificates.set(use, certificateFacts(leaf))
+    return { key: await keyStore.tlsKey(slot), certificate: chain.map(toPem).join("") }
+  }
+  const conduits: EngineConduit[] = []
+  for (const [name, { listen, upstream }] of Object.entries(config.conduits)) {
+    conduits.push({
+      name,
+      listen: { address: listen.address, port: listen.port },
+      serverCredential: await credential(listen.credential, `conduit/${name}`),
+      upstream: { host: upstream.host, port: upstream.port, serverName: upstream.serverName },
+      clientCredential: await credential(upstream.credential, `upstream/${name}`),
+      upstreamAuthority: authorities[upstream.authority] ?? "",
+    })
+  }
+  const end = config.management.mqtt
+  const management = end === null ? null : { end, credential: await credential(end.credential, "management/mqtt") }
+  return { authorities, signers: await readAll(config.trust.policySigners), conduits, management, ownCertificates }
+}
+
+async function readAll(files: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+  const texts: Record<string, string> = {}
+  for (const [name, file] of Object.entries(files)) texts[name] = await readText(file)
+  return texts
+}
+
+/** A file's text. @throws InputError `ERR_FILE_UNREADABLE` naming the file */
+export async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8")
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unreadable"
+    throw new InputError("ERR_FILE_UNREADABLE", `${file}: ${code}`, { cause: error })
+  }
+}
+
+function toPem(der: Uint8Array): string {
+  const lines =
+    Buffer.from(der)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? []
+  return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`
+}

@@ -1,0 +1,38 @@
+import { posture, type Condition, type Posture } from "../policy/posture.ts"
+
+export interface PostureKeeper {
+  readonly posture: Posture
+  /** Set or lift one condition. Resolves when the conduits follow the posture that results. */
+  set(condition: Condition, holds: boolean): Promise<void>
+}
+
+/**
+ * Holds which conditions are in force and carries the posture that the table gives them to the conduits.
+ *
+ * `changed` is called, one call at a time, only when the posture of a flow class changes; the first time it is assumed
+ * that nothing is closed.
+ */
+export function createPostureKeeper(changed: (next: Posture, before: Posture) => Promise<void>): PostureKeeper {
+  const conditions = new Set<Condition>()
+  let current = posture(conditions)
+  let told = current
+  let turn: Promise<void> = Promise.resolve()
+  return {
+    get posture() {
+      return current
+    },
+    set(condition, holds) {
+      if (holds) conditions.add(condition)
+      else conditions.delete(condition)
+      current = posture(conditions)
+      turn = turn.then(async () => {
+        const before = told
+        const next = current
+        if (next.normal === before.normal && next.essential === before.essential) return
+        told = next
+        await changed(next, before)
+      })
+      return turn
+    },
+  }
+}

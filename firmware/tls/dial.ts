@@ -1,0 +1,62 @@
+import { connect, type TLSSocket } from "node:tls"
+import { HardwareError } from "../../policy/base/errors.ts"
+import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import type { TimeInterval } from "../../policy/time/interval.ts"
+import type { TlsCredential } from "../conduits/messages.ts"
+import { judgeServer } from "./accept-peer.ts"
+import type { FactsCache } from "./certificate-facts.ts"
+import { clientOptions } from "./options.ts"
+
+/** Whom to dial, as whom, and who may vouch for the other end. */
+export interface DialTarget {
+  readonly host: string
+  readonly port: number
+  readonly serverName: string
+  readonly credential: TlsCredential
+  readonly anchors: readonly CertificateFacts[]
+  readonly now: () => TimeInterval
+  readonly timeoutMs: number
+  readonly cache?: FactsCache
+  readonly after: (delayMs: number, action: () => void) => () => void
+}
+
+/** The socket, and whether its other end is who was meant. */
+export interface Dialled {
+  readonly socket: TLSSocket
+  /**
+   * Resolves when the server's certificate was judged good; until then nothing may be written.
+   * Rejects with HardwareError `ERR_UPSTREAM`, `detail.reason` a stable word or an errno code; the socket is destroyed.
+   */
+  readonly trusted: Promise<void>
+}
+
+/** Dial a TLS server and judge it before a byte is written to it. @see IEC 62443-4-2 CR 1.2 */
+export function dialTrusted(target: DialTarget): Dialled {
+  const { host, port, serverName } = target
+  const socket = connect({ ...clientOptions({ credential: target.credential, serverName }), host, port })
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true, 60_000)
+  const trusted = new Promise<void>((resolve, reject) => {
+    const fail = (reason: string): void => {
+      cancel()
+      socket.destroy()
+      const message = `${host}:${port} cannot be reached or trusted: ${reason}`
+      reject(new HardwareError("ERR_UPSTREAM", message, { detail: { reason } }))
+    }
+    const cancel = target.after(target.timeoutMs, () => fail("timeout"))
+    socket.once("secureConnect", () => {
+      const verdict = judgeServer(socket, {
+        anchors: target.anchors,
+        serverName,
+        now: target.now(),
+        ...(target.cache === undefined ? {} : { cache: target.cache }),
+      })
+      if (!verdict.ok) return fail(verdict.reason)
+      cancel()
+      resolve()
+    })
+    socket.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? "tls"))
+    socket.once("close", () => fail("closed"))
+  })
+  return { socket, trusted }
+}

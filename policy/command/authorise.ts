@@ -1,0 +1,15 @@
+import { COMMANDS } from "./table.ts"
+import type { CommandId, Principal } from "./port.ts"
+
+/**
+ * Why `principal` may not give this command, or null if it may. Nobody without authentication may give any.
+ *
+ * @see IEC 62443-4-2 CR 2.1
+ */
+export function authorise(
+  principal: Principal | null,
+  command: CommandId,
+): "ERR_NOT_AUTHENTICATED" | "ERR_NOT_PERMITTED" | null {
+  if (principal === null) return "ERR_NOT_AUTHENTICATED"
+  return principal.permissions.includes(COMMANDS[command].permission) ? null : "ERR_NOT_PERMITTED"
+}

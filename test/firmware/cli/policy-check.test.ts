@@ -1,0 +1,69 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { suite } from "uvu"
+import * as assert from "uvu/assert"
+import { policyCheck } from "../../../firmware/cli/policy-check.ts"
+import { policySchema } from "../../../firmware/cli/policy-schema.ts"
+import { gatewayJsonSchema } from "../../../firmware/config/gateway-shape.ts"
+import { policyJsonSchema } from "../../../policy/language/policy-shape.ts"
+
+const test = suite("firmware/cli/policy-check")
+
+const example = fileURLToPath(new URL("../../../policy/examples/pumping-station.yaml", import.meta.url))
+
+interface Run {
+  readonly exitCode: number
+  readonly lines: readonly string[]
+  readonly errors: readonly string[]
+}
+
+async function run(command: typeof policyCheck, ...args: string[]): Promise<Run> {
+  const lines: string[] = []
+  const errors: string[] = []
+  const out = { line: (text: string) => void lines.push(text), errorLine: (text: string) => void errors.push(text) }
+  return { exitCode: await command(args, out), lines, errors }
+}
+
+test("a good policy is summed up, exit code 0", async () => {
+  const { exitCode, lines, errors } = await run(policyCheck, example)
+  assert.is(exitCode, 0)
+  assert.equal(lines, [`${example}: ok: 2 zones, 3 roles, 3 subject entries, 1 conduit, 5 rules`])
+  assert.equal(errors, [])
+})
+
+test("[CR 3.5] every fault of every file is a line, exit code 2", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lockgate-check-"))
+  try {
+    const bad = join(folder, "bad.yaml")
+    const text = await readFile(example, "utf8")
+    await writeFile(bad, text.replace("retain: true", "retain: yes").replace("roles: [pump]", "roles: [pmup]"))
+    const { exitCode, lines, errors } = await run(policyCheck, bad, example, join(folder, "none.yaml"))
+    assert.is(exitCode, 2)
+    assert.is(lines.length, 1)
+    assert.is(errors.length, 3)
+    assert.match(
+      errors[0]!,
+      /bad\.yaml:\d+:\d+: rules\[1\]\.retain: expected true or false, found "yes" \(write true\)$/,
+    )
+    assert.match(errors[1]!, /rules\[2\]\.roles\[0\]: there is no role "pmup" \(did you mean "pump"\?\)$/)
+    assert.match(errors[2]!, /none\.yaml:1:1: cannot be read: there is no such file$/)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})
+
+test("wrong arguments are told, exit code 2", async () => {
+  for (const args of [[], ["--fix"], ["-"]]) assert.is((await run(policyCheck, ...args)).exitCode, 2)
+  for (const args of [["plant"], ["policy", "x"]]) assert.is((await run(policySchema, ...args)).exitCode, 2)
+})
+
+test("the schemas are printed as JSON", async () => {
+  const printed = await run(policySchema)
+  assert.is(printed.exitCode, 0)
+  assert.equal(JSON.parse(printed.lines.join("\n")), policyJsonSchema())
+  assert.equal(JSON.parse((await run(policySchema, "gateway")).lines.join("\n")), gatewayJsonSchema())
+})
+
+test.run()

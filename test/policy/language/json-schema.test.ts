@@ -1,0 +1,155 @@
+import { readFileSync } from "node:fs"
+import { suite } from "uvu"
+import * as assert from "uvu/assert"
+import * as fc from "fast-check"
+import { parse } from "yaml"
+import type { JsonSchema, JsonValue } from "../../../policy/language/json-schema.ts"
+import type { Parsed } from "../../../policy/language/fault.ts"
+import { parseGatewayConfig } from "../../../firmware/config/parse-gateway-config.ts"
+import { gatewayJsonSchema } from "../../../firmware/config/gateway-shape.ts"
+import { parsePolicy } from "../../../policy/language/parse-policy.ts"
+import { policyJsonSchema } from "../../../policy/language/policy-shape.ts"
+import { accepts } from "../../support/json-schema.ts"
+
+const test = suite("policy/language/json-schema")
+
+interface Subject {
+  readonly schema: JsonSchema
+  readonly example: JsonValue
+  readonly reference: string
+  readonly read: (text: string) => Parsed<unknown>
+}
+
+const file = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8")
+
+const SUBJECTS: Readonly<Record<string, Subject>> = {
+  "the policy": {
+    schema: policyJsonSchema(),
+    example: parse(file("policy/examples/pumping-station.yaml")),
+    reference: file("policy/language/README.md"),
+    read: (text) => parsePolicy(text, "p"),
+  },
+  "the board file": {
+    schema: gatewayJsonSchema(),
+    example: parse(file("firmware/config/examples/gateway.yaml")),
+    reference: file("firmware/config/README.md"),
+    read: (text) => parseGatewayConfig(text, "g", "/etc/lockgate"),
+  },
+}
+
+/** Every schema within a schema, itself included, with the key it stands under. */
+function* within(schema: JsonValue, key = ""): Generator<{ key: string; schema: Record<string, JsonValue> }> {
+  if (typeof schema !== "object" || schema === null || Array.isArray(schema)) return
+  const here = schema as Record<string, JsonValue>
+  yield { key, schema: here }
+  for (const [name, property] of Object.entries((here["properties"] ?? {}) as object)) yield* within(property, name)
+  for (const keyword of ["items", "additionalProperties"]) yield* within(here[keyword] ?? null)
+  for (const keyword of ["anyOf", "oneOf"]) {
+    for (const one of (here[keyword] ?? []) as JsonValue[]) yield* within(one, key)
+  }
+}
+
+/** A copy of `value` in which one place, chosen by `seed`, is replaced, removed or gets another key. */
+function damage(value: JsonValue, seed: number, by: JsonValue): JsonValue {
+  const places: (() => void)[] = []
+  const copy = structuredClone(value) as any
+  const visit = (node: any): void => {
+    if (typeof node !== "object" || node === null) return
+    for (const key of Object.keys(node)) {
+      places.push(() => (node[key] = by))
+      places.push(() => (Array.isArray(node) ? node.splice(Number(key), 1) : Reflect.deleteProperty(node, key)))
+      visit(node[key])
+    }
+    if (!Array.isArray(node)) places.push(() => (node["surplus"] = by))
+  }
+  visit(copy)
+  places[seed % places.length]?.()
+  return copy
+}
+
+for (const [name, { schema, example, reference, read }] of Object.entries(SUBJECTS)) {
+  test(`the schema of ${name} accepts the example, and so does the reader`, () => {
+    assert.ok(read(JSON.stringify(example)).ok)
+    assert.ok(accepts(schema, example))
+    assert.is(schema["$schema"], "https://json-schema.org/draft/2020-12/schema")
+    assert.equal(JSON.parse(JSON.stringify(schema)), schema)
+  })
+
+  test(`[CR 3.5] the schema of ${name} refuses unknown keys everywhere`, () => {
+    let objects = 0
+    for (const { schema: here } of within(schema)) {
+      if (here["type"] !== "object") continue
+      objects++
+      assert.ok("additionalProperties" in here && here["additionalProperties"] !== true)
+      if ("properties" in here) assert.is(here["additionalProperties"], false)
+    }
+    assert.ok(objects > 5)
+    assert.not(accepts(schema, { ...(example as object), surplus: 1 }))
+  })
+
+  test(`whatever the reader of ${name} takes, its schema takes`, () => {
+    const by = fc.oneof(
+      fc.constantFrom<JsonValue>(
+        null,
+        "",
+        "x",
+        "a/b",
+        "4KiB",
+        "10s",
+        "publish",
+        0,
+        1,
+        1.5,
+        -1,
+        true,
+        [],
+        {},
+        ["a"],
+        1e9,
+      ),
+      fc.json({ maxDepth: 2 }).map((text) => JSON.parse(text) as JsonValue),
+    )
+    let taken = 0
+    let refused = 0
+    fc.assert(
+      fc.property(fc.nat(), by, (seed, value) => {
+        const damaged = damage(example, seed, value)
+        const reads = read(JSON.stringify(damaged)).ok
+        if (reads) taken++
+        else refused++
+        if (reads) assert.ok(accepts(schema, damaged), JSON.stringify(damaged))
+      }),
+      { numRuns: 600 },
+    )
+    assert.ok(taken > 10 && refused > 100, `${taken} ${refused}`)
+  })
+
+  test(`every key and default of ${name} stands in its reference`, () => {
+    for (const { key, schema: here } of within(schema)) {
+      if (key === "") continue
+      const row = reference.split("\n").find((line) => line.startsWith(`| \`${key}\``))
+      assert.ok(row, `no row for ${key}`)
+      const written = here["default"]
+      if (written === undefined || typeof written === "object") continue
+      const rows = reference.split("\n").filter((line) => line.startsWith(`| \`${key}\``))
+      assert.ok(
+        rows.some((line) => line.includes(`\`${JSON.stringify(written).replaceAll('"', "")}\``)),
+        `default of ${key}`,
+      )
+    }
+  })
+}
+
+test("the defaults in the schemas are those of the readers", () => {
+  const policy = JSON.parse(JSON.stringify(SUBJECTS["the policy"]!.example))
+  const bare = policy.rules[0]
+  for (const key of ["qos", "payload", "rate"]) Reflect.deleteProperty(bare, key)
+  const written = structuredClone(policy)
+  Object.assign(written.rules[0], { qos: 1, payload: "64KiB", retain: false, essential: false })
+  Object.assign(written.conduits.telemetry, { "upstream-identity": "strip", "on-deny": "ack" })
+  Object.assign(written.zones.field, { "tls-min": "1.3" })
+  written.subjects[0]["client-id"] = "%u"
+  assert.equal(parsePolicy(JSON.stringify(policy), "p"), parsePolicy(JSON.stringify(written), "p"))
+})
+
+test.run()

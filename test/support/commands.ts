@@ -1,0 +1,45 @@
+import type { Handlers } from "../../firmware/management/pipeline.ts"
+import type { AuditEvent } from "../../policy/audit/event.ts"
+import { HardwareError } from "../../policy/base/errors.ts"
+import { COMMANDS } from "../../policy/command/table.ts"
+import type { CommandId, CommandRequest } from "../../policy/command/port.ts"
+
+/** A valid request for every command. */
+export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
+  status: { command: "status", arguments: {} },
+  "policy.activate": { command: "policy.activate", arguments: { bundle: "text", trialSeconds: 60 } },
+  "policy.confirm": { command: "policy.confirm", arguments: { version: 7 } },
+  "policy.rollback": { command: "policy.rollback", arguments: {} },
+  island: { command: "island", arguments: { state: "on" } },
+  assess: { command: "assess", arguments: {} },
+}
+
+export const IDS = Object.keys(COMMANDS) as CommandId[]
+
+/** Handlers that note what was executed and answer with the command's id; `act` may do something first. */
+export function recordingHandlers(executed: string[], act: (id: CommandId) => unknown = () => undefined): Handlers {
+  const handler = (id: CommandId) => async () => {
+    executed.push(id)
+    await act(id)
+    return { result: id, detail: { before: 1, after: 2 } }
+  }
+  return {
+    status: handler("status"),
+    "policy.activate": handler("policy.activate"),
+    "policy.confirm": handler("policy.confirm"),
+    "policy.rollback": handler("policy.rollback"),
+    island: handler("island"),
+    assess: handler("assess"),
+  }
+}
+
+/** A log in memory that fails for as long as it is told to. */
+export class MemoryLog {
+  readonly events: AuditEvent[] = []
+  /** Fails from the entry with this index on. */
+  failsFrom = Infinity
+  readonly audit = async (event: AuditEvent): Promise<number> => {
+    if (this.events.length >= this.failsFrom) throw new HardwareError("ERR_IO", "the log is on a dead disk")
+    return this.events.push(event) - 1
+  }
+}

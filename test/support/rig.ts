@@ -1,0 +1,298 @@
+/**
+ * A whole gateway between real peers: its own process, mosquitto as the control zone's broker, certificates made by the
+ * openssl command. Everything lies in one temporary folder and on free loopback ports.
+ */
+import { spawn, type ChildProcess } from "node:child_process"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { signBundle } from "../../firmware/bundles/sign.ts"
+import { readSigningKey } from "../../firmware/bundles/signer-key.ts"
+import { callLocal } from "../../firmware/management/local-client.ts"
+import type { StatusReport } from "../../firmware/management/status-report.ts"
+import type { CommandAnswer } from "../../policy/command/port.ts"
+import type { Statement } from "../../policy/bundle/statement.ts"
+import { expired, opensslAuthority, opensslCertificate, type Issued } from "../peers/openssl.ts"
+import { startMosquitto, type Mosquitto } from "../peers/mosquitto.ts"
+import { mosquittoSub, type Subscription } from "../peers/mosquitto-clients.ts"
+import { freePorts } from "../peers/ports.ts"
+import { makeSigner, type Signer } from "./bundles.ts"
+
+const CLI = fileURLToPath(new URL("../../firmware/cli.ts", import.meta.url))
+
+/** A policy of two roles that most tests can do with. */
+export const POLICY = `
+lockgate-policy: 1
+name: test plant
+zones:
+  field: { level: 2, authorities: [field-ca] }
+  control: { level: 3, authorities: [control-ca] }
+roles:
+  sensor: reports
+  pump: reports and obeys
+subjects:
+  - { zone: field, match: { san-uri: "urn:test:sensor:{name}" }, roles: [sensor] }
+  - { zone: field, match: { san-uri: "urn:test:pump:{name}" }, roles: [sensor, pump], client-id: "%u*" }
+conduits:
+  telemetry: { from: field, to: control, protocol: mqtt }
+rules:
+  - { id: report, allow: publish, roles: [sensor], topics: ["plant/%u/#"], qos: 2, retain: true, payload: 2MiB }
+  - { id: no-secrets, deny: publish, roles: [sensor], topics: ["plant/+/secret"] }
+  - { id: obey, allow: [subscribe, receive], roles: [pump], topics: ["plant/%u/set/+", "all/+"], qos: 2, payload: 2MiB }
+  - { id: slow, allow: publish, roles: [pump], topics: ["slow/%u"], qos: 1, rate: 1/s burst 2 }
+`
+
+export interface RigOptions {
+  readonly policy?: string
+  /** Lines added to the board file. */
+  readonly board?: string
+  /** Leave out the policy bundle: a first boot. */
+  readonly withoutPolicy?: boolean
+  /** Lines for mosquitto. */
+  readonly brokerConfig?: readonly string[]
+  /** Environment of the gateway's process. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export interface Rig {
+  readonly folder: string
+  readonly stateFolder: string
+  readonly port: number
+  readonly broker: Mosquitto
+  readonly fieldCa: Issued
+  readonly controlCa: Issued
+  readonly signer: Signer
+  /** A client certificate of the field zone with this URI; `issuer` and dates may differ. */
+  peer(name: string, options?: { uri?: string; issuer?: Issued; expired?: boolean }): Issued
+  /** TLS files of a peer, as the mosquitto clients and the mqtt package want them. */
+  tls(peer: Issued): { ca: string; cert: string; key: string }
+  /** Subscribed at the broker itself: what really arrives there. */
+  watch(...topics: string[]): Promise<Subscription>
+  /** A signed bundle of a policy text. */
+  bundle(version: number, policy?: string, change?: Partial<Statement>): Promise<string>
+  command(command: string, args?: Record<string, unknown>): Promise<CommandAnswer>
+  status(): Promise<StatusReport>
+  /** All lines of the audit log that are on disk, parsed. */
+  audit(): Promise<Record<string, any>[]>
+  /** The first audit entry that fits, waited for up to `timeoutMs` (default 5 s). */
+  entry(fits: (entry: Record<string, any>) => boolean, timeoutMs?: number): Promise<Record<string, any>>
+  readonly gateway: GatewayProcess
+  stop(): Promise<void>
+}
+
+export interface GatewayProcess {
+  readonly pid: number
+  output(): string
+  /** SIGTERM; resolves to the exit code. */
+  stop(): Promise<number | null>
+  kill9(): Promise<void>
+  /** Start again on the same state; resolves when it answers. */
+  start(): Promise<void>
+}
+
+/** Start broker and gateway; resolves when the gateway answers commands (and listens, if it has a policy). */
+export async function startRig(options: RigOptions = {}): Promise<Rig> {
+  const folder = mkdtempSync(join(tmpdir(), "lockgate-rig-"))
+  const [port] = await freePorts(1)
+  const pki = join(folder, "pki")
+  mkdirSync(pki)
+  const fieldCa = opensslAuthority(pki, "field-ca")
+  const controlCa = opensslAuthority(pki, "control-ca")
+  const san = ["IP:127.0.0.1", "DNS:localhost"]
+  opensslCertificate(pki, "gateway-field", { issuer: fieldCa, usage: "server", san })
+  const upstream = { issuer: controlCa, usage: "client", san: ["URI:urn:test:gateway"] } as const
+  opensslCertificate(pki, "gateway-control", upstream)
+  const brokerCert = opensslCertificate(pki, "broker", { issuer: controlCa, usage: "server", san })
+  const watcher = opensslCertificate(pki, "watcher", { issuer: controlCa, usage: "client" })
+  const broker = await startMosquitto({
+    tls: { ca: controlCa.cert, cert: brokerCert.cert, key: brokerCert.key, requireCert: true },
+    config: ["message_size_limit 0", "max_inflight_messages 100", ...(options.brokerConfig ?? [])],
+  })
+  const signer = await makeSigner("owner")
+  writeFileSync(join(pki, "owner.pub.pem"), signer.publicPem)
+  const bundle = async (version: number, policy = options.policy ?? POLICY, change: Partial<Statement> = {}) =>
+    signBundle(
+      {
+        version,
+        issuedAt: Date.now(),
+        notBeforeAt: null,
+        notAfterAt: null,
+        gateways: ["*"],
+        predecessor: null,
+        policy,
+        ...change,
+      },
+      await readSigningKey("owner", signer.privatePem),
+    )
+  if (options.withoutPolicy !== true) writeFileSync(join(folder, "policy.jws"), await bundle(1))
+  const stateFolder = join(folder, "state")
+  const socket = join(folder, "run", "command.sock")
+  const config = join(folder, "gateway.yaml")
+  writeFileSync(
+    config,
+    `
+lockgate-gateway: 1
+gateway: gw-test
+board: simulated
+state: ${stateFolder}
+trust:
+  authorities: { field-ca: pki/field-ca.crt, control-ca: pki/control-ca.crt }
+  policy-signers: { owner: pki/owner.pub.pem }
+  policy-threshold: 1
+credentials:
+  field-end: { key: pki/gateway-field.key, certificate: pki/gateway-field.chain }
+  control-end: { key: pki/gateway-control.key, certificate: pki/gateway-control.chain }
+${options.withoutPolicy === true ? "" : "policy-bundle: policy.jws"}
+conduits:
+  telemetry:
+    listen: { address: 127.0.0.1, port: ${port}, credential: field-end }
+    upstream: { url: "mqtts://127.0.0.1:${broker.tlsPort}", credential: control-end, authority: control-ca }
+management:
+  socket: ${socket}
+  mqtt: { url: "mqtts://127.0.0.1:${broker.tlsPort}", credential: control-end, authority: control-ca }
+${options.board ?? ""}
+`,
+  )
+  const peers = new Map<string, Issued>()
+  const command = (id: string, args: Record<string, unknown> = {}) =>
+    callLocal(socket, { command: id, arguments: args }, 15_000)
+  const status = async (): Promise<StatusReport> => {
+    const answer = await command("status")
+    if (!answer.ok) throw new Error(`status: ${answer.code}`)
+    return answer.result as StatusReport
+  }
+  const gateway = gatewayProcess(config, options.env ?? {}, async () => {
+    const now = await status()
+    return options.withoutPolicy === true || now.conduits.every((c) => c.listening !== null)
+  })
+  const audit = async (): Promise<Record<string, any>[]> => readAudit(stateFolder)
+  const rig: Rig = {
+    folder,
+    stateFolder,
+    port: port!,
+    broker,
+    fieldCa,
+    controlCa,
+    signer,
+    gateway,
+    peer(name, { uri = `urn:test:sensor:${name}`, issuer = fieldCa, expired: over = false } = {}) {
+      const key = `${name}-${uri.replaceAll(/[^a-z0-9]/g, "_")}-${issuer === fieldCa ? "" : "other"}${over ? "-old" : ""}`
+      const known = peers.get(key)
+      if (known !== undefined) return known
+      const dates = over ? expired() : {}
+      const made = opensslCertificate(pki, key, { issuer, usage: "client", san: [`URI:${uri}`], ...dates })
+      peers.set(key, made)
+      return made
+    },
+    tls: (peer) => ({ ca: fieldCa.cert, cert: peer.chain, key: peer.key }),
+    watch: (...topics) =>
+      mosquittoSub({
+        port: broker.tlsPort,
+        host: "127.0.0.1",
+        topics,
+        qos: 2,
+        version: "5",
+        tls: { ca: controlCa.cert, cert: watcher.cert, key: watcher.key },
+      }),
+    bundle,
+    command,
+    status,
+    audit,
+    async entry(fits, timeoutMs = 5_000) {
+      const until = performance.now() + timeoutMs
+      for (;;) {
+        const found = (await audit()).find(fits)
+        if (found !== undefined) return found
+        if (performance.now() > until) {
+          const last = (await audit()).slice(-8).map((e) => JSON.stringify(e))
+          throw new Error(`no such audit entry; the last are\n${last.join("\n")}\n${gateway.output()}`)
+        }
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    },
+    async stop() {
+      await gateway.stop()
+      await broker.stop()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+  try {
+    await gateway.start()
+  } catch (error) {
+    await rig.stop()
+    throw error
+  }
+  return rig
+}
+
+function gatewayProcess(
+  config: string,
+  env: Readonly<Record<string, string>>,
+  ready: () => Promise<boolean>,
+): GatewayProcess {
+  let child: ChildProcess | null = null
+  let output = ""
+  let ended: Promise<number | null> = Promise.resolve(0)
+  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
+    const patience = setTimeout(() => child?.kill("SIGKILL"), 8_000)
+    child?.kill(signal)
+    const code = await ended
+    clearTimeout(patience)
+    return code
+  }
+  return {
+    get pid() {
+      return child?.pid ?? 0
+    },
+    output: () => output,
+    stop: () => end("SIGTERM"),
+    kill9: async () => {
+      await end("SIGKILL")
+    },
+    async start() {
+      const started = spawn(process.execPath, [...process.execArgv, CLI, "run", "--config", config], {
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env, ...env },
+      })
+      child = started
+      ended = new Promise((resolve) => started.once("close", (code) => resolve(code)))
+      process.once("exit", () => started.kill("SIGKILL"))
+      const take = (chunk: Buffer): void => {
+        output += chunk.toString()
+      }
+      started.stdout.on("data", take)
+      started.stderr.on("data", take)
+      const until = performance.now() + 15_000
+      for (;;) {
+        if (started.exitCode !== null) throw new Error(`the gateway ended with ${started.exitCode}:\n${output}`)
+        if (await ready().catch(() => false)) return
+        if (performance.now() > until) throw new Error(`the gateway does not answer:\n${output}`)
+        await new Promise((resolve) => setTimeout(resolve, 30))
+      }
+    },
+  }
+}
+
+/** The log as it lies on disk, by the layout that any tool can read: full bundles, then the open one. */
+function readAudit(stateFolder: string): Record<string, any>[] {
+  const entries: Record<string, any>[] = []
+  const take = (file: string): boolean => {
+    let bytes: Buffer
+    try {
+      bytes = readFileSync(join(stateFolder, "audit", file))
+    } catch {
+      return false
+    }
+    for (let at = 0; at + 2 <= bytes.length;) {
+      const length = bytes.readUInt16BE(at)
+      if (length === 0 || at + 2 + length > bytes.length) break
+      entries.push(JSON.parse(bytes.toString("utf8", at + 2, at + 2 + length)))
+      at += 2 + length
+    }
+    return true
+  }
+  for (let n = 0; take(`tile/entries/${String(n).padStart(3, "0")}`); n++);
+  take("tail")
+  return entries
+}
