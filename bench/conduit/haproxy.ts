@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { pinned } from "./lines.ts"
 import type { Proxy, Transport } from "./proxy.ts"
-import type { TlsEnd } from "./material.ts"
+import type { TlsEnd } from "./tls-files.ts"
 
 /** The first line of `haproxy -v`, or null if there is none here. */
 export function haproxyVersion(): string | null {

@@ -13,8 +13,8 @@ import { chain, connectPacket, digestPacket, MESSAGE_BYTES, nowUs, PER_WRITE } f
 import { publishPackets, STAMP_AT } from "./message.ts"
 import type { Mode } from "./message.ts"
 import { serveLines } from "./lines.ts"
-import { readTls } from "./material.ts"
-import type { TlsEnd } from "./material.ts"
+import { readTls } from "./tls-files.ts"
+import type { TlsEnd } from "./tls-files.ts"
 
 export interface OpenRequest {
   readonly port: number

@@ -1,15 +1,9 @@
 /** Keys and certificates of a run, made anew in its temporary folder: two zones, as a gateway between them needs. */
-import { execFileSync } from "node:child_process"
-import { readFileSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { createAuthority, issue } from "../../provisioning/owner/authority.ts"
 import { CLIENTS, ROLES } from "./message.ts"
-
-/** One end's TLS files, PEM: its key, its certificate, and the authority that vouches for the other end. */
-export interface TlsEnd {
-  readonly keyFile: string
-  readonly certificateFile: string
-  readonly authorityFile: string
-}
+import type { TlsEnd } from "./tls-files.ts"
 
 /** Everything that the ends of a measured path need. */
 export interface Material {
@@ -35,52 +29,32 @@ function commonName(index: number): string {
   return `r${String(index % ROLES).padStart(2, "0")}.${clientId(index)}`
 }
 
-/** Read `end` into the options that `node:tls` takes. */
-export function readTls(end: TlsEnd): { key: Buffer; cert: Buffer; ca: Buffer } {
-  return {
-    key: readFileSync(end.keyFile),
-    cert: readFileSync(end.certificateFile),
-    ca: readFileSync(end.authorityFile),
-  }
-}
-
 /** Make the material of a run in `folder`, which exists. */
 export async function makeMaterial(folder: string): Promise<Material> {
-  const openssl = (...args: string[]): void => void execFileSync("openssl", args, { cwd: folder, stdio: "pipe" })
-  const key = (name: string): void =>
-    openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", `${name}.key`)
-  const authority = (name: string): void => {
-    key(name)
-    openssl(
-      ...["req", "-x509", "-key", `${name}.key`, "-subj", `/CN=${name}`, "-days", "2", "-out", `${name}.pem`],
-      ...["-addext", "keyUsage=critical,keyCertSign,cRLSign"],
-    )
+  const validity = { notBeforeAt: Date.now() - 3_600_000, notAfterAt: Date.now() + 86_400_000 }
+  const write = (name: string, text: string): string => {
+    const file = join(folder, name)
+    writeFileSync(file, text, { mode: 0o600 })
+    return file
   }
-  const issue = (name: string, by: string, cn: string, usage: string): TlsEnd => {
-    key(name)
-    writeFileSync(
-      join(folder, `${name}.ext`),
-      `subjectAltName=DNS:localhost,IP:127.0.0.1\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=${usage}\n` +
-        "basicConstraints=critical,CA:FALSE\n",
-    )
-    openssl("req", "-new", "-key", `${name}.key`, "-subj", `/CN=${cn}`, "-out", `${name}.csr`)
-    openssl(
-      ...["x509", "-req", "-in", `${name}.csr`, "-CA", `${by}.pem`, "-CAkey", `${by}.key`, "-CAcreateserial"],
-      ...["-days", "2", "-extfile", `${name}.ext`, "-out", `${name}.pem`],
-    )
-    return {
-      keyFile: join(folder, `${name}.key`),
-      certificateFile: join(folder, `${name}.pem`),
-      authorityFile: join(folder, `${by}.pem`),
+  /** An authority, and the writer of what it issues. */
+  const zone = async (name: string) => {
+    const authority = await createAuthority({ name, validity })
+    const authorityFile = write(`${name}.pem`, authority.certificate)
+    return async (file: string, cn: string, usage: "client" | "server"): Promise<TlsEnd> => {
+      const san = usage === "server" ? { dns: ["localhost"], ip: ["127.0.0.1"] } : {}
+      const { key, certificate } = await issue(authority, { ...validity, subject: { cn }, san, usage })
+      return { keyFile: write(`${file}.key`, key), certificateFile: write(`${file}.pem`, certificate), authorityFile }
     }
   }
-  authority("field")
-  authority("control")
+  const [field, control] = await Promise.all([zone("field"), zone("control")])
   return {
     folder,
-    clients: Array.from({ length: CLIENTS }, (_, k) => issue(`client-${k}`, "field", commonName(k), "clientAuth")),
-    proxyServer: issue("proxy-server", "field", "gateway", "serverAuth"),
-    proxyClient: issue("proxy-client", "control", "gateway", "clientAuth"),
-    broker: issue("broker", "control", "broker", "serverAuth"),
+    clients: await Promise.all(
+      Array.from({ length: CLIENTS }, (_, k) => field(`client-${k}`, commonName(k), "client")),
+    ),
+    proxyServer: await field("proxy-server", "gateway", "server"),
+    proxyClient: await control("proxy-client", "gateway", "client"),
+    broker: await control("broker", "broker", "server"),
   }
 }

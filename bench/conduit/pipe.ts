@@ -6,8 +6,8 @@
 import { connect, createServer, Socket } from "node:net"
 import { connect as connectTls, createServer as createTlsServer } from "node:tls"
 import { serveLines } from "./lines.ts"
-import { readTls } from "./material.ts"
-import type { TlsEnd } from "./material.ts"
+import { readTls } from "./tls-files.ts"
+import type { TlsEnd } from "./tls-files.ts"
 
 export interface PipeRequest {
   readonly upstreamPort: number

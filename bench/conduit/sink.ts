@@ -9,8 +9,8 @@ import type { Server, Socket } from "node:net"
 import { createServer as createTlsServer } from "node:tls"
 import { chain, digestPacket, nowUs, STAMP_AT } from "./message.ts"
 import { serveLines } from "./lines.ts"
-import { readTls } from "./material.ts"
-import type { TlsEnd } from "./material.ts"
+import { readTls } from "./tls-files.ts"
+import type { TlsEnd } from "./tls-files.ts"
 
 /** What arrived since the last reset. */
 export interface SinkReport {
