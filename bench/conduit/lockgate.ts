@@ -24,7 +24,8 @@ export function lockgate(rules: number, name = "lockgate", flags: readonly strin
     async start({ upstreamPort, material, core }) {
       const port = await freePort()
       const folder = join(material.folder, `gateway-${port}`)
-      mkdirSync(folder)
+      // The command socket lives there: the gateway insists on a folder that is its own.
+      mkdirSync(folder, { mode: 0o700 })
       const config = await writeGateway(folder, material, rules, port, upstreamPort)
       const node = [process.execPath, "--disallow-code-generation-from-strings", "--disable-warning=ExperimentalWarning"]
       const line = pinned(core, [...node, ...flags, CLI, "run", "--config", config])
