@@ -1,0 +1,63 @@
+/** What the gateway owes itself: the ratios to reach, and how they are judged. */
+import type { Outcome } from "./measure.ts"
+import type { Mode } from "./message.ts"
+import { bootstrap, median, ratio } from "./statistics.ts"
+import type { Estimate } from "./statistics.ts"
+
+/** One target and what was measured against it. */
+export interface Judgement {
+  readonly what: string
+  readonly must: number
+  readonly aim: number
+  readonly measured: Estimate
+}
+
+const CPU_TARGETS: readonly { mode: Mode; peer: string; what: string; must: number; aim: number }[] = [
+  { mode: "single", peer: "node pipe", what: "TLS, one message a write, CPU", must: 1.05, aim: 1.02 },
+  { mode: "single", peer: "haproxy", what: "TLS, one message a write, CPU", must: 1.05, aim: 1 },
+  { mode: "bulk", peer: "node pipe", what: "TLS, bulk, CPU", must: 1.9, aim: 1.15 },
+  { mode: "bulk", peer: "haproxy", what: "TLS, bulk, CPU", must: 2.2, aim: 1.5 },
+]
+
+/** The targets on CPU and on added latency, for the contender called `name`, as far as its peers were measured. */
+export function judge(outcomes: readonly Outcome[], name: string): Judgement[] {
+  const find = (wanted: string): Outcome | undefined =>
+    outcomes.find(({ contender }) => contender.name === wanted && contender.transport === "tls")
+  const own = find(name)
+  if (own === undefined) return []
+  const judgements: Judgement[] = []
+  for (const { mode, peer, what, must, aim } of CPU_TARGETS) {
+    const other = find(peer)
+    if (other === undefined || own.runs[mode].length === 0) continue
+    judgements.push({ what: `${what}, against ${peer}`, must, aim, measured: cpuRatio(own, other, mode) })
+  }
+  const [pipe, direct] = [find("node pipe"), find(NO_PROXY)]
+  if (pipe !== undefined && direct !== undefined && own.runs.paced.length > 0) {
+    const measured = addedLatency(own, pipe, direct, 0.99)
+    judgements.push({ what: "added p99 at a steady rate, against node pipe's", must: 1.3, aim: 1.1, measured })
+  }
+  return judgements
+}
+
+/** The name of the contender that is no proxy at all. */
+export const NO_PROXY = "(no proxy)"
+
+/** CPU per message of `own` against `other`, round by round. */
+export function cpuRatio(own: Outcome, other: Outcome, mode: Mode): Estimate {
+  return ratio(
+    own.runs[mode].map((run) => run.proxyMs),
+    other.runs[mode].map((run) => run.proxyMs),
+  )
+}
+
+/** Latency of `outcome` in each round, microseconds, at quantile `q`. */
+export function latencies(outcome: Outcome, q: number): number[] {
+  return outcome.runs.paced.map(({ latenciesUs }) => latenciesUs[Math.ceil(q * latenciesUs.length) - 1] ?? NaN)
+}
+
+/** What `own` adds to the direct way, divided by what `pipe` adds: medians over the rounds. */
+function addedLatency(own: Outcome, pipe: Outcome, direct: Outcome, q: number): Estimate {
+  const [a, b, none] = [latencies(own, q), latencies(pipe, q), latencies(direct, q)]
+  const rounds = none.map((n, i) => ({ own: a[i]! - n, pipe: b[i]! - n }))
+  return bootstrap(rounds, (some) => median(some.map((r) => r.own)) / median(some.map((r) => r.pipe)))
+}
