@@ -43,6 +43,22 @@ rules:
   - { id: slow, allow: publish, roles: [pump], topics: ["slow/%u"], qos: 1, rate: 1/s burst 2 }
 `
 
+/** An entry of the audit log, as it was parsed from its line. */
+export interface LoggedLine {
+  readonly seq: number
+  readonly event: string
+  readonly category: string
+  readonly outcome: string
+  readonly source: string
+  readonly subject?: string | null
+  readonly conduit?: string
+  readonly object?: string
+  readonly rule?: string
+  readonly reason?: string
+  readonly count?: number
+  readonly detail?: Readonly<Record<string, string | number | boolean>>
+}
+
 export interface RigOptions {
   readonly policy?: string
   /** Lines added to the board file. */
@@ -76,9 +92,9 @@ export interface Rig {
   command(command: string, args?: Record<string, unknown>): Promise<CommandAnswer>
   status(): Promise<StatusReport>
   /** All lines of the audit log that are on disk, parsed. */
-  audit(): Promise<Record<string, any>[]>
+  audit(): Promise<LoggedLine[]>
   /** The first audit entry that fits, waited for up to `timeoutMs` (default 5 s). */
-  entry(fits: (entry: Record<string, any>) => boolean, timeoutMs?: number): Promise<Record<string, any>>
+  entry(fits: (entry: LoggedLine) => boolean, timeoutMs?: number): Promise<LoggedLine>
   readonly gateway: GatewayProcess
   stop(): Promise<void>
 }
@@ -168,7 +184,7 @@ ${options.board ?? ""}
     const now = await status()
     return options.withoutPolicy === true || now.conduits.every((c) => c.listening !== null)
   })
-  const audit = async (): Promise<Record<string, any>[]> => readAudit(stateFolder)
+  const audit = async (): Promise<LoggedLine[]> => readAudit(stateFolder)
   const rig: Rig = {
     folder,
     stateFolder,
@@ -278,8 +294,8 @@ function gatewayProcess(
 }
 
 /** The log as it lies on disk, by the layout that any tool can read: full bundles, then the open one. */
-function readAudit(stateFolder: string): Record<string, any>[] {
-  const entries: Record<string, any>[] = []
+function readAudit(stateFolder: string): LoggedLine[] {
+  const entries: LoggedLine[] = []
   const take = (file: string): boolean => {
     let bytes: Buffer
     try {

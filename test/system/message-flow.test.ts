@@ -136,7 +136,7 @@ for (const version of ["311", "5"] as const) {
     assert.is.not(forbidden.code, 0)
     assert.equal(seen.messages, [])
     await seen.stop()
-    await rig.entry((e) => e.event === "conduit.denied" && e.subject === "s1" && e.detail?.action === "will")
+    await rig.entry((e) => e.event === "conduit.denied" && e.subject === "s1" && e.detail?.["action"] === "will")
   })
 }
 
@@ -177,7 +177,7 @@ test("[CR 2.8] a denial is in the log within two seconds, with subject, rule, re
     [entry.category, entry.outcome, entry.subject, entry.reason, entry.object],
     ["access-control", "denied", "s1", "deny-rule", "plant/s1/secret"],
   )
-  assert.ok(entry.count >= 1)
+  assert.ok(entry.count! >= 1)
 })
 
 async function publishAtBroker(rig: Rig, topic: string, message: string): Promise<void> {

@@ -58,7 +58,9 @@ const report = (): StatusReport => ({
   posture: { normal: mode.on ? "closed" : "open", essential: "open", because: mode.on ? ["island"] : [] },
   island: mode.on,
   policy: world.activation.status(),
-  conduits: [{ name: "sensors", listening: "127.0.0.1:8883", connections: 3, allowed: 1234567, denied: 12 }],
+  conduits: [
+    { name: "sensors", listening: "127.0.0.1:8883", connections: 3, allowed: 1234567, denied: 12, counters: null },
+  ],
   audit: { entries: log.events.length, publishing: "off" },
 })
 const handlers = createHandlers({
