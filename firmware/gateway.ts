@@ -130,6 +130,21 @@ async function build(
   // The conduit engine: closed until it is told a policy.
   let counters: readonly ConduitCounters[] = []
   let listening: readonly Listening[] = []
+  const nowListening = (next: readonly Listening[]): void => {
+    const opened = next.filter((l) => !listening.some((o) => o.conduit === l.conduit && o.port === l.port))
+    const closed = listening.filter((l) => !next.some((n) => n.conduit === l.conduit))
+    listening = next
+    for (const { conduit, address, port } of opened) {
+      note({
+        id: "conduit.listening",
+        outcome: "success",
+        source: "conduits",
+        conduit,
+        object: endpoint(address, port),
+      })
+    }
+    for (const { conduit } of closed) note({ id: "conduit.closed", outcome: "success", source: "conduits", conduit })
+  }
   const engine = await startEngine(
     {
       clock,
@@ -141,6 +156,7 @@ async function build(
     {
       events: (events) => events.forEach(note),
       counters: (next) => (counters = next),
+      listening: (next) => nowListening(next),
       certificateSeen: (notBeforeAt) => time.certificateSeen(notBeforeAt),
       alive: () => engineLoop.beat(),
       fault: (conduit, code, message) =>
@@ -164,21 +180,6 @@ async function build(
   )
   closers.push(() => engine.stop())
 
-  const nowListening = (next: readonly Listening[]): void => {
-    const opened = next.filter((l) => !listening.some((o) => o.conduit === l.conduit && o.port === l.port))
-    const closed = listening.filter((l) => !next.some((n) => n.conduit === l.conduit))
-    listening = next
-    for (const { conduit, address, port } of opened) {
-      note({
-        id: "conduit.listening",
-        outcome: "success",
-        source: "conduits",
-        conduit,
-        object: endpoint(address, port),
-      })
-    }
-    for (const { conduit } of closed) note({ id: "conduit.closed", outcome: "success", source: "conduits", conduit })
-  }
   const posture = createPostureKeeper(async (next, before) => {
     nowListening(await engine.setPosture({ normal: next.normal, essential: next.essential }))
     note({

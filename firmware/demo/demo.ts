@@ -85,9 +85,8 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   show.close()
   await Promise.all([gateway.stop(), plant.stop()])
   if (fallen === null) {
-    const first =
-      firstMessageMs === null ? "" : `; first message forwarded after ${(firstMessageMs / 1000).toFixed(1)} s`
-    io.out(`lockgate demo: stopped${first}\n`)
+    const after = first.afterMs === null ? "" : `; first message forwarded after ${(first.afterMs / 1000).toFixed(1)} s`
+    io.out(`lockgate demo: stopped${after}\n`)
     return 0
   }
   const which = fallen === gateway ? "gateway" : "plant"
