@@ -11,6 +11,13 @@ import { checkGateway, filesNamed } from "./gateway-checks.ts"
 import { gatewayShape } from "./gateway-shape.ts"
 import { splitUrl } from "./address.ts"
 
+/** 64 conduits with all that belongs to them take 30 KiB. */
+export const GATEWAY_LIMITS: DocumentLimits = {
+  ...DEFAULT_DOCUMENT_LIMITS,
+  maxYamlBytes: 256 * 1024,
+  maxJsonBytes: 256 * 1024,
+}
+
 /**
  * Read a whole board file, YAML 1.2 or JSON: the configuration with every default filled in, every reference resolved and
  * every path made absolute against `folder`; or all its faults. Looks at nothing but the text. Never throws.
@@ -31,8 +38,7 @@ export interface ConfigWithFiles {
 
 /** As `parseGatewayConfig`, for whoever goes on to look at the files that are named. */
 export function parseWithFiles(text: string, file: string, folder: string): Parsed<ConfigWithFiles> {
-  const limits: DocumentLimits = DEFAULT_DOCUMENT_LIMITS
-  return parseDocument(gatewayShape, new Report(file, text), limits, (document, root, report) => {
+  return parseDocument(gatewayShape, new Report(file, text), GATEWAY_LIMITS, (document, root, report) => {
     checkGateway(document, root, folder, report)
     return { config: buildConfig(document, folder), files: filesNamed(document, root, folder), report }
   })

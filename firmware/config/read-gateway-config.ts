@@ -4,17 +4,16 @@ import { dirname, resolve } from "node:path"
 import type { Parsed } from "../../policy/language/fault.ts"
 import type { GatewayConfig } from "./gateway-config.ts"
 import type { NamedFile } from "./gateway-checks.ts"
-import { DEFAULT_DOCUMENT_LIMITS } from "../../policy/language/document.ts"
 import { quote } from "../../policy/language/characters.ts"
 import { readText, reasonOf } from "./read-text.ts"
-import { parseWithFiles } from "./parse-gateway-config.ts"
+import { GATEWAY_LIMITS, parseWithFiles } from "./parse-gateway-config.ts"
 
 /**
  * Read a board file from disk. That it cannot be read is a fault like any other, and so is every file it names that is
  * not there or cannot be read. Paths in it are taken from its own folder. Never rejects.
  */
 export async function readGatewayConfig(file: string): Promise<Parsed<GatewayConfig>> {
-  const read = await readText(file, DEFAULT_DOCUMENT_LIMITS.maxYamlBytes)
+  const read = await readText(file, GATEWAY_LIMITS.maxJsonBytes)
   if (!read.ok) return read
   const parsed = parseWithFiles(read.value, file, dirname(resolve(file)))
   if (!parsed.ok) return parsed

@@ -15,7 +15,7 @@ export interface IslandDeps {
 export interface Island {
   readonly on: boolean
   /**
-   * On: the conduits are closed before anything is written down, and stay closed even if that fails (`durable` false).
+   * On: the conduits are closed without waiting for the disk, and stay closed even if that fails (`durable` false).
    * Off: written down first; if that fails the conduits stay closed.
    * @throws HardwareError `ERR_IO` for off only
    * @throws StateError `ERR_ISLAND_ORDERED` for off only: meanwhile somebody ordered on, which waits for nothing.
@@ -51,8 +51,10 @@ export async function openIsland(deps: IslandDeps): Promise<Island> {
       const before = on
       if (wanted) {
         on = true
-        await deps.apply(true)
-        const durable = await succeeds(() => write(true))
+        const closing = deps.apply(true)
+        // Written down even if the engine fails to close: whatever restarts it then finds the order.
+        const [durable] = await Promise.all([succeeds(() => write(true)), closing.catch(() => undefined)])
+        await closing
         if (!before) await note(true, by, durable)
         return { before, durable }
       }

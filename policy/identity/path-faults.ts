@@ -82,7 +82,7 @@ export function pathFaults(path: readonly CertificateFacts[], anchored: boolean,
     for (const reason of dateFaults(certificate, rules.now)) find(reason)
   })
   const last = path.at(-1)
-  if (last !== undefined && neverAtOnce(path, rules.now)) faults.push({ reason: "expired", at: last })
+  if (last !== undefined && neverAtOnce(path, faults)) faults.push({ reason: "expired", at: last })
   return faults
 }
 
@@ -113,21 +113,17 @@ function issuerFaults(path: readonly CertificateFacts[], index: number): PathRea
 }
 
 function dateFaults(certificate: CertificateFacts, now: TimeInterval): PathReason[] {
-  // A certificate that ends before it begins was never valid: an uncertain clock must not make it "maybe".
-  if (certificate.notAfterAt < certificate.notBeforeAt) return ["expired"]
   if (within(now, certificate.notBeforeAt, certificate.notAfterAt) !== "no") return []
   return [now.latestAt < certificate.notBeforeAt ? "not-yet-valid" : "expired"]
 }
 
 /**
- * True if every certificate could be valid now, but not all of them at the same moment. With an uncertain clock each
- * validity alone is a "maybe"; two that never overlap are a no all the same.
+ * True if no moment lies in the validity of all certificates, though each alone may be valid now. An uncertain clock
+ * makes each a "maybe"; two that never overlap, or one that ends before it begins, are a no all the same.
  */
-function neverAtOnce(path: readonly CertificateFacts[], now: TimeInterval): boolean {
-  if (path.some((certificate) => dateFaults(certificate, now).length > 0)) return false
-  const from = latestStart(path)
-  const to = earliestEnd(path)
-  return to < from || within(now, from, to) === "no"
+function neverAtOnce(path: readonly CertificateFacts[], found: readonly PathFault[]): boolean {
+  if (found.some(({ reason }) => reason === "expired" || reason === "not-yet-valid")) return false
+  return earliestEnd(path) < latestStart(path)
 }
 
 function latestStart(path: readonly CertificateFacts[]): number {

@@ -38,6 +38,8 @@ export interface MapEntry {
 export interface DocumentLimits {
   /** UTF-8 bytes of a document that the YAML reader has to read. Reading takes about 300 times that in memory. */
   readonly maxYamlBytes: number
+  /** Words, signs, spaces and line ends of the same: the package keeps every one of them, at up to 900 bytes each. */
+  readonly maxYamlLexemes: number
   /** UTF-8 bytes of a document in JSON. Reading takes about 20 times that. */
   readonly maxJsonBytes: number
   /** Nested lists and maps. */
@@ -47,6 +49,7 @@ export interface DocumentLimits {
 /** Enough for anything that a person writes by hand. */
 export const DEFAULT_DOCUMENT_LIMITS: DocumentLimits = {
   maxYamlBytes: 1024 * 1024,
+  maxYamlLexemes: 800_000,
   maxJsonBytes: 1024 * 1024,
   maxDepth: 32,
 }
@@ -82,7 +85,7 @@ export function readDocument(report: Report, limits: DocumentLimits = DEFAULT_DO
 }
 
 function readEither(report: Report, isJson: boolean, bytes: number, limits: DocumentLimits): DocNode | null {
-  if (!isJson) return readYamlText(report, limits.maxDepth)
+  if (!isJson) return readYamlText(report, limits)
   const json = readJsonText(report.text, limits.maxDepth)
   if (json.ok) {
     if (bytes <= limits.maxJsonBytes) return json.root
@@ -90,7 +93,7 @@ function readEither(report: Report, isJson: boolean, bytes: number, limits: Docu
     return null
   }
   // Flow style without quotes, or JSON with a mistake: the YAML reader says more about both, if it may look.
-  if (bytes <= limits.maxYamlBytes) return readYamlText(report, limits.maxDepth)
+  if (bytes <= limits.maxYamlBytes) return readYamlText(report, limits)
   report.add(json.at, "", `not JSON: ${json.message}`, `only JSON may have more than ${limits.maxYamlBytes} bytes`)
   return null
 }

@@ -4,16 +4,20 @@ import type { Parsed } from "./fault.ts"
 import type { Placed } from "./group-shapes.ts"
 import type { PolicyDocument, RuleEntry, SubjectEntry } from "./policy-shape.ts"
 import { DEFAULT_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES, matchOf, policyShape, subjectId } from "./policy-shape.ts"
+import { DEFAULT_DOCUMENT_LIMITS } from "./document.ts"
 import { Report } from "./report.ts"
 import { parseDocument } from "./shape.ts"
 import { checkPolicy } from "./policy-checks.ts"
 
-/** 10,000 rules fit into 2 MiB of YAML, 100,000 into 16 MiB of JSON: see `README.md` for what that costs. */
+/** For a desk: 10,000 rules fit into 2 MiB of YAML, 100,000 into 16 MiB of JSON. What that costs: `README.md`. */
 export const POLICY_LIMITS: DocumentLimits = {
+  ...DEFAULT_DOCUMENT_LIMITS,
   maxYamlBytes: 2 * 1024 * 1024,
   maxJsonBytes: 16 * 1024 * 1024,
-  maxDepth: 32,
 }
+
+/** For a gateway with little memory: what is larger than a person writes must be JSON (see `policyAsJson`). */
+export const GATEWAY_POLICY_LIMITS: DocumentLimits = { ...POLICY_LIMITS, maxYamlBytes: 256 * 1024 }
 
 /**
  * Read a whole policy document, YAML 1.2 or JSON: the policy with every default filled in and every reference resolved, or

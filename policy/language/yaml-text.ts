@@ -1,8 +1,7 @@
-import type { DocNode, MapEntry } from "./document.ts"
+import type { DocNode, DocumentLimits, MapEntry } from "./document.ts"
 import type { Report } from "./report.ts"
 import type { CST, Document, Node, ParsedNode } from "yaml"
 import { CST as Tokens, Composer, Lexer, Parser, isMap, isScalar, isSeq } from "yaml"
-import { InputError } from "../base/errors.ts"
 
 /** What YAML has and this reader refuses, by the first character of the lexeme. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -58,27 +57,25 @@ const OPTIONS = {
  * The package's lexer, parser and composer are driven one by one, so that nesting, documents and the number of faults
  * are bounded while reading, not after.
  */
-export function readYamlText(report: Report, maxDepth: number): DocNode | null {
+export function readYamlText(report: Report, limits: DocumentLimits): DocNode | null {
   try {
-    const tokens = readTokens(report, maxDepth)
+    const tokens = readTokens(report, limits)
     if (tokens === null) return null
     const document = compose(tokens, report)
     if (document === null) return null
-    return toNode(document.contents, 0, maxDepth, report)
-  } catch (error) {
-    if (error === ENOUGH) return null
+    return toNode(document.contents, 0, limits.maxDepth, report)
+  } catch {
     // The package is not ours, and hostile text is no reason to die.
     report.add(0, "", "the YAML reader cannot read this document", "write it as JSON, or simpler")
     return null
   }
 }
 
-const ENOUGH = new InputError("ERR_DOCUMENT_FAULTS", "the document has too many faults")
-
-function readTokens(report: Report, maxDepth: number): CST.Token[] | null {
+function readTokens(report: Report, { maxDepth, maxYamlLexemes }: DocumentLimits): CST.Token[] | null {
   const parser = new Parser()
   const tokens: CST.Token[] = []
   let documents = 0
+  let lexemes = 0
   let scalarFollows = false
   const take = (token: CST.Token, at: number): boolean => {
     if (token.type === "error") fault(report, token.offset, "UNEXPECTED_TOKEN", token.message)
@@ -90,6 +87,10 @@ function readTokens(report: Report, maxDepth: number): CST.Token[] | null {
   }
   for (const lexeme of new Lexer().lex(report.text)) {
     const at = parser.offset
+    if (++lexemes > maxYamlLexemes) {
+      report.add(at, "", `the document has more than ${maxYamlLexemes} words and signs`, "write it as JSON")
+      return null
+    }
     if (scalarFollows) scalarFollows = false
     else {
       scalarFollows = lexeme === Tokens.SCALAR
@@ -115,13 +116,13 @@ type ErrorSource = number | readonly [number, ...number[]] | { readonly offset: 
 
 function compose(tokens: CST.Token[], report: Report): Document.Parsed | null {
   const composer = new Composer<ParsedNode>(OPTIONS)
-  // The composer gathers errors without bound: a megabyte of commas is a million Error objects. Its collector is an own
-  // property, here replaced by one that stops. Should another version of the package ignore it, `document.errors` has all.
+  // The composer makes an Error of every mistake: a megabyte of commas is a million of them. Its collector is an own
+  // property, here replaced by the report, which keeps the first and counts the rest. Should another version of the
+  // package ignore that, `document.errors` has all of them.
   Object.defineProperty(composer, "onError", {
     value: (source: ErrorSource, code: string, message: string): void => {
       const offset = typeof source === "number" ? source : "offset" in source ? source.offset : source[0]
       fault(report, offset, code, message)
-      if (report.full) throw ENOUGH
     },
   })
   for (const document of composer.compose(tokens, true, report.text.length)) {
@@ -135,6 +136,10 @@ function compose(tokens: CST.Token[], report: Report): Document.Parsed | null {
 }
 
 function fault(report: Report, offset: number, code: string, message: string): void {
+  if (report.full) {
+    report.add(offset, "", "")
+    return
+  }
   const text = (MESSAGES[code] ?? message)
     .replace(/\s+/g, " ")
     .replace(/^(Unexpected )([a-z-]+)/, (all, start: string, token: string) => {

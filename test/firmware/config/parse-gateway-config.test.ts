@@ -113,6 +113,28 @@ test("what may be left out has its default", () => {
   assert.is(config.trust.policyThreshold, 1)
 })
 
+test("limits reach from their lowest to their highest value", () => {
+  const limits = (text: string): unknown => good(read(gateway({ tail: `limits: ${text}` }))).limits
+  assert.equal(
+    limits(
+      "{ max-connections: 1, connect-timeout: 100ms, max-packet: 1KiB, max-control-packet: 1024, max-topic-aliases: 0 }",
+    ),
+    { maxConnections: 1, connectTimeoutMs: 100, maxPacketBytes: 1024, maxControlBytes: 1024, maxTopicAliases: 0 },
+  )
+  assert.equal(
+    limits(
+      "{ max-connections: 100000, connect-timeout: 5min, max-packet: 256MiB, max-control-packet: 1MiB, max-topic-aliases: 65535 }",
+    ),
+    {
+      maxConnections: 100_000,
+      connectTimeoutMs: 300_000,
+      maxPacketBytes: 256 * 1024 * 1024,
+      maxControlBytes: 1024 * 1024,
+      maxTopicAliases: 65_535,
+    },
+  )
+})
+
 test("brokers are named by host name, IPv4 or IPv6, with a port or without", () => {
   const cases = [
     ["mqtts://broker", "broker", 8883],

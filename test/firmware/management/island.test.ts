@@ -2,6 +2,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { openIsland } from "../../../firmware/management/island.ts"
 import type { Island } from "../../../firmware/management/island.ts"
+import { HardwareError } from "../../../policy/base/errors.ts"
 import { MemoryStorage } from "../../../hal/memory/storage.ts"
 import { MemoryLog } from "../../support/commands.ts"
 import { bitFlips, truncations } from "../../support/hostile.ts"
@@ -10,10 +11,18 @@ import { rejects } from "../../support/rejects.ts"
 const test = suite("firmware/management/island")
 const by = "local:owner"
 
-async function open(storage: MemoryStorage): Promise<{ island: Island; applied: boolean[]; log: MemoryLog }> {
+const NOTHING = async (): Promise<void> => undefined
+
+async function open(
+  storage: MemoryStorage,
+  also = NOTHING,
+): Promise<{ island: Island; applied: boolean[]; log: MemoryLog }> {
   const applied: boolean[] = []
   const log = new MemoryLog()
-  const apply = async (on: boolean): Promise<void> => void applied.push(on)
+  const apply = (on: boolean): Promise<void> => {
+    applied.push(on)
+    return also()
+  }
   return { island: await openIsland({ storage, audit: log.audit, apply }), applied, log }
 }
 
@@ -42,6 +51,17 @@ test("[NDR 5.2 RE(2)] on works with a dead disk and a dead log, and says that it
   log.failsFrom = 0
   assert.equal(await island.set(true, by), { before: false, durable: false })
   assert.equal([island.on, applied], [true, [true]])
+})
+
+test("[NDR 5.2 RE(2)] an order that the engine fails to carry out is told, stands, and is found after the restart", async () => {
+  const storage = new MemoryStorage()
+  const failing = async (): Promise<void> => {
+    throw new HardwareError("ERR_ENGINE_GONE", "the engine is gone")
+  }
+  const { island } = await open(storage, failing)
+  await rejects(() => island.set(true, by), "ERR_ENGINE_GONE")
+  assert.is(island.on, true)
+  assert.is((await open(storage.powerCut())).island.on, true)
 })
 
 test("[NDR 5.2 RE(2)] off with a dead disk leaves the conduits closed", async () => {

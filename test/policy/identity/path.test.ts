@@ -274,6 +274,10 @@ test("[CR 3.5] of several authorities with one name the one that signed is found
   // A path through an expired twin does not spoil the sound one.
   const expired = fakeAuthority("low", "mid", { key: "low", notAfterAt: 4000 })
   assert.ok(judgePath({ ...inputOf(w), chain: [w.leaf, expired, w.low, w.mid] }).ok)
+  // Imposters cost one check each, and nothing further is built on them.
+  const { verify, count } = fakeVerifier()
+  assert.ok(judgePath({ ...inputOf(w), verify, chain }).ok)
+  assert.is(count(), imposters.length + 3)
 })
 
 test("[CR 3.5] loops end, and whatever is sent costs at most 32 signature checks", () => {
@@ -304,6 +308,8 @@ test("[CR 3.5] a peer that sends a hundred certificates is refused, with its oth
   const heap = Array.from({ length: 100 }, (_, n) => fakeAuthority(`heap ${n}`, `heap ${n + 1}`))
   const verdict = judgePath({ ...inputOf(w), chain: [w.leaf, w.low, w.mid, ...heap] })
   assert.equal(faultsOf(verdict), ["too-deep", "expired"])
+  const buried = judgePath({ ...inputOf(w), chain: [w.leaf, ...heap, w.low, w.mid] })
+  assert.equal(faultsOf(buried), ["unknown-issuer", "too-deep", "expired"])
   const justEnough = judgePath({ ...inputOf(world()), chain: [world().leaf, ...heap.slice(0, MAX_SENT - 1)] })
   assert.not.ok(faultsOf(justEnough).includes("too-deep"))
 })

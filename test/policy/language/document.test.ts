@@ -1,11 +1,13 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import * as fc from "fast-check"
+import { Composer, Parser } from "yaml"
 import type { DocNode, DocumentLimits } from "../../../policy/language/document.ts"
 import type { Parsed } from "../../../policy/language/fault.ts"
 import { DEFAULT_DOCUMENT_LIMITS, readDocument } from "../../../policy/language/document.ts"
 import { MAX_FAULTS, Report } from "../../../policy/language/report.ts"
 import { randomBytes, seeded } from "../../support/hostile.ts"
+import { cpuMs } from "../../support/cpu-time.ts"
 import { faulty, good } from "../../support/faults.ts"
 import type { Expected } from "../../support/faults.ts"
 
@@ -132,7 +134,7 @@ test("an empty document has one value, nothing", () => {
 })
 
 test("[CR 3.5] bounds the size in bytes, in YAML and in JSON", () => {
-  const limits = { maxYamlBytes: 20, maxJsonBytes: 40, maxDepth: 4 }
+  const limits = { ...DEFAULT_DOCUMENT_LIMITS, maxYamlBytes: 20, maxJsonBytes: 40 }
   good(read("a: ééééééééé", { ...limits, maxYamlBytes: 21 }))
   faulty((text) => read(text, limits), "¦a: ééééééééé", [["", "more than 20 bytes"]])
   good(read(`{"a": "${"x".repeat(31)}"}`, limits))
@@ -158,7 +160,7 @@ test("[CR 3.5] bounds nesting exactly, in YAML and in JSON", () => {
   assert.not(read("- ".repeat(33)).ok)
 })
 
-const n = 50_000
+const n = 25_000
 const repeat = (s: string): string => s.repeat(Math.ceil(n / s.length))
 const BOMBS: Readonly<Record<string, string>> = {
   "billion laughs": "a: &a [x, x]\n" + Array.from({ length: 20 }, (_, i) => `b${i}: &b${i} [*a, *a]\n`).join(""),
@@ -181,23 +183,43 @@ const BOMBS: Readonly<Record<string, string>> = {
   "JSON with many duplicate keys": `{${Array.from({ length: 5000 }, () => '"a":1').join(",")}}`,
 }
 
+/** Reading must end where the nesting becomes too deep, not after it. */
+const DEEP = ["open brackets", "open JSON lists", "open maps", "dashes", "complex keys", "deep indentation"]
+
 for (const [name, text] of Object.entries(BOMBS)) {
   test(`[CR 3.5] a bomb of ${name} ends in faults, soon and few`, () => {
-    const startedAt = performance.now()
-    const parsed = read(text)
+    const [parsed, ms] = cpuMs(() => read(text))
     assert.not(parsed.ok)
     assert.ok(!parsed.ok && parsed.faults.length <= MAX_FAULTS + 1)
     for (const fault of parsed.ok ? [] : parsed.faults) assert.ok(fault.message.length < 250, fault.message)
-    // Two hundred times what it takes: far off what a quadratic walk or a million errors would.
-    assert.ok(performance.now() - startedAt < 3000)
+    if (DEEP.includes(name))
+      assert.ok(!parsed.ok && parsed.faults.length === 1 && /within each/.test(parsed.faults[0]!.message))
+    // It takes 10..100 ms; the bound is there for what is quadratic.
+    assert.ok(ms < 2000, `${ms} ms`)
   })
 }
 
+test("[CR 3.5] the package's errors go to the report, not into a list without bound", () => {
+  // `yaml-text.ts` relies on this property of the package; if this fails, look there.
+  const composer = new Composer()
+  assert.type(Object.getOwnPropertyDescriptor(composer, "onError")?.value, "function")
+  let calls = 0
+  Object.defineProperty(composer, "onError", { value: () => calls++ })
+  for (const document of composer.compose(new Parser().parse("[,,,,]"), true, 6)) assert.is(document.errors.length, 0)
+  assert.ok(calls >= 4)
+})
+
 test("[CR 3.5] 20,000 different keys in one map take linear time", () => {
-  const startedAt = performance.now()
-  const root = good(read(Array.from({ length: 20_000 }, (_, i) => `k${i}: 1`).join("\n")))
+  const [parsed, ms] = cpuMs(() => read(Array.from({ length: 20_000 }, (_, i) => `k${i}: 1`).join("\n")))
+  const root = good(parsed)
   assert.ok(root.kind === "map" && root.entries.length === 20_000)
-  assert.ok(performance.now() - startedAt < 4000)
+  assert.ok(ms < 4000, `${ms} ms`)
+})
+
+test("[CR 3.5] a document of nothing but signs ends before it has filled the memory", () => {
+  const limits = { ...DEFAULT_DOCUMENT_LIMITS, maxYamlLexemes: 31 }
+  good(read("- []\n".repeat(6), limits))
+  faulty((text) => read(text, limits), `${"- []\n".repeat(6)}¦- []\n`, [["", "more than 31 words and signs", "JSON"]])
 })
 
 test("more faults than are listed are counted", () => {
@@ -233,6 +255,7 @@ test("what JSON.parse refuses, the JSON reader refuses: the YAML reader then jud
   assert.equal(plain(good(read("[1,]"))), [1])
   assert.equal(plain(good(read("[01, +1, 1., 'x']"))), [1, 1, 1, "x"])
   assert.equal(plain(good(read("[tru]"))), ["tru"])
+  assert.equal(plain(good(read('["a\n  b", "c\td"]'))), ["a b", "c\td"])
   for (const text of ["[1] 2", '["\\x"]', '["\n\t\\"', "{,}", '{"a" "b"}', '["\\u12"]']) assert.not(read(text).ok, text)
 })
 
@@ -253,7 +276,7 @@ test("[CR 3.5] random text never throws", () => {
   }
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => check(pieces.join(""))),
-    { numRuns: 1500 },
+    { numRuns: 800 },
   )
   fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 200 }), check), { numRuns: 300 })
   const random = seeded(17)

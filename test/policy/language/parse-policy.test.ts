@@ -7,6 +7,8 @@ import type { Policy } from "../../../policy/language/policy.ts"
 import type { Parsed } from "../../../policy/language/fault.ts"
 import { formatFault } from "../../../policy/language/fault.ts"
 import { POLICY_LIMITS, parsePolicy } from "../../../policy/language/parse-policy.ts"
+import { policyAsJson } from "../../../policy/language/policy-as-json.ts"
+import { cpuMs } from "../../support/cpu-time.ts"
 import { faulty, good } from "../../support/faults.ts"
 import { policy, rule, topic } from "../../support/policy-text.ts"
 
@@ -85,6 +87,17 @@ test("JSON form equals YAML form", () => {
   const json = JSON.stringify(parse(example))
   assert.equal(good(read(json)), good(read(example)))
   assert.equal(good(read(JSON.stringify(parse(example), null, 2).replaceAll("\n", "\r\n"))), good(read(example)))
+})
+
+test("a policy as JSON is the same policy, in few bytes and in its order", () => {
+  const json = good(policyAsJson(example, "p"))
+  assert.is(json.includes("\n"), false)
+  assert.equal(good(parsePolicy(json, "p")), good(read(example)))
+  assert.is(good(policyAsJson(json, "p")), json)
+  const numbered = policy({ roles: "roles: { b: x, '2': y, '1': z }" })
+  assert.match(good(policyAsJson(numbered, "p")), '"roles":{"b":"x","2":"y","1":"z"}')
+  const faults = policyAsJson(policy({ roles: "roles: { a: 1 }" }), "p")
+  assert.is(faults.ok, false)
 })
 
 test("an empty plant is a policy: it lets nobody in", () => {
@@ -216,13 +229,13 @@ test("[CR 3.7] a fault cuts and escapes what it quotes", () => {
 
 test("[CR 3.5] every truncation of the example is a policy or has faults, and never throws", () => {
   let policies = 0
-  for (let length = 0; length < example.length; length += 5) {
+  for (let length = 0; length < example.length; length += 9) {
     const parsed = read(example.slice(0, length))
     if (parsed.ok) policies++
     else assert.ok(parsed.faults.length > 0)
   }
   // Only a cut between two rules leaves a document that is whole.
-  assert.ok(policies < 100, `${policies}`)
+  assert.ok(policies < 60, `${policies}`)
 })
 
 test("[CR 3.5] every truncation of the JSON form has faults", () => {
@@ -261,11 +274,11 @@ test("[CR 3.5] documents with random damage never throw", () => {
       const parsed = read(text)
       if (!parsed.ok) for (const fault of parsed.faults) assert.ok(fault.line >= 1 && fault.column >= 1)
     }),
-    { numRuns: 120 },
+    { numRuns: 80 },
   )
   fc.assert(
     fc.property(fc.json(), (text) => void read(text)),
-    { numRuns: 120 },
+    { numRuns: 80 },
   )
 })
 
@@ -281,17 +294,16 @@ test("10,000 rules are read in linear time, in YAML and in JSON", () => {
       rate: "100/s",
     }))
   const timed = (text: string, n: number): void => {
-    const startedAt = performance.now()
-    assert.is(good(parsePolicy(text, "big", POLICY_LIMITS)).rules.length, n)
-    const ms = performance.now() - startedAt
-    // On an idle machine 1.5 s and 0.3 s; the bound is there for what is quadratic.
+    const [parsed, ms] = cpuMs(() => parsePolicy(text, "big", POLICY_LIMITS))
+    assert.is(good(parsed).rules.length, n)
+    // It takes about 2 s and 0.5 s; the bound is there for what is quadratic.
     assert.ok(ms < 8000, `${ms} ms`)
   }
   const flow = rules(10_000)
     .map((r) => `  - ${JSON.stringify(r)}\n`)
     .join("")
   timed(policy({ rules: `rules:\n${flow}` }), 10_000)
-  timed(JSON.stringify({ ...source, rules: rules(20_000) }), 20_000)
+  timed(JSON.stringify({ ...source, rules: rules(10_000) }), 10_000)
 })
 
 test.run()
