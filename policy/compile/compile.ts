@@ -8,6 +8,8 @@ import {
   CLASS_SHARED,
   CLASS_SUBSCRIBE,
   CLASS_WORDS,
+  HEADER_CLASSES,
+  HEADER_LONGEST,
   HEADER_WORDS,
   MAX_LEVELS,
   MAX_WORK,
@@ -56,7 +58,7 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
   const classes = classKeys(policy)
   const out = new GrowingWords()
   out.reserve(HEADER_WORDS + classes.length * CLASS_WORDS)
-  out.array[0] = classes.length
+  out.array[HEADER_CLASSES] = classes.length
   const filters = new Filters()
   const index = new RuleIndex(policy, filters)
   const tables = new Map<number, Table[]>()
@@ -92,6 +94,7 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
       if (selection.depth > out.array[at + CLASS_DEPTH]!) out.array[at + CLASS_DEPTH] = selection.depth
     }
   })
+  out.array[HEADER_LONGEST] = filters.dictionary.longest
   return {
     classes,
     table: {

@@ -15,6 +15,8 @@ export class Dictionary {
   readonly quick = new GrowingWords()
   readonly full = new GrowingWords()
   texts = new Uint8Array(4096)
+  /** Bytes of the longest text. */
+  longest = 0
   #used = 0
   #slots = new Uint32Array(1024)
 
@@ -59,6 +61,7 @@ export class Dictionary {
     }
     for (let k = start; k < end; k++) this.texts[at + k - start] = bytes[k]!
     this.#used += end - start
+    this.longest = Math.max(this.longest, end - start)
     return this.#add(quickHash(bytes, start, end), hash)
   }
 

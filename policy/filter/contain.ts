@@ -11,7 +11,7 @@ import {
 } from "./layout.ts"
 import { match } from "./match.ts"
 import { isFilter, isReserved, splitLevels } from "./topic.ts"
-import { STATE_ESSENTIAL_ONLY, STATE_KNOWN, type FilterState } from "./state.ts"
+import { refuseStale, STATE_ESSENTIAL_ONLY, STATE_KNOWN, type FilterState } from "./state.ts"
 import type { FilterTable } from "./table.ts"
 import { REASON, type Verdict } from "./verdict.ts"
 
@@ -35,6 +35,7 @@ const HASH = 0x23
  * A rule counts if its `maxQos` is at least `qos` (and it is essential where only such count); rate and payload limits
  * speak of messages and are judged on receipt. Overlap with a deny does not refuse; lying wholly within denies does.
  *
+ * @throws InvariantError `ERR_FILTER_STATE` if `state` was made for another table.
  * @see MQTT 5.0 sections 4.7 and 4.8.2, IEC 62443-4-2 NDR 5.2
  */
 export function decideSubscription(
@@ -45,6 +46,7 @@ export function decideSubscription(
   end: number,
   qos: number,
 ): Verdict {
+  if (state.table !== table) refuseStale()
   if ((state.flags & STATE_KNOWN) === 0) return REASON["no-rule"]
   if (start < 0 || end > bytes.length || !isFilter(bytes, start, end)) return REASON["bad-topic"]
   const filter = shareOf(bytes.subarray(start, end))

@@ -2,7 +2,14 @@
 import * as layout from "./layout.ts"
 import { match } from "./match.ts"
 import { isReserved, splitTopic } from "./topic.ts"
-import { STATE_ESSENTIAL_ONLY, STATE_KNOWN, STATE_RECEIVING, STATE_VERSION_5, type FilterState } from "./state.ts"
+import {
+  STATE_ESSENTIAL_ONLY,
+  STATE_KNOWN,
+  STATE_RECEIVING,
+  STATE_VERSION_5,
+  refuseStale,
+  type FilterState,
+} from "./state.ts"
 import type { FilterTable } from "./table.ts"
 import { REASON, type Verdict } from "./verdict.ts"
 
@@ -97,6 +104,7 @@ function refuse(state: FilterState): Verdict {
  * rate goes before one with, so that no token is spent; of those with rate the first in the policy that has a token
  * pays. Otherwise the nearest rule is named (see `README.md`). Allocates nothing.
  *
+ * @throws InvariantError `ERR_FILTER_STATE` if `state` was made for another table.
  * @see MQTT 5.0 section 4.7, IEC 62443-4-2 NDR 5.2
  */
 export function decideTopic(
@@ -109,6 +117,7 @@ export function decideTopic(
   payloadBytes: number,
   nowMs: number,
 ): Verdict {
+  if (state.table !== table) refuseStale()
   if ((state.flags & KNOWN) === 0) return NO_RULE
   if (start < 0 || end <= start || end > bytes.length || end - start > 65_535 || (flags & 6) === 6) return BAD_TOPIC
   const { words, scratch } = table
@@ -132,8 +141,8 @@ export function decideTopic(
 /**
  * The verdict of the `count` leaves that `match` left in the scratch space.
  *
- * A rule word holds its index above its flags, so the lowest word of a kind is the first rule in the policy; `nearest`
- * holds the reason's rank above that, inverted, so that the lowest is the rule that failed last.
+ * A rule word holds its index above its flags, so the lowest word of a kind is the first rule in the policy. Of the rules
+ * that fail, the one that came furthest in the order of the checks is the nearest.
  */
 function judge(
   table: FilterTable,

@@ -14,8 +14,10 @@ export const SCRATCH_STACK = 128
 export const SCRATCH_LEAVES = SCRATCH_STACK + 1 + MAX_WORK
 export const SCRATCH_WORDS = SCRATCH_LEAVES + MAX_WORK
 
-/** Words of `table.words` before the first class: the number of classes. */
-export const HEADER_WORDS = 1
+/** Words of `table.words` before the first class: the number of classes, and the bytes of the longest literal level. */
+export const HEADER_WORDS = 2
+export const HEADER_CLASSES = 0
+export const HEADER_LONGEST = 1
 
 /** Words per class: four roots, then two more facts. */
 export const CLASS_WORDS = 6

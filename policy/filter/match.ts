@@ -85,7 +85,8 @@ export function match(
       if (levels > level && (head & LITERAL) !== 0) {
         const from = (scratch[level]! + 1) | 0
         const to = scratch[(level + 1) | 0]! | 0
-        const hash = (head & FULL_HASH) !== 0 ? full(bytes, from, to) : quick(bytes, from, to)
+        const hash =
+          (head & FULL_HASH) === 0 ? quick(bytes, from, to) : to - from > state.longest ? 0 : full(bytes, from, to)
         const last = ((2 << (head >>> SLOTS_SHIFT)) - 1) | 0
         let child = 0
         for (let slot = hash << 1; ; slot = (slot + 2) | 0) {

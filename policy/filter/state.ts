@@ -9,18 +9,24 @@ import {
   CLASS_SHARED,
   CLASS_SUBSCRIBE,
   CLASS_WORDS,
+  HEADER_CLASSES,
+  HEADER_LONGEST,
   HEADER_WORDS,
 } from "./layout.ts"
 import type { Buckets, CompiledPolicy, FilterStateInput, FilterTable } from "./table.ts"
 
 /** Who is judged, resolved against one table. What every decision reads comes first. */
 export interface FilterState {
+  /** The one it was made for: with another, its offsets would mean nothing. */
+  readonly table: FilterTable
   /** `STATE_...` */
   readonly flags: number
   /** Root of the state's own action, 0 for an empty one. */
   readonly root: number
   /** Most levels of a filter of the class. */
   readonly depth: number
+  /** Bytes of the longest literal level in the table. */
+  readonly longest: number
   readonly buckets: Buckets
   /** `%u` and `%c`: the length, then four bytes a word, as texts stand in the table. */
   readonly name: Uint32Array
@@ -68,10 +74,11 @@ export function createFilterState(table: FilterTable, input: FilterStateInput): 
   if (buckets.length !== table.rateCount * 2) {
     throw new InvariantError("ERR_FILTER_BUCKETS", "the buckets belong to another policy table")
   }
-  const known = Number.isInteger(classIndex) && classIndex >= 0 && classIndex < (table.words[0] ?? 0)
+  const known = Number.isInteger(classIndex) && classIndex >= 0 && classIndex < (table.words[HEADER_CLASSES] ?? 0)
   const at = HEADER_WORDS + classIndex * CLASS_WORDS
   const word = (offset: number): number => (known ? (table.words[at + offset] ?? 0) : 0)
   return {
+    table,
     flags:
       (known ? STATE_KNOWN : 0) |
       (action === "receive" ? STATE_RECEIVING : 0) |
@@ -79,6 +86,7 @@ export function createFilterState(table: FilterTable, input: FilterStateInput): 
       (input.essentialOnly ? STATE_ESSENTIAL_ONLY : 0),
     root: word(ROOT_OF[action]),
     depth: word(CLASS_DEPTH),
+    longest: table.words[HEADER_LONGEST] ?? 0,
     buckets,
     name: packed(input.name),
     clientId: packed(input.clientId),
@@ -87,6 +95,13 @@ export function createFilterState(table: FilterTable, input: FilterStateInput): 
     sharedRoot: word(CLASS_SHARED),
     denied: word(CLASS_DENIED),
   }
+}
+
+/**
+ * @throws InvariantError `ERR_FILTER_STATE` always: the state was made for another table, after a policy swap for example.
+ */
+export function refuseStale(): never {
+  throw new InvariantError("ERR_FILTER_STATE", "the filter state belongs to another policy table")
 }
 
 /** Full buckets for one subject: one per rule that has a rate. All connections of the subject share them. */
