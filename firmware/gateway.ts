@@ -152,14 +152,18 @@ async function build(
           reason: code,
           detail: { text: message.slice(0, 200) },
         }),
-      restarted: (reason) =>
+      died: (reason) => {
         note({
           id: "conduit.closed",
           outcome: "failure",
           source: "conduit/*",
           reason: "engine-died",
-          detail: { text: reason },
-        }),
+          detail: { text: reason.slice(0, 200) },
+        })
+        counters = []
+        nowListening([])
+      },
+      revived: (next) => nowListening(next),
     },
   )
   closers.push(() => engine.stop())
