@@ -167,14 +167,17 @@ async function build(
           reason: code,
           detail: { text: message.slice(0, 200) },
         }),
-      restarted: (reason) =>
+      died: (reason) => {
         note({
           id: "conduit.closed",
           outcome: "failure",
           source: "conduit/*",
           reason: "engine-died",
-          detail: { text: reason },
-        }),
+          detail: { text: reason.slice(0, 200) },
+        })
+        counters = []
+        nowListening([])
+      },
     },
   )
   closers.push(() => engine.stop())

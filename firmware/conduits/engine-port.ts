@@ -32,13 +32,13 @@ export interface EngineListener {
   events(events: readonly AuditEvent[]): void
   counters(conduits: readonly ConduitCounters[]): void
   fault(conduit: string | null, code: string, message: string): void
-  /** What listens has changed without being told: after a restart of the thread, or when a port became free. */
-  listening(listening: readonly Listening[]): void
   certificateSeen(notBeforeAt: number): void
   /** The engine answered a ping: its loop is alive. */
   alive(): void
-  /** The thread died and a new one is being told what is in force. */
-  restarted(reason: string): void
+  /** The thread died: nothing listens. A new one will be told what is in force. */
+  died(reason: string): void
+  /** What listens has changed without being told: a new thread carries out what was in force, or a port became free. */
+  listening(listening: readonly Listening[]): void
 }
 
 /** What the engine is started with. */
@@ -52,8 +52,12 @@ export interface EngineSetup {
 
 /** The engine as the gateway drives it. */
 export interface EnginePort {
-  /** Policy for all conduits at once, or null for none. Resolves when it is in force, with what listens. */
+  /**
+   * Policy for all conduits at once, or null for none. Resolves when it is in force, with what listens.
+   * @throws HardwareError `ERR_ENGINE_DIED` if the thread died of it, or while it was told; the policy before it is in force again
+   */
   setEpoch(epoch: EngineEpoch | null): Promise<readonly Listening[]>
+  /** Resolves when the conduits follow; told again to a new thread if the old one dies of something else meanwhile. */
   setPosture(posture: FlowPosture): Promise<readonly Listening[]>
   setTime(time: TimeInterval): void
   ping(): void
@@ -73,17 +77,19 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
   let stopping = false
   let stopped: (() => void) | null = null
   const waiting = new Map<number, { resolve(message: FromEngine): void; reject(error: Error): void }>()
-  let started = false
+  /** The last thread that is known to have ended. */
+  let dead: Worker | null = null
   let worker = await spawn()
-  started = true
 
   function spawn(): Promise<Worker> {
     return new Promise((resolve, reject) => {
       const thread = new Worker(new URL("./engine-worker.ts", import.meta.url), {
         workerData: { allowStall: setup.allowStall },
       })
+      let started = false
       thread.on("message", (message: FromEngine) => {
         if (message.kind === "ready") {
+          started = true
           thread.postMessage({
             kind: "configure",
             conduits: setup.conduits,
@@ -93,46 +99,57 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
           resolve(thread)
         } else take(message)
       })
-      thread.on("error", (error: unknown) => died(error instanceof Error ? error.message : "unknown", reject))
-      thread.on("exit", (code) => died(`exit code ${code}`, reject))
+      const ended = (reason: string): void => {
+        reject(new HardwareError("ERR_ENGINE_DIED", `the conduit engine's thread did not start: ${reason}`))
+        if (started) died(thread, reason)
+      }
+      thread.on("error", (error: unknown) => ended(error instanceof Error ? error.message : "unknown"))
+      thread.on("exit", (code) => ended(`exit code ${code}`))
     })
   }
 
-  /** The thread has died and no other has taken its place. */
-  let down = false
-  let reviving = false
-  function died(reason: string, reject: (error: Error) => void): void {
+  /** Null while a thread lives; else resolves when the next one has been told everything. */
+  let reviving: { readonly done: Promise<void>; resolve(): void } | null = null
+
+  /** Called once or more for each death: by an error and by the exit that follows it. */
+  function died(thread: Worker, reason: string): void {
+    if (thread !== worker) return
     const error = new HardwareError("ERR_ENGINE_DIED", `the conduit engine's thread ended: ${reason}`)
-    reject(error)
     for (const waiter of waiting.values()) waiter.reject(error)
     waiting.clear()
-    if (stopping) return stopped?.()
-    if (!started) return
-    if (!down) {
-      down = true
-      listener.restarted(reason)
-      listener.listening([])
+    if (stopping) {
+      stopped?.()
+      return
     }
+    if (dead === thread) return
+    dead = thread
+    reviving ??= deferred()
+    listener.died(reason)
     reviveSoon()
   }
 
+  let scheduled = false
   function reviveSoon(): void {
-    if (reviving || stopping) return
-    reviving = true
-    setup.clock.after(REVIVE_MS, () => void revive())
+    if (scheduled) return
+    scheduled = true
+    setup.clock.after(REVIVE_MS, () => {
+      scheduled = false
+      void revive()
+    })
   }
 
   async function revive(): Promise<void> {
+    if (stopping) return
     try {
       worker = await spawn()
-      down = false
-      await ask({ kind: "posture", posture, number: ++number })
-      listener.listening(await apply({ kind: "epoch", epoch, number: ++number }))
-      reviving = false
+      await tell({ kind: "posture", posture, number: ++number })
+      const answer = await tell({ kind: "epoch", epoch, number: ++number })
+      reviving?.resolve()
+      reviving = null
+      listener.listening(answer.kind === "applied" ? answer.listening : [])
     } catch {
-      // `died` has told of it; a thread that cannot live is tried again and again, and nothing is forwarded meanwhile.
-      reviving = false
-      reviveSoon()
+      // A thread that died before it was ready is not `worker` yet: nobody else tries again for it.
+      if (worker === dead) reviveSoon()
     }
   }
 
@@ -162,9 +179,14 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     }
   }
 
-  function ask(message: Extract<ToEngine, { number: number }>): Promise<FromEngine> {
+  /** Tell the thread that lives; a dead one is waited out. */
+  async function ask(message: Extract<ToEngine, { number: number }>): Promise<FromEngine> {
+    while (reviving !== null) await reviving.done
+    return tell(message)
+  }
+
+  function tell(message: Extract<ToEngine, { number: number }>): Promise<FromEngine> {
     return new Promise((resolve, reject) => {
-      if (down) return reject(new HardwareError("ERR_ENGINE_DIED", "the conduit engine's thread is being replaced"))
       waiting.set(message.number, { resolve, reject })
       worker.postMessage(message)
     })
@@ -183,12 +205,12 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     },
     setPosture: async (next) => {
       posture = next
-      try {
-        return await apply({ kind: "posture", posture, number: ++number })
-      } catch (error) {
-        // With its thread everything is closed; the next one is told the posture before it is told a policy.
-        if (error instanceof HardwareError) return []
-        throw error
+      for (;;) {
+        try {
+          return await apply({ kind: "posture", posture, number: ++number })
+        } catch (error) {
+          if (stopping || !(error instanceof HardwareError)) throw error
+        }
       }
     },
     setTime: (next) => {
@@ -209,9 +231,16 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
           void worker.terminate().then(() => resolve())
         }
         const cancel = setup.clock.after(STOP_MS, end)
+        if (reviving !== null) return end()
         stopped = end
         worker.postMessage({ kind: "stop" } satisfies ToEngine)
       })
     },
   }
+}
+
+function deferred(): { readonly done: Promise<void>; resolve(): void } {
+  let resolve = (): void => undefined
+  const done = new Promise<void>((settle) => (resolve = settle))
+  return { done, resolve: () => resolve() }
 }

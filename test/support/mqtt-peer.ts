@@ -63,6 +63,7 @@ export async function mqttPeer(rig: Rig, options: MqttPeerOptions): Promise<Mqtt
     await until(() => connected > 0 || closed > 0, "CONNACK")
     if (connected === 0) throw new Error(`${name}: not connected: ${failure}`)
   }
+  const unanswered = new Set<(error: Error) => void>()
   return {
     client,
     received,
@@ -75,8 +76,11 @@ export async function mqttPeer(rig: Rig, options: MqttPeerOptions): Promise<Mqtt
     until,
     publish: (topic, payload, { qos = 1, alias } = {}) =>
       new Promise((resolve, reject) => {
+        // A client that is told to end may leave what is under way unanswered for ever.
+        unanswered.add(reject)
         const properties = alias === undefined ? {} : { properties: { topicAlias: alias } }
         client.publish(topic, payload, { qos, ...properties }, (error) => {
+          unanswered.delete(reject)
           if (!error) resolve(0)
           else if ("code" in error && typeof error.code === "number") resolve(error.code)
           else reject(error)
@@ -90,6 +94,9 @@ export async function mqttPeer(rig: Rig, options: MqttPeerOptions): Promise<Mqtt
           else reject(error ?? new Error("no SUBACK"))
         })
       }),
-    end: (force = false) => client.endAsync(force),
+    end: async (force = false) => {
+      await client.endAsync(force)
+      for (const reject of unanswered) reject(new Error("the client ended"))
+    },
   }
 }

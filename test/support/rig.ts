@@ -74,6 +74,8 @@ export interface RigOptions {
 export interface Rig {
   readonly folder: string
   readonly stateFolder: string
+  /** The board file. */
+  readonly config: string
   readonly port: number
   readonly broker: Mosquitto
   readonly fieldCa: Issued
@@ -192,10 +194,11 @@ ${options.board ?? ""}
       now.conduits.every((c) => c.listening !== null)
     )
   })
-  const audit = async (): Promise<LoggedLine[]> => readAudit(stateFolder)
+  const audit = async (): Promise<LoggedLine[]> => auditOnDisk(stateFolder).entries
   const rig: Rig = {
     folder,
     stateFolder,
+    config,
     port: port!,
     broker,
     fieldCa,
@@ -312,8 +315,15 @@ function gatewayProcess(
 }
 
 /** The log as it lies on disk, by the layout that any tool can read: full bundles, then the open one. */
-function readAudit(stateFolder: string): LoggedLine[] {
-  const entries: LoggedLine[] = []
+export function auditOnDisk(stateFolder: string): {
+  readonly entries: LoggedLine[]
+  /** Each entry's exact line. */
+  readonly lines: string[]
+  /** Bytes at the end that are no whole entry. */
+  readonly tornBytes: number
+} {
+  const lines: string[] = []
+  let tornBytes = 0
   const take = (file: string): boolean => {
     let bytes: Buffer
     try {
@@ -321,15 +331,17 @@ function readAudit(stateFolder: string): LoggedLine[] {
     } catch {
       return false
     }
-    for (let at = 0; at + 2 <= bytes.length;) {
+    let at = 0
+    while (at + 2 <= bytes.length) {
       const length = bytes.readUInt16BE(at)
       if (length === 0 || at + 2 + length > bytes.length) break
-      entries.push(JSON.parse(bytes.toString("utf8", at + 2, at + 2 + length)))
+      lines.push(bytes.toString("utf8", at + 2, at + 2 + length))
       at += 2 + length
     }
+    tornBytes += bytes.length - at
     return true
   }
   for (let n = 0; take(`tile/entries/${String(n).padStart(3, "0")}`); n++);
   take("tail")
-  return entries
+  return { entries: lines.map((line) => JSON.parse(line) as LoggedLine), lines, tornBytes }
 }
