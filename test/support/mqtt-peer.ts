@@ -30,6 +30,13 @@ export interface MqttPeerOptions extends IClientOptions {
   readonly unawaited?: boolean
 }
 
+/** Somebody of the control zone at the broker itself. */
+export function deskPeer(rig: Rig, options: IClientOptions = {}): Promise<MqttPeer> {
+  const { cert, key } = rig.desk
+  const tls = { ca: [readFileSync(rig.controlCa.cert)], cert: readFileSync(cert), key: readFileSync(key) }
+  return mqttPeer(rig, { name: "desk", port: rig.broker.tlsPort, ...tls, ...options })
+}
+
 /** Connect as a subject of the rig; resolves after the CONNACK. Never reconnects unless `reconnectPeriod` says so. */
 export async function mqttPeer(rig: Rig, options: MqttPeerOptions): Promise<MqttPeer> {
   const { name, kind = "sensor", port = rig.port, unawaited = false, ...rest } = options
@@ -50,7 +57,13 @@ export async function mqttPeer(rig: Rig, options: MqttPeerOptions): Promise<Mqtt
   let failure = ""
   client.on("message", (topic, payload, packet) => received.push({ topic, payload, packet }))
   client.on("connect", () => connected++)
-  client.on("close", () => closed++)
+  // Of a publication that was under way the package says nothing when the connection ends for good.
+  const underWay = new Set<(error: Error) => void>()
+  client.on("close", () => {
+    closed++
+    if ((options.reconnectPeriod ?? 0) > 0) return
+    for (const reject of underWay) reject(new Error(`${name}: the connection ended`))
+  })
   client.on("error", (error) => (failure = error.message))
   const until = async (fits: () => boolean, what: string, timeoutMs = 10_000): Promise<void> => {
     const end = performance.now() + timeoutMs
@@ -63,7 +76,6 @@ export async function mqttPeer(rig: Rig, options: MqttPeerOptions): Promise<Mqtt
     await until(() => connected > 0 || closed > 0, "CONNACK")
     if (connected === 0) throw new Error(`${name}: not connected: ${failure}`)
   }
-  const unanswered = new Set<(error: Error) => void>()
   return {
     client,
     received,
@@ -76,11 +88,10 @@ export async function mqttPeer(rig: Rig, options: MqttPeerOptions): Promise<Mqtt
     until,
     publish: (topic, payload, { qos = 1, alias } = {}) =>
       new Promise((resolve, reject) => {
-        // A client that is told to end may leave what is under way unanswered for ever.
-        unanswered.add(reject)
         const properties = alias === undefined ? {} : { properties: { topicAlias: alias } }
+        underWay.add(reject)
         client.publish(topic, payload, { qos, ...properties }, (error) => {
-          unanswered.delete(reject)
+          underWay.delete(reject)
           if (!error) resolve(0)
           else if ("code" in error && typeof error.code === "number") resolve(error.code)
           else reject(error)
@@ -94,9 +105,6 @@ export async function mqttPeer(rig: Rig, options: MqttPeerOptions): Promise<Mqtt
           else reject(error ?? new Error("no SUBACK"))
         })
       }),
-    end: async (force = false) => {
-      await client.endAsync(force)
-      for (const reject of unanswered) reject(new Error("the client ended"))
-    },
+    end: (force = false) => client.endAsync(force),
   }
 }
