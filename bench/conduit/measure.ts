@@ -32,6 +32,15 @@ export interface Outcome {
   readonly runs: Readonly<Record<Mode, readonly Run[]>>
 }
 
+/** What a proxy weighs, as proportional set size. */
+export interface IdleMemory {
+  readonly name: string
+  /** With no connection open, after some were. */
+  readonly restKiB: number
+  /** What each idle connection adds to that. */
+  readonly perConnectionKiB: number
+}
+
 /**
  * Every contender in every round in turn, each round beginning with another one; in a round, all modes of a contender
  * over the same connections.
@@ -72,14 +81,14 @@ function noRuns(): Record<Mode, Run[]> {
   return { bulk: [], batch8: [], single: [], paced: [] }
 }
 
-/** KiB of proportional set size that one idle connection adds, per proxy: each fresh, all resting at the same time. */
+/** What each proxy weighs with and without idle connections: each started anew, all resting at the same time. */
 export async function measureIdle(
   proxies: readonly Proxy[],
   rigs: readonly Rig[],
   material: Material,
   extent: Extent,
   core: number | null,
-): Promise<{ name: string; restKiB: number; perConnectionKiB: number }[]> {
+): Promise<IdleMemory[]> {
   return Promise.all(
     proxies.map(async (proxy, i) => {
       const rig = rigs[i]!

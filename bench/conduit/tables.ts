@@ -1,5 +1,5 @@
 /** The tables of the section "Conduit" of `bench/RESULTS.md`. */
-import type { Outcome } from "./measure.ts"
+import type { IdleMemory, Outcome } from "./measure.ts"
 import type { Mode } from "./message.ts"
 import type { Transport } from "./proxy.ts"
 import { median, quantile } from "./statistics.ts"
@@ -71,12 +71,32 @@ export function latencyTable(outcomes: readonly Outcome[], direct: Outcome): str
 export function judgementTable(judgements: readonly Judgement[]): string[] {
   return table(
     ["target", "must", "aim", "measured (95 %)", "verdict"],
-    judgements.map(({ what, must, aim, measured }) => [
+    judgements.map(({ what, must, aim, unit, measured }) => [
       what,
-      `${must}x`,
-      `${aim}x`,
-      times(measured),
-      measured.high <= aim ? "aim reached" : measured.high <= must ? "must reached" : "MISSED",
+      `${must}${unit}`,
+      `${aim}${unit}`,
+      unit === "x" ? times(measured) : `${measured.value.toFixed(0)}${unit}`,
+      verdict(measured.high, must, aim),
+    ]),
+  )
+}
+
+function verdict(found: number, must: number, aim: number): string {
+  if (found <= aim) return "aim met"
+  const missed = (target: number): string => `missed by ${percent(found / target - 1)}`
+  return found <= must ? `must met; aim ${missed(aim)}` : `MUST ${missed(must)}`
+}
+
+/** What idle connections weigh. */
+export function memoryTable(rows: readonly IdleMemory[]): string[] {
+  const pipe = rows.find(({ name }) => name === "node pipe")?.perConnectionKiB ?? NaN
+  return table(
+    ["TLS on both sides", "at rest MiB", "KiB a connection", "x node pipe"],
+    rows.map(({ name, restKiB, perConnectionKiB }) => [
+      name,
+      (restKiB / 1024).toFixed(0),
+      perConnectionKiB.toFixed(0),
+      (perConnectionKiB / pipe).toFixed(2),
     ]),
   )
 }
@@ -89,7 +109,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** `1.23x (1.19 - 1.31)` */
 export function times({ value, low, high }: Estimate): string {
-  return `${value.toFixed(2)}x (${low.toFixed(2)} - ${high.toFixed(2)})`
+  return `${value.toFixed(2)}x` + (low === high ? "" : ` (${low.toFixed(2)} - ${high.toFixed(2)})`)
 }
 
 function ms(value: number): string {
