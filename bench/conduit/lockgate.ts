@@ -90,7 +90,8 @@ async function writeGateway(
   const board = {
     "lockgate-gateway": 1,
     gateway: "bench",
-    board: "linux",
+    // The sockets, files and keys of a real board, without its watchdog.
+    board: "simulated",
     state: join(folder, "state"),
     trust: {
       // Each end's files name the authority of its own zone.
