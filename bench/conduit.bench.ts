@@ -8,7 +8,7 @@
  * A lost, changed or reordered message fails it; a missed target is printed. `--quick` writes nothing.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { availableParallelism, cpus, release, tmpdir } from "node:os"
+import { availableParallelism, cpus, loadavg, release, tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
@@ -31,13 +31,15 @@ import { judge, judgeMemory, judgeStart, NO_PROXY } from "./conduit/targets.ts"
 const RULES = 1_000
 const FULL: Extent = {
   rounds: 15,
-  counts: { bulk: 500_000, batch8: 80_000, single: 16_000, paced: 2_000 },
+  maxSeconds: 240,
+  counts: { bulk: 400_000, batch8: 64_000, single: 12_000, paced: 1_600 },
   perSecond: 2_000,
   idleConnections: 200,
   settleMs: 8_000,
 }
 const QUICK: Extent = {
   rounds: 3,
+  maxSeconds: 60,
   counts: { bulk: 100_000, batch8: 16_000, single: 4_000, paced: 400 },
   perSecond: 2_000,
   idleConnections: 50,
@@ -71,17 +73,20 @@ function twoCores(): { proxy: number | null; ends: number | null } {
   return { proxy, ends }
 }
 
-function machine(): string[] {
+/** What ran on what; `kept` rounds count, and `load` others wanted a core when the bench began. */
+function machine(kept: number, load: number): string[] {
   return [
     `${cpus()[0]?.model.trim() ?? "unknown processor"}, ${availableParallelism()} cores; Linux ${release()}; ` +
       `Node ${process.version}; HAProxy ${haproxyVersion() ?? "not installed: LEFT OUT"}; ` +
-      `${new Date().toISOString().slice(0, 10)}; ${rounds} interleaved rounds, ${CLIENTS} clients, ` +
+      `${new Date().toISOString().slice(0, 10)}; ${kept} interleaved rounds, ` +
+      `${load.toFixed(1)} processes wanted a core before it began; ${CLIENTS} clients, ` +
       `messages of 142 bytes at QoS 0, policy of ${RULES} rules, nothing denied, content and order compared in every run.`,
     "",
   ]
 }
 
 async function measure(folder: string): Promise<string[]> {
+  const load = loadavg()[0] ?? NaN
   const core = twoCores()
   const material = await makeMaterial(folder)
   const hasHaproxy = haproxyVersion() !== null
@@ -102,7 +107,6 @@ async function measure(folder: string): Promise<string[]> {
     const running = await proxy.start({ upstreamPort: rig.upstreamPort(transport), material, core: core.proxy })
     started.push({ name, transport, modes, running })
   }
-  const lines = machine()
   try {
     for (const proxy of proxies) await begin(proxy, proxy.transport === "tls" ? [...CPU_MODES, "paced"] : CPU_MODES)
     for (const rules of [10, 10_000]) {
@@ -118,6 +122,9 @@ async function measure(folder: string): Promise<string[]> {
     const idle = await weigh(tlsProxies, material, core)
     const starts: number[] = []
     for (let n = 0; n < 3 && own !== null; n++) starts.push(await measureColdStart(own, rig, material, core.proxy))
+    const kept = outcomes[0]?.runs.paced.length ?? 0
+    if (kept < rounds) console.error(`STOPPED after ${kept} of ${rounds} rounds: the time was over`)
+    const lines = machine(kept, load)
     if (own !== null) {
       const judgements = [...judge(outcomes, own.name), ...judgeMemory(idle, own.name), ...judgeStart(starts)]
       lines.push(...judgementTable(judgements), "")

@@ -10,6 +10,8 @@ import type { Rig, Run } from "./rig.ts"
 export interface Extent {
   /** Kept rounds; one more goes before them and is thrown away. */
   readonly rounds: number
+  /** No further round begins after this long: on a busy machine fewer are kept, and the results say so. */
+  readonly maxSeconds: number
   readonly counts: Readonly<Record<Mode, number>>
   /** Rate of the paced mode, messages/s. */
   readonly perSecond: number
@@ -54,7 +56,8 @@ export async function measureRounds(
   progress: (text: string) => void,
 ): Promise<Outcome[]> {
   const outcomes = contenders.map((contender) => ({ contender, runs: noRuns() }))
-  for (let round = 0; round <= extent.rounds; round++) {
+  const until = performance.now() + extent.maxSeconds * 1_000
+  for (let round = 0; round <= extent.rounds && performance.now() < until; round++) {
     progress(round === 0 ? "warming up" : `round ${round} of ${extent.rounds}`)
     for (let turn = 0; turn < outcomes.length; turn++) {
       const { contender, runs } = outcomes[(turn + round) % outcomes.length]!
