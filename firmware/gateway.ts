@@ -7,10 +7,11 @@
  */
 import { randomUUID } from "node:crypto"
 import type { Board } from "../hal/board.ts"
+import { LockgateError } from "../policy/base/errors.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
 import { compilePolicy } from "../policy/compile/compile.ts"
-import { parsePolicy } from "../policy/language/parse-policy.ts"
+import { GATEWAY_POLICY_LIMITS, parsePolicy } from "../policy/language/parse-policy.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { CONTROLS, PROBES } from "./assess/controls.ts"
@@ -23,7 +24,7 @@ import { createBundleVerifier } from "./bundles/verify.ts"
 import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
 import type { ConduitCounters, Listening } from "./conduits/messages.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
-import { createSupervisor } from "./health/supervisor.ts"
+import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { endpoint, interfaceTable } from "./interfaces.ts"
 import { createHandlers } from "./management/handlers.ts"
 import { openIsland } from "./management/island.ts"
@@ -99,7 +100,7 @@ async function build(
     clock,
     gateway: config.gateway,
     bootId: randomUUID(),
-    interval: () => time.interval(),
+    interval: () => time.logged(),
   })
   const audit = (event: AuditEvent): Promise<number> => log.append(event)
   /** For what happened anyway: the log counts what it cannot take, and its state closes what must close. */
@@ -108,26 +109,20 @@ async function build(
     note({ id: "gateway.stopped", outcome: "success", source: "gateway" })
     await log.close()
   })
+  const { identity, watchdog } = board
   note({
-    id: board.watchdog.lastReset === "watchdog" ? "gateway.restarted-by-watchdog" : "gateway.started",
-    outcome: board.watchdog.lastReset === "watchdog" ? "failure" : "success",
+    id: "gateway.started",
+    outcome: "success",
     source: "gateway",
-    detail: {
-      version: VERSION,
-      board: board.identity.model,
-      serial: board.identity.serial,
-      reset: board.watchdog.lastReset,
-    },
+    detail: { version: VERSION, board: identity.model, serial: identity.serial, reset: watchdog.lastReset },
   })
+  const reset = resetEvent(watchdog.lastReset)
+  if (reset !== null) note(reset)
   const material = await loadMaterial(config, board.keyStore)
 
   // The supervisor feeds the watchdog only while every loop is alive.
-  const supervisor = createSupervisor({
-    watchdog: board.watchdog,
-    clock,
-    timeoutMs: options.watchdogMs ?? WATCHDOG_MS,
-    stalled: (loop) => note({ id: "gateway.loop-stalled", outcome: "failure", source: "health", object: loop }),
-  })
+  const timeoutMs = options.watchdogMs ?? WATCHDOG_MS
+  const supervisor = createSupervisor({ watchdog, clock, timeoutMs, report: note })
   const deadlineMs = options.loopDeadlineMs ?? LOOP_DEADLINE_MS
   const mainLoop = supervisor.loop("main", { deadlineMs })
   const engineLoop = supervisor.loop("conduits", { deadlineMs })
@@ -135,6 +130,21 @@ async function build(
   // The conduit engine: closed until it is told a policy.
   let counters: readonly ConduitCounters[] = []
   let listening: readonly Listening[] = []
+  const nowListening = (next: readonly Listening[]): void => {
+    const opened = next.filter((l) => !listening.some((o) => o.conduit === l.conduit && o.port === l.port))
+    const closed = listening.filter((l) => !next.some((n) => n.conduit === l.conduit))
+    listening = next
+    for (const { conduit, address, port } of opened) {
+      note({
+        id: "conduit.listening",
+        outcome: "success",
+        source: "conduits",
+        conduit,
+        object: endpoint(address, port),
+      })
+    }
+    for (const { conduit } of closed) note({ id: "conduit.closed", outcome: "success", source: "conduits", conduit })
+  }
   const engine = await startEngine(
     {
       clock,
@@ -146,6 +156,7 @@ async function build(
     {
       events: (events) => events.forEach(note),
       counters: (next) => (counters = next),
+      listening: (next) => nowListening(next),
       certificateSeen: (notBeforeAt) => time.certificateSeen(notBeforeAt),
       alive: () => engineLoop.beat(),
       fault: (conduit, code, message) =>
@@ -169,21 +180,6 @@ async function build(
   )
   closers.push(() => engine.stop())
 
-  const nowListening = (next: readonly Listening[]): void => {
-    const opened = next.filter((l) => !listening.some((o) => o.conduit === l.conduit && o.port === l.port))
-    const closed = listening.filter((l) => !next.some((n) => n.conduit === l.conduit))
-    listening = next
-    for (const { conduit, address, port } of opened) {
-      note({
-        id: "conduit.listening",
-        outcome: "success",
-        source: "conduits",
-        conduit,
-        object: endpoint(address, port),
-      })
-    }
-    for (const { conduit } of closed) note({ id: "conduit.closed", outcome: "success", source: "conduits", conduit })
-  }
   const posture = createPostureKeeper(async (next, before) => {
     nowListening(await engine.setPosture({ normal: next.normal, essential: next.essential }))
     note({
@@ -206,7 +202,7 @@ async function build(
     gateway: config.gateway,
     threshold: config.trust.policyThreshold,
     verify: createBundleVerifier(await trustedSigners(material)),
-    parsePolicy,
+    parsePolicy: (text, file) => parsePolicy(text, file, GATEWAY_POLICY_LIMITS),
     compile: compilePolicy,
     apply: async (next) => {
       nowListening(
@@ -288,8 +284,22 @@ async function build(
   closers.push(() => publishing.stop())
 
   // Last the heartbeat: armed only when everything runs.
-  await supervisor.start()
-  closers.push(() => supervisor.stop())
+  const supervising = new AbortController()
+  const supervised = supervisor.start(supervising.signal).catch((error: unknown) => {
+    // A board whose watchdog cannot be armed still serves its plant; the log says that nobody watches.
+    if (!(error instanceof LockgateError) || error.kind !== "hardware") throw error
+    note({
+      id: "gateway.loop-stalled",
+      outcome: "failure",
+      source: "health",
+      object: "watchdog",
+      reason: String(error.code),
+    })
+  })
+  closers.push(() => {
+    supervising.abort()
+    return supervised
+  })
   closers.push(
     every(clock, TICK_MS, () => {
       mainLoop.beat()

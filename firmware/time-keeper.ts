@@ -1,6 +1,14 @@
 import type { Clock } from "../hal/clock.ts"
 import type { Storage } from "../hal/storage.ts"
-import { intervalNow, observe, raise, startTime, storedFloor, type StoredFloor } from "../policy/time/floor.ts"
+import {
+  floorNow,
+  intervalNow,
+  observe,
+  raise,
+  startTime,
+  storedFloor,
+  type StoredFloor,
+} from "../policy/time/floor.ts"
 import type { TimeInterval } from "../policy/time/interval.ts"
 
 const FLOOR_FILE = "time/floor.json"
@@ -12,6 +20,11 @@ const WRITE_STEP_MS = 3_600_000
 export interface TimeKeeper {
   /** The interval in which the true time lies. */
   interval(): TimeInterval
+  /**
+   * The same for the audit log: its lower end rests on authenticated bounds alone, never on a clock, so that an entry
+   * may one day raise the floor.
+   */
+  logged(): TimeInterval
   /** False while nothing bounds the time from above. */
   readonly bounded: boolean
   /** A certificate verified whose validity begins at `notBeforeAt`: it is at least that late. */
@@ -37,6 +50,10 @@ export async function createTimeKeeper(deps: {
   look()
   return {
     interval: () => intervalNow(state, clock.monotonicMs()),
+    logged: () => {
+      const nowMs = clock.monotonicMs()
+      return { earliestAt: floorNow(state, nowMs), latestAt: intervalNow(state, nowMs).latestAt }
+    },
     get bounded() {
       return intervalNow(state, clock.monotonicMs()).latestAt !== Infinity
     },

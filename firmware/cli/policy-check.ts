@@ -2,20 +2,15 @@ import type { Policy } from "../../policy/language/policy.ts"
 import { formatFault } from "../../policy/language/fault.ts"
 import { POLICY_LIMITS, parsePolicy } from "../../policy/language/parse-policy.ts"
 import { readText } from "../config/read-text.ts"
-
-/** Where a command writes: `line` to standard output, `errorLine` to standard error. */
-export interface LineOutput {
-  line(text: string): void
-  errorLine(text: string): void
-}
+import type { CliIo } from "./handler.ts"
 
 /**
  * `lockgate policy check <file>...`: every fault of every file on one line each, or `ok` and what is in it.
  * Resolves to the exit code: 0 if all are good, 2 otherwise. Never rejects.
  */
-export async function policyCheck(args: readonly string[], out: LineOutput): Promise<number> {
+export async function policyCheck(args: readonly string[], io: CliIo): Promise<number> {
   if (args.length === 0 || args.some((arg) => arg.startsWith("-"))) {
-    out.errorLine("usage: lockgate policy check <file>...")
+    io.err("usage: lockgate policy check <file>...\n")
     return 2
   }
   let exitCode = 0
@@ -23,11 +18,11 @@ export async function policyCheck(args: readonly string[], out: LineOutput): Pro
     const text = await readText(file, POLICY_LIMITS.maxJsonBytes)
     const parsed = text.ok ? parsePolicy(text.value, file) : text
     if (parsed.ok) {
-      out.line(`${file}: ok: ${summary(parsed.value)}`)
+      io.out(`${file}: ok: ${summary(parsed.value)}\n`)
       continue
     }
     exitCode = 2
-    for (const fault of parsed.faults) out.errorLine(formatFault(fault))
+    for (const fault of parsed.faults) io.err(`${formatFault(fault)}\n`)
   }
   return exitCode
 }

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto"
 import { encodeStatement, MAX_POLICY_LENGTH } from "../../policy/bundle/statement.ts"
 import type { Statement } from "../../policy/bundle/statement.ts"
-import { parsePolicy } from "../../policy/language/parse-policy.ts"
+import { GATEWAY_POLICY_LIMITS, parsePolicy } from "../../policy/language/parse-policy.ts"
+import { policyAsJson } from "../../policy/language/policy-as-json.ts"
 import { MAX_BUNDLE_LENGTH } from "../bundles/envelope.ts"
 import { readStatement, signBundle } from "../bundles/sign.ts"
 import { readText } from "../config/read-text.ts"
@@ -52,7 +53,7 @@ export async function policySign(args: readonly string[], io: CliIo, nowAt = Dat
     notAfterAt,
     gateways: values.gateway ?? ["*"],
     predecessor,
-    policy: text.value,
+    policy: forGateway(text.value, file),
   }
   try {
     if (!(await writeBundle(await signBundle(statement, key), values.out, io))) return 1
@@ -62,6 +63,13 @@ export async function policySign(args: readonly string[], io: CliIo, nowAt = Dat
   io.err(`signed: ${describeStatement(statement, parsed.value.name)}; key ${key.thumbprint}\n`)
   if (values.out !== undefined) io.err(`next: lockgate policy activate ${values.out} --config <gateway.yaml>\n`)
   return 0
+}
+
+/** What a gateway reads: the text as it was written, or, where it is too large for its YAML reader, the same in JSON. */
+function forGateway(text: string, file: string): string {
+  if (Buffer.byteLength(text) <= GATEWAY_POLICY_LIMITS.maxYamlBytes) return text
+  const json = policyAsJson(text, file)
+  return json.ok ? json.value : text
 }
 
 /** The hash of the statement in a bundle; null if none is given, undefined after a fault was told. */

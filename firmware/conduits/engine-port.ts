@@ -32,6 +32,8 @@ export interface EngineListener {
   events(events: readonly AuditEvent[]): void
   counters(conduits: readonly ConduitCounters[]): void
   fault(conduit: string | null, code: string, message: string): void
+  /** What listens has changed without being told: after a restart of the thread, or when a port became free. */
+  listening(listening: readonly Listening[]): void
   certificateSeen(notBeforeAt: number): void
   /** The engine answered a ping: its loop is alive. */
   alive(): void
@@ -71,7 +73,9 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
   let stopping = false
   let stopped: (() => void) | null = null
   const waiting = new Map<number, { resolve(message: FromEngine): void; reject(error: Error): void }>()
+  let started = false
   let worker = await spawn()
+  started = true
 
   function spawn(): Promise<Worker> {
     return new Promise((resolve, reject) => {
@@ -94,31 +98,41 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     })
   }
 
-  let restarting = false
+  /** The thread has died and no other has taken its place. */
+  let down = false
+  let reviving = false
   function died(reason: string, reject: (error: Error) => void): void {
     const error = new HardwareError("ERR_ENGINE_DIED", `the conduit engine's thread ended: ${reason}`)
     reject(error)
     for (const waiter of waiting.values()) waiter.reject(error)
     waiting.clear()
-    if (stopping) {
-      stopped?.()
-      return
+    if (stopping) return stopped?.()
+    if (!started) return
+    if (!down) {
+      down = true
+      listener.restarted(reason)
+      listener.listening([])
     }
-    if (restarting) return
-    restarting = true
-    listener.restarted(reason)
+    reviveSoon()
+  }
+
+  function reviveSoon(): void {
+    if (reviving || stopping) return
+    reviving = true
     setup.clock.after(REVIVE_MS, () => void revive())
   }
 
   async function revive(): Promise<void> {
     try {
       worker = await spawn()
-      restarting = false
+      down = false
       await ask({ kind: "posture", posture, number: ++number })
-      await ask({ kind: "epoch", epoch, number: ++number })
+      listener.listening(await apply({ kind: "epoch", epoch, number: ++number }))
+      reviving = false
     } catch {
-      // `died` was called for the new thread as well; it schedules the next attempt.
-      restarting = false
+      // `died` has told of it; a thread that cannot live is tried again and again, and nothing is forwarded meanwhile.
+      reviving = false
+      reviveSoon()
     }
   }
 
@@ -137,6 +151,8 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         return listener.counters(message.conduits)
       case "fault":
         return listener.fault(message.conduit, message.code, message.message)
+      case "listening":
+        return listener.listening(message.listening)
       case "certificate-seen":
         return listener.certificateSeen(message.notBeforeAt)
       case "pong":
@@ -148,6 +164,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
 
   function ask(message: Extract<ToEngine, { number: number }>): Promise<FromEngine> {
     return new Promise((resolve, reject) => {
+      if (down) return reject(new HardwareError("ERR_ENGINE_DIED", "the conduit engine's thread is being replaced"))
       waiting.set(message.number, { resolve, reject })
       worker.postMessage(message)
     })
@@ -164,9 +181,15 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
       epoch = next
       return listening
     },
-    setPosture: (next) => {
+    setPosture: async (next) => {
       posture = next
-      return apply({ kind: "posture", posture, number: ++number })
+      try {
+        return await apply({ kind: "posture", posture, number: ++number })
+      } catch (error) {
+        // With its thread everything is closed; the next one is told the posture before it is told a policy.
+        if (error instanceof HardwareError) return []
+        throw error
+      }
     },
     setTime: (next) => {
       time = next

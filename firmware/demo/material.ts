@@ -22,6 +22,8 @@ import { controlUri, DEMO_POLICY, demoBoardFile, deviceUri } from "./policy-text
 export interface DemoPaths {
   readonly folder: string
   readonly gatewayConfig: string
+  readonly stateFolder: string
+  readonly commandSocket: string
   readonly policy: string
   readonly bundle: string
   readonly plant: string
@@ -102,6 +104,8 @@ function pathsOf(folder: string, gatewayPort: number, brokerPort: number): DemoP
   return {
     folder,
     gatewayConfig: at("gateway.yaml"),
+    stateFolder: at("state"),
+    commandSocket: at("command.sock"),
     policy: at("policy.yaml"),
     bundle: at("policy.jws"),
     plant: at("plant.json"),

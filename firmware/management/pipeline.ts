@@ -13,6 +13,7 @@ import type {
   Principal,
 } from "../../policy/command/port.ts"
 import { COMMANDS } from "../../policy/command/table.ts"
+import type { CommandRow } from "../../policy/command/table.ts"
 
 /** What a handler did. */
 export interface Executed {
@@ -76,7 +77,8 @@ export function createManagement(deps: ManagementDeps): CommandPort {
     const refusal = authorise(principal, checked.command)
     if (principal === null || refusal !== null) return refuse(principal, request, refusal ?? "ERR_NOT_AUTHENTICATED")
 
-    const { changes } = COMMANDS[checked.command]
+    const row: CommandRow = COMMANDS[checked.command]
+    const { changes } = row
     const facts = about(principal, request)
     const mustBeLogged = changes && !isFailSafe(checked)
     let accepted: number | null = null
@@ -87,6 +89,7 @@ export function createManagement(deps: ManagementDeps): CommandPort {
     const id = changes ? "command.executed" : "command.read"
     try {
       const done = await run(checked, principal)
+      if (row.quiet === true) return { ok: true, result: done.result }
       const detail = { ...facts.detail, ...done.detail }
       const entry = await write({ id, outcome: "success", ...facts, detail })
       if (entry === null && mustBeLogged) return { ok: false, code: "ERR_COMMAND_FAILED", entry: accepted }

@@ -38,7 +38,7 @@ export type CommandErrorCode =
 
 /** The one door for every change. Implemented by `firmware/management`; every transport is a thin adapter onto it. */
 export interface CommandPort {
-  /** Never throws: faults become answers, and every call leaves an audit entry before it is answered. */
+  /** Never throws: faults become answers, and every call but those of a `quiet` row leaves an entry before it is answered. */
   execute(principal: Principal | null, request: CommandRequest): Promise<CommandAnswer>
 }
 

@@ -11,12 +11,14 @@ export interface CommandRow {
   readonly permission: Permission
   /** Whether the command changes anything: `command.executed` or `command.read` in the log. */
   readonly changes: boolean
+  /** True for what a live view asks every second: answered without an entry in the log; refusals are logged. */
+  readonly quiet?: true
   readonly arguments: Readonly<Record<string, ArgumentKind & { readonly optional?: true }>>
 }
 
 /** Every command there is. What is not in this table does not exist. */
 export const COMMANDS = {
-  status: { summary: "what the gateway does now", permission: "read", changes: false, arguments: {} },
+  status: { summary: "what the gateway does now", permission: "read", changes: false, quiet: true, arguments: {} },
   "policy.activate": {
     summary: "put a signed policy bundle in force on trial",
     permission: "policy",

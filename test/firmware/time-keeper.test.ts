@@ -51,6 +51,7 @@ test("[CR 2.11] a trusted clock bounds the time from both sides", async () => {
     builtAt: BUILT_AT,
   })
   assert.ok(time.bounded)
+  assert.ok(time.logged().earliestAt < at, "a clock, trusted or not, is no authenticated bound")
   assert.ok(time.interval().earliestAt <= at && time.interval().latestAt >= at)
 })
 

@@ -1,7 +1,7 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { once } from "node:events"
-import { mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { createServer as createUnixServer } from "node:net"
 import { createServer, type Server, type TlsOptions } from "node:tls"
 import { tmpdir } from "node:os"
@@ -146,6 +146,9 @@ test("every control stands in the catalogue and has probes that exist; every pro
     PROBES.filter((p) => !used.has(p.id)).map((p) => p.id),
     [],
   )
+  for (const file of CONTROLS.flatMap((c) => c.enforcedIn)) {
+    assert.ok(existsSync(new URL(`../../../${file}`, import.meta.url)), file)
+  }
   assert.is(catalogue().length, 122)
   assert.is(controlFaults([{ requirement: "CR 99.9", claim: "", enforcedIn: [], probes: [] }], new Set()).length, 2)
   const ghost = { requirement: "CR 2.1", claim: "", enforcedIn: [], probes: ["ghost"] }

@@ -22,8 +22,9 @@ interface Run {
 async function run(command: typeof policyCheck, ...args: string[]): Promise<Run> {
   const lines: string[] = []
   const errors: string[] = []
-  const out = { line: (text: string) => void lines.push(text), errorLine: (text: string) => void errors.push(text) }
-  return { exitCode: await command(args, out), lines, errors }
+  const into = (list: string[]) => (text: string) => void list.push(text.replace(/\n$/, ""))
+  const io = { out: into(lines), err: into(errors), isTTY: false, signal: new AbortController().signal }
+  return { exitCode: await command(args, io), lines, errors }
 }
 
 test("a good policy is summed up, exit code 0", async () => {
