@@ -226,6 +226,13 @@ async function build(
   await policy.start()
   closers.push(() => policy.stop())
   if (config.policyBundleFile !== null) await policy.installFromFile(await readText(config.policyBundleFile))
+  /** A change of policy may lift a condition or set one: it is done when the conduits have followed that, too. */
+  const followed = async <T>(change: Promise<T>): Promise<T> => {
+    const result = await change
+    await posture.settled()
+    return result
+  }
+  await posture.settled()
 
   // Management: the one door for every change.
   const publishing = startPublishing({
@@ -249,7 +256,12 @@ async function build(
   const commands: CommandPort = createManagement({
     audit,
     handlers: createHandlers({
-      policy,
+      policy: {
+        ...policy,
+        activate: (...given) => followed(policy.activate(...given)),
+        confirm: (...given) => followed(policy.confirm(...given)),
+        rollback: (...given) => followed(policy.rollback(...given)),
+      },
       island,
       status,
       trialSeconds: config.trialSeconds,

@@ -4,13 +4,15 @@ export interface PostureKeeper {
   readonly posture: Posture
   /** Set or lift one condition. Resolves when the conduits follow the posture that results. */
   set(condition: Condition, holds: boolean): Promise<void>
+  /** Resolves when the conduits follow everything that was set so far. */
+  settled(): Promise<void>
 }
 
 /**
  * Holds which conditions are in force and carries the posture that the table gives them to the conduits.
  *
  * `changed` is called, one call at a time, only when the posture of a flow class changes; the first time it is assumed
- * that nothing is closed.
+ * that nothing is closed. If it fails, whoever set the condition is told, and the next change tries again.
  */
 export function createPostureKeeper(changed: (next: Posture, before: Posture) => Promise<void>): PostureKeeper {
   const conditions = new Set<Condition>()
@@ -25,14 +27,17 @@ export function createPostureKeeper(changed: (next: Posture, before: Posture) =>
       if (holds) conditions.add(condition)
       else conditions.delete(condition)
       current = posture(conditions)
-      turn = turn.then(async () => {
+      const mine = turn.then(async () => {
         const before = told
         const next = current
         if (next.normal === before.normal && next.essential === before.essential) return
-        told = next
         await changed(next, before)
+        told = next
       })
-      return turn
+      // One failure must not keep every later change from being carried out.
+      turn = mine.catch(() => undefined)
+      return mine
     },
+    settled: () => turn,
   }
 }

@@ -5,13 +5,16 @@ import { BUNDLE_ENTRIES } from "../../policy/audit/entry-bundle.ts"
 import type { Entry } from "../../policy/audit/entry.ts"
 import { printable } from "../../policy/audit/json-text.ts"
 import { openReadOnlyStorage } from "../../hal/linux/storage.ts"
+import { formatFault } from "../../policy/language/fault.ts"
+import { readGatewayConfig } from "../config/read-gateway-config.ts"
 import { createLogReader, type LogReader, type ReadEntry } from "../audit/reader.ts"
+import type { CliIo } from "./handler.ts"
 import { entryText } from "./entry-text.ts"
 
 const POLL_MS = 200
 const DEFAULT_COUNT = 10
 
-const USAGE = `usage: lockgate audit tail --state <folder> [options]
+const USAGE = `usage: lockgate audit tail (--config <gateway.yaml> | --state <folder>) [options]
   -n <count>           the last entries that match (default ${DEFAULT_COUNT}; all of them with --since)
   -f, --follow         go on with what is written from now on
   --json               the entries as they lie in the log, one a line
@@ -20,14 +23,6 @@ const USAGE = `usage: lockgate audit tail --state <folder> [options]
                        only entries that say so; --subject - for nobody
   --color              colour even when this is no terminal
 `
-
-/** Where a command writes, and what ends it. */
-export interface CommandIo {
-  out(text: string): void
-  err(text: string): void
-  readonly isTTY: boolean
-  readonly signal: AbortSignal
-}
 
 interface Wanted {
   readonly state: string
@@ -43,10 +38,10 @@ interface Wanted {
  *
  * Returns the exit code: 0; 1 if the log cannot be read or bundles of it are missing or damaged; 2 for wrong arguments.
  */
-export async function auditTail(args: readonly string[], io: CommandIo): Promise<number> {
+export async function auditTail(args: readonly string[], io: CliIo): Promise<number> {
   let wanted: Wanted
   try {
-    wanted = parse(args, io.isTTY)
+    wanted = await parse(args, io.isTTY)
   } catch (error) {
     if (!(error instanceof LockgateError) || error.kind !== "input") throw error
     io.err(`lockgate audit tail: ${error.message}\n${USAGE}`)
@@ -61,7 +56,7 @@ export async function auditTail(args: readonly string[], io: CommandIo): Promise
   }
 }
 
-async function run(wanted: Wanted, reader: LogReader, io: CommandIo): Promise<number> {
+async function run(wanted: Wanted, reader: LogReader, io: CliIo): Promise<number> {
   const print = (read: ReadEntry): void => {
     // The line is printed anew, not copied: a log file is not trusted to be free of what drives a terminal.
     const text = wanted.json ? printable(new TextDecoder().decode(read.line)) : entryText(read.entry, wanted.colour)
@@ -132,14 +127,15 @@ async function follow(
   }
 }
 
-function parse(args: readonly string[], isTTY: boolean): Wanted {
+async function parse(args: readonly string[], isTTY: boolean): Promise<Wanted> {
   const values = readOptions(args)
-  if (values.state === undefined) throw wrong("--state <folder> is needed")
+  const state = values.state ?? (values.config === undefined ? undefined : await stateFolderOf(values.config))
+  if (state === undefined) throw wrong("--config <gateway.yaml> or --state <folder> is needed")
   const since = values.since === undefined ? null : sinceAt(values.since)
   const count = values.n === undefined ? (since === null ? DEFAULT_COUNT : Infinity) : countOf(values.n)
   const { category, subject, conduit, outcome, event } = values
   return {
-    state: values.state,
+    state,
     count,
     follow: values.follow ?? false,
     json: values.json ?? false,
@@ -155,6 +151,7 @@ function parse(args: readonly string[], isTTY: boolean): Wanted {
 }
 
 const OPTIONS = {
+  config: { type: "string" },
   state: { type: "string" },
   n: { type: "string", short: "n" },
   follow: { type: "boolean", short: "f" },
@@ -167,6 +164,13 @@ const OPTIONS = {
   outcome: { type: "string" },
   event: { type: "string" },
 } as const
+
+/** The state folder that a board file names; its faults are those of the arguments. */
+async function stateFolderOf(file: string): Promise<string> {
+  const parsed = await readGatewayConfig(file)
+  if (parsed.ok) return parsed.value.stateFolder
+  throw wrong(parsed.faults.map(formatFault).join("\n"))
+}
 
 function readOptions(args: readonly string[]): ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"] {
   try {

@@ -19,12 +19,9 @@ import { countDenial, newCounters, type CounterSet } from "./counters.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
 import type { EngineContext } from "./engine-context.ts"
 import type { EngineConduit, Listening } from "./messages.ts"
-import { openConnection, type Connection } from "./mqtt/connection.ts"
+import { openConnection, WITHDRAW_GRACE_MS, type Connection } from "./mqtt/connection.ts"
 import type { ConnectFacts } from "./mqtt/judge.ts"
 import { createJudge, type Rights } from "./mqtt/rights.ts"
-
-/** How long the rest of a message may take to pass when its sender is withdrawn by a policy. */
-const WITHDRAW_GRACE_MS = 2_000
 
 /** Between two attempts to open a listener. */
 const REOPEN_MS = 5_000
@@ -245,7 +242,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     entry.generation = now.all.generation
     entry.anchorKey = now.own.anchorKey
     entry.rights = rightsOf(now, entry.name, verdict.classIndex)
-    if (entry.facts !== null) entry.connection.session.rejudge(createJudge(entry.rights, entry.facts), context.nowMs())
+    if (entry.facts !== null) entry.connection.rejudge(createJudge(entry.rights, entry.facts))
   }
 
   /** What was settled at CONNECT cannot change afterwards: who is let in under other terms connects anew. */

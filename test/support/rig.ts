@@ -90,6 +90,10 @@ export interface Rig {
   /** A signed bundle of a policy text. */
   bundle(version: number, policy?: string, change?: Partial<Statement>): Promise<string>
   command(command: string, args?: Record<string, unknown>): Promise<CommandAnswer>
+  /** The real command line in a process of its own, told of this gateway by `--config`. */
+  lockgate(
+    ...args: readonly string[]
+  ): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>
   status(): Promise<StatusReport>
   /** All lines of the audit log that are on disk, parsed. */
   audit(): Promise<LoggedLine[]>
@@ -182,7 +186,11 @@ ${options.board ?? ""}
   }
   const gateway = gatewayProcess(config, options.env ?? {}, async () => {
     const now = await status()
-    return options.withoutPolicy === true || now.conduits.every((c) => c.listening !== null)
+    return (
+      options.withoutPolicy === true ||
+      now.posture.normal === "closed" ||
+      now.conduits.every((c) => c.listening !== null)
+    )
   })
   const audit = async (): Promise<LoggedLine[]> => readAudit(stateFolder)
   const rig: Rig = {
@@ -216,6 +224,7 @@ ${options.board ?? ""}
       }),
     bundle,
     command,
+    lockgate: (...args) => lockgate([...args, "--config", config]),
     status,
     audit,
     async entry(fits, timeoutMs = 5_000) {
@@ -243,6 +252,15 @@ ${options.board ?? ""}
     throw error
   }
   return rig
+}
+
+function lockgate(args: readonly string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, [...process.execArgv, CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] })
+  let out = ""
+  let err = ""
+  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()))
+  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()))
+  return new Promise((resolve) => child.once("close", (code) => resolve({ code, out, err })))
 }
 
 function gatewayProcess(
