@@ -8,9 +8,8 @@
  * A lost, changed or reordered message fails it; a missed target is printed. `--quick` writes nothing.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { availableParallelism, cpus, loadavg, release, tmpdir } from "node:os"
+import { loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { haproxy, haproxyVersion } from "./conduit/haproxy.ts"
 import { canPin } from "./conduit/lines.ts"
@@ -24,8 +23,8 @@ import type { Mode } from "./conduit/message.ts"
 import { nodePipe, pooledPipe } from "./conduit/proxy.ts"
 import type { Proxy } from "./conduit/proxy.ts"
 import { startRig } from "./conduit/rig.ts"
-import { writeSection } from "./conduit/section.ts"
 import { cpuTable, judgementTable, latencyTable, memoryTable } from "./conduit/tables.ts"
+import { report } from "./harness.ts"
 import { judge, judgeMemory, judgeStart, NO_PROXY } from "./conduit/targets.ts"
 
 const RULES = 1_000
@@ -55,7 +54,6 @@ const { values: options } = parseArgs({
 const extent = { ...(options.quick ? QUICK : FULL) }
 const rounds = Number(options.rounds ?? process.env["LOCKGATE_BENCH_ROUNDS"] ?? extent.rounds)
 
-const RESULTS = fileURLToPath(new URL("RESULTS.md", import.meta.url))
 const CPU_MODES: readonly Mode[] = ["bulk", "batch8", "single"]
 
 /** The cores this process may use: one for the proxies, one for the ends; none of its own if there are fewer than two. */
@@ -73,19 +71,16 @@ function twoCores(): { proxy: number | null; ends: number | null } {
   return { proxy, ends }
 }
 
-/** What ran on what; `kept` rounds count, and `load` others wanted a core when the bench began. */
-function machine(kept: number, load: number): string[] {
-  return [
-    `${cpus()[0]?.model.trim() ?? "unknown processor"}, ${availableParallelism()} cores; Linux ${release()}; ` +
-      `Node ${process.version}; HAProxy ${haproxyVersion() ?? "not installed: LEFT OUT"}; ` +
-      `${new Date().toISOString().slice(0, 10)}; ${kept} interleaved rounds, ` +
-      `${load.toFixed(1)} processes wanted a core before it began; ${CLIENTS} clients, ` +
-      `messages of 142 bytes at QoS 0, policy of ${RULES} rules, nothing denied, content and order compared in every run.`,
-    "",
-  ]
+/** How it was measured; `kept` rounds count, and `load` processes wanted a core when the bench began. */
+function circumstances(kept: number, load: number): string {
+  return (
+    `HAProxy ${haproxyVersion() ?? "not installed: LEFT OUT"}. ${kept} interleaved rounds, ${CLIENTS} clients, messages ` +
+    `of 142 bytes at QoS 0, policy of ${RULES} rules, nothing denied, content and order compared in every run; ` +
+    `${load.toFixed(1)} processes wanted a core before it began.`
+  )
 }
 
-async function measure(folder: string): Promise<string[]> {
+async function measure(folder: string): Promise<string> {
   const load = loadavg()[0] ?? NaN
   const core = twoCores()
   const material = await makeMaterial(folder)
@@ -124,16 +119,16 @@ async function measure(folder: string): Promise<string[]> {
     for (let n = 0; n < 3 && own !== null; n++) starts.push(await measureColdStart(own, rig, material, core.proxy))
     const kept = outcomes[0]?.runs.paced.length ?? 0
     if (kept < rounds) console.error(`STOPPED after ${kept} of ${rounds} rounds: the time was over`)
-    const lines = machine(kept, load)
+    const parts = [circumstances(kept, load)]
     if (own !== null) {
       const judgements = [...judge(outcomes, own.name), ...judgeMemory(idle, own.name), ...judgeStart(starts)]
-      lines.push(...judgementTable(judgements), "")
+      parts.push(judgementTable(judgements))
     }
     for (const transport of ["tls", "tcp"] as const)
-      for (const mode of CPU_MODES) lines.push(...cpuTable(outcomes, transport, mode))
-    lines.push(`Latency at ${extent.perSecond} messages/s:`, "", ...latencyTable(outcomes, outcomes[0]!), "")
-    lines.push(`Memory (PSS) of ${extent.idleConnections} idle connections:`, "", ...memoryTable(idle), "")
-    return lines
+      for (const mode of CPU_MODES) parts.push(cpuTable(outcomes, transport, mode))
+    parts.push(`Latency at ${extent.perSecond} messages/s:`, latencyTable(outcomes, outcomes[0]!))
+    parts.push(`Memory (PSS) of ${extent.idleConnections} idle connections:`, memoryTable(idle))
+    return parts.join("\n\n")
   } finally {
     for (const { running } of started) await running?.stop()
     await rig.stop()
@@ -158,6 +153,6 @@ const folder = mkdtempSync(join(tmpdir(), "lockgate-bench-"))
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130))
 
-const lines = await measure(folder)
-console.log(lines.join("\n"))
-if (!options.quick) writeSection(RESULTS, "Conduit", lines)
+const body = await measure(folder)
+if (options.quick) console.log(body)
+else report("Conduit", body)

@@ -1,7 +1,8 @@
 /** What the gateway owes itself: the ratios to reach, and how they are judged. */
+import { median } from "../harness.ts"
 import type { IdleMemory, Outcome } from "./measure.ts"
 import type { Mode } from "./message.ts"
-import { bootstrap, median, ratio } from "./statistics.ts"
+import { bootstrap, ratio } from "./statistics.ts"
 import type { Estimate } from "./statistics.ts"
 
 /** One target and what was measured against it; less is better. */
