@@ -19,7 +19,6 @@ import { listeningSockets } from "./assess/open-sockets.ts"
 import { assess } from "./assess/run.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
-import { readTrustedSigner } from "./bundles/signer-key.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
 import type { ConduitCounters, Listening } from "./conduits/messages.ts"
@@ -31,7 +30,7 @@ import { openIsland } from "./management/island.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
-import { loadMaterial, readText, type Material } from "./material.ts"
+import { loadMaterial, readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { startPublishing } from "./publishing.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
@@ -201,7 +200,7 @@ async function build(
     audit,
     gateway: config.gateway,
     threshold: config.trust.policyThreshold,
-    verify: createBundleVerifier(await trustedSigners(material)),
+    verify: createBundleVerifier(material.signers),
     parsePolicy: (text, file) => parsePolicy(text, file, GATEWAY_POLICY_LIMITS),
     compile: compilePolicy,
     apply: async (next) => {
@@ -331,10 +330,6 @@ async function build(
     status,
     stop,
   }
-}
-
-async function trustedSigners(material: Material) {
-  return Promise.all(Object.entries(material.signers).map(([name, pem]) => readTrustedSigner(name, pem)))
 }
 
 function conduitStatus(
