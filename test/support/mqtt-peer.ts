@@ -105,6 +105,10 @@ export async function mqttPeer(rig: Rig, options: MqttPeerOptions): Promise<Mqtt
           else reject(error ?? new Error("no SUBACK"))
         })
       }),
-    end: (force = false) => client.endAsync(force),
+    end: async (force = false) => {
+      await client.endAsync(force)
+      // What was under way while the client was between two connections is told by no `close`.
+      for (const reject of underWay) reject(new Error("the client ended"))
+    },
   }
 }
