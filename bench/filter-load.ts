@@ -1,4 +1,3 @@
-import { compilePolicy } from "../policy/compile/compile.ts"
 import { classOf, createBuckets, createFilterState, decide, type FilterState } from "../policy/filter/decide.ts"
 import type { CompiledPolicy } from "../policy/filter/table.ts"
 import { isAllowed } from "../policy/filter/verdict.ts"
@@ -101,11 +100,8 @@ export function plantLoad(policy: Policy, compiled: CompiledPolicy, count: numbe
       else levels[levels.length - 1] = "setpoint"
     }
     const topic = levels.join("/")
-    if (seen.has(`${client} ${topic}`)) {
-      if (seen.size >= count || random() < 0.999) {
-        if (policy.rules.length >= 200) continue
-      }
-    }
+    // A handful of rules cannot make thousands of distinct topics: there the same client may say the same again.
+    if (policy.rules.length >= 200 && seen.has(`${client} ${topic}`)) continue
     const packet = publish(topic, 16)
     const passes = isAllowed(decide(compiled.table, state, packet, 0, packet.length, 0))
     if (passes ? allowed >= wantAllowed : packets.length - allowed >= count - wantAllowed) continue
@@ -165,5 +161,51 @@ export function nullFilter(bytes: Uint8Array, start: number, end: number): numbe
   return hash
 }
 
-/** Compile, timed outside. */
-export { compilePolicy }
+/** Packets to topics that look like the plant's but were never sent before: nearly all denied. */
+export function strangeLoad(compiled: CompiledPolicy, count: number, seed = 13): Load {
+  const random = seeded(seed)
+  const states = clientStates(compiled)
+  const digits = (n: number, width: number): string => String(Math.floor(random() * n)).padStart(width, "0")
+  const packets = Array.from({ length: count }, (_, k) => {
+    const topic = `plant/area${digits(20, 2)}/line${digits(40, 2)}/x${k.toString(36)}/${POINTS[k % POINTS.length]!}`
+    return { packet: publish(topic, 16), state: states[Math.floor(random() * CLIENTS)]!, topic: topic.length }
+  })
+  return assemble(packets, 0)
+}
+
+/** The plant with 1,000 rules for all roles' worth, and 64 rules that all match `a/a/a/a/a/a/...`. */
+export function hostilePolicy(): Policy {
+  const plant = plantPolicy(1000)
+  const mixed = Array.from({ length: 64 }, (_, bits) =>
+    makeRule({
+      id: `mixed-${bits}`,
+      topics: [[...Array.from({ length: 6 }, (_, k) => ((bits >> k) & 1 ? "+" : "a")), "#"].join("/")],
+      roles: ROLES,
+    }),
+  )
+  return { ...plant, rules: [...plant.rules, ...mixed] }
+}
+
+/** Topics of 65,535 bytes that are made to cost: many levels, one level, no ASCII, levels that match everything. */
+export function hostileLoad(compiled: CompiledPolicy): readonly (readonly [string, Load])[] {
+  const [state] = clientStates(compiled)
+  const fill = (piece: string): string => piece.repeat(Math.floor(65_535 / text.encode(piece).length))
+  const topics: readonly (readonly [string, string])[] = [
+    ["32,767 levels, 64 rules match", fill("a/")],
+    ["65,535 empty levels", fill("/")],
+    ["one level", fill("x")],
+    ["levels of other scripts", fill("\u6e29\u5ea6/")],
+    ["like the plant's", fill("plant/area01/line02/dev0003/temperature/")],
+  ]
+  return topics.map(([name, topic]) => {
+    const size = text.encode(topic).length
+    const packet = publish(topic, 0)
+    return [
+      name,
+      assemble(
+        Array.from({ length: 8 }, () => ({ packet, state: state!, topic: size })),
+        0,
+      ),
+    ] as const
+  })
+}
