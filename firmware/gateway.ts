@@ -22,6 +22,7 @@ import { createPolicyActivation } from "./bundles/activation.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
 import type { ConduitCounters, Listening } from "./conduits/messages.ts"
+import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { endpoint, interfaceTable } from "./interfaces.ts"
@@ -215,6 +216,9 @@ async function build(
         ),
       )
       inForce = next?.policy ?? null
+      for (const text of inForce === null ? [] : describeFit(checkAgainstPolicy(config, inForce))) {
+        note({ id: "policy.unfit", outcome: "failure", source: "gateway", detail: { text } })
+      }
     },
     conditionsChanged: (conditions) => {
       const ofPolicy: readonly Condition[] = ["no-policy", "policy-expired", "policy-uncertain", "integrity-failure"]

@@ -158,6 +158,12 @@ export const EVENTS = {
     requirement: "CR 2.8",
     severity: "warning",
   },
+  "policy.unfit": {
+    category: "configuration",
+    text: "the policy in force and this board do not go together",
+    requirement: "CR 7.6",
+    severity: "warning",
+  },
   "policy.damaged": {
     category: "control-system",
     text: "a stored policy, or the record of which is in force, was found damaged",
