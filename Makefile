@@ -9,6 +9,9 @@ NODE := $(BIN) --disallow-code-generation-from-strings --disable-warning=Experim
 ESLINT := $(BIN) node_modules/eslint/bin/eslint.js --config .config/eslint.config.js
 PRETTIER := $(BIN) node_modules/prettier/bin/prettier.cjs --log-level warn
 
+# Modules are stripped of their types once, not at every start.
+export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node
+
 # `make install` links the command here; PREFIX and DESTDIR are honoured.
 PREFIX ?= $(shell if [ -w /usr/local/bin ]; then echo /usr/local; else echo "$(HOME)/.local"; fi)
 

@@ -19,7 +19,6 @@ import { listeningSockets } from "./assess/open-sockets.ts"
 import { assess } from "./assess/run.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
-import { readTrustedSigner } from "./bundles/signer-key.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
 import type { ConduitCounters, Listening } from "./conduits/messages.ts"
@@ -31,7 +30,7 @@ import { openIsland } from "./management/island.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
-import { loadMaterial, readText, type Material } from "./material.ts"
+import { loadMaterial, readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { startPublishing } from "./publishing.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
@@ -130,6 +129,21 @@ async function build(
   // The conduit engine: closed until it is told a policy.
   let counters: readonly ConduitCounters[] = []
   let listening: readonly Listening[] = []
+  const nowListening = (next: readonly Listening[]): void => {
+    const opened = next.filter((l) => !listening.some((o) => o.conduit === l.conduit && o.port === l.port))
+    const closed = listening.filter((l) => !next.some((n) => n.conduit === l.conduit))
+    listening = next
+    for (const { conduit, address, port } of opened) {
+      note({
+        id: "conduit.listening",
+        outcome: "success",
+        source: "conduits",
+        conduit,
+        object: endpoint(address, port),
+      })
+    }
+    for (const { conduit } of closed) note({ id: "conduit.closed", outcome: "success", source: "conduits", conduit })
+  }
   const engine = await startEngine(
     {
       clock,
@@ -141,6 +155,7 @@ async function build(
     {
       events: (events) => events.forEach(note),
       counters: (next) => (counters = next),
+      listening: (next) => nowListening(next),
       certificateSeen: (notBeforeAt) => time.certificateSeen(notBeforeAt),
       alive: () => engineLoop.beat(),
       fault: (conduit, code, message) =>
@@ -163,26 +178,10 @@ async function build(
         counters = []
         nowListening([])
       },
-      revived: (next) => nowListening(next),
     },
   )
   closers.push(() => engine.stop())
 
-  const nowListening = (next: readonly Listening[]): void => {
-    const opened = next.filter((l) => !listening.some((o) => o.conduit === l.conduit && o.port === l.port))
-    const closed = listening.filter((l) => !next.some((n) => n.conduit === l.conduit))
-    listening = next
-    for (const { conduit, address, port } of opened) {
-      note({
-        id: "conduit.listening",
-        outcome: "success",
-        source: "conduits",
-        conduit,
-        object: endpoint(address, port),
-      })
-    }
-    for (const { conduit } of closed) note({ id: "conduit.closed", outcome: "success", source: "conduits", conduit })
-  }
   const posture = createPostureKeeper(async (next, before) => {
     nowListening(await engine.setPosture({ normal: next.normal, essential: next.essential }))
     note({
@@ -204,7 +203,7 @@ async function build(
     audit,
     gateway: config.gateway,
     threshold: config.trust.policyThreshold,
-    verify: createBundleVerifier(await trustedSigners(material)),
+    verify: createBundleVerifier(material.signers),
     parsePolicy: (text, file) => parsePolicy(text, file, GATEWAY_POLICY_LIMITS),
     compile: compilePolicy,
     apply: async (next) => {
@@ -334,10 +333,6 @@ async function build(
     status,
     stop,
   }
-}
-
-async function trustedSigners(material: Material) {
-  return Promise.all(Object.entries(material.signers).map(([name, pem]) => readTrustedSigner(name, pem)))
 }
 
 function conduitStatus(

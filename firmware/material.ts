@@ -2,6 +2,8 @@ import { readFile } from "node:fs/promises"
 import type { KeyStore } from "../hal/key-store.ts"
 import { InputError } from "../policy/base/errors.ts"
 import type { CertificateFacts } from "../policy/identity/certificate.ts"
+import { trustFaults, type TrustStore } from "../policy/identity/trust-store.ts"
+import { readTrustedSigner, type TrustedSigner } from "./bundles/signer-key.ts"
 import type { EngineConduit, TlsCredential } from "./conduits/messages.ts"
 import type { GatewayConfig, UpstreamEnd } from "./config/gateway-config.ts"
 import { certificateFacts } from "./tls/certificate-facts.ts"
@@ -11,8 +13,8 @@ import { factsFromPem } from "./tls/pem.ts"
 export interface Material {
   /** Authority name to PEM. */
   readonly authorities: Readonly<Record<string, string>>
-  /** Policy signer's name to PEM of the public key. */
-  readonly signers: Readonly<Record<string, string>>
+  /** Who may sign policy. */
+  readonly signers: readonly TrustedSigner[]
   readonly conduits: readonly EngineConduit[]
   /** For the gateway's own MQTT connection; null when it has none. */
   readonly management: { readonly end: UpstreamEnd; readonly credential: TlsCredential } | null
@@ -23,14 +25,24 @@ export interface Material {
 /**
  * Read everything that the board file points at.
  *
- * @throws InputError `ERR_FILE_UNREADABLE`, `ERR_PEM`, `ERR_CERTIFICATE` naming the file; `ERR_CREDENTIAL_EMPTY`
+ * @throws InputError `ERR_FILE_UNREADABLE`, `ERR_PEM`, `ERR_CERTIFICATE`, `ERR_CREDENTIAL_EMPTY`, `ERR_KEY_...`; `ERR_TRUST`
+ *   naming every entry that cannot stand
  */
 export async function loadMaterial(config: GatewayConfig, keyStore: KeyStore): Promise<Material> {
   const authorities = await readAll(config.trust.authorities)
-  for (const [name, pem] of Object.entries(authorities)) {
-    // Read once for its faults: a file that is no certificate must not wait for the first peer.
-    if (factsFromPem(pem).length === 0) throw new InputError("ERR_PEM", `authority ${name} holds no certificate`)
+  const signers: TrustedSigner[] = []
+  for (const [name, file] of Object.entries(config.trust.policySigners)) {
+    signers.push(await readTrustedSigner(name, await readText(file)))
   }
+  expectSound({
+    owner: {
+      authorities: new Map(Object.entries(authorities).map(([name, pem]) => [name, factsFromPem(pem)])),
+      policySigners: signers,
+      policyThreshold: config.trust.policyThreshold,
+    },
+    // Comes with the image; until then no key may sign firmware.
+    supplier: { firmwareSigners: [], firmwareThreshold: 1 },
+  })
   const ownCertificates = new Map<string, CertificateFacts>()
   const credential = async (slot: string, use: string): Promise<TlsCredential> => {
     const chain = await keyStore.certificate(slot)
@@ -54,7 +66,12 @@ export async function loadMaterial(config: GatewayConfig, keyStore: KeyStore): P
   }
   const end = config.management.mqtt
   const management = end === null ? null : { end, credential: await credential(end.credential, "management/mqtt") }
-  return { authorities, signers: await readAll(config.trust.policySigners), conduits, management, ownCertificates }
+  return { authorities, signers, conduits, management, ownCertificates }
+}
+
+function expectSound(store: TrustStore): void {
+  const faults = trustFaults(store).map(({ side, name, reason }) => `${side} ${name}: ${reason}`)
+  if (faults.length > 0) throw new InputError("ERR_TRUST", `the trust store cannot stand: ${faults.join("; ")}`)
 }
 
 async function readAll(files: Readonly<Record<string, string>>): Promise<Record<string, string>> {

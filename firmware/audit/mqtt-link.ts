@@ -1,5 +1,4 @@
 import type { Duplex } from "node:stream"
-import { connect as tlsConnect, type ConnectionOptions, type TLSSocket } from "node:tls"
 import { MqttClient } from "mqtt"
 import { HardwareError, LockgateError } from "../../policy/base/errors.ts"
 import { gatewayClientId, gatewayTopic } from "./topics.ts"
@@ -103,43 +102,6 @@ function linkOf(client: MqttClient, stream: Duplex, reason: () => string | null)
       client.end(true)
     },
   }
-}
-
-/** Judges the broker: null to go on, or one word why not. Called before a byte of MQTT is written. */
-export type PeerJudge = (socket: TLSSocket) => string | null
-
-/**
- * A TLS connection whose peer has been judged; nothing was written on it.
- *
- * Without `judge`, OpenSSL's verdict decides (chain, dates, name). With it, that verdict is not asked: the judge sees the
- * peer's raw chain. TLS 1.3 unless `options` says otherwise.
- *
- * @throws HardwareError `ERR_LINK`; `detail.reason` is the judge's word or the socket's error code
- */
-export function openTlsStream(options: ConnectionOptions, judge?: PeerJudge, timeoutMs = 10_000): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = tlsConnect({ minVersion: "TLSv1.3", ...options, rejectUnauthorized: judge === undefined })
-    const timer = setTimeout(() => fail("timeout"), timeoutMs)
-    const fail = (reason: string): void => {
-      clearTimeout(timer)
-      socket.destroy()
-      reject(linkError(reason))
-    }
-    socket.once("error", (error) => fail(reasonOf(error)))
-    socket.once("close", () => fail("closed"))
-    socket.once("secureConnect", () => {
-      const verdict = judge === undefined ? (socket.authorized ? null : "not-authorized") : judge(socket)
-      if (verdict !== null) {
-        fail(verdict)
-        return
-      }
-      clearTimeout(timer)
-      socket.removeAllListeners()
-      // From here the MQTT client listens; an error between the two must not kill the process.
-      socket.on("error", () => undefined)
-      resolve(socket)
-    })
-  })
 }
 
 /** One stable word for why a link failed; never the message of a foreign library. */

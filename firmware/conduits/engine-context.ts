@@ -22,6 +22,8 @@ export interface EngineContext {
   refusedPeer(peer: RefusedPeer): void
   /** A peer's certificate verified, and is valid from then on: a lower bound of the time. */
   certificateSeen(notBeforeAt: number): void
+  /** A listener that had failed to open is open. */
+  reopened(): void
   fault(conduit: string, code: string, message: string): void
   /** Run `visit` over many items in slices that do not hold up the loop. */
   sweep<T>(items: readonly T[], visit: (item: T) => void): void

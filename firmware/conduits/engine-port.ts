@@ -37,8 +37,8 @@ export interface EngineListener {
   alive(): void
   /** The thread died: nothing listens. A new one will be told what is in force. */
   died(reason: string): void
-  /** The new thread carries out what was in force; this listens now. */
-  revived(listening: readonly Listening[]): void
+  /** What listens has changed without being told: a new thread carries out what was in force, or a port became free. */
+  listening(listening: readonly Listening[]): void
 }
 
 /** What the engine is started with. */
@@ -146,7 +146,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
       const answer = await tell({ kind: "epoch", epoch, number: ++number })
       reviving?.resolve()
       reviving = null
-      listener.revived(answer.kind === "applied" ? answer.listening : [])
+      listener.listening(answer.kind === "applied" ? answer.listening : [])
     } catch {
       // A thread that died before it was ready is not `worker` yet: nobody else tries again for it.
       if (worker === dead) reviveSoon()
@@ -168,6 +168,8 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         return listener.counters(message.conduits)
       case "fault":
         return listener.fault(message.conduit, message.code, message.message)
+      case "listening":
+        return listener.listening(message.listening)
       case "certificate-seen":
         return listener.certificateSeen(message.notBeforeAt)
       case "pong":

@@ -80,6 +80,7 @@ export function createEngine(deps: EngineDeps): Engine {
       certificateSeen: (notBeforeAt) => {
         if (notBeforeAt > time.earliestAt) deps.post({ kind: "certificate-seen", notBeforeAt })
       },
+      reopened: () => deps.post({ kind: "listening", listening: listeningNow() }),
       fault: (conduit, code, message) => deps.post({ kind: "fault", conduit, code, message }),
       sweep: (items, visit) => sweep(items, visit),
     }
@@ -98,8 +99,12 @@ export function createEngine(deps: EngineDeps): Engine {
   async function apply(number: number): Promise<void> {
     inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation)
     const now = inForce
-    const opened = await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
-    deps.post({ kind: "applied", number, listening: opened.filter((l): l is Listening => l !== null) })
+    await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
+    deps.post({ kind: "applied", number, listening: listeningNow() })
+  }
+
+  function listeningNow(): readonly Listening[] {
+    return [...listeners.values()].map((listener) => listener.listening()).filter((l) => l !== null)
   }
 
   /** Changes are applied one after the other, each whole. Closing takes effect at once, in this turn of the loop. */

@@ -8,6 +8,7 @@ import { createServer, type Server, type TLSSocket } from "node:tls"
 import { LockgateError } from "../../policy/base/errors.ts"
 import { reasonName, ruleOf } from "../../policy/filter/verdict.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import type { Conduit } from "../../policy/language/policy.ts"
 import { resolveSubject, type Subject } from "../../policy/identity/subject.ts"
 import { judgePeerChain } from "../tls/accept-peer.ts"
 import { dialTrusted, type Dialled } from "../tls/dial.ts"
@@ -18,12 +19,12 @@ import { countDenial, newCounters, type CounterSet } from "./counters.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
 import type { EngineContext } from "./engine-context.ts"
 import type { EngineConduit, Listening } from "./messages.ts"
-import { openConnection, type Connection } from "./mqtt/connection.ts"
+import { openConnection, WITHDRAW_GRACE_MS, type Connection } from "./mqtt/connection.ts"
 import type { ConnectFacts } from "./mqtt/judge.ts"
 import { createJudge, type Rights } from "./mqtt/rights.ts"
 
-/** How long the rest of a message may take to pass when its sender is withdrawn by a policy. */
-const WITHDRAW_GRACE_MS = 2_000
+/** Between two attempts to open a listener. */
+const REOPEN_MS = 5_000
 
 /** A policy and posture, and this conduit's part of it. */
 interface Now {
@@ -51,6 +52,8 @@ interface Admitted {
   readonly leaf: CertificateFacts
   readonly tlsVersion: string
   readonly name: string
+  readonly clientIdPattern: string
+  readonly settings: Conduit
   rights: Rights
   generation: number
   anchorKey: string
@@ -60,6 +63,8 @@ interface Admitted {
 
 export interface ConduitListener {
   readonly counters: CounterSet
+  /** Where it listens now, or null. */
+  listening(): Listening | null
   /** Take over what is in force; resolves when the listener is open or closed accordingly. */
   apply(next: InForce | null): Promise<Listening | null>
 }
@@ -214,6 +219,8 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       leaf,
       tlsVersion: socket.getProtocol() ?? "",
       name,
+      clientIdPattern: verdict.subject.clientIdPattern,
+      settings: now.own.settings,
       rights: rightsOf(now, name, verdict.classIndex),
       generation: now.all.generation,
       anchorKey: now.own.anchorKey,
@@ -231,11 +238,21 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         ? rejudgeSubject(now.own, entry)
         : judgePeer(now.own, entry.chain, entry.tlsVersion)
     if (!verdict.ok) return entry.connection.withdraw(verdict.reason, WITHDRAW_GRACE_MS)
-    if (verdict.subject.name !== entry.name) return entry.connection.withdraw("renamed", WITHDRAW_GRACE_MS)
+    if (!sameTerms(entry, now.own, verdict.subject)) return entry.connection.withdraw("terms", WITHDRAW_GRACE_MS)
     entry.generation = now.all.generation
     entry.anchorKey = now.own.anchorKey
     entry.rights = rightsOf(now, entry.name, verdict.classIndex)
-    if (entry.facts !== null) entry.connection.session.rejudge(createJudge(entry.rights, entry.facts), context.nowMs())
+    if (entry.facts !== null) entry.connection.rejudge(createJudge(entry.rights, entry.facts))
+  }
+
+  /** What was settled at CONNECT cannot change afterwards: who is let in under other terms connects anew. */
+  function sameTerms(entry: Admitted, own: ConduitInForce, subject: Subject): boolean {
+    return (
+      subject.name === entry.name &&
+      subject.clientIdPattern === entry.clientIdPattern &&
+      own.settings.upstreamIdentity === entry.settings.upstreamIdentity &&
+      own.settings.onDeny === entry.settings.onDeny
+    )
   }
 
   /** Trust is as it was, so the path needs no second look; names and rights do. */
@@ -292,19 +309,27 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     opened.on("secureConnection", onPeer)
     closeFailedHandshakes(opened, ({ code, address }) => refused(code, address ?? ""))
     opened.on("drop", (drop?: { remoteAddress?: string }) => {
-      const address = drop?.remoteAddress ?? ""
-      refused("too-many-connections", address)
+      refused("too-many-connections", drop?.remoteAddress ?? "")
     })
     server = opened
     return new Promise((resolve) => {
-      opened.once("error", (error: NodeJS.ErrnoException) => {
-        server = null
+      opened.on("error", (error: NodeJS.ErrnoException) => {
         context.fault(conduit.name, error.code ?? "ERR_LISTEN", error.message)
+        opened.close()
+        if (server === opened) server = null
         resolve(null)
+        context.after(REOPEN_MS, reopen)
       })
-      opened.listen({ host: conduit.listen.address, port: conduit.listen.port }, () => {
-        resolve(listening())
-      })
+      opened.once("close", () => resolve(null))
+      opened.listen({ host: conduit.listen.address, port: conduit.listen.port }, () => resolve(listening()))
+    })
+  }
+
+  /** A port that was taken may be free again. */
+  function reopen(): void {
+    if (inForce === null || server !== null) return
+    void open(inForce.own).then((now) => {
+      if (now !== null) context.reopened()
     })
   }
 
@@ -346,5 +371,5 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     return listening()
   }
 
-  return { counters, apply }
+  return { counters, apply, listening }
 }

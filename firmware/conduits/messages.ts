@@ -81,6 +81,8 @@ export interface RehearsalResult {
 export type FromEngine =
   | { readonly kind: "ready" }
   | { readonly kind: "applied"; readonly number: number; readonly listening: readonly Listening[] }
+  /** What listens has changed by itself: a port that was taken is free again. */
+  | { readonly kind: "listening"; readonly listening: readonly Listening[] }
   /** Facts for the audit log, denials already aggregated. */
   | { readonly kind: "events"; readonly events: readonly AuditEvent[] }
   | { readonly kind: "counters"; readonly conduits: readonly ConduitCounters[] }

@@ -52,6 +52,7 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
     const said = parsePlantLine(line)
     if (said.kind !== "report") return
     model = { ...model, plant: said }
+    if (said.broker.arrived > 0) first.afterMs ??= performance.now() - startedMs
   })
   const gateway = startChild("../cli.ts", ["run", "--config", paths.gatewayConfig], () => undefined)
   const watch = (child: Child): Promise<Child> => child.ended.then(() => child)
@@ -69,11 +70,7 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   })
   const look = async (): Promise<void> => {
     const status = await statusOf(paths)
-    if (status === null) return
-    model = withStatus(model, status)
-    if (first.afterMs === null && status.conduits.some((c) => (c.counters?.allowedUp ?? 0) > 0)) {
-      first.afterMs = performance.now() - startedMs
-    }
+    if (status !== null) model = withStatus(model, status)
   }
   const timer = setInterval(() => {
     void look().then(() => show.update())
@@ -85,9 +82,8 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   show.close()
   await Promise.all([gateway.stop(), plant.stop()])
   if (fallen === null) {
-    const first =
-      firstMessageMs === null ? "" : `; first message forwarded after ${(firstMessageMs / 1000).toFixed(1)} s`
-    io.out(`lockgate demo: stopped${first}\n`)
+    const after = first.afterMs === null ? "" : `; first message forwarded after ${(first.afterMs / 1000).toFixed(1)} s`
+    io.out(`lockgate demo: stopped${after}\n`)
     return 0
   }
   const which = fallen === gateway ? "gateway" : "plant"

@@ -35,8 +35,15 @@ async function runPlant(config: PlantConfig, stopped: Promise<void>): Promise<vo
     })
   }
   const timer = setInterval(report, 1000)
+  // The first message is told at once: it is how long a start takes.
+  const first = setInterval(() => {
+    if (broker.counts().arrived === 0) return
+    clearInterval(first)
+    report()
+  }, 20)
   await stopped
   clearInterval(timer)
+  clearInterval(first)
   await Promise.all([sensors.stop(), operator.stop(), rogue.stop()])
   report()
   await broker.stop()

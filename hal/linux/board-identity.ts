@@ -1,6 +1,5 @@
 import { createHmac } from "node:crypto"
 import { readFile } from "node:fs/promises"
-import { HardwareError } from "../../policy/base/errors.ts"
 import type { BoardIdentity } from "../board-identity.ts"
 
 /** Where the kernel and the system say what the board is. */
@@ -19,16 +18,13 @@ const FILES: IdentityFiles = {
 /**
  * What the board says of itself: the device tree's model and serial number, or on boards without one the product's
  * name and a name derived from `/etc/machine-id`. That id is meant to stay on its machine, so a keyed hash is shown.
- *
- * @throws HardwareError `ERR_BOARD_UNKNOWN` if neither gives a serial number
+ * What nothing tells is `unknown`: a board without a name still has to do its work.
  */
 export async function readLinuxIdentity(files: IdentityFiles = FILES): Promise<BoardIdentity> {
   let model: string | null = null
   for (const file of files.model) model ??= await readText(file)
   const serial = (await readText(files.serial)) ?? derived(await readText(files.machineId))
-  if (serial === null)
-    throw new HardwareError("ERR_BOARD_UNKNOWN", "the board has neither serial number nor machine id")
-  return { model: model ?? "unknown", serial }
+  return { model: model ?? "unknown", serial: serial ?? "unknown" }
 }
 
 function derived(machineId: string | null): string | null {

@@ -21,7 +21,7 @@ export interface LinuxBoardOptions {
  * The ports of the Linux board that this process runs on. The watchdog is not armed yet.
  *
  * @throws StateError `ERR_STATE_FOLDER_IN_USE`
- * @throws HardwareError `ERR_IO`, `ERR_BOARD_UNKNOWN`
+ * @throws HardwareError `ERR_IO`
  */
 export async function createLinuxBoard(options: LinuxBoardOptions): Promise<OpenBoard> {
   const identity = await readLinuxIdentity()

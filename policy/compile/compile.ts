@@ -3,20 +3,21 @@ import { InputError } from "../base/errors.ts"
 import {
   CLASS_DENIED,
   CLASS_DEPTH,
-  CLASS_LEAVES,
   CLASS_PUBLISH,
   CLASS_RECEIVE,
   CLASS_SHARED,
-  CLASS_STACK,
   CLASS_SUBSCRIBE,
   CLASS_WORDS,
+  HEADER_CLASSES,
+  HEADER_LONGEST,
   HEADER_WORDS,
   MAX_LEVELS,
   MAX_WORK,
+  SCRATCH_WORDS,
 } from "../filter/layout.ts"
 import type { ClassKey, CompiledPolicy } from "../filter/table.ts"
 import type { Policy } from "../language/policy.ts"
-import { FilterDictionary } from "./filters.ts"
+import { Filters } from "./filters.ts"
 import { flatten, type Flat } from "./flatten.ts"
 import { GrowingWords } from "./growing.ts"
 import { compileRules, RuleIndex, sameSelection, type Selection, type TableKind } from "./rules.ts"
@@ -54,12 +55,12 @@ interface Table {
 export function compilePolicy(policy: Policy): CompiledPolicy {
   if (policy.rules.length > MAX_RULES) throw tooComplex("policy", "rules", policy.rules.length, MAX_RULES)
   const { words: rules, numbers, rateCount } = compileRules(policy)
-  const filters = new FilterDictionary()
-  const index = new RuleIndex(policy, filters)
   const classes = classKeys(policy)
   const out = new GrowingWords()
   out.reserve(HEADER_WORDS + classes.length * CLASS_WORDS)
-  out.array[0] = classes.length
+  out.array[HEADER_CLASSES] = classes.length
+  const filters = new Filters()
+  const index = new RuleIndex(policy, filters)
   const tables = new Map<number, Table[]>()
 
   const tableOf = (name: string, selection: Selection): Table => {
@@ -71,7 +72,7 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
     for (let k = selection.filters.length - 1; k >= 0; k--) trie.add(selection.filters[k]!, selection.rules[k]!)
     const flat = flatten(trie, rules, out)
     if (flat.work > MAX_WORK) throw tooComplex(name, "steps of the worst topic", flat.work, MAX_WORK)
-    const size = out.length * 4 + filters.records.length
+    const size = out.length * 4
     if (size > MAX_TABLE_BYTES) throw tooComplex(name, "bytes of the tables", size, MAX_TABLE_BYTES)
     const table = { selection, flat, denied: 0 }
     tables.set(selection.hash, [...alike, table])
@@ -89,18 +90,16 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
         if (table.denied === 0) table.denied = writeDenied(policy, selection, filters, out)
         out.array[at + CLASS_DENIED] = table.denied
       }
-      const { ref, work, stack } = table.flat
-      out.array[at + root] = ref
-      raise(out, at + CLASS_DEPTH, selection.depth)
-      raise(out, at + CLASS_STACK, stack)
-      raise(out, at + CLASS_LEAVES, work)
+      out.array[at + root] = table.flat.ref
+      if (selection.depth > out.array[at + CLASS_DEPTH]!) out.array[at + CLASS_DEPTH] = selection.depth
     }
   })
+  out.array[HEADER_LONGEST] = filters.dictionary.longest
   return {
     classes,
     table: {
       words: out.array.slice(0, out.length),
-      bytes: filters.records.array.slice(0, filters.records.length),
+      scratch: new Int32Array(SCRATCH_WORDS),
       numbers,
       rateCount,
     },
@@ -108,20 +107,20 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
   }
 }
 
-function raise(out: GrowingWords, at: number, value: number): void {
-  if (value > out.array[at]!) out.array[at] = value
-}
-
 /** The records of filters that a deny rule keeps from being received: their number, then their offsets. */
-function writeDenied(policy: Policy, selection: Selection, filters: FilterDictionary, out: GrowingWords): number {
+function writeDenied(policy: Policy, selection: Selection, filters: Filters, out: GrowingWords): number {
   const denied = new Set<number>()
   selection.rules.forEach((rule, k) => {
     if (policy.rules[rule]!.effect === "deny") denied.add(selection.filters[k]!)
   })
   if (denied.size === 0) return 0
-  const at = out.length
-  out.push(denied.size)
-  for (const filter of denied) out.push(filters.record[filter]!)
+  const at = out.reserve(1 + denied.size)
+  out.array[at] = denied.size
+  let next = at + 1
+  for (const filter of denied) {
+    const record = filters.writeRecord(filter, out)
+    out.array[next++] = record
+  }
   return at
 }
 

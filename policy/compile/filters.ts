@@ -1,169 +1,155 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
 import { InvariantError } from "../base/errors.ts"
-import { fullHash, quickHash } from "../filter/hash.ts"
 import {
   FILTER_HASH,
-  FILTER_HEADER,
+  FILTER_SEGMENTS_SHIFT,
   FILTER_WILD_FIRST,
   SEGMENT_CLIENT,
-  SEGMENT_HEADER,
+  SEGMENT_LAST_SHIFT,
+  SEGMENT_LENGTH_SHIFT,
   SEGMENT_NAME,
 } from "../filter/layout.ts"
-import { GrowingBytes, GrowingWords } from "./growing.ts"
-
-/** Numbers of the words that are not literal; literal ones follow. */
-export const WORD_PLUS = 0
-export const WORD_CLIENT = 1
-export const WORD_NAME = 2
-const FIRST_LITERAL = 3
+import { Dictionary, FIRST_LITERAL, WORD_CLIENT, WORD_NAME, WORD_PLUS } from "./dictionary.ts"
+import { GrowingWords } from "./growing.ts"
 
 const encoder = new TextEncoder()
 
+const SLASH = 0x2f
+const PLUS = 0x2b
+const HASH = 0x23
+const PERCENT = 0x25
+
+/** Bits of `kind`. */
+const OPEN = 1
+const WILD_FIRST = 2
+
 /**
- * Every distinct filter of a policy and every distinct level in them, numbered from 0.
+ * The filters of a policy as rows of words, numbered from 0 in the order in which they were added.
  *
- * Filters are shared by all classes: `records` holds each once, as it is compared with topics.
+ * A record is the form in which a filter is compared with topics:
  *
- *     record   | depth | flags | segments | segment ...
- *     literal  | first level | last level | length, 2 bytes little-endian | the levels with their slashes
- *     %c, %u   | level | 0xfe or 0xff | 0 | 0 |
+ *     record   | levels, flags, segments | segment | ...
+ *     literal  | first level, last level, length of the text | the levels with their slashes, four bytes a word
+ *     %c, %u   | level, 0xfe or 0xff |
  *
  * `+` leaves no trace but the gap in the levels; a closing `#` is a flag.
  */
-export class FilterDictionary {
-  readonly records = new GrowingBytes()
-  readonly #filters = new Map<string, number>()
-  readonly #words = new Map<string, number>([
-    ["+", WORD_PLUS],
-    ["%c", WORD_CLIENT],
-    ["%u", WORD_NAME],
-  ])
-  /** By filter: offset of its record, of its first level in `levels`, number of levels without `#`, whether it ends so. */
-  readonly record: number[] = []
-  readonly levelsAt: number[] = []
-  readonly depth: number[] = []
-  readonly endsInHash: boolean[] = []
-  readonly levels = new GrowingWords()
-  /** By word: offset and length of its text in `texts`, and its hashes. */
-  readonly #textAt: number[] = [0, 0, 0]
-  readonly #textLength: number[] = [0, 0, 0]
-  readonly quick: number[] = [0, 0, 0]
-  readonly full: number[] = [0, 0, 0]
-  readonly #texts = new GrowingBytes()
+export class Filters {
+  readonly dictionary = new Dictionary()
+  /** The words of all filters, without a closing `#`; filter `k` has those from `at[k]` up to `at[k + 1]`. */
+  readonly words = new GrowingWords()
+  readonly at = new GrowingWords()
+  readonly #kind = new GrowingWords()
+  #buffer = new Uint8Array(1024)
+
+  constructor() {
+    this.at.push(0)
+  }
 
   /**
-   * The number of `filter`. With `shared`, its first level is the name of a group before the filter proper.
-   *
-   * Records are written for filters of any depth; who uses one checks its depth first.
+   * The number of `filter`. With `shared`, its first level is the name of a group, literally, before the filter proper.
    *
    * @throws InvariantError `ERR_POLICY_FILTER` if it is not a filter: the parser should have refused it.
    */
-  number(filter: string, shared: boolean): number {
-    const key = shared ? `$share/${filter}` : filter
-    const known = this.#filters.get(key)
-    if (known !== undefined) return known
-    const levels = filter.split("/")
-    const endsInHash = levels.at(-1) === "#"
-    if (endsInHash) levels.pop()
-    if (filter === "" || levels.includes("#") || (shared && levels.length < (endsInHash ? 1 : 2))) {
-      throw new InvariantError("ERR_POLICY_FILTER", "a rule holds what is not a topic filter", { detail: { filter } })
+  add(filter: string, shared: boolean): number {
+    if (filter.length * 3 > this.#buffer.length) this.#buffer = new Uint8Array(filter.length * 3)
+    const bytes = this.#buffer
+    const end = encoder.encodeInto(filter, bytes).written
+    const first = this.words.length
+    let open = false
+    for (let start = 0; start <= end;) {
+      let stop = start
+      while (stop < end && bytes[stop] !== SLASH) stop++
+      const literally = shared && start === 0
+      if (stop === end && end - start === 1 && bytes[start] === HASH) open = true
+      else
+        this.words.push(literally ? this.dictionary.word(bytes, start, stop) : this.#word(bytes, start, stop, filter))
+      start = stop + 1
     }
-    const number = this.record.length
-    this.#filters.set(key, number)
-    const at = this.levels.reserve(levels.length)
-    for (let k = 0; k < levels.length; k++) {
-      this.levels.array[at + k] = shared && k === 0 ? this.#literal(levels[0]!) : this.#word(levels[k]!)
+    const own = first + (shared ? 1 : 0)
+    if (end === 0 || (own >= this.words.length && !(open && own === this.words.length))) throw notAFilter(filter)
+    const wildFirst = own < this.words.length ? this.words.array[own] === WORD_PLUS : open
+    this.#kind.push((open ? OPEN : 0) | (wildFirst ? WILD_FIRST : 0))
+    this.at.push(this.words.length)
+    return this.#kind.length - 1
+  }
+
+  #word(bytes: Uint8Array, start: number, end: number, filter: string): number {
+    const length = end - start
+    if (length === 1 && bytes[start] === PLUS) return WORD_PLUS
+    if (length === 1 && bytes[start] === HASH) throw notAFilter(filter)
+    if (length === 2 && bytes[start] === PERCENT) {
+      if (bytes[start + 1] === 0x63) return WORD_CLIENT
+      if (bytes[start + 1] === 0x75) return WORD_NAME
     }
-    this.levelsAt.push(at)
-    this.depth.push(levels.length)
-    this.endsInHash.push(endsInHash)
-    this.record.push(this.#write(at, levels.length, endsInHash, shared ? 1 : 0))
-    return number
+    return this.dictionary.word(bytes, start, end)
   }
 
-  #word(text: string): number {
-    return this.#words.get(text) ?? this.#literal(text)
+  /** Levels without a closing `#`. */
+  depth(filter: number): number {
+    return this.at.array[filter + 1]! - this.at.array[filter]!
   }
 
-  /** The number of `text` as plain text, even where it looks like a placeholder. */
-  #literal(text: string): number {
-    const key = this.#words.get(text)
-    if (key !== undefined && key >= FIRST_LITERAL) return key
-    const number = this.#textAt.length
-    if (key === undefined) this.#words.set(text, number)
-    const at = this.#text(text)
-    const bytes = this.#texts
-    this.#textAt.push(at)
-    this.#textLength.push(bytes.length - at)
-    this.quick.push(quickHash(bytes.array, at, bytes.length))
-    this.full.push(fullHash(bytes.array, at, bytes.length))
-    return number
+  endsInHash(filter: number): boolean {
+    return (this.#kind.array[filter]! & OPEN) !== 0
   }
 
-  #text(text: string): number {
-    const at = this.#texts.reserve(text.length)
-    const { array } = this.#texts
-    for (let k = 0; k < text.length; k++) {
-      const code = text.charCodeAt(k)
-      if (code >= 0x80) {
-        this.#texts.length = at
-        const encoded = encoder.encode(text)
-        this.#texts.reserve(encoded.length)
-        this.#texts.array.set(encoded, at)
-        return at
-      }
-      array[at + k] = code
-    }
-    return at
-  }
-
-  #write(levelsAt: number, depth: number, endsInHash: boolean, firstOwn: number): number {
-    const words = this.levels.array
-    const header = this.records.reserve(FILTER_HEADER)
-    const wildFirst = firstOwn < depth ? words[levelsAt + firstOwn] === WORD_PLUS : endsInHash
+  /** Append the record of a filter of at most 255 levels to `out`; returns its offset. */
+  writeRecord(filter: number, out: GrowingWords): number {
+    const header = out.reserve(1)
+    const at = this.at.array[filter]!
+    const depth = this.depth(filter)
+    const words = this.words.array
     let segments = 0
-    for (let level = 0; level < depth;) {
-      const word = words[levelsAt + level]!
-      if (word === WORD_PLUS) {
-        level++
-        continue
-      }
+    for (let level = 0; level < depth; level++) {
+      const word = words[at + level]!
+      if (word === WORD_PLUS) continue
       segments++
-      if (word === WORD_CLIENT || word === WORD_NAME) {
-        const at = this.records.reserve(SEGMENT_HEADER)
-        this.records.array[at] = level
-        this.records.array[at + 1] = word === WORD_NAME ? SEGMENT_NAME : SEGMENT_CLIENT
-        level++
+      if (word < FIRST_LITERAL) {
+        out.push(level | ((word === WORD_NAME ? SEGMENT_NAME : SEGMENT_CLIENT) << SEGMENT_LAST_SHIFT))
         continue
       }
       let last = level
-      while (last + 1 < depth && words[levelsAt + last + 1]! >= FIRST_LITERAL) last++
-      this.#writeRun(levelsAt, level, last)
-      level = last + 1
+      while (last + 1 < depth && words[at + last + 1]! >= FIRST_LITERAL) last++
+      this.#writeRun(at, level, last, out)
+      level = last
     }
-    const { array } = this.records
-    array[header] = depth
-    array[header + 1] = (endsInHash ? FILTER_HASH : 0) | (wildFirst ? FILTER_WILD_FIRST : 0)
-    array[header + 2] = segments
+    const kind = this.#kind.array[filter]!
+    out.array[header] =
+      depth |
+      ((kind & OPEN) === 0 ? 0 : FILTER_HASH) |
+      ((kind & WILD_FIRST) === 0 ? 0 : FILTER_WILD_FIRST) |
+      (segments << FILTER_SEGMENTS_SHIFT)
     return header
   }
 
-  #writeRun(levelsAt: number, first: number, last: number): void {
+  #writeRun(at: number, first: number, last: number, out: GrowingWords): void {
+    const { texts, textAt } = this.dictionary
+    const words = this.words.array
     let length = last - first
-    for (let k = first; k <= last; k++) length += this.#textLength[this.levels.array[levelsAt + k]!]!
-    let at = this.records.reserve(SEGMENT_HEADER + length)
-    const { array } = this.records
-    array[at] = first
-    array[at + 1] = last
-    array[at + 2] = length & 0xff
-    array[at + 3] = length >> 8
-    at += SEGMENT_HEADER
+    for (let k = first; k <= last; k++) length += this.dictionary.length(words[at + k]!)
+    out.push(first | (last << SEGMENT_LAST_SHIFT) | (length << SEGMENT_LENGTH_SHIFT))
+    let packed = 0
+    let bits = 0
     for (let k = first; k <= last; k++) {
-      if (k > first) array[at++] = 0x2f
-      const word = this.levels.array[levelsAt + k]!
-      const text = this.#textAt[word]!
-      const size = this.#textLength[word]!
-      for (let n = 0; n < size; n++) array[at++] = this.#texts.array[text + n]!
+      const word = words[at + k]!
+      const stop = textAt.array[word + 1]!
+      for (let n = textAt.array[word]!; n <= stop; n++) {
+        // Behind each level but the last stands a slash.
+        if (n === stop && k === last) break
+        packed |= (n < stop ? texts[n]! : SLASH) << bits
+        bits += 8
+        if (bits === 32) {
+          out.push(packed)
+          packed = 0
+          bits = 0
+        }
+      }
     }
+    if (bits > 0) out.push(packed)
   }
+}
+
+function notAFilter(filter: string): InvariantError {
+  return new InvariantError("ERR_POLICY_FILTER", "a rule holds what is not a topic filter", { detail: { filter } })
 }

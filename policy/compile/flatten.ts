@@ -1,9 +1,10 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this room gave out */
-import { WORD_CLIENT, WORD_NAME, WORD_PLUS } from "./filters.ts"
+import { WORD_CLIENT, WORD_NAME, WORD_PLUS } from "./dictionary.ts"
 import type { GrowingWords } from "./growing.ts"
 import { placeChildren, type Placement } from "./slots.ts"
 import { NONE, type Ends, type Trie } from "./trie.ts"
 import {
+  FILTER_RULES_SHIFT,
   NODE_CLIENT,
   NODE_END,
   NODE_FULL_HASH,
@@ -24,17 +25,15 @@ export interface RuleWords {
   readonly bucket: Uint32Array
 }
 
-/** A written subtree: its reference, and what a walk through it may need at most. */
+/** A written subtree: its reference, and what a walk through it may cost. */
 export interface Flat {
   /** 0 for an empty one; the lowest bit marks a leaf. */
   readonly ref: number
-  /** Nodes and rules that one topic can reach. */
+  /** Nodes and rules that one topic can reach, at most; so many references can wait at once, too. */
   readonly work: number
-  /** References that wait at once. */
-  readonly stack: number
 }
 
-const EMPTY: Flat = { ref: 0, work: 0, stack: 0 }
+const EMPTY: Flat = { ref: 0, work: 0 }
 
 /** One child of an inner node: under which flag and where its reference goes. */
 interface Way {
@@ -75,8 +74,8 @@ function subtree(context: Context, from: number, fromLevel: number): Flat {
 
 /** A filter and its rules: `| record | rule, payload limit[, bucket] | ... |`. */
 function leaf({ trie, rules, out }: Context, ends: Ends, node: number): Flat {
-  const at = out.length
-  out.push(trie.filters.record[ends.filter[node]!]!)
+  const at = trie.filters.writeRecord(ends.filter[node]!, out)
+  out.array[at]! |= (out.length - at) << FILTER_RULES_SHIFT
   let work = 0
   for (let entry = ends.entry[node]!; entry !== NONE; entry = trie.next[entry]!) {
     const rule = trie.rule[entry]!
@@ -86,7 +85,7 @@ function leaf({ trie, rules, out }: Context, ends: Ends, node: number): Flat {
     if ((word & RULE_RATE) !== 0) out.push(rules.bucket[rule]!)
     work++
   }
-  return { ref: at * 2 + 1, work, stack: 0 }
+  return { ref: at * 2 + 1, work }
 }
 
 /** A node: `| head | special references | slots: hash, reference |`. */
@@ -111,42 +110,33 @@ function inner(context: Context, node: number, level: number): Flat {
 
   let head = level
   let work = 1
-  let stack = 0
   let pushed = 0
   for (const way of ways) {
     const flat = way.write()
     head |= way.flag
     work += flat.work
-    stack = Math.max(stack, pushed + flat.stack)
     out.array[at + 1 + pushed++] = flat.ref
   }
   if (table !== null) {
     const slotsAt = at + 1 + ways.length
     head |= NODE_LITERAL | table.flags | (table.placement.log2 << NODE_SLOTS_SHIFT)
     // One level of a topic leads to one literal child, or to all children of the same hash.
-    const together = new Map<number, { work: number; count: number }>()
+    const together = new Map<number, number>()
     let most = 0
-    let width = 1
     for (let k = 0; k < literals.length; k++) {
       const flat = subtree(context, literals[k]!, level + 1)
       const hash = table.hashes[k]!
       const slot = slotsAt + table.placement.slots[k]! * 2
       out.array[slot] = hash
       out.array[slot + 1] = flat.ref
-      stack = Math.max(stack, pushed + flat.stack)
-      if (table.placement.twins) {
-        const group = together.get(hash) ?? { work: 0, count: 0 }
-        together.set(hash, { work: group.work + flat.work, count: group.count + 1 })
-        width = Math.max(width, group.count + 1)
-        most = Math.max(most, group.work + flat.work)
-      } else most = Math.max(most, flat.work)
+      const work = (table.placement.twins ? (together.get(hash) ?? 0) : 0) + flat.work
+      together.set(hash, work)
+      most = Math.max(most, work)
     }
     work += most
-    stack += width - 1
-    pushed += width
   }
   out.array[at] = head
-  return { ref: at * 2, work, stack: Math.max(stack, pushed) }
+  return { ref: at * 2, work }
 }
 
 /** Order in the node: as the filter reads it. */
@@ -164,10 +154,11 @@ interface LiteralTable {
 
 /** By the quick hash if it tells the words apart, else by the full one; if that does not either, with twins. */
 function placeLiterals(trie: Trie, literals: readonly number[]): LiteralTable {
-  const quick = literals.map((child) => trie.filters.quick[trie.word[child]!]!)
+  const { dictionary } = trie.filters
+  const quick = literals.map((child) => dictionary.quick.array[trie.word[child]!]! | 0)
   const byQuick = placeChildren(quick)
   if (!byQuick.twins) return { hashes: quick, placement: byQuick, flags: 0 }
-  const full = literals.map((child) => trie.filters.full[trie.word[child]!]!)
+  const full = literals.map((child) => dictionary.full.array[trie.word[child]!]! | 0)
   const byFull = placeChildren(full)
   return { hashes: full, placement: byFull, flags: NODE_FULL_HASH | (byFull.twins ? NODE_TWINS : 0) }
 }

@@ -3,7 +3,7 @@ export class GrowingWords {
   array = new Uint32Array(1024)
   length = 0
 
-  /** Make room for `count` zero words at the end; returns the offset of the first. */
+  /** Make room for `count` zero words at the end; returns the offset of the first. `array` may be another one then. */
   reserve(count: number): number {
     const at = this.length
     this.length += count
@@ -16,24 +16,7 @@ export class GrowingWords {
   }
 
   push(word: number): void {
-    const at = this.reserve(1)
+    const at = this.length < this.array.length ? this.length++ : this.reserve(1)
     this.array[at] = word
-  }
-}
-
-/** The same for bytes. */
-export class GrowingBytes {
-  array = new Uint8Array(4096)
-  length = 0
-
-  reserve(count: number): number {
-    const at = this.length
-    this.length += count
-    if (this.length > this.array.length) {
-      const larger = new Uint8Array(Math.max(this.length, this.array.length * 2))
-      larger.set(this.array)
-      this.array = larger
-    }
-    return at
   }
 }

@@ -1,8 +1,8 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
 import type { ClassKey } from "../filter/table.ts"
 import { RULE_DENY, RULE_ESSENTIAL, RULE_QOS_SHIFT, RULE_RATE, RULE_RETAIN } from "../filter/layout.ts"
-import type { Action, Policy } from "../language/policy.ts"
-import type { FilterDictionary } from "./filters.ts"
+import type { Policy } from "../language/policy.ts"
+import type { Filters } from "./filters.ts"
 import type { RuleWords } from "./flatten.ts"
 import { GrowingWords } from "./growing.ts"
 
@@ -58,20 +58,44 @@ export function sameSelection(a: Selection, b: Selection): boolean {
 
 const SHARE = "$share/"
 
+const PUBLISH = 1
+const SUBSCRIBE = 2
+const RECEIVE = 4
+const DENY = 8
+
+/** What of a rule's actions puts it into a table: who may ask for something may get it. */
+const CONCERNS: Readonly<Record<TableKind, number>> = {
+  publish: PUBLISH,
+  subscribe: SUBSCRIBE,
+  shared: SUBSCRIBE,
+  receive: SUBSCRIBE | RECEIVE,
+}
+
 /** Finds the rules and filters that bear on a class. */
 export class RuleIndex {
   readonly #policy: Policy
-  readonly #filters: FilterDictionary
+  readonly #filters: Filters
   /** By conduit, then role: indices of rules, ascending. */
   readonly #byRole = new Map<string, Map<string, number[]>>()
-  /** By rule: where its filters stand in `#numbers`, as pairs of plain number and shared number + 1 (0: not shared); 0 if not yet. */
+  /** By rule: its actions and effect. */
+  readonly #bits: Uint8Array
+  /** By rule: where its filters stand in `#numbers`, two words a topic: the plain number, the shared number + 1 or 0. */
   readonly #numbersAt: Uint32Array
   readonly #numbers = new GrowingWords()
 
-  constructor(policy: Policy, filters: FilterDictionary) {
+  constructor(policy: Policy, filters: Filters) {
     this.#policy = policy
     this.#filters = filters
     this.#numbersAt = new Uint32Array(policy.rules.length)
+    this.#bits = Uint8Array.from(
+      policy.rules,
+      ({ actions, effect }) =>
+        (actions.includes("publish") ? PUBLISH : 0) |
+        (actions.includes("subscribe") ? SUBSCRIBE : 0) |
+        (actions.includes("receive") ? RECEIVE : 0) |
+        (effect === "deny" ? DENY : 0),
+    )
+    // Offset 0 means: not yet.
     this.#numbers.push(0)
     policy.rules.forEach((rule, index) => {
       for (const conduit of rule.conduits) {
@@ -80,7 +104,7 @@ export class RuleIndex {
         for (const role of rule.roles) {
           const list = roles.get(role)
           if (list === undefined) roles.set(role, [index])
-          else if (list.at(-1) !== index) list.push(index)
+          else if (list[list.length - 1] !== index) list.push(index)
         }
       }
     })
@@ -99,38 +123,33 @@ export class RuleIndex {
 
   /** The filters of these rules that belong in a table of this kind. */
   select(rules: readonly number[], kind: TableKind): Selection {
-    const filters = new GrowingWords()
-    const owners = new GrowingWords()
+    const concerned = rules.filter((index) => (this.#bits[index]! & CONCERNS[kind]) !== 0)
+    const room = concerned.reduce((sum, index) => sum + this.#policy.rules[index]!.topics.length, 0)
+    const filters = new Uint32Array(room)
+    const owners = new Uint32Array(room)
+    let count = 0
     let levels = 0
     let depth = 0
     let hash = 0x811c9dc5 | 0
-    for (const index of rules) {
-      const rule = this.#policy.rules[index]!
-      if (!concerns(rule.actions, kind)) continue
+    for (const index of concerned) {
       const at = this.#numbersOf(index)
-      for (let k = 0; k < rule.topics.length; k++) {
-        const plain = this.#numbers.array[at + k * 2]!
-        const shared = this.#numbers.array[at + k * 2 + 1]!
-        let number = plain
+      const stop = at + this.#policy.rules[index]!.topics.length * 2
+      for (let k = at; k < stop; k += 2) {
+        const shared = this.#numbers.array[k + 1]!
+        let number = this.#numbers.array[k]!
         if (kind === "shared") {
           if (shared === 0) continue
           number = shared - 1
-        } else if (shared !== 0 && (kind !== "receive" || rule.effect === "deny")) continue
-        filters.push(number)
-        owners.push(index)
-        levels += this.#filters.depth[number]!
-        depth = Math.max(depth, this.#filters.depth[number]!)
-        hash = Math.imul(Math.imul(hash ^ number, 0x01000193) ^ index, 0x9e3779b1)
-        hash ^= hash >>> 13
+        } else if (shared !== 0 && (kind !== "receive" || (this.#bits[index]! & DENY) !== 0)) continue
+        filters[count] = number
+        owners[count++] = index
+        const deep = this.#filters.depth(number)
+        levels += deep
+        if (deep > depth) depth = deep
+        hash = Math.imul(hash ^ number, 0x01000193)
       }
     }
-    return {
-      filters: filters.array.slice(0, filters.length),
-      rules: owners.array.slice(0, owners.length),
-      levels,
-      depth,
-      hash,
-    }
+    return { filters: filters.subarray(0, count), rules: owners.subarray(0, count), levels, depth, hash }
   }
 
   #numbersOf(index: number): number {
@@ -142,18 +161,9 @@ export class RuleIndex {
     topics.forEach((topic, k) => {
       const shared = topic.startsWith(SHARE)
       const plain = shared ? topic.slice(topic.indexOf("/", SHARE.length) + 1) : topic
-      const number = this.#filters.number(plain, false)
-      const sharedNumber = shared ? this.#filters.number(topic.slice(SHARE.length), true) + 1 : 0
-      this.#numbers.array[at + k * 2] = number
-      this.#numbers.array[at + k * 2 + 1] = sharedNumber
+      this.#numbers.array[at + k * 2] = this.#filters.add(plain, false)
+      if (shared) this.#numbers.array[at + k * 2 + 1] = this.#filters.add(topic.slice(SHARE.length), true) + 1
     })
     return at
   }
-}
-
-/** Whether a rule with these actions stands in a table: who may ask for something may get it. */
-function concerns(actions: readonly Action[], kind: TableKind): boolean {
-  if (kind === "publish") return actions.includes("publish")
-  if (kind === "receive" && actions.includes("receive")) return true
-  return actions.includes("subscribe")
 }

@@ -1,5 +1,5 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
-import type { FilterDictionary } from "./filters.ts"
+import type { Filters } from "./filters.ts"
 
 /** No node, no entry. */
 export const NONE = -1
@@ -16,7 +16,7 @@ export interface Ends {
  * Node 0 is the root. Everything is indexed by node, but `rule` and `next`, which are by entry of a chain.
  */
 export class Trie {
-  readonly filters: FilterDictionary
+  readonly filters: Filters
   readonly word: Int32Array
   readonly child: Int32Array
   readonly sibling: Int32Array
@@ -25,15 +25,13 @@ export class Trie {
   readonly hashes: Ends
   readonly rule: Int32Array
   readonly next: Int32Array
-  /** Levels of the deepest filter. */
-  depth = 0
   readonly #parent: Int32Array
   readonly #slots: Int32Array
   #nodes = 1
   #entries = 0
 
   /** Room for `entries` pairs of filter and rule, whose filters have `levels` levels together. */
-  constructor(filters: FilterDictionary, entries: number, levels: number) {
+  constructor(filters: Filters, entries: number, levels: number) {
     this.filters = filters
     const nodes = levels + 1
     const none = (length: number): Int32Array => new Int32Array(length).fill(NONE)
@@ -52,13 +50,12 @@ export class Trie {
 
   /** Add a filter of `rule`. Rules come in descending order, so that each chain is ascending. */
   add(filter: number, rule: number): void {
-    const { levels, levelsAt, depth, endsInHash } = this.filters
-    const at = levelsAt[filter]!
-    const count = depth[filter]!
+    const words = this.filters.words.array
+    const at = this.filters.at.array
+    const stop = at[filter + 1]!
     let node = 0
-    for (let k = 0; k < count; k++) node = this.#step(node, levels.array[at + k]!)
-    if (count > this.depth) this.depth = count
-    const ends = endsInHash[filter]! ? this.hashes : this.ends
+    for (let k = at[filter]!; k < stop; k++) node = this.#step(node, words[k]!)
+    const ends = this.filters.endsInHash(filter) ? this.hashes : this.ends
     const first = ends.entry[node]!
     if (first !== NONE && this.rule[first] === rule) return
     const entry = this.#entries++

@@ -1,9 +1,17 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler; filter offsets are checked against `end` */
 import { overlapsRecord } from "./overlap.ts"
-import { RULE_DENY, RULE_ESSENTIAL, RULE_LAST, RULE_QOS_SHIFT, RULE_RATE } from "./layout.ts"
+import {
+  FILTER_RULES_SHIFT,
+  RULE_DENY,
+  RULE_ESSENTIAL,
+  RULE_LAST,
+  RULE_QOS_SHIFT,
+  RULE_RATE,
+  SCRATCH_LEAVES,
+} from "./layout.ts"
 import { match } from "./match.ts"
-import { isFilter, isReserved, levelsOf, splitTopic } from "./topic.ts"
-import type { FilterState } from "./state.ts"
+import { isFilter, isReserved, splitLevels } from "./topic.ts"
+import { refuseStale, STATE_ESSENTIAL_ONLY, STATE_KNOWN, type FilterState } from "./state.ts"
 import type { FilterTable } from "./table.ts"
 import { REASON, type Verdict } from "./verdict.ts"
 
@@ -13,7 +21,6 @@ export const MAX_CONTAIN_STEPS = 16_384
 const SLASH = 0x2f
 const PLUS = 0x2b
 const HASH = 0x23
-const DOLLAR = 0x24
 
 /**
  * The verdict on a SUBSCRIBE for the filter `bytes[start, end)` with the requested `qos`.
@@ -28,6 +35,7 @@ const DOLLAR = 0x24
  * A rule counts if its `maxQos` is at least `qos` (and it is essential where only such count); rate and payload limits
  * speak of messages and are judged on receipt. Overlap with a deny does not refuse; lying wholly within denies does.
  *
+ * @throws InvariantError `ERR_FILTER_STATE` if `state` was made for another table.
  * @see MQTT 5.0 sections 4.7 and 4.8.2, IEC 62443-4-2 NDR 5.2
  */
 export function decideSubscription(
@@ -38,7 +46,8 @@ export function decideSubscription(
   end: number,
   qos: number,
 ): Verdict {
-  if (!state.known) return REASON["no-rule"]
+  if (state.table !== table) refuseStale()
+  if ((state.flags & STATE_KNOWN) === 0) return REASON["no-rule"]
   if (start < 0 || end > bytes.length || !isFilter(bytes, start, end)) return REASON["bad-topic"]
   const filter = shareOf(bytes.subarray(start, end))
   if (filter === null) return REASON["bad-topic"]
@@ -47,7 +56,8 @@ export function decideSubscription(
   const root = own > 0 ? state.sharedRoot : state.subscribeRoot
   const found = cover(table, state, root, text, own)
   if (found === null) return REASON["too-complex"]
-  const verdict = judge(found, qos, state.essentialOnly)
+  const essentialOnly = (state.flags & STATE_ESSENTIAL_ONLY) !== 0
+  const verdict = judge(found, qos, essentialOnly)
   if (own === 0 || verdict.reason !== REASON.allowed) return verdict.reason | verdict.rule
   return judgeShared(table, state, text.subarray(own), verdict)
 }
@@ -77,8 +87,7 @@ type Cover = readonly (readonly number[])[]
 /** For each length of topic that `text` matches, the rules under `root` that match all topics of this length; null if too many. */
 function cover(table: FilterTable, state: FilterState, root: number, text: Uint8Array, own: number): Cover | null {
   const open = text[text.length - 1] === HASH
-  const dollar = text[own] === DOLLAR
-  if (!open) return [rulesFor(table, state, root, text, dollar)]
+  if (!open) return [rulesFor(table, state, root, text, own)]
   // What stands before the closing `/#`; a bare `#` stands for one level at least.
   const bare = text.length - own === 1
   const prefix = Math.max(text.length - 2, 0)
@@ -95,7 +104,7 @@ function cover(table: FilterTable, state: FilterState, root: number, text: Uint8
   let steps = 0
   // `/#` does not stand for the empty topic, which does not exist.
   for (let k = text.length - own <= 2 ? 1 : 0; k <= lengths; k++) {
-    const rules = rulesFor(table, state, root, longest.subarray(bare && own === 0 ? 1 : 0, prefix + k * 2), dollar)
+    const rules = rulesFor(table, state, root, longest.subarray(bare && own === 0 ? 1 : 0, prefix + k * 2), own)
     steps += rules.length + 1
     if (steps > MAX_CONTAIN_STEPS) return null
     covered.push(rules)
@@ -108,12 +117,13 @@ function levelsIn(text: Uint8Array): number {
   return text.reduce((count, byte) => count + Number(byte === SLASH), 1)
 }
 
-function rulesFor(table: FilterTable, state: FilterState, root: number, text: Uint8Array, dollar: boolean): number[] {
-  const levels = levelsOf(splitTopic(text, 0, text.length, state.bounds, state.depth))
-  const count = match(table, state, root, text, levels, dollar)
+function rulesFor(table: FilterTable, state: FilterState, root: number, text: Uint8Array, own: number): number[] {
+  const levels = splitLevels(text, 0, text.length, table.scratch, state.depth) >>> 8
+  const count = match(table, state, root, text, levels, own)
   const rules: number[] = []
   for (let k = 0; k < count; k++) {
-    let at = state.leaves[k]! + 1
+    const leaf = table.scratch[SCRATCH_LEAVES + k]!
+    let at = leaf + (table.words[leaf]! >>> FILTER_RULES_SHIFT)
     let rule: number
     do {
       rule = table.words[at]!
@@ -166,14 +176,15 @@ function judgeShared(table: FilterTable, state: FilterState, filter: Uint8Array,
   if (filter[0] === PLUS || filter[0] === HASH) return refused
   const received = cover(table, state, state.receiveRoot, filter, 0)
   if (received === null) return REASON["too-complex"]
+  const essentialOnly = (state.flags & STATE_ESSENTIAL_ONLY) !== 0
   const passes = (rule: number): boolean =>
-    (rule & (RULE_DENY | RULE_RATE)) === 0 && (!state.essentialOnly || (rule & RULE_ESSENTIAL) !== 0)
+    (rule & (RULE_DENY | RULE_RATE)) === 0 && (!essentialOnly || (rule & RULE_ESSENTIAL) !== 0)
   if (holder(received, passes) === -1) return refused
   const deniedAt = state.denied
   const denied = deniedAt === 0 ? 0 : table.words[deniedAt]!
   if (denied > MAX_CONTAIN_STEPS) return REASON["too-complex"]
   for (let k = 1; k <= denied; k++) {
-    if (overlapsRecord(table.bytes, table.words[deniedAt + k]!, state, filter)) return refused
+    if (overlapsRecord(table.words, table.words[deniedAt + k]!, state, filter)) return refused
   }
   return granted.rule
 }

@@ -1,13 +1,33 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler; packet offsets are checked against `end` */
-import { RULE_DENY, RULE_ESSENTIAL, RULE_LAST, RULE_QOS_SHIFT, RULE_RATE, RULE_RETAIN } from "./layout.ts"
+import * as layout from "./layout.ts"
 import { match } from "./match.ts"
-import { isReserved, isUtf8, levelsOf, SEEN_CONTROL, SEEN_HIGH, SEEN_WILDCARD, splitTopic } from "./topic.ts"
-import type { FilterState } from "./state.ts"
+import { isReserved, splitTopic } from "./topic.ts"
+import {
+  STATE_ESSENTIAL_ONLY,
+  STATE_KNOWN,
+  STATE_RECEIVING,
+  STATE_VERSION_5,
+  refuseStale,
+  type FilterState,
+} from "./state.ts"
 import type { FilterTable } from "./table.ts"
 import { REASON, type Verdict } from "./verdict.ts"
 
 export { classOf, createBuckets, createFilterState, type FilterState } from "./state.ts"
 
+// V8 folds a module's own constants into the code, but reads imported ones from memory each time.
+const RULE_DENY = layout.RULE_DENY
+const RULE_QOS_SHIFT = layout.RULE_QOS_SHIFT
+const RULE_RETAIN = layout.RULE_RETAIN
+const RULE_ESSENTIAL = layout.RULE_ESSENTIAL
+const RULE_RATE = layout.RULE_RATE
+const RULE_LAST = layout.RULE_LAST
+const RULES_SHIFT = layout.FILTER_RULES_SHIFT
+const LEAVES = layout.SCRATCH_LEAVES
+const KNOWN = STATE_KNOWN
+const RECEIVING = STATE_RECEIVING
+const VERSION_5 = STATE_VERSION_5
+const ESSENTIAL_ONLY = STATE_ESSENTIAL_ONLY
 const BAD_TOPIC = REASON["bad-topic"]
 const NO_RULE = REASON["no-rule"]
 const RESERVED = REASON.reserved
@@ -58,7 +78,7 @@ export function decide(
   const topicEnd = topic + ((bytes[at]! << 8) | bytes[at + 1]!)
   at = (first & 6) === 0 ? topicEnd : topicEnd + 2
   if (at > end || at > stop) return refuse(state)
-  if (state.version5) {
+  if ((state.flags & VERSION_5) !== 0) {
     let length = 0
     for (let shift = 0; ; shift += 7) {
       if (shift > 21 || at >= end || at >= stop) return refuse(state)
@@ -73,7 +93,7 @@ export function decide(
 }
 
 function refuse(state: FilterState): Verdict {
-  return state.known ? BAD_TOPIC : NO_RULE
+  return (state.flags & KNOWN) !== 0 ? BAD_TOPIC : NO_RULE
 }
 
 /**
@@ -84,6 +104,7 @@ function refuse(state: FilterState): Verdict {
  * rate goes before one with, so that no token is spent; of those with rate the first in the policy that has a token
  * pays. Otherwise the nearest rule is named (see `README.md`). Allocates nothing.
  *
+ * @throws InvariantError `ERR_FILTER_STATE` if `state` was made for another table.
  * @see MQTT 5.0 section 4.7, IEC 62443-4-2 NDR 5.2
  */
 export function decideTopic(
@@ -96,21 +117,32 @@ export function decideTopic(
   payloadBytes: number,
   nowMs: number,
 ): Verdict {
-  if (!state.known) return NO_RULE
+  if (state.table !== table) refuseStale()
+  if ((state.flags & KNOWN) === 0) return NO_RULE
   if (start < 0 || end <= start || end > bytes.length || end - start > 65_535 || (flags & 6) === 6) return BAD_TOPIC
-  const split = splitTopic(bytes, start, end, state.bounds, state.depth)
-  if ((split & (SEEN_CONTROL | SEEN_WILDCARD)) !== 0) return BAD_TOPIC
-  if ((split & SEEN_HIGH) !== 0 && !isUtf8(bytes, start, end)) return BAD_TOPIC
-  if (isReserved(bytes, start, end)) return RESERVED
-  const count = match(table, state, state.root, bytes, levelsOf(split), bytes[start] === 0x24)
-  return count === 0 ? NO_RULE : judge(table, state, count, flags, payloadBytes, nowMs)
+  const { words, scratch } = table
+  const levels = splitTopic(bytes, start, end, scratch, state.depth)
+  if (levels === 0) return BAD_TOPIC
+  const first = bytes[start]
+  if ((first === 0x6c || first === 0x24) && isReserved(bytes, start, end)) return RESERVED
+  const count = match(table, state, state.root, bytes, levels, start)
+  if (count === 0) return NO_RULE
+  if (count === 1 && flags === 0 && (state.flags & ESSENTIAL_ONLY) === 0) {
+    // One filter with one rule that allows without rate, and a plain message: most of the traffic.
+    const leaf = scratch[LEAVES]!
+    const at = leaf + (words[leaf]! >>> RULES_SHIFT)
+    const rule = words[at]! | 0
+    if ((rule & (RULE_LAST | RULE_DENY | RULE_RATE)) === RULE_LAST && payloadBytes <= words[at + 1]!)
+      return rule & ~0xff
+  }
+  return judge(table, state, count, flags, payloadBytes, nowMs)
 }
 
 /**
- * The verdict of the `count` leaves in `state.leaves`.
+ * The verdict of the `count` leaves that `match` left in the scratch space.
  *
- * A rule word holds its index above its flags, so the lowest word of a kind is the first rule in the policy; `nearest`
- * holds the reason's rank above that, inverted, so that the lowest is the rule that failed last.
+ * A rule word holds its index above its flags, so the lowest word of a kind is the first rule in the policy. Of the rules
+ * that fail, the one that came furthest in the order of the checks is the nearest.
  */
 function judge(
   table: FilterTable,
@@ -120,8 +152,9 @@ function judge(
   payloadBytes: number,
   nowMs: number,
 ): Verdict {
-  const { words } = table
-  const { leaves, receiving, essentialOnly } = state
+  const { words, scratch } = table
+  const receiving = (state.flags & RECEIVING) !== 0
+  const essentialOnly = (state.flags & ESSENTIAL_ONLY) !== 0
   const qos = receiving ? 0 : (flags >> 1) & 3
   const retain = !receiving && (flags & 1) !== 0
   let denied = NONE
@@ -131,10 +164,11 @@ function judge(
   let nearest = NONE
   let nearestRank = 0
   for (let k = 0; k < count; k++) {
-    let at = leaves[k]! + 1
+    const leaf = scratch[LEAVES + k]!
+    let at = leaf + (words[leaf]! >>> RULES_SHIFT)
     let rule: number
     do {
-      rule = words[at]!
+      rule = words[at]! | 0
       const limit = words[at + 1]!
       const bucket = at + 2
       at = (rule & RULE_RATE) === 0 ? bucket : bucket + 1

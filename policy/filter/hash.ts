@@ -6,13 +6,14 @@
  * Levels up to five bytes are told apart wholly. It only proposes: who follows it compares the bytes afterwards.
  */
 export function quickHash(bytes: Uint8Array, start: number, end: number): number {
-  if (end <= start) return 1
-  const second = end - 2 < start ? start : end - 2
-  const third = end - 3 < start ? start : end - 3
-  const fourth = end - 4 < start ? start : end - 4
-  const last = bytes[end - 1]! | (bytes[second]! << 8) | (bytes[third]! << 16) | (bytes[fourth]! << 24)
-  const rest = bytes[start]! | ((end - start) << 8)
-  const h = Math.imul(last, 0x9e3779b1) ^ Math.imul(rest, 0x85ebca6b)
+  const length = (end - start) | 0
+  if (length <= 0) return 1
+  const last = (end - 1) | 0
+  let tail = bytes[last]! | 0
+  if (length >= 4)
+    tail |= (bytes[(last - 1) | 0]! << 8) | (bytes[(last - 2) | 0]! << 16) | (bytes[(last - 3) | 0]! << 24)
+  else if (length > 1) tail |= (bytes[(last - 1) | 0]! << 8) | (bytes[(start + 1) | 0]! << 16)
+  const h = Math.imul(tail, 0x9e3779b1) ^ Math.imul(bytes[start]! | (length << 8), 0x85ebca6b)
   return Math.imul(h ^ (h >>> 15), 0x2c1b3c6d) ^ (h >>> 7)
 }
 

@@ -9,23 +9,26 @@ export const MAX_LEVELS = 120
 /** Most trie nodes and rules that one topic may reach in one class and action: the work of the worst decision. */
 export const MAX_WORK = 1024
 
-/** Words of `table.words` before the first class: the number of classes. */
-export const HEADER_WORDS = 1
+/** Scratch space of a table: bounds of levels from 0 on, then references that wait, then leaves that matched. */
+export const SCRATCH_STACK = 128
+export const SCRATCH_LEAVES = SCRATCH_STACK + 1 + MAX_WORK
+export const SCRATCH_WORDS = SCRATCH_LEAVES + MAX_WORK
 
-/** Words per class: four roots, then what the scratch space of a state needs. */
-export const CLASS_WORDS = 8
+/** Words of `table.words` before the first class: the number of classes, and the bytes of the longest literal level. */
+export const HEADER_WORDS = 2
+export const HEADER_CLASSES = 0
+export const HEADER_LONGEST = 1
+
+/** Words per class: four roots, then two more facts. */
+export const CLASS_WORDS = 6
 export const CLASS_PUBLISH = 0
 export const CLASS_SUBSCRIBE = 1
 export const CLASS_RECEIVE = 2
 export const CLASS_SHARED = 3
-/** Offset of the list of denied receive filters (count, then offsets into `bytes`), or 0. */
+/** Offset of the list of denied receive filters (count, then offsets of their records), or 0. */
 export const CLASS_DENIED = 4
 /** Most levels of any filter of the class. */
 export const CLASS_DEPTH = 5
-/** Most references that wait at once during a walk. */
-export const CLASS_STACK = 6
-/** Most leaves that one walk can reach. */
-export const CLASS_LEAVES = 7
 
 /** First word of an inner node: the level it looks at in bits 0..7, what it has in the flags, log2 of its slots in bits 24..28. */
 export const NODE_END = 1 << 8
@@ -49,13 +52,22 @@ export const RULE_ESSENTIAL = 16
 export const RULE_RATE = 32
 export const RULE_LAST = 64
 
-/** Second byte of a filter record. */
-export const FILTER_HASH = 1
+/**
+ * First word of a leaf, and of a filter record alone: its levels in bits 0..7, these flags, the number of its segments in
+ * bits 10..16, and in a leaf the number of words before its rules in bits 17..31.
+ */
+export const FILTER_HASH = 1 << 8
 /** The first level is `+` or `#`: never matches a topic that begins with `$`. */
-export const FILTER_WILD_FIRST = 2
-/** Bytes of a filter record before its segments, and of a segment before its text. */
-export const FILTER_HEADER = 3
-export const SEGMENT_HEADER = 4
-/** Second byte of a segment that stands for one level of the subject's; other values are the last level of a literal run. */
+export const FILTER_WILD_FIRST = 1 << 9
+export const FILTER_SEGMENTS_SHIFT = 10
+export const FILTER_SEGMENTS_MASK = 0x7f
+export const FILTER_RULES_SHIFT = 17
+
+/**
+ * First word of a segment: its first level in bits 0..7, its last in bits 8..15, the length of its text in bits 16..31.
+ * Instead of a last level, these stand for one level that is the subject's.
+ */
+export const SEGMENT_LAST_SHIFT = 8
+export const SEGMENT_LENGTH_SHIFT = 16
 export const SEGMENT_CLIENT = 0xfe
 export const SEGMENT_NAME = 0xff

@@ -1,10 +1,12 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler */
 import {
   FILTER_HASH,
-  FILTER_HEADER,
+  FILTER_SEGMENTS_MASK,
+  FILTER_SEGMENTS_SHIFT,
   FILTER_WILD_FIRST,
   SEGMENT_CLIENT,
-  SEGMENT_HEADER,
+  SEGMENT_LAST_SHIFT,
+  SEGMENT_LENGTH_SHIFT,
   SEGMENT_NAME,
 } from "./layout.ts"
 import type { FilterState } from "./state.ts"
@@ -17,8 +19,8 @@ interface Levels {
 }
 
 /** True if some topic is matched both by the filter recorded at `record` and by the filter `bytes`. */
-export function overlapsRecord(records: Uint8Array, record: number, state: FilterState, bytes: Uint8Array): boolean {
-  return overlap(fromRecord(records, record, state), fromText(bytes))
+export function overlapsRecord(words: Uint32Array, record: number, state: FilterState, bytes: Uint8Array): boolean {
+  return overlap(fromRecord(words, record, state), fromText(bytes))
 }
 
 function overlap(a: Levels, b: Levels): boolean {
@@ -45,23 +47,30 @@ function fromText(bytes: Uint8Array): Levels {
   return { levels, open, wildFirst: levels.length === 0 || levels[0] === null }
 }
 
-function fromRecord(records: Uint8Array, record: number, state: FilterState): Levels {
-  const levels = new Array<string | null>(records[record]!).fill(null)
-  let at = record + FILTER_HEADER
-  for (let segments = records[record + 2]!; segments > 0; segments--) {
-    const first = records[at]!
-    const last = records[at + 1]!
-    const length = records[at + 2]! | (records[at + 3]! << 8)
-    at += SEGMENT_HEADER
-    if (last >= SEGMENT_CLIENT) levels[first] = text(last === SEGMENT_NAME ? state.name : state.clientId)
-    else
-      text(records.subarray(at, at + length))
-        .split("/")
-        .forEach((level, k) => (levels[first + k] = level))
-    at += length
+function fromRecord(words: Uint32Array, record: number, state: FilterState): Levels {
+  const head = words[record]!
+  const levels = new Array<string | null>(head & 0xff).fill(null)
+  let at = record + 1
+  for (let segments = (head >>> FILTER_SEGMENTS_SHIFT) & FILTER_SEGMENTS_MASK; segments > 0; segments--) {
+    const segment = words[at++]!
+    const first = segment & 0xff
+    const last = (segment >>> SEGMENT_LAST_SHIFT) & 0xff
+    if (last >= SEGMENT_CLIENT) {
+      const id = last === SEGMENT_NAME ? state.name : state.clientId
+      levels[first] = text(unpack(id, 1, id[0]!))
+      continue
+    }
+    const run = unpack(words, at, segment >>> SEGMENT_LENGTH_SHIFT)
+    at += (run.length + 3) >> 2
+    text(run)
+      .split("/")
+      .forEach((level, k) => (levels[first + k] = level))
   }
-  const flags = records[record + 1]!
-  return { levels, open: (flags & FILTER_HASH) !== 0, wildFirst: (flags & FILTER_WILD_FIRST) !== 0 }
+  return { levels, open: (head & FILTER_HASH) !== 0, wildFirst: (head & FILTER_WILD_FIRST) !== 0 }
+}
+
+function unpack(words: Uint32Array, at: number, length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, k) => words[at + (k >> 2)]! >>> ((k & 3) * 8))
 }
 
 /** One character a byte: equal iff the bytes are. */

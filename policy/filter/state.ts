@@ -1,41 +1,48 @@
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- indices of arrays made here */
 import { InvariantError } from "../base/errors.ts"
 import type { Action } from "../language/policy.ts"
 import {
   CLASS_DENIED,
   CLASS_DEPTH,
-  CLASS_LEAVES,
   CLASS_PUBLISH,
   CLASS_RECEIVE,
   CLASS_SHARED,
-  CLASS_STACK,
   CLASS_SUBSCRIBE,
   CLASS_WORDS,
+  HEADER_CLASSES,
+  HEADER_LONGEST,
   HEADER_WORDS,
 } from "./layout.ts"
 import type { Buckets, CompiledPolicy, FilterStateInput, FilterTable } from "./table.ts"
 
-/** Who is judged, resolved against one table, with the scratch space of a decision. Not shared between threads. */
+/** Who is judged, resolved against one table. What every decision reads comes first. */
 export interface FilterState {
-  /** False for a peer without a class: everything is `no-rule`. */
-  readonly known: boolean
-  readonly receiving: boolean
-  readonly version5: boolean
-  readonly essentialOnly: boolean
-  /** Roots of the class, 0 for an empty one; `root` is that of the state's own action. */
+  /** The one it was made for: with another, its offsets would mean nothing. */
+  readonly table: FilterTable
+  /** `STATE_...` */
+  readonly flags: number
+  /** Root of the state's own action, 0 for an empty one. */
   readonly root: number
+  /** Most levels of a filter of the class. */
+  readonly depth: number
+  /** Bytes of the longest literal level in the table. */
+  readonly longest: number
+  readonly buckets: Buckets
+  /** `%u` and `%c`: the length, then four bytes a word, as texts stand in the table. */
+  readonly name: Uint32Array
+  readonly clientId: Uint32Array
+  /** What subscribing needs beside: the other roots, and the list of denied receive filters. */
   readonly subscribeRoot: number
   readonly receiveRoot: number
   readonly sharedRoot: number
   readonly denied: number
-  readonly depth: number
-  readonly name: Uint8Array
-  readonly clientId: Uint8Array
-  readonly buckets: Buckets
-  /** Scratch: where levels end, which references wait, which leaves matched. */
-  readonly bounds: Int32Array
-  readonly stack: Int32Array
-  readonly leaves: Int32Array
 }
+
+/** Set for a peer that has a class; else everything is `no-rule`. */
+export const STATE_KNOWN = 1
+export const STATE_RECEIVING = 2
+export const STATE_VERSION_5 = 4
+export const STATE_ESSENTIAL_ONLY = 8
 
 const ROOT_OF: Readonly<Record<Action, number>> = {
   publish: CLASS_PUBLISH,
@@ -46,13 +53,17 @@ const ROOT_OF: Readonly<Record<Action, number>> = {
 /** No topic and no filter that passed its check holds this byte, so nothing equals it. */
 const NEVER = Uint8Array.of(0xff)
 
-/** A copy of `id`, or what equals no level if `id` could be taken for a wildcard. */
-function levelOf(id: Uint8Array): Uint8Array {
-  return id.includes(0x2b) || id.includes(0x23) ? NEVER : Uint8Array.from(id)
+/** `id` packed, or what equals no level if `id` could be taken for a wildcard. */
+function packed(id: Uint8Array): Uint32Array {
+  const bytes = id.includes(0x2b) || id.includes(0x23) ? NEVER : id
+  const words = new Uint32Array(1 + ((bytes.length + 3) >> 2))
+  words[0] = bytes.length
+  bytes.forEach((byte, k) => (words[1 + (k >> 2)]! |= byte << ((k & 3) * 8)))
+  return words
 }
 
 /**
- * The state for judging one peer and action by `table`; made once a connection and policy, about 1 KiB.
+ * The state for judging one peer and action by `table`; made once a connection and policy. Keeps copies of the names.
  *
  * A `classIndex` that is not in the table makes a state that has no rights at all.
  *
@@ -63,27 +74,34 @@ export function createFilterState(table: FilterTable, input: FilterStateInput): 
   if (buckets.length !== table.rateCount * 2) {
     throw new InvariantError("ERR_FILTER_BUCKETS", "the buckets belong to another policy table")
   }
-  const known = Number.isInteger(classIndex) && classIndex >= 0 && classIndex < (table.words[0] ?? 0)
+  const known = Number.isInteger(classIndex) && classIndex >= 0 && classIndex < (table.words[HEADER_CLASSES] ?? 0)
   const at = HEADER_WORDS + classIndex * CLASS_WORDS
   const word = (offset: number): number => (known ? (table.words[at + offset] ?? 0) : 0)
   return {
-    known,
-    receiving: action === "receive",
-    version5: input.protocolVersion === 5,
-    essentialOnly: input.essentialOnly,
+    table,
+    flags:
+      (known ? STATE_KNOWN : 0) |
+      (action === "receive" ? STATE_RECEIVING : 0) |
+      (input.protocolVersion === 5 ? STATE_VERSION_5 : 0) |
+      (input.essentialOnly ? STATE_ESSENTIAL_ONLY : 0),
     root: word(ROOT_OF[action]),
+    depth: word(CLASS_DEPTH),
+    longest: table.words[HEADER_LONGEST] ?? 0,
+    buckets,
+    name: packed(input.name),
+    clientId: packed(input.clientId),
     subscribeRoot: word(CLASS_SUBSCRIBE),
     receiveRoot: word(CLASS_RECEIVE),
     sharedRoot: word(CLASS_SHARED),
     denied: word(CLASS_DENIED),
-    depth: word(CLASS_DEPTH),
-    name: levelOf(input.name),
-    clientId: levelOf(input.clientId),
-    buckets,
-    bounds: new Int32Array(word(CLASS_DEPTH) + 2),
-    stack: new Int32Array(word(CLASS_STACK) + 1),
-    leaves: new Int32Array(word(CLASS_LEAVES) + 1),
   }
+}
+
+/**
+ * @throws InvariantError `ERR_FILTER_STATE` always: the state was made for another table, after a policy swap for example.
+ */
+export function refuseStale(): never {
+  throw new InvariantError("ERR_FILTER_STATE", "the filter state belongs to another policy table")
 }
 
 /** Full buckets for one subject: one per rule that has a rate. All connections of the subject share them. */

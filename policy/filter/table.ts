@@ -22,7 +22,8 @@ export interface ClassKey {
 /** The flat form that `decide` walks; its arrays are described in `policy/compile/README.md`. */
 export interface FilterTable {
   readonly words: Uint32Array
-  readonly bytes: Uint8Array
+  /** Where a decision works: its content means nothing between decisions. Each thread has a copy of its own. */
+  readonly scratch: Int32Array
   readonly numbers: Float64Array
   /** How many rules carry a rate: the size of a bucket table is twice this. */
   readonly rateCount: number

@@ -1,46 +1,54 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- every index lies in [start, end), which `decide` checks against the bytes in hand */
 
-/** What the bytes of a topic may contain beside plain ASCII. */
-export const SEEN_CONTROL = 1
-export const SEEN_WILDCARD = 2
-export const SEEN_HIGH = 4
+/** What a byte of a topic is, beside plain. */
+const SLASH = 1
+const CONTROL = 2
+const WILDCARD = 4
+const HIGH = 8
 
-const SEEN = Uint8Array.from({ length: 256 }, (_, byte) => {
-  if (byte < 0x20 || byte === 0x7f) return SEEN_CONTROL
-  if (byte === 0x2b || byte === 0x23) return SEEN_WILDCARD
-  return byte >= 0x80 ? SEEN_HIGH : 0
+const KIND = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte === 0x2f) return SLASH
+  if (byte < 0x20 || byte === 0x7f) return CONTROL
+  if (byte === 0x2b || byte === 0x23) return WILDCARD
+  return byte >= 0x80 ? HIGH : 0
 })
 
-const LEVELS_SHIFT = 8
-
 /**
- * Split `bytes[start, end)` at its slashes in one pass: level `k` is `bytes[bounds[k] + 1, bounds[k + 1])`.
+ * Split the topic `bytes[start, end)` at its slashes: level `k` is `bytes[bounds[k] + 1, bounds[k + 1])`.
  *
- * At most `depth` levels are recorded in `bounds` (length `depth + 2`); a topic with more counts as `depth + 1` levels,
- * which is all that a filter of `depth` levels can tell. Returns the number of levels in the upper bits (`levelsOf`) and
- * which kinds of bytes were seen in the lowest eight.
+ * Returns the number of levels, or 0 if the topic is not well-formed: it holds a wildcard or a control character, or is
+ * not UTF-8. One with more than `depth` levels counts as `depth + 1`, and only the bounds of the first `depth` are good:
+ * no filter of `depth` levels can tell more. `bounds` has two places more than `depth`.
+ *
+ * @see MQTT 5.0 sections 4.7.1.1 and 1.5.4
  */
 export function splitTopic(bytes: Uint8Array, start: number, end: number, bounds: Int32Array, depth: number): number {
-  let seen = 0
-  let levels = 0
-  let at = start
-  bounds[0] = start - 1
-  // No branch on the bytes: where the slashes are cannot be predicted, and a wrong guess costs as much as five bytes.
-  while (at < end && levels < depth) {
-    const byte = bytes[at]!
-    seen |= SEEN[byte]!
-    bounds[levels + 1] = at
-    levels += ((byte ^ 0x2f) - 1) >>> 31
-    at++
-  }
-  if (levels < depth) bounds[levels + 1] = end
-  while (at < end) seen |= SEEN[bytes[at++]!]!
-  return ((levels + 1) << LEVELS_SHIFT) | seen
+  const split = splitLevels(bytes, start, end, bounds, depth)
+  const seen = split & 0xff
+  if ((seen & (CONTROL | WILDCARD)) !== 0 || ((seen & HIGH) !== 0 && !isUtf8(bytes, start, end))) return 0
+  return split >>> 8
 }
 
-/** The number of levels in an answer of `splitTopic`. */
-export function levelsOf(split: number): number {
-  return split >>> LEVELS_SHIFT
+/** The same for what need not be a topic: the number of levels above the kinds of bytes seen in the lowest eight bits. */
+export function splitLevels(bytes: Uint8Array, start: number, end: number, bounds: Int32Array, depth: number): number {
+  // `| 0` tells V8 that a sum is a 32-bit integer. Reading a byte before the loop moves the checks of the arrays out of it.
+  const stop = end | 0
+  let at = start | 0
+  let levels = 0
+  bounds[0] = (at - 1) | 0
+  let seen = KIND[bytes[at]!]! & ~SLASH
+  for (; at < stop; at = (at + 1) | 0) {
+    const kind = KIND[bytes[at]!]!
+    if (kind === 0) continue
+    if (kind === SLASH) {
+      if (levels >= depth) break
+      levels = (levels + 1) | 0
+      bounds[levels] = at
+    } else seen |= kind
+  }
+  bounds[(levels + 1) | 0] = at
+  for (; at < stop; at = (at + 1) | 0) seen |= KIND[bytes[at]!]! & ~SLASH
+  return ((levels + 1) << 8) | seen
 }
 
 /**
@@ -95,7 +103,7 @@ export function isFilter(bytes: Uint8Array, start: number, end: number): boolean
   if (end <= start || end - start > 65_535) return false
   for (let at = start; at < end; at++) {
     const byte = bytes[at]!
-    if ((SEEN[byte]! & SEEN_CONTROL) !== 0) return false
+    if (KIND[byte] === CONTROL) return false
     if (byte !== 0x2b && byte !== 0x23) continue
     if (at > start && bytes[at - 1] !== 0x2f) return false
     if (byte === 0x2b ? at + 1 < end && bytes[at + 1] !== 0x2f : at + 1 < end) return false

@@ -39,7 +39,7 @@ function parsePolicy(text: string, file: string): Parsed<Policy> {
 
 function compile(policy: Policy): CompiledPolicy {
   if (policy.name.includes("compiler")) throw new InputError("ERR_POLICY_TOO_LARGE", "the table does not fit")
-  const table = { words: new Uint32Array(), bytes: new Uint8Array(), numbers: new Float64Array(), rateCount: 0 }
+  const table = { words: new Uint32Array(), scratch: new Int32Array(), numbers: new Float64Array(), rateCount: 0 }
   return { classes: [], ruleIds: [], table }
 }
 

@@ -139,7 +139,7 @@ test(`[NDR 5.2 RE(3)] the engine's thread dies ${DEATHS} times: nothing passes m
     assert.equal([gateway.listening.length, gateway.status().posture.normal], [0, "closed"])
     assert.ok((await gateway.commands.execute(owner, { command: "island", arguments: { state: "off" } })).ok)
     assert.ok(await knock())
-    tellStorm("fault in a thread", "the conduit engine ends", {
+    tellStorm("dead thread", "the conduit engine's thread ends", {
       deaths: DEATHS + 1,
       slowestRecoveryMs: Math.round(slowestRecoveryMs),
     })

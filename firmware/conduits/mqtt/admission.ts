@@ -7,6 +7,7 @@ import { CONNECT, type Version } from "./packet-type.ts"
 import { numericProperties, PROPERTY, withoutProperties } from "./properties.ts"
 import { mqttError } from "./protocol-error.ts"
 import { CODE, publishRefusal, RETURN_CODE } from "./reason-code.ts"
+import { copyOf } from "./reader.ts"
 
 /** The will that the broker holds, as it must be judged again under every new policy. */
 export interface WillInForce {
@@ -118,7 +119,7 @@ function willInForce(packet: ConnectPacket): WillInForce | null {
   const { will } = packet
   if (will === null) return null
   return {
-    topic: will.topic.slice(),
+    topic: copyOf(will.topic),
     flags: (will.qos << 1) | (will.retain ? 1 : 0),
     payloadBytes: will.payload.length,
   }

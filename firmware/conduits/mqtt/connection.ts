@@ -5,17 +5,25 @@
  * first byte goes to it.
  */
 import type { TLSSocket } from "node:tls"
+import { LockgateError } from "../../../policy/base/errors.ts"
 import type { Action } from "../../../policy/language/policy.ts"
 import type { Verdict } from "../../../policy/filter/verdict.ts"
 import type { Dialled } from "../../tls/dial.ts"
 import { couple } from "../byte-pump.ts"
-import type { SessionDeps } from "./judge.ts"
-import { createSession, type Session } from "./session.ts"
+import type { Judge, SessionDeps } from "./judge.ts"
+import { createSession } from "./session.ts"
 import type { CloseReason } from "./session-port.ts"
+
+/** Why a connection ended: what the session says, or what only its shell can know. */
+export type EndReason = CloseReason | "connect-timeout" | "upstream-lost"
+
+/** How long the rest of a message may take to pass when its sender is withdrawn by a policy. */
+export const WITHDRAW_GRACE_MS = 2_000
 
 /** How long a side may take to read the last bytes and close before it is destroyed. */
 const LINGER_MS = 2_000
 
+/** What a connection is made of. */
 export interface ConnectionDeps {
   readonly session: SessionDeps
   readonly client: TLSSocket
@@ -28,12 +36,14 @@ export interface ConnectionDeps {
   readonly denied: (action: Action, verdict: Verdict, object: string, will: boolean) => void
   readonly passed: (direction: "up" | "down", messages: number, bytes: number) => void
   connected(clientId: string, version: 4 | 5): void
-  /** Once, when both sides are done for. `reason` is a `CloseReason`, `connect-timeout` or `upstream-lost`. */
-  ended(reason: CloseReason | "connect-timeout" | "upstream-lost", detail: string): void
+  /** Once, when it is over. */
+  ended(reason: EndReason, detail: string): void
 }
 
+/** One peer at work. */
 export interface Connection {
-  readonly session: Session
+  /** A new policy: from now on this judge. Ends the connection if its will is no longer allowed. */
+  rejudge(judge: Judge): void
   /**
    * End it from our side; the broker discards the will. In the middle of an allowed message its rest may still pass for
    * `graceMs`; with 0 both sides are cut off there, and the broker publishes the will.
@@ -46,22 +56,58 @@ export function openConnection(deps: ConnectionDeps): Connection {
   const { client } = deps
   let upstream: TLSSocket | null = null
   let ready = false
-  let pending: Uint8Array[] = []
-  let done = false
-  let closing = false
+  /** What the session has said in this turn; upstream, also what waits until the broker is trusted. */
+  const toUpstream: Uint8Array[] = []
+  const toClient: Uint8Array[] = []
+  let told = false
+  let over = false
+  let closed = false
   const update = couple(client, () => (upstream === null ? null : { socket: upstream, ready }))
 
-  const isClosing = (): boolean => closing
+  const session = createSession(
+    {
+      dial: () => {
+        const dialled = deps.dial()
+        upstream = dialled.socket
+        attachUpstream(dialled)
+      },
+      toUpstream: (bytes) => toUpstream.push(bytes),
+      toClient: (bytes) => toClient.push(bytes),
+      denied: deps.denied,
+      passed: deps.passed,
+      connected: (clientId, version) => {
+        cancelConnectTimer()
+        deps.connected(clientId, version)
+      },
+      close: (reason, detail) => {
+        tellEnd(reason, detail)
+        over = true
+      },
+    },
+    deps.session,
+  )
 
-  const finish = (reason: CloseReason | "connect-timeout" | "upstream-lost", detail: string): void => {
-    if (done) return
-    done = true
+  /** Let the session act, then write what it said, in one write a socket, and close if it said so. */
+  function run(act: () => void): void {
+    if (closed) return
+    act()
+    if (ready && upstream !== null) writeAll(upstream, toUpstream)
+    writeAll(client, toClient)
+    if (over) closeBoth()
+    else update()
+  }
+
+  function tellEnd(reason: EndReason, detail: string): void {
+    if (told) return
+    told = true
     cancelConnectTimer()
     deps.ended(reason, detail)
   }
+
   /** Let what was written go out, then close; a peer that does not read is cut off. */
-  const closeBoth = (): void => {
-    closing = true
+  function closeBoth(): void {
+    if (closed) return
+    closed = true
     for (const socket of [client, upstream]) {
       if (socket === null || socket.destroyed) continue
       if (socket === upstream && !ready) {
@@ -75,69 +121,36 @@ export function openConnection(deps: ConnectionDeps): Connection {
     }
   }
 
-  const session = createSession(
-    {
-      dial: () => {
-        const dialled = deps.dial()
-        upstream = dialled.socket
-        attachUpstream(dialled)
-      },
-      toUpstream: (bytes) => {
-        if (ready && upstream !== null) upstream.write(bytes)
-        else pending.push(bytes.slice())
-      },
-      toClient: (bytes) => {
-        if (client.writable) client.write(bytes)
-      },
-      denied: deps.denied,
-      passed: deps.passed,
-      connected: (clientId, version) => {
-        cancelConnectTimer()
-        deps.connected(clientId, version)
-      },
-      close: (reason, detail) => {
-        finish(reason, detail)
-        closeBoth()
-      },
-    },
-    deps.session,
-  )
-
   function attachUpstream({ socket, trusted }: Dialled): void {
+    const lost = (why: string): void => {
+      run(() => {
+        tellEnd("upstream-lost", why)
+        // The client is told that the server is not there, if it still waits for its CONNACK.
+        session.upstreamEnded()
+      })
+    }
     trusted.then(
       () => {
-        if (closing) return
         ready = true
-        for (const bytes of pending) socket.write(bytes)
-        pending = []
         socket.on("data", (chunk: Buffer) => {
-          if (closing) return
-          deps.refresh()
-          session.fromUpstream(chunk, deps.nowMs())
-          update()
+          run(() => {
+            deps.refresh()
+            session.fromUpstream(chunk, deps.nowMs())
+          })
         })
-        update()
+        run(() => undefined)
       },
-      (error: unknown) => {
-        // The reason was reported by whoever judged the broker; the client learns that the server is not there.
-        socket.destroy()
-        if (!closing) session.upstreamEnded()
-        finish("upstream-lost", error instanceof Error ? error.message : "")
-        closeBoth()
-      },
+      (error: unknown) => lost(error instanceof LockgateError ? String(error.detail["reason"]) : ""),
     )
     socket.on("drain", update)
     socket.on("close", () => {
-      if (closing || !ready) return
-      session.upstreamEnded()
-      finish("upstream-lost", "connection closed")
-      closeBoth()
+      if (ready) lost("closed")
     })
   }
 
   const cancelConnectTimer = deps.after(deps.connectTimeoutMs, () => {
-    finish("connect-timeout", "")
-    closing = true
+    tellEnd("connect-timeout", "")
+    closed = true
     client.destroy()
     upstream?.destroy()
   })
@@ -147,29 +160,48 @@ export function openConnection(deps: ConnectionDeps): Connection {
   client.on("drain", update)
   client.on("error", () => client.destroy())
   client.on("close", () => {
-    if (closing) return
+    if (closed) return
     session.clientEnded()
-    closing = true
-    finish("client", "connection closed")
+    tellEnd("client", "lost")
+    closed = true
     // No DISCONNECT was passed on: the broker publishes the will, as it would have without us.
     upstream?.destroy()
   })
   client.on("data", (chunk: Buffer) => {
-    if (closing) return
-    deps.refresh()
-    session.fromClient(chunk, deps.nowMs())
-    update()
+    run(() => {
+      deps.refresh()
+      session.fromClient(chunk, deps.nowMs())
+    })
   })
 
   return {
-    session,
+    rejudge: (judge) => {
+      run(() => session.rejudge(judge, deps.nowMs()))
+      cutOff(WITHDRAW_GRACE_MS)
+    },
     withdraw: (detail, graceMs) => {
-      if (closing) return
-      session.withdraw(detail)
-      // Still open: the rest of a message is on its way.
-      if (isClosing()) return
-      if (graceMs === 0) client.destroy()
-      else deps.after(graceMs, () => client.destroy())
+      run(() => session.withdraw(detail))
+      cutOff(graceMs)
     },
   }
+
+  /** A session that was withdrawn in the middle of a message waits for its rest, but not for ever. */
+  function cutOff(graceMs: number): void {
+    if (closed || !session.draining) return
+    if (graceMs === 0) client.destroy()
+    else deps.after(graceMs, () => client.destroy())
+  }
+}
+
+function writeAll(socket: TLSSocket, parts: Uint8Array[]): void {
+  const [first] = parts
+  if (first === undefined) return
+  if (!socket.writable) parts.length = 0
+  else if (parts.length === 1) socket.write(first)
+  else {
+    socket.cork()
+    for (const part of parts) socket.write(part)
+    socket.uncork()
+  }
+  parts.length = 0
 }

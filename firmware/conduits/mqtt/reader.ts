@@ -8,6 +8,11 @@ export interface Span {
   readonly end: number
 }
 
+/** A copy to keep. `slice` is none: on a Buffer, which is what sockets give, it returns a view. */
+export function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes)
+}
+
 /**
  * A cursor over one whole control packet. Every read is checked against the packet's end, so nothing is ever taken
  * from the packet behind it.

@@ -27,8 +27,8 @@ export function rehearse(inForce: InForce | null, rehearsal: Rehearsal, nowMs: n
   const session = createSession(
     {
       dial: () => undefined,
-      toUpstream: (bytes) => forwarded.push(bytes.slice()),
-      toClient: (bytes) => answered.push(bytes.slice()),
+      toUpstream: (bytes) => forwarded.push(Uint8Array.from(bytes)),
+      toClient: (bytes) => answered.push(Uint8Array.from(bytes)),
       denied: (action, v) => {
         denied.push({ action, reason: reasonName(v), rule: compiled.ruleIds[ruleOf(v)] ?? null })
       },

@@ -40,6 +40,8 @@ export interface Session {
   /** The client's socket ended without a DISCONNECT: so does the upstream, and the broker publishes the will. */
   clientEnded(): void
   upstreamEnded(): void
+  /** True after a withdrawal that waits for the rest of an allowed message. */
+  readonly draining: boolean
   /** Bytes held for this session between calls, the tables of aliases and identifiers included. */
   readonly heldBytes: number
 }
@@ -107,6 +109,10 @@ class ProxySession implements Session, SessionContext {
     const downScan = new PacketScan(typeSet(CONNACK), false, deps.limits)
     this.#up = new Lane(upScan, fromClient, (bytes) => port.toUpstream(bytes))
     this.#down = new Lane(downScan, fromBroker, (bytes) => port.toClient(bytes))
+  }
+
+  get draining(): boolean {
+    return this.#phase === "draining"
   }
 
   get heldBytes(): number {

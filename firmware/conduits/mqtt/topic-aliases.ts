@@ -1,4 +1,5 @@
 import { mqttError } from "./protocol-error.ts"
+import { copyOf } from "./reader.ts"
 
 /**
  * Topic aliases of one direction, twice: what the sender means by each, and what the receiver holds.
@@ -37,7 +38,7 @@ export class TopicAliases {
   mean(alias: number, bytes: Uint8Array, start: number, end: number): Uint8Array {
     const topic = bytes.subarray(start, end)
     const known = [this.#meant[alias], this.#held[alias]].find((old) => old !== undefined && same(old, topic))
-    this.#put(this.#meant, alias, known ?? topic.slice())
+    this.#put(this.#meant, alias, known ?? copyOf(topic))
     return known ?? (this.#meant[alias] as Uint8Array)
   }
 

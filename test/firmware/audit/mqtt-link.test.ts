@@ -1,19 +1,15 @@
 /** The publisher on a real MQTT client against a real broker (Aedes) over TCP, which is killed and comes back. */
 import { connect, createServer, type Server, type Socket } from "node:net"
-import { createServer as createTlsServer, type TLSSocket } from "node:tls"
 import type { AddressInfo } from "node:net"
 import { Aedes } from "aedes"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { dialMqtt, openTlsStream } from "../../../firmware/audit/mqtt-link.ts"
+import { dialMqtt } from "../../../firmware/audit/mqtt-link.ts"
 import { createAuditPublisher } from "../../../firmware/audit/publisher.ts"
 import { parseEntry } from "../../../policy/audit/entry.ts"
 import { createLinuxClock } from "../../../hal/linux/clock.ts"
-import { nodeKeyFunctions } from "../../../hal/linux/key-functions.ts"
-import { pemOfCertificates } from "../../../hal/linux/pem.ts"
 import { MemoryStorage } from "../../../hal/memory/storage.ts"
 import { openTestLog, sampleEvent } from "../../support/audit.ts"
-import { selfSigned } from "../../support/certificate.ts"
 import { rejects } from "../../support/rejects.ts"
 
 const test = suite("firmware/audit/mqtt-link")
@@ -179,54 +175,6 @@ test("a broker that refuses, hangs up or is silent is a link error with a word o
   )
   assert.is(silent.detail["reason"], "timeout")
   await new Promise((resolve) => server.close(resolve))
-})
-
-test("[CR 1.2] no byte is written to a broker that was not judged good, over TLS", async () => {
-  const { pkcs8Pem } = await nodeKeyFunctions.generate("ES256")
-  const certificate = pemOfCertificates([await selfSigned(pkcs8Pem, "CN=broker")])
-  let bytes = 0
-  const accepted: TLSSocket[] = []
-  const server = createTlsServer({ key: pkcs8Pem, cert: certificate }, (socket) => {
-    accepted.push(socket)
-    socket.on("data", (chunk: Buffer) => (bytes += chunk.length))
-    socket.on("error", () => undefined)
-  })
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const { port } = server.address() as AddressInfo
-  const to = { host: "127.0.0.1", port }
-
-  const unknown = await rejects(() => openTlsStream(to), "ERR_LINK")
-  assert.is(unknown.detail["reason"], "DEPTH_ZERO_SELF_SIGNED_CERT")
-  const judged = await rejects(() => openTlsStream({ ...to, ca: certificate }, () => "revoked"), "ERR_LINK")
-  assert.is(judged.detail["reason"], "revoked")
-  const dialled = await rejects(
-    () => dialMqtt({ gateway: "gw", openStream: () => openTlsStream(to, () => "unknown-issuer") }),
-    "ERR_LINK",
-  )
-  assert.is(dialled.detail["reason"], "unknown-issuer")
-  await until("the server has seen them go", () => accepted.every((socket) => socket.destroyed))
-  assert.is(bytes, 0)
-
-  let seen: Uint8Array | undefined
-  const good = await openTlsStream(to, (socket) => {
-    seen = socket.getPeerCertificate(true).raw
-    return null
-  })
-  assert.ok((seen?.length ?? 0) > 100)
-  assert.is(good.getProtocol(), "TLSv1.3")
-  good.destroy()
-  await new Promise((resolve) => server.close(resolve))
-})
-
-test("a TLS peer that never answers is given up", async () => {
-  const server = createServer((socket) => void socket.resume())
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const { port } = server.address() as AddressInfo
-  const error = await rejects(() => openTlsStream({ host: "127.0.0.1", port }, undefined, 50), "ERR_LINK")
-  assert.is(error.detail["reason"], "timeout")
-  await new Promise((resolve) => server.close(resolve))
-  const refused = await rejects(() => openTlsStream({ host: "127.0.0.1", port }), "ERR_LINK")
-  assert.is(refused.detail["reason"], "ECONNREFUSED")
 })
 
 test.run()

@@ -8,7 +8,7 @@ const test = suite("firmware/conduits/bucket-store")
 
 const table = (): FilterTable => ({
   words: new Uint32Array(16),
-  bytes: new Uint8Array(0),
+  scratch: new Int32Array(0),
   numbers: new Float64Array(8),
   rateCount: 0,
 })

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { readLinuxIdentity } from "../../../hal/linux/board-identity.ts"
+import { createLinuxBoard } from "../../../hal/linux/board.ts"
 import { createLinuxClock } from "../../../hal/linux/clock.ts"
 import { createSimulatedBoard } from "../../../hal/linux/simulated-board.ts"
 import { openLinuxWatchdog } from "../../../hal/linux/watchdog.ts"
@@ -70,7 +71,8 @@ test("the device tree names the board; without it a name is derived from the mac
   assert.is(plain.model, "Box[31m 7")
   assert.match(plain.serial, /^[0-9a-f]{32}$/)
   assert.not.match(plain.serial, "0123456789abcdef")
-  await rejects(() => readLinuxIdentity({ model: [], serial: "/no", machineId: "/no" }), "ERR_BOARD_UNKNOWN")
+  const nameless = await readLinuxIdentity({ model: [], serial: "/no", machineId: "/no" })
+  assert.equal(nameless, { model: "unknown", serial: "unknown" })
 })
 
 test("the wall clock is trusted only when something says that it was set", () => {
@@ -91,6 +93,20 @@ test("a timer fires once, and a cancelled one does not, however far away", async
   cancelNear()
   await new Promise<void>((resolve) => clock.after(5, resolve))
   cancelFar()
+})
+
+test("the Linux board has every port on its state folder, and lets it go when closed", async () => {
+  const stateFolder = join(top, "linux-state")
+  const board = await createLinuxBoard({ stateFolder })
+  assert.match(board.identity.serial, /^[\x20-\x7e]{1,64}$/)
+  const spki = await board.keyStore.generate("gateway", "ES256")
+  await board.storage.write("a", new Uint8Array([1]))
+  await rejects(() => createLinuxBoard({ stateFolder }), "ERR_STATE_FOLDER_IN_USE")
+  await board.close()
+  const again = await createLinuxBoard({ stateFolder })
+  assert.equal(await again.keyStore.publicKey("gateway"), spki)
+  assert.equal(await again.storage.list(""), ["a", "identity/"])
+  await again.close()
 })
 
 test("the simulated board keeps its serial number, and knows that its watchdog reset it", async () => {

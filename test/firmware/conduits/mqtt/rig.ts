@@ -187,14 +187,14 @@ export class Rig {
         open()
         assert.is(this.dialled, 1, "dialled before the first byte")
         assert.ok(bytes.length > 0, "no empty write")
-        this.writes.push({ to: "upstream", view: bytes, copy: bytes.slice() })
-        this.#upstream.push(bytes.slice())
+        this.writes.push({ to: "upstream", view: bytes, copy: new Uint8Array(bytes) })
+        this.#upstream.push(new Uint8Array(bytes))
       },
       toClient: (bytes) => {
         open()
         assert.ok(bytes.length > 0, "no empty write")
-        this.writes.push({ to: "client", view: bytes, copy: bytes.slice() })
-        this.#client.push(bytes.slice())
+        this.writes.push({ to: "client", view: bytes, copy: new Uint8Array(bytes) })
+        this.#client.push(new Uint8Array(bytes))
       },
       denied: (action, verdict, object, will) => {
         open()
@@ -241,13 +241,16 @@ export class Rig {
     return this
   }
 
+  /** Feeds a Buffer, as sockets do (its `slice` is a view), and spoils it afterwards, as a pool of buffers does. */
   #call(chunk: unknown, feed: (bytes: Uint8Array) => void): void {
     this.writes = []
     this.#passed.clear()
-    feed(chunk instanceof Uint8Array ? chunk.slice() : bytesOf(chunk, this.version))
+    const given = Buffer.from(chunk instanceof Uint8Array ? chunk : bytesOf(chunk, this.version))
+    feed(given)
     for (const { view, copy } of this.writes) {
       assert.ok(Buffer.compare(view, copy) === 0, "a written view stays as it is within the call")
     }
+    given.fill(0xee)
   }
 
   rejudge(rules: Rules): this {

@@ -1,0 +1,30 @@
+import type { Entry } from "../../policy/audit/entry.ts"
+import { EVENTS } from "../../policy/audit/event.ts"
+import { printable } from "../../policy/audit/json-text.ts"
+
+const COLOURS: Readonly<Record<string, string>> = { alarm: "1;31", warning: "33", notice: "36", info: "2" }
+
+/**
+ * An entry as one line for people: time, severity, who, what happened, to what, by which rule, why, how often.
+ *
+ * Whatever the entry holds, the line drives no terminal: control characters and marks of direction are written out.
+ */
+export function entryText(entry: Entry, colour: boolean): string {
+  const event: { readonly text: string } | undefined = (EVENTS as Readonly<Record<string, { text: string }>>)[
+    entry.event
+  ]
+  const paint = (code: string | undefined, text: string): string =>
+    colour && code !== undefined ? `\x1b[${code}m${text}\x1b[0m` : text
+  const parts = [
+    paint("2", printable(entry.time)),
+    paint(COLOURS[entry.type], printable(entry.type).padEnd(7)),
+    printable(entry.subject ?? "-"),
+    paint(COLOURS[entry.type], event?.text ?? printable(entry.event)),
+    ...(entry.conduit === undefined ? [] : [`at ${printable(entry.conduit)}`]),
+    ...(entry.object === undefined ? [] : [printable(entry.object)]),
+    ...(entry.rule === undefined ? [] : [`rule ${printable(entry.rule)}`]),
+    ...(entry.reason === undefined ? [] : [`(${printable(entry.reason)})`]),
+    ...(entry.count === undefined || entry.count === 1 ? [] : [`x${entry.count}`]),
+  ]
+  return parts.join("  ")
+}
