@@ -24,7 +24,7 @@ test.before(async () => {
 test.after(() => rig.stop())
 
 test(`[CR 2.8] [CR 7.4] ${KILLS} times kill -9 under load: log whole, what was acknowledged still there, policy as confirmed, clients go on`, async () => {
-  const figures = await killGateway(KILLS)
+  const figures = await killGateway(KILLS, rig)
   tellStorm("process kill", "the gateway under load", figures)
   assert.is(figures.kills, KILLS)
   assert.is(figures.entriesLost, 0)
