@@ -62,5 +62,5 @@ function rowsOf(text: string): Map<string, string> {
 function machine(): string {
   const cpu = cpus()[0]?.model.replaceAll("|", " ").replace(/\s+/g, " ").trim() ?? "?"
   const memory = Math.round(totalmem() / 1024 ** 3)
-  return `${availableParallelism()} x ${cpu}, ${memory} GiB, Linux ${release()}, Node ${process.version}`
+  return `${availableParallelism()} x ${cpu}, ${memory} GiB, Linux ${release().split("-")[0]}, Node ${process.version}`
 }

@@ -102,10 +102,10 @@ test(`[NDR 5.2 RE(3)] the engine's thread dies ${DEATHS} times: nothing passes m
   assert.equal(boots.slice(-2), ["watchdog", "power"], "a reset is told once")
   let slowestRecoveryMs = 0
   try {
-    const bundle = await rig.bundle(7, POLICY.replace('["plant/%u/#"]', '["fresh/%u/#"]'))
+    const bundle = await rig.bundle(1_000, POLICY.replace('["plant/%u/#"]', '["fresh/%u/#"]'))
     const owner = { name: "test", permissions: ["policy", "island"], via: "local" } as const
     assert.ok((await gateway.commands.execute(owner, { command: "policy.activate", arguments: { bundle } })).ok)
-    assert.ok((await gateway.commands.execute(owner, { command: "policy.confirm", arguments: { version: 7 } })).ok)
+    assert.ok((await gateway.commands.execute(owner, { command: "policy.confirm", arguments: { version: 1_000 } })).ok)
     for (let i = 0; i < DEATHS; i++) {
       const peer = await mqttPeer(rig, { name: "s1" })
       const dead = thread()
