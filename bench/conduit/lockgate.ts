@@ -27,7 +27,11 @@ export function lockgate(rules: number, name = "lockgate", flags: readonly strin
       // The command socket lives there: the gateway insists on a folder that is its own.
       mkdirSync(folder, { mode: 0o700 })
       const config = await writeGateway(folder, material, rules, port, upstreamPort)
-      const node = [process.execPath, "--disallow-code-generation-from-strings", "--disable-warning=ExperimentalWarning"]
+      const node = [
+        process.execPath,
+        "--disallow-code-generation-from-strings",
+        "--disable-warning=ExperimentalWarning",
+      ]
       const line = pinned(core, [...node, ...flags, CLI, "run", "--config", config])
       const child = spawn(line[0]!, line.slice(1), { stdio: ["ignore", "pipe", "pipe"] })
       let said = ""
@@ -86,7 +90,8 @@ async function writeGateway(
   const board = {
     "lockgate-gateway": 1,
     gateway: "bench",
-    board: "linux",
+    // The sockets, files and keys of a real board, without its watchdog.
+    board: "simulated",
     state: join(folder, "state"),
     trust: {
       // Each end's files name the authority of its own zone.

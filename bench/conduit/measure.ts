@@ -10,6 +10,8 @@ import type { Rig, Run } from "./rig.ts"
 export interface Extent {
   /** Kept rounds; one more goes before them and is thrown away. */
   readonly rounds: number
+  /** No further round begins after this long: on a busy machine fewer are kept, and the results say so. */
+  readonly maxSeconds: number
   readonly counts: Readonly<Record<Mode, number>>
   /** Rate of the paced mode, messages/s. */
   readonly perSecond: number
@@ -32,6 +34,15 @@ export interface Outcome {
   readonly runs: Readonly<Record<Mode, readonly Run[]>>
 }
 
+/** What a proxy weighs, as proportional set size. */
+export interface IdleMemory {
+  readonly name: string
+  /** With no connection open, after some were. */
+  readonly restKiB: number
+  /** What each idle connection adds to that. */
+  readonly perConnectionKiB: number
+}
+
 /**
  * Every contender in every round in turn, each round beginning with another one; in a round, all modes of a contender
  * over the same connections.
@@ -45,7 +56,8 @@ export async function measureRounds(
   progress: (text: string) => void,
 ): Promise<Outcome[]> {
   const outcomes = contenders.map((contender) => ({ contender, runs: noRuns() }))
-  for (let round = 0; round <= extent.rounds; round++) {
+  const until = performance.now() + extent.maxSeconds * 1_000
+  for (let round = 0; round <= extent.rounds && performance.now() < until; round++) {
     progress(round === 0 ? "warming up" : `round ${round} of ${extent.rounds}`)
     for (let turn = 0; turn < outcomes.length; turn++) {
       const { contender, runs } = outcomes[(turn + round) % outcomes.length]!
@@ -72,14 +84,14 @@ function noRuns(): Record<Mode, Run[]> {
   return { bulk: [], batch8: [], single: [], paced: [] }
 }
 
-/** KiB of proportional set size that one idle connection adds, per proxy: each fresh, all resting at the same time. */
+/** What each proxy weighs with and without idle connections: each started anew, all resting at the same time. */
 export async function measureIdle(
   proxies: readonly Proxy[],
   rigs: readonly Rig[],
   material: Material,
   extent: Extent,
   core: number | null,
-): Promise<{ name: string; restKiB: number; perConnectionKiB: number }[]> {
+): Promise<IdleMemory[]> {
   return Promise.all(
     proxies.map(async (proxy, i) => {
       const rig = rigs[i]!

@@ -1,4 +1,5 @@
 /** The few numbers that stand for many rounds. */
+import { median } from "../harness.ts"
 
 /** The `q`-quantile (0..1) of `values`, by linear interpolation; NaN of none. */
 export function quantile(values: readonly number[], q: number): number {
@@ -7,11 +8,6 @@ export function quantile(values: readonly number[], q: number): number {
   const low = sorted[Math.floor(at)] ?? NaN
   const high = sorted[Math.ceil(at)] ?? NaN
   return low + (high - low) * (at - Math.floor(at))
-}
-
-/** The median of `values`. */
-export function median(values: readonly number[]): number {
-  return quantile(values, 0.5)
 }
 
 /** A value with the interval in which it lies with 95 % confidence. */

@@ -1,8 +1,9 @@
 /** The tables of the section "Conduit" of `bench/RESULTS.md`. */
-import type { Outcome } from "./measure.ts"
+import { against, median, table } from "../harness.ts"
+import type { IdleMemory, Outcome } from "./measure.ts"
 import type { Mode } from "./message.ts"
 import type { Transport } from "./proxy.ts"
-import { median, quantile } from "./statistics.ts"
+import { quantile } from "./statistics.ts"
 import type { Estimate } from "./statistics.ts"
 import { cpuRatio, latencies } from "./targets.ts"
 import type { Judgement } from "./targets.ts"
@@ -15,35 +16,32 @@ const WHAT: Readonly<Record<Mode, string>> = {
 }
 
 /** CPU of each proxy in `mode`, with its ratio to the dumb pipe of the same round. */
-export function cpuTable(outcomes: readonly Outcome[], transport: Transport, mode: Mode): string[] {
+export function cpuTable(outcomes: readonly Outcome[], transport: Transport, mode: Mode): string {
   const here = outcomes.filter(
     ({ contender, runs }) => contender.transport === transport && contender.running !== null && runs[mode].length > 0,
   )
   const pipe = here.find(({ contender }) => contender.name === "node pipe")
-  if (here.length === 0 || pipe === undefined) return []
-  return [
-    `**${transport === "tls" ? "TLS 1.3 mutual, both sides" : "TCP"}, ${WHAT[mode]}**`,
-    "",
-    ...table(
-      ["proxy", "CPU ms / 100k", "quartiles", "x node pipe (95 %)", "messages/s", "busy: proxy / ends", "bottleneck"],
-      here.map((outcome) => {
-        const runs = outcome.runs[mode]
-        const of = (pick: (run: (typeof runs)[number]) => number): number => median(runs.map(pick))
-        const cpu = runs.map((run) => run.proxyMs)
-        const [proxy, ends] = [of((run) => run.proxyBusy), of((run) => run.endsBusy)]
-        return [
-          outcome.contender.name,
-          ms(median(cpu)),
-          `${ms(quantile(cpu, 0.25))} - ${ms(quantile(cpu, 0.75))}`,
-          outcome === pipe ? "1" : times(cpuRatio(outcome, pipe, mode)),
-          thousands(of((run) => run.perSecond)),
-          `${percent(proxy)} / ${percent(ends)}`,
-          bottleneck(proxy, ends),
-        ]
-      }),
-    ),
-    "",
-  ]
+  if (here.length === 0 || pipe === undefined) return ""
+  const title = `**${transport === "tls" ? "TLS 1.3 mutual, both sides" : "TCP"}, ${WHAT[mode]}**`
+  const rows = table(
+    ["proxy", "CPU ms / 100k", "quartiles", "x node pipe (95 %)", "messages/s", "busy: proxy / ends", "bottleneck"],
+    here.map((outcome) => {
+      const runs = outcome.runs[mode]
+      const of = (pick: (run: (typeof runs)[number]) => number): number => median(runs.map(pick))
+      const cpu = runs.map((run) => run.proxyMs)
+      const [proxy, ends] = [of((run) => run.proxyBusy), of((run) => run.endsBusy)]
+      return [
+        outcome.contender.name,
+        ms(median(cpu)),
+        `${ms(quantile(cpu, 0.25))} - ${ms(quantile(cpu, 0.75))}`,
+        outcome === pipe ? "1" : times(cpuRatio(outcome, pipe, mode)),
+        thousands(of((run) => run.perSecond)),
+        `${percent(proxy)} / ${percent(ends)}`,
+        bottleneck(proxy, ends),
+      ]
+    }),
+  )
+  return `${title}\n\n${rows}`
 }
 
 /** A core that is busy for nine tenths of the time bounds the run; else the ends wait for each other. */
@@ -53,7 +51,7 @@ function bottleneck(proxy: number, ends: number): string {
 }
 
 /** Latency at a steady rate: from the write at the client to the arrival at the sink. */
-export function latencyTable(outcomes: readonly Outcome[], direct: Outcome): string[] {
+export function latencyTable(outcomes: readonly Outcome[], direct: Outcome): string {
   const here = outcomes.filter(({ runs }) => runs.paced.length > 0)
   return table(
     ["TLS", "p50 us", "p99 us", "added p50 us", "added p99 us"],
@@ -68,28 +66,36 @@ export function latencyTable(outcomes: readonly Outcome[], direct: Outcome): str
 }
 
 /** The targets, each with its verdict: it is the upper end of the interval that must not exceed the target. */
-export function judgementTable(judgements: readonly Judgement[]): string[] {
+export function judgementTable(judgements: readonly Judgement[]): string {
   return table(
     ["target", "must", "aim", "measured (95 %)", "verdict"],
-    judgements.map(({ what, must, aim, measured }) => [
+    judgements.map(({ what, must, aim, unit, measured }) => [
       what,
-      `${must}x`,
-      `${aim}x`,
-      times(measured),
-      measured.high <= aim ? "aim reached" : measured.high <= must ? "must reached" : "MISSED",
+      `${must}${unit}`,
+      `${aim}${unit}`,
+      unit === "x" ? times(measured) : `${measured.value.toFixed(0)}${unit}`,
+      against(measured.high, must, aim),
     ]),
   )
 }
 
-/** A Markdown table: the first column to the left, the rest to the right. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`
-  return [line(head), line(head.map((_, i) => (i === 0 ? "---" : "---:"))), ...rows.map(line)]
+/** What idle connections weigh. */
+export function memoryTable(rows: readonly IdleMemory[]): string {
+  const pipe = rows.find(({ name }) => name === "node pipe")?.perConnectionKiB ?? NaN
+  return table(
+    ["TLS on both sides", "at rest MiB", "KiB a connection", "x node pipe"],
+    rows.map(({ name, restKiB, perConnectionKiB }) => [
+      name,
+      (restKiB / 1024).toFixed(0),
+      perConnectionKiB.toFixed(0),
+      (perConnectionKiB / pipe).toFixed(2),
+    ]),
+  )
 }
 
 /** `1.23x (1.19 - 1.31)` */
 export function times({ value, low, high }: Estimate): string {
-  return `${value.toFixed(2)}x (${low.toFixed(2)} - ${high.toFixed(2)})`
+  return `${value.toFixed(2)}x` + (low === high ? "" : ` (${low.toFixed(2)} - ${high.toFixed(2)})`)
 }
 
 function ms(value: number): string {

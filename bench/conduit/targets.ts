@@ -1,15 +1,22 @@
 /** What the gateway owes itself: the ratios to reach, and how they are judged. */
-import type { Outcome } from "./measure.ts"
+import { median } from "../harness.ts"
+import type { IdleMemory, Outcome } from "./measure.ts"
 import type { Mode } from "./message.ts"
-import { bootstrap, median, ratio } from "./statistics.ts"
+import { bootstrap, ratio } from "./statistics.ts"
 import type { Estimate } from "./statistics.ts"
 
-/** One target and what was measured against it. */
+/** One target and what was measured against it; less is better. */
 export interface Judgement {
   readonly what: string
   readonly must: number
   readonly aim: number
+  readonly unit: "x" | " MiB" | " ms"
   readonly measured: Estimate
+}
+
+/** A number that was measured once, or stands for few. */
+export function single(value: number): Estimate {
+  return { value, low: value, high: value }
 }
 
 const CPU_TARGETS: readonly { mode: Mode; peer: string; what: string; must: number; aim: number }[] = [
@@ -29,14 +36,46 @@ export function judge(outcomes: readonly Outcome[], name: string): Judgement[] {
   for (const { mode, peer, what, must, aim } of CPU_TARGETS) {
     const other = find(peer)
     if (other === undefined || own.runs[mode].length === 0) continue
-    judgements.push({ what: `${what}, against ${peer}`, must, aim, measured: cpuRatio(own, other, mode) })
+    const measured = cpuRatio(own, other, mode)
+    judgements.push({ what: `${what}, against ${peer}`, must, aim, unit: "x", measured })
   }
   const [pipe, direct] = [find("node pipe"), find(NO_PROXY)]
   if (pipe !== undefined && direct !== undefined && own.runs.paced.length > 0) {
     const measured = addedLatency(own, pipe, direct, 0.99)
-    judgements.push({ what: "added p99 at a steady rate, against node pipe's", must: 1.3, aim: 1.1, measured })
+    const what = "added p99 at a steady rate, against node pipe's"
+    judgements.push({ what, must: 1.3, aim: 1.1, unit: "x", measured })
+  }
+  // Growth with the policy: the largest against the smallest.
+  const sized = outcomes.filter(({ contender }) => contender.name.startsWith(`${name}, `))
+  const [few, many] = [sized.at(0), sized.at(-1)]
+  if (few !== undefined && many !== undefined && few !== many) {
+    const what = `bulk, CPU: ${many.contender.name} against ${few.contender.name}`
+    judgements.push({ what, must: 1.15, aim: 1.05, unit: "x", measured: cpuRatio(many, few, "bulk") })
   }
   return judgements
+}
+
+/** The targets on memory, from what `measureIdle` returned. */
+export function judgeMemory(rows: readonly IdleMemory[], name: string): Judgement[] {
+  const [own, pipe] = [name, "node pipe"].map((wanted) => rows.find((row) => row.name === wanted))
+  if (own === undefined || pipe === undefined) return []
+  const each = single(own.perConnectionKiB / pipe.perConnectionKiB)
+  return [
+    { what: "memory of an idle connection, against node pipe's", must: 1.2, aim: 1, unit: "x", measured: each },
+    {
+      what: "gateway at rest, PSS, one process",
+      must: 90,
+      aim: 70,
+      unit: " MiB",
+      measured: single(own.restKiB / 1024),
+    },
+  ]
+}
+
+/** The target on the start, from the milliseconds of a few. */
+export function judgeStart(starts: readonly number[]): Judgement[] {
+  const measured = single(median(starts))
+  return [{ what: "cold start to the first forwarded message", must: 2_000, aim: 1_000, unit: " ms", measured }]
 }
 
 /** The name of the contender that is no proxy at all. */

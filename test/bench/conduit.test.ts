@@ -6,13 +6,14 @@ import { join } from "node:path"
 import { parser } from "mqtt-packet"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import { median } from "../../bench/harness.ts"
 import { makeMaterial } from "../../bench/conduit/material.ts"
 import type { Material } from "../../bench/conduit/material.ts"
 import { connectPacket, MESSAGE_BYTES, publishPackets } from "../../bench/conduit/message.ts"
 import { nodePipe, pooledPipe } from "../../bench/conduit/proxy.ts"
 import { startRig } from "../../bench/conduit/rig.ts"
 import type { Rig } from "../../bench/conduit/rig.ts"
-import { bootstrap, median, ratio } from "../../bench/conduit/statistics.ts"
+import { bootstrap, ratio } from "../../bench/conduit/statistics.ts"
 
 const test = suite("conduit bench")
 const folder = mkdtempSync(join(tmpdir(), "lockgate-bench-test-"))

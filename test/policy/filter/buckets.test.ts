@@ -31,6 +31,12 @@ test("a clock that goes back gives no tokens and takes none away", () => {
   assert.is(judge("t", { nowMs: 0 }), "rate rated")
   assert.is(judge("t", { nowMs: 5100 }), "rate rated")
   assert.is(judge("t", { nowMs: NaN }), "rate rated")
+  // A token paid while the clock is back does not make the time since then count twice.
+  const again = judgeBy(makePolicy([rated()]))
+  assert.is(again("t", { nowMs: 5000 }), "allowed rated")
+  assert.is(again("t", { nowMs: 0 }), "allowed rated")
+  assert.is(again("t", { nowMs: 5000 }), "allowed rated")
+  assert.is(again("t", { nowMs: 5000 }), "rate rated")
 })
 
 test("two connections of one subject share their buckets; two subjects do not", () => {
