@@ -7,7 +7,8 @@
  *
  * A file whose real peer is not on this machine (`test/peers/`, LOCKGATE_PEERS_MISSING) is left out and named; with
  * CI=true that is a failure. LOCKGATE_STORM=1 runs every file LOCKGATE_STORM_ROUNDS times (property tests draw new seeds
- * each time) and gives files that have a long form of their own the time for it.
+ * each time), but those of whole gateways once, and gives files that have a long form of their own the time for it. The
+ * figures that they tell (`storm/figures.ts`) are printed at the end and written into `test/STORMS.md`.
  */
 import { readdirSync } from "node:fs"
 import { spawn } from "node:child_process"
@@ -16,6 +17,8 @@ import { fileURLToPath } from "node:url"
 import { availableParallelism } from "node:os"
 import { run } from "uvu/run"
 import { missingPackages, packagesNeededBy } from "./peers/packages.ts"
+import { stormLines } from "./storm/figures.ts"
+import { recordStorms } from "./storm/record.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const STORM = process.env["LOCKGATE_STORM"] === "1"
@@ -100,7 +103,9 @@ function leftOut(names: readonly string[]): Map<string, string> {
 async function runAll(wanted: readonly string[]): Promise<void> {
   const files = testFiles(wanted)
   const out = leftOut(files)
-  const queue = Array.from({ length: ROUNDS }, () => files.filter((name) => !out.has(name))).flat()
+  const present = files.filter((name) => !out.has(name))
+  const again = present.filter((name) => !name.startsWith("system"))
+  const queue = [...present, ...Array.from({ length: ROUNDS - 1 }, () => again).flat()]
   const outcomes: Outcome[] = []
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.on(signal, () => {
@@ -122,6 +127,11 @@ async function runAll(wanted: readonly string[]): Promise<void> {
   for (const [name, packages] of out) console.log(`LEFT OUT ${name}: needs ${packages}`)
   if (process.env["CI"] === "true") failed += out.size
   if (outcomes.length === 0) console.log("no test file matches")
+  if (STORM) {
+    // Of a file that failed the figures are not worth keeping.
+    const told = outcomes.filter((o) => o.failed === 0).flatMap((o) => stormLines(o.output))
+    console.log(recordStorms(told, join(root, "test/STORMS.md")))
+  }
   console.log(`${passed} passed, ${failed} failed`)
   process.exitCode = failed > 0 || passed === 0 ? 1 : 0
 }

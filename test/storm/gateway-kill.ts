@@ -32,9 +32,9 @@ export interface KillFigures {
   readonly slowestRecoveryMs: number
 }
 
-/** Kill and start a gateway `rounds` times while clients publish and commands are given. */
-export async function killGateway(rounds: number): Promise<KillFigures> {
-  const rig = await startRig()
+/** Kill and start a gateway `rounds` times while clients publish and commands are given; `given` is one just started. */
+export async function killGateway(rounds: number, given: Rig | null = null): Promise<KillFigures> {
+  const rig = given ?? (await startRig())
   const load = await startLoad(rig)
   let [entriesLost, entriesChanged, tornTails, wrongPolicies] = [0, 0, 0, 0]
   let [slowestRestartMs, slowestRecoveryMs] = [0, 0]
@@ -81,7 +81,7 @@ export async function killGateway(rounds: number): Promise<KillFigures> {
     }
   } finally {
     await load.stop()
-    await rig.stop()
+    if (given === null) await rig.stop()
   }
 }
 

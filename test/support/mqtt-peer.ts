@@ -57,12 +57,14 @@ export async function mqttPeer(rig: Rig, options: MqttPeerOptions): Promise<Mqtt
   let failure = ""
   client.on("message", (topic, payload, packet) => received.push({ topic, payload, packet }))
   client.on("connect", () => connected++)
-  // Of a publication that was under way the package says nothing when the connection ends for good.
-  const underWay = new Set<(error: Error) => void>()
+  // Of what is under way the package says nothing when the connection ends for good.
+  const unanswered = new Set<(error: Error) => void>()
+  const leave = (): void => {
+    for (const reject of unanswered) reject(new Error(`${name}: the connection ended`))
+  }
   client.on("close", () => {
     closed++
-    if ((options.reconnectPeriod ?? 0) > 0) return
-    for (const reject of underWay) reject(new Error(`${name}: the connection ended`))
+    if ((options.reconnectPeriod ?? 0) === 0) leave()
   })
   client.on("error", (error) => (failure = error.message))
   const until = async (fits: () => boolean, what: string, timeoutMs = 10_000): Promise<void> => {
@@ -88,10 +90,10 @@ export async function mqttPeer(rig: Rig, options: MqttPeerOptions): Promise<Mqtt
     until,
     publish: (topic, payload, { qos = 1, alias } = {}) =>
       new Promise((resolve, reject) => {
+        unanswered.add(reject)
         const properties = alias === undefined ? {} : { properties: { topicAlias: alias } }
-        underWay.add(reject)
         client.publish(topic, payload, { qos, ...properties }, (error) => {
-          underWay.delete(reject)
+          unanswered.delete(reject)
           if (!error) resolve(0)
           else if ("code" in error && typeof error.code === "number") resolve(error.code)
           else reject(error)
@@ -107,8 +109,7 @@ export async function mqttPeer(rig: Rig, options: MqttPeerOptions): Promise<Mqtt
       }),
     end: async (force = false) => {
       await client.endAsync(force)
-      // What was under way while the client was between two connections is told by no `close`.
-      for (const reject of underWay) reject(new Error("the client ended"))
+      leave()
     },
   }
 }

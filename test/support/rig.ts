@@ -3,7 +3,7 @@
  * openssl command. Everything lies in one temporary folder and on free loopback ports.
  */
 import { spawn, type ChildProcess } from "node:child_process"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -297,7 +297,9 @@ function gatewayProcess(
       })
       child = started
       ended = new Promise((resolve) => started.once("close", (code) => resolve(code)))
-      process.once("exit", () => started.kill("SIGKILL"))
+      const killed = (): void => void started.kill("SIGKILL")
+      process.once("exit", killed)
+      void ended.then(() => process.off("exit", killed))
       const take = (chunk: Buffer): void => {
         output += chunk.toString()
       }
@@ -322,7 +324,7 @@ export function auditOnDisk(stateFolder: string): {
   /** Bytes at the end that are no whole entry. */
   readonly tornBytes: number
 } {
-  const lines: string[] = []
+  let lines: string[] = []
   let tornBytes = 0
   const take = (file: string): boolean => {
     let bytes: Buffer
@@ -341,7 +343,15 @@ export function auditOnDisk(stateFolder: string): {
     tornBytes += bytes.length - at
     return true
   }
-  for (let n = 0; take(`tile/entries/${String(n).padStart(3, "0")}`); n++);
-  take("tail")
+  const bundle = (n: number): string => `tile/entries/${String(n).padStart(3, "0")}`
+  for (;;) {
+    lines = []
+    tornBytes = 0
+    let n = 0
+    while (take(bundle(n))) n++
+    take("tail")
+    // A full tail may have become that bundle meanwhile, and what was read is the next one.
+    if (!existsSync(join(stateFolder, "audit", bundle(n)))) break
+  }
   return { entries: lines.map((line) => JSON.parse(line) as LoggedLine), lines, tornBytes }
 }

@@ -6,5 +6,5 @@ import { startGateway } from "../../firmware/gateway.ts"
 const read = await readGatewayConfig(process.argv[2] ?? "")
 if (!read.ok) throw new Error("the board file is faulty")
 const board = await createSimulatedBoard(read.value.stateFolder, { credentials: read.value.credentials })
-const gateway = await startGateway(board, read.value, { allowStall: true, watchdogMs: 3_000, loopDeadlineMs: 1_500 })
+const gateway = await startGateway(board, read.value, { allowStall: true, watchdogMs: 2_000, loopDeadlineMs: 1_400 })
 gateway.engine.stall(60_000)

@@ -3,6 +3,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import type { FaultPlan, Landed, Unsynced } from "../../../hal/memory/fault-plan.ts"
 import { MemoryStorage } from "../../../hal/memory/storage.ts"
+import { tellStorm } from "../../storm/figures.ts"
 import { allEntries, openTestLog, sampleEvent, settled } from "../../support/audit.ts"
 
 const test = suite("firmware/audit/power-cut")
@@ -83,12 +84,14 @@ async function sweep(old: number): Promise<{ runs: number; repaired: number }> {
 
 test("[CR 2.8] no power cut over appends loses an acknowledged entry or raises a false alarm", async () => {
   const { runs, repaired } = await sweep(3)
+  tellStorm("power cut (model)", "audit log: appends", { cuts: runs, repaired })
   assert.ok(runs > 200, `${runs} runs`)
   assert.ok(repaired > 20, `${repaired} torn tails: the sweep tears too few`)
 })
 
 test("[CR 2.8] nor does one over a rotation from tail to bundle", async () => {
-  const { runs } = await sweep(256 - BURST - 3)
+  const { runs, repaired } = await sweep(256 - BURST - 3)
+  tellStorm("power cut (model)", "audit log: rotation from tail to bundle", { cuts: runs, repaired })
   assert.ok(runs > 300, `${runs} runs`)
 })
 
@@ -113,6 +116,7 @@ test("[CR 2.8] nor does a second one while the first is being repaired", async (
       runs++
     }
   }
+  tellStorm("power cut (model)", "audit log: a second cut while the first is repaired", { cuts: runs })
   assert.ok(runs > 100, `${runs} runs`)
 })
 

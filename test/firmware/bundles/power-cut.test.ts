@@ -3,6 +3,7 @@ import * as assert from "uvu/assert"
 import type { FaultPlan, Landed, StepKind, Unsynced } from "../../../hal/memory/fault-plan.ts"
 import { MemoryStorage } from "../../../hal/memory/storage.ts"
 import { LockgateError } from "../../../policy/base/errors.ts"
+import { tellStorm } from "../../storm/figures.ts"
 import { plainBundle, PolicyWorld } from "../../support/policy-world.ts"
 
 const test = suite("firmware/bundles/power-cut")
@@ -98,6 +99,7 @@ test("[CR 7.4] power cut (model) at every step of activation, confirmation, roll
       }
     }
   }
+  tellStorm("power cut (model)", "policy: activation, confirmation, rollback, installation", { steps: total, cuts })
   assert.ok(total > 80 && cuts === total * 20, `${cuts} cuts`)
 })
 
@@ -122,12 +124,14 @@ test("[CR 7.4] a second power cut (model) during the boot after the first", asyn
       second++
     }
   }
+  tellStorm("power cut (model)", "policy: a second cut during the boot after the first", { cuts: second })
   assert.ok(second > 50, `${second} second cuts`)
 })
 
 const STEPS: readonly StepKind[] = ["create", "write", "sync", "rename", "unlink", "sync-folder"]
 
 test("[CR 7.4] a failing disk at every step of every command: what is in force is what is told, and the next boot agrees", async () => {
+  let faults = 0
   for (let index = 0; index < SCRIPT.length; index++) {
     for (const step of STEPS) {
       for (const path of ["policy/state", "policy/bundles", "policy/trial", "policy"]) {
@@ -147,10 +151,12 @@ test("[CR 7.4] a failing disk at every step of every command: what is in force i
           await world.advance(60_000)
           const next = await world.reboot(unsynced)
           await holds(next, told, where)
+          faults++
         }
       }
     }
   }
+  tellStorm("failing disk (model)", "policy: every step of every command", { faults })
 })
 
 test.run()
