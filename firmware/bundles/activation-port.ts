@@ -56,7 +56,7 @@ export interface PolicyActivation {
   start(): Promise<void>
   /**
    * Put the bundle that the board file names in force, confirmed at once: the owner's own hand laid it there. The one
-   * that is in force already is left alone without a word. Never throws for what the bundle is.
+   * that is in force already, and any older one, is left alone without a word. Never throws for what the bundle is.
    */
   installFromFile(text: string): Promise<"installed" | "already" | "refused">
   /**

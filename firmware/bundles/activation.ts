@@ -171,6 +171,8 @@ export function createPolicyActivation(deps: ActivationDeps): PolicyActivation {
     const verified = await admit(text, deps)
     const { version } = verified.statement
     if (confirmed?.statementHash === verified.statementHash) return "already"
+    // The board file still names the first bundle after a later one was confirmed: the usual case, at every start.
+    if (version < (versionOf(confirmed) ?? 0)) return "already"
     if (trial !== null) throw refused("ERR_POLICY_ON_TRIAL", "another policy is on trial", { version })
     // The newest confirmed version again, while its stored bundle cannot be used: a repair, not a step back.
     const repairs = state.active === version && versionOf(confirmed) !== version

@@ -31,9 +31,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
   let board: OpenBoard | null = null
   try {
     board = await openBoard(config)
-    // For this process's own test of its supervisor; the entry of an image does not read it.
-    const allowStall = config.board === "simulated" && process.env["LOCKGATE_ALLOW_STALL"] === "1"
-    const gateway = await startGateway(board, config, { allowStall })
+    const gateway = await startGateway(board, config)
     io.out(`lockgate: ${config.gateway} runs; commands at ${config.management.socket}\n`)
     for (const { conduit, address, port } of gateway.listening) {
       io.out(`lockgate: conduit ${conduit} listens on ${address}:${port}\n`)

@@ -52,6 +52,7 @@ export interface UpstreamEnd {
 
 /** Bounds on what peers can make the gateway hold. */
 export interface Limits {
+  /** Of each conduit. */
   readonly maxConnections: number
   /** TLS handshake and CONNECT together. */
   readonly connectTimeoutMs: number

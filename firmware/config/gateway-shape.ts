@@ -59,7 +59,7 @@ const limits = object("limits", {
   "max-connections": optional(
     integer(1, 100_000),
     NO_LIMITS["max-connections"],
-    "Connections of all conduits together.",
+    "Connections of each conduit.",
     NO_LIMITS["max-connections"],
   ),
   "connect-timeout": optional(
