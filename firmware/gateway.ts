@@ -14,22 +14,18 @@ import { compilePolicy } from "../policy/compile/compile.ts"
 import { GATEWAY_POLICY_LIMITS, parsePolicy } from "../policy/language/parse-policy.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
-import { CONTROLS, PROBES } from "./assess/controls.ts"
-import { listeningSockets } from "./assess/open-sockets.ts"
-import { assess } from "./assess/run.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
+import { createCommandDoor } from "./command-door.ts"
+import { startConduits } from "./running-conduits.ts"
+import type { EnginePort } from "./conduits/engine-port.ts"
+import type { Listening } from "./conduits/messages.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
-import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
-import type { ConduitCounters, Listening } from "./conduits/messages.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
-import { endpoint, interfaceTable } from "./interfaces.ts"
-import { createHandlers } from "./management/handlers.ts"
 import { openIsland } from "./management/island.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
-import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { loadMaterial, readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
@@ -127,64 +123,21 @@ async function build(
   const mainLoop = supervisor.loop("main", { deadlineMs })
   const engineLoop = supervisor.loop("conduits", { deadlineMs })
 
-  // The conduit engine: closed until it is told a policy.
-  let counters: readonly ConduitCounters[] = []
-  let listening: readonly Listening[] = []
-  const nowListening = (next: readonly Listening[]): void => {
-    const opened = next.filter((l) => !listening.some((o) => o.conduit === l.conduit && o.port === l.port))
-    const closed = listening.filter((l) => !next.some((n) => n.conduit === l.conduit))
-    listening = next
-    for (const { conduit, address, port } of opened) {
-      note({
-        id: "conduit.listening",
-        outcome: "success",
-        source: "conduits",
-        conduit,
-        object: endpoint(address, port),
-      })
-    }
-    for (const { conduit } of closed) note({ id: "conduit.closed", outcome: "success", source: "conduits", conduit })
-  }
-  const engine = await startEngine(
-    {
-      clock,
-      conduits: material.conduits,
-      limits: config.limits,
-      time: time.interval(),
-      allowStall: options.allowStall ?? false,
-    },
-    {
-      events: (events) => events.forEach(note),
-      counters: (next) => (counters = next),
-      listening: (next) => nowListening(next),
-      certificateSeen: (notBeforeAt) => time.certificateSeen(notBeforeAt),
-      alive: () => engineLoop.beat(),
-      fault: (conduit, code, message) =>
-        note({
-          id: "conduit.closed",
-          outcome: "failure",
-          source: `conduit/${conduit ?? "*"}`,
-          ...(conduit === null ? {} : { conduit }),
-          reason: code,
-          detail: { text: message.slice(0, 200) },
-        }),
-      died: (reason) => {
-        note({
-          id: "conduit.closed",
-          outcome: "failure",
-          source: "conduit/*",
-          reason: "engine-died",
-          detail: { text: reason.slice(0, 200) },
-        })
-        counters = []
-        nowListening([])
-      },
-    },
-  )
+  // The conduits: closed until they are told a policy.
+  const conduits = await startConduits({
+    clock,
+    config,
+    material,
+    time,
+    note,
+    alive: () => engineLoop.beat(),
+    allowStall: options.allowStall ?? false,
+  })
+  const { engine } = conduits
   closers.push(() => engine.stop())
 
   const posture = createPostureKeeper(async (next, before) => {
-    nowListening(await engine.setPosture({ normal: next.normal, essential: next.essential }))
+    conduits.nowListening(await engine.setPosture({ normal: next.normal, essential: next.essential }))
     note({
       id: "gateway.posture",
       outcome: "success",
@@ -208,7 +161,7 @@ async function build(
     parsePolicy: (text, file) => parsePolicy(text, file, GATEWAY_POLICY_LIMITS),
     compile: compilePolicy,
     apply: async (next) => {
-      nowListening(
+      conduits.nowListening(
         await engine.setEpoch(
           next === null
             ? null
@@ -232,15 +185,9 @@ async function build(
   await policy.start()
   closers.push(() => policy.stop())
   if (config.policyBundleFile !== null) await policy.installFromFile(await readText(config.policyBundleFile))
-  /** A change of policy may lift a condition or set one: it is done when the conduits have followed that, too. */
-  const followed = async <T>(change: Promise<T>): Promise<T> => {
-    const result = await change
-    await posture.settled()
-    return result
-  }
   await posture.settled()
 
-  // Management: the one door for every change.
+  // Management: the one door for every change, and the log on its way to the operators.
   const publishing = startPublishing({
     config,
     material,
@@ -250,56 +197,30 @@ async function build(
     report: note,
     interval: () => time.interval(),
   })
+  closers.push(() => publishing.stop())
   const status = (): StatusReport => ({
     gateway: config.gateway,
     startedAt,
     posture: posture.posture,
     island: island.on,
     policy: policy.status(),
-    conduits: Object.keys(config.conduits).map((name) => conduitStatus(name, listening, counters)),
+    conduits: conduits.status(),
     audit: { entries: log.size, publishing: publishing.state },
   })
-  const commands: CommandPort = createManagement({
+  const commands = createCommandDoor({
+    config,
     audit,
-    handlers: createHandlers({
-      policy: {
-        ...policy,
-        activate: (...given) => followed(policy.activate(...given)),
-        confirm: (...given) => followed(policy.confirm(...given)),
-        rollback: (...given) => followed(policy.rollback(...given)),
-      },
-      island,
-      status,
-      trialSeconds: config.trialSeconds,
-      assess: async () => {
-        const rows = await assess(CONTROLS, PROBES, {
-          policy: () => inForce,
-          trialRunning: () => policy.status().trial !== null,
-          islandOn: () => island.on,
-          essentialOnly: () => posture.posture.normal === "closed",
-          listening: () => listening,
-          rehearse: (rehearsal) => engine.rehearse(rehearsal),
-          commands,
-          commandSocket: config.management.socket,
-          interfaces: interfaceTable(config),
-          openSockets: listeningSockets,
-          ownCertificates: material.ownCertificates,
-        })
-        const count = (result: string): number => rows.filter((row) => row.result === result).length
-        note({
-          id: "assess.run",
-          outcome: count("not met") === 0 ? "success" : "failure",
-          source: "assess",
-          detail: { met: count("met"), notMet: count("not met"), notTested: count("not tested") },
-        })
-        return rows
-      },
-    }),
+    policy,
+    posture,
+    island,
+    conduits,
+    status,
+    ownCertificates: material.ownCertificates,
+    inForce: () => inForce,
   })
   const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit })
   await socket.start()
   closers.push(() => socket.stop())
-  closers.push(() => publishing.stop())
 
   // Last the heartbeat: armed only when everything runs.
   const supervising = new AbortController()
@@ -330,29 +251,12 @@ async function build(
   return {
     commands,
     get listening() {
-      return listening
+      return conduits.listening
     },
     log,
     engine,
     status,
     stop,
-  }
-}
-
-function conduitStatus(
-  name: string,
-  listening: readonly Listening[],
-  counters: readonly ConduitCounters[],
-): StatusReport["conduits"][number] {
-  const at = listening.find((l) => l.conduit === name)
-  const own = counters.find((c) => c.conduit === name) ?? null
-  return {
-    name,
-    listening: at === undefined ? null : endpoint(at.address, at.port),
-    connections: own?.connections ?? 0,
-    allowed: (own?.allowedUp ?? 0) + (own?.allowedDown ?? 0),
-    denied: (own?.deniedUp ?? 0) + (own?.deniedDown ?? 0),
-    counters: own,
   }
 }
 

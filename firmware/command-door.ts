@@ -1,0 +1,83 @@
+import type { AuditEvent } from "../policy/audit/event.ts"
+import type { CommandPort } from "../policy/command/port.ts"
+import type { CertificateFacts } from "../policy/identity/certificate.ts"
+import type { Policy } from "../policy/language/policy.ts"
+import { CONTROLS, PROBES } from "./assess/controls.ts"
+import { listeningSockets } from "./assess/open-sockets.ts"
+import { assess, type RowResult } from "./assess/run.ts"
+import type { PolicyActivation } from "./bundles/activation-port.ts"
+import type { RunningConduits } from "./running-conduits.ts"
+import type { GatewayConfig } from "./config/gateway-config.ts"
+import { interfaceTable } from "./interfaces.ts"
+import { createHandlers } from "./management/handlers.ts"
+import type { Island } from "./management/island.ts"
+import { createManagement } from "./management/pipeline.ts"
+import type { StatusReport } from "./management/status-report.ts"
+import type { PostureKeeper } from "./posture-keeper.ts"
+
+/** The parts that commands act on. */
+export interface CommandDoorDeps {
+  readonly config: GatewayConfig
+  readonly audit: (event: AuditEvent) => Promise<number>
+  readonly policy: PolicyActivation
+  readonly posture: PostureKeeper
+  readonly island: Island
+  readonly conduits: RunningConduits
+  readonly status: () => StatusReport
+  readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
+  /** The policy in force, or null. */
+  readonly inForce: () => Policy | null
+}
+
+/** The one door for every change, with a handler for each command of the table. */
+export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
+  const { config, audit, policy, posture, island, conduits } = deps
+
+  /** A change of policy may lift a condition or set one: it is done when the conduits have followed that, too. */
+  async function followed<T>(change: Promise<T>): Promise<T> {
+    const result = await change
+    await posture.settled()
+    return result
+  }
+
+  async function runAssessment(): Promise<readonly RowResult[]> {
+    const rows = await assess(CONTROLS, PROBES, {
+      policy: deps.inForce,
+      trialRunning: () => policy.status().trial !== null,
+      islandOn: () => island.on,
+      essentialOnly: () => posture.posture.normal === "closed",
+      listening: () => conduits.listening,
+      rehearse: (rehearsal) => conduits.engine.rehearse(rehearsal),
+      commands,
+      commandSocket: config.management.socket,
+      interfaces: interfaceTable(config),
+      openSockets: listeningSockets,
+      ownCertificates: deps.ownCertificates,
+    })
+    const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
+    await audit({
+      id: "assess.run",
+      outcome: count("not met") === 0 ? "success" : "failure",
+      source: "assess",
+      detail: { met: count("met"), notMet: count("not met"), notTested: count("not tested") },
+    })
+    return rows
+  }
+
+  const commands = createManagement({
+    audit,
+    handlers: createHandlers({
+      policy: {
+        ...policy,
+        activate: (...given) => followed(policy.activate(...given)),
+        confirm: (...given) => followed(policy.confirm(...given)),
+        rollback: (...given) => followed(policy.rollback(...given)),
+      },
+      island,
+      status: deps.status,
+      trialSeconds: config.trialSeconds,
+      assess: runAssessment,
+    }),
+  })
+  return commands
+}

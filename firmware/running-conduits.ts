@@ -1,0 +1,100 @@
+import type { Clock } from "../hal/clock.ts"
+import type { AuditEvent } from "../policy/audit/event.ts"
+import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
+import type { ConduitCounters, Listening } from "./conduits/messages.ts"
+import type { GatewayConfig } from "./config/gateway-config.ts"
+import { endpoint } from "./interfaces.ts"
+import type { ConduitStatus } from "./management/status-report.ts"
+import type { Material } from "./material.ts"
+import type { TimeKeeper } from "./time-keeper.ts"
+
+/** What the conduits stand on. */
+export interface RunningConduitsDeps {
+  readonly clock: Clock
+  readonly config: GatewayConfig
+  readonly material: Material
+  readonly time: TimeKeeper
+  readonly allowStall: boolean
+  readonly note: (event: AuditEvent) => void
+  /** The engine's loop gave a sign of life. */
+  readonly alive: () => void
+}
+
+/** The engine, and what the gateway knows of it: what listens, what was counted. */
+export interface RunningConduits {
+  readonly engine: EnginePort
+  readonly listening: readonly Listening[]
+  /** What listens now, after a change that the engine was told; every difference is written to the log. */
+  nowListening(next: readonly Listening[]): void
+  /** One row a conduit of the board file. */
+  status(): readonly ConduitStatus[]
+}
+
+/** Start the conduit engine, closed; whatever it reports goes to the log. */
+export async function startConduits(deps: RunningConduitsDeps): Promise<RunningConduits> {
+  const { clock, config, material, time, note } = deps
+  let counters: readonly ConduitCounters[] = []
+  let listening: readonly Listening[] = []
+
+  function nowListening(next: readonly Listening[]): void {
+    const opened = next.filter((l) => !listening.some((o) => o.conduit === l.conduit && o.port === l.port))
+    const closed = listening.filter((l) => !next.some((n) => n.conduit === l.conduit))
+    listening = next
+    for (const { conduit, address, port } of opened) {
+      const object = endpoint(address, port)
+      note({ id: "conduit.listening", outcome: "success", source: "conduits", conduit, object })
+    }
+    for (const { conduit } of closed) note({ id: "conduit.closed", outcome: "success", source: "conduits", conduit })
+  }
+
+  /** A conduit, or all of them (null), closed by a fault. */
+  function failed(conduit: string | null, reason: string, text: string): void {
+    note({
+      id: "conduit.closed",
+      outcome: "failure",
+      source: `conduit/${conduit ?? "*"}`,
+      ...(conduit === null ? {} : { conduit }),
+      reason,
+      detail: { text: text.slice(0, 200) },
+    })
+  }
+
+  const setup = { clock, conduits: material.conduits, limits: config.limits, allowStall: deps.allowStall }
+  const engine = await startEngine(
+    { ...setup, time: time.interval() },
+    {
+      events: (events) => events.forEach(note),
+      counters: (next) => (counters = next),
+      listening: nowListening,
+      certificateSeen: (notBeforeAt) => time.certificateSeen(notBeforeAt),
+      alive: deps.alive,
+      fault: failed,
+      died: (reason) => {
+        failed(null, "engine-died", reason)
+        counters = []
+        nowListening([])
+      },
+    },
+  )
+  return {
+    engine,
+    get listening() {
+      return listening
+    },
+    nowListening,
+    status: () => Object.keys(config.conduits).map((name) => statusOf(name, listening, counters)),
+  }
+}
+
+function statusOf(name: string, listening: readonly Listening[], counters: readonly ConduitCounters[]): ConduitStatus {
+  const at = listening.find((l) => l.conduit === name)
+  const own = counters.find((c) => c.conduit === name) ?? null
+  return {
+    name,
+    listening: at === undefined ? null : endpoint(at.address, at.port),
+    connections: own?.connections ?? 0,
+    allowed: (own?.allowedUp ?? 0) + (own?.allowedDown ?? 0),
+    denied: (own?.deniedUp ?? 0) + (own?.deniedDown ?? 0),
+    counters: own,
+  }
+}
