@@ -129,7 +129,7 @@ function heapGrowth(filter: FilterTable, load: Load): string {
   collect()
   const after = getHeapStatistics().used_heap_size - before
   const kib = (bytes: number): string => `${(bytes / 1024).toFixed(1)} KiB`
-  return `Heap growth over ${count(done)} decisions: ${kib(during)} without a collection, ${kib(after)} after one (must 64 KiB, aim 0: ${against(Math.max(0, after) / 1024, 64, 0)}).`
+  return `Heap growth over ${count(done)} decisions: ${kib(during)} without a collection, ${kib(after)} after one (must 64 KiB, aim 0: ${against(after / 1024, 64, 1)}).`
 }
 
 function hostile(): string {
@@ -146,11 +146,13 @@ function hostile(): string {
   return table(["topic of 64 KiB", "null, ns a byte", "decide", "ratio", "must 5x / aim 3x"], rows)
 }
 
+/** Rules that publish, subscribe, or both: two tables, for what may be subscribed to is what may be received. */
 function mixedMemory(): string {
   const policy = plantPolicy(100_000)
-  const rules = policy.rules.map((rule) => ({ ...rule, actions: ["publish", "subscribe"] as const }))
+  const kinds = [["publish"], ["subscribe"], ["publish", "subscribe"]] as const
+  const rules = policy.rules.map((rule, k) => ({ ...rule, actions: kinds[k % 3]! }))
   const { words } = compilePolicy({ ...policy, rules }).table
-  return `With rules that publish and subscribe (three tables, two alike): ${(words.byteLength / 100_000).toFixed(0)} bytes.`
+  return `A third each that publish, subscribe, or both: ${(words.byteLength / 100_000).toFixed(0)}.`
 }
 
 const compile = compileTimes()
