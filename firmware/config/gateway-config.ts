@@ -54,7 +54,7 @@ export interface UpstreamEnd {
 export interface Limits {
   /** Of each conduit. */
   readonly maxConnections: number
-  /** TLS handshake and CONNECT together. */
+  /** For the TLS handshake, and again from there to the CONNACK. */
   readonly connectTimeoutMs: number
   /** Whole PUBLISH packet, both directions. */
   readonly maxPacketBytes: number
