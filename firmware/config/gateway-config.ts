@@ -35,11 +35,13 @@ export interface GatewayConfig {
   readonly trialSeconds: number
 }
 
+/** Where a conduit listens on this board, and where its broker is. */
 export interface ConduitEnds {
   readonly listen: { readonly address: string; readonly port: number; readonly credential: string }
   readonly upstream: UpstreamEnd
 }
 
+/** A broker, and as whom the gateway goes there. */
 export interface UpstreamEnd {
   readonly host: string
   readonly port: number
