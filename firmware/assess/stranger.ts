@@ -1,9 +1,13 @@
-import "reflect-metadata"
 import { webcrypto } from "node:crypto"
-import { cryptoProvider, PemConverter, X509CertificateGenerator } from "@peculiar/x509"
 
-/** A key and a certificate that nobody vouches for, made on the spot: what a probe shows to see it refused. PEM. */
+/**
+ * A key and a certificate that nobody vouches for, made on the spot: what a probe shows to see it refused. PEM.
+ *
+ * The package that writes it is loaded only now: a gateway that is not being assessed does without its 20 MiB.
+ */
 export async function selfSignedStranger(): Promise<{ readonly key: string; readonly cert: string }> {
+  await import("reflect-metadata")
+  const { cryptoProvider, PemConverter, X509CertificateGenerator } = await import("@peculiar/x509")
   cryptoProvider.set(webcrypto)
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" }
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])
