@@ -103,7 +103,7 @@ export function table(header: readonly string[], rows: readonly (readonly string
 /** `verdict` against a target where less is better: met, or by how much it is missed. */
 export function against(found: number, must: number, aim: number): string {
   if (found <= aim) return "aim met"
-  if (found <= must) return `must met; aim missed by ${percent(found / aim)}`
+  if (found <= must) return aim === 0 ? "must met; aim missed" : `must met; aim missed by ${percent(found / aim)}`
   return `MUST MISSED by ${percent(found / must)}`
 }
 

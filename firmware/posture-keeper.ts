@@ -1,5 +1,6 @@
 import { posture, type Condition, type Posture } from "../policy/posture.ts"
 
+/** The conditions that hold, and the posture they give. */
 export interface PostureKeeper {
   readonly posture: Posture
   /** Set or lift one condition. Resolves when the conduits follow the posture that results. */

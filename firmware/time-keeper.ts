@@ -17,6 +17,7 @@ const TRUSTED_UNCERTAINTY_MS = 5_000
 /** The stored floor is written again when it has moved this far: once an hour at most, to spare the flash. */
 const WRITE_STEP_MS = 3_600_000
 
+/** What the gateway knows of the time. */
 export interface TimeKeeper {
   /** The interval in which the true time lies. */
   interval(): TimeInterval

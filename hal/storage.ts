@@ -22,6 +22,7 @@ export interface Storage {
   openAppend(path: string): Promise<AppendFile>
 }
 
+/** A file that only grows, open. */
 export interface AppendFile {
   /** Bytes in the file, torn tail included. */
   readonly size: number

@@ -25,6 +25,7 @@ export type Condition =
 
 export type FlowState = "open" | "closed"
 
+/** One row of the posture table. */
 export interface PostureRow {
   /** When the condition holds. */
   readonly when: string

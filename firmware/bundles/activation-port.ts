@@ -27,6 +27,7 @@ export interface TrialStarted {
   readonly signers: readonly string[]
 }
 
+/** Which policy is in force, which on trial, and what speaks against them. */
 export interface PolicyStatus {
   readonly inForce: {
     readonly version: number

@@ -16,6 +16,7 @@ import type { PolicyStore } from "./policy-store.ts"
 import { createQueue } from "./queue.ts"
 import { isDamage, refused, refuseOn, survivable } from "./refusal.ts"
 
+/** What the activation stands on. */
 export interface ActivationDeps extends CandidateParts {
   readonly storage: Storage
   readonly clock: Clock

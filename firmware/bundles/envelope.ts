@@ -17,6 +17,7 @@ export interface Envelope {
   readonly signatures: readonly EnvelopeSignature[]
 }
 
+/** One signature of a bundle, read but not yet verified. */
 export interface EnvelopeSignature {
   readonly protected: string
   readonly signature: string

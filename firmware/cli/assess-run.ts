@@ -10,7 +10,7 @@ const USAGE = `lockgate assess run [--json] ${GATEWAY_USAGE}`
 /**
  * `lockgate assess run`: let the gateway run its probes, and print what they say of each row.
  *
- * Exit code 1 when a row is `not met`. Rows that nobody answers yet are counted, not hidden.
+ * Exit code 1 when a row is `not met`. Rows that nobody answers yet are listed, not hidden.
  */
 export async function assessRun(args: readonly string[], io: CliIo): Promise<number> {
   const read = readArguments(args, { ...GATEWAY_OPTIONS, json: { type: "boolean" } }, 0, USAGE, io)
@@ -34,7 +34,20 @@ export function renderRows(rows: readonly RowResult[]): string[] {
   }
   const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
   const counts = `${count("met")} met, ${count("not met")} not met, ${count("not tested")} not tested`
-  return [...lines, "", `${rows.length} rows apply to a network component: ${counts}`]
+  const open = rows.filter((row) => row.claim === null).map((row) => row.requirement)
+  const rest = open.length === 0 ? [] : ["", "not tested:", ...wrapped(open)]
+  return [...lines, ...rest, "", `${rows.length} rows apply to a network component: ${counts}`]
+}
+
+/** Words in lines of at most 100 characters, set in. */
+function wrapped(words: readonly string[]): string[] {
+  const lines: string[] = []
+  for (const word of words) {
+    const last = lines.at(-1)
+    if (last !== undefined && last.length + word.length < 98) lines[lines.length - 1] = `${last}, ${word}`
+    else lines.push(`           ${word}`)
+  }
+  return lines
 }
 
 function explain(result: ProbeResult): string {

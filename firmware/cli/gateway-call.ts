@@ -10,6 +10,7 @@ import type { CliIo } from "./handler.ts"
 export const GATEWAY_OPTIONS = { socket: { type: "string" }, config: { type: "string" } } as const
 export const GATEWAY_USAGE = "(--config <gateway.yaml> | --socket <path>)"
 
+/** How a command was told which gateway is meant. */
 export interface GatewayOptions {
   readonly socket?: string | undefined
   readonly config?: string | undefined

@@ -22,6 +22,7 @@ const REPORT_INTERVAL_MS = 1_000
 /** Longest slice of a sweep over connections: a swap of policy must not hold up traffic. */
 const SWEEP_SLICE_MS = 2
 
+/** What the engine is given by the thread that runs it. */
 export interface EngineDeps {
   readonly allowStall: boolean
   readonly post: (message: FromEngine) => void
@@ -32,6 +33,7 @@ export interface EngineDeps {
   readonly randomSuffix: () => string
 }
 
+/** The conduit engine: messages in, messages out through `EngineDeps.post`. */
 export interface Engine {
   handle(message: ToEngine): void
 }

@@ -9,13 +9,13 @@ import { LockgateError } from "../../policy/base/errors.ts"
 import { reasonName, ruleOf } from "../../policy/filter/verdict.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Conduit } from "../../policy/language/policy.ts"
-import { resolveSubject, type Subject } from "../../policy/identity/subject.ts"
-import { judgePeerChain } from "../tls/accept-peer.ts"
+import type { Subject } from "../../policy/identity/subject.ts"
 import { dialTrusted, type Dialled } from "../tls/dial.ts"
 import { closeFailedHandshakes } from "../tls/handshake-failure.ts"
 import { serverOptions } from "../tls/options.ts"
 import { peerChain } from "../tls/peer-chain.ts"
 import { countDenial, newCounters, type CounterSet } from "./counters.ts"
+import { judgeAgain, judgeArrival, type Admission } from "./arrival.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
 import type { EngineContext } from "./engine-context.ts"
 import type { EngineConduit, Listening } from "./messages.ts"
@@ -31,19 +31,6 @@ interface Now {
   readonly all: InForce
   readonly own: ConduitInForce
 }
-
-/** What a peer may be: its subject and class, or why not. */
-type Admission =
-  | { readonly ok: true; readonly subject: Subject; readonly leaf: CertificateFacts; readonly classIndex: number }
-  | {
-      readonly ok: false
-      readonly reason: string
-      readonly faults: readonly string[]
-      /** Of the leaf; null when the peer showed none. */
-      readonly fingerprint: string | null
-      readonly issuer: string | null
-      readonly serial: string | null
-    }
 
 /** A peer that was let in, and what it was judged by. */
 interface Admitted {
@@ -61,6 +48,7 @@ interface Admitted {
   facts: ConnectFacts | null
 }
 
+/** One conduit, as the engine drives it. */
 export interface ConduitListener {
   readonly counters: CounterSet
   /** Where it listens now, or null. */
@@ -87,7 +75,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     const verdict: Admission =
       now === null
         ? { ok: false, reason: "closed", faults: [], fingerprint: null, issuer: null, serial: null }
-        : judgePeer(now.own, chain, socket.getProtocol() ?? "")
+        : judgeArrival(now.own, chain, socket.getProtocol() ?? "", context)
     if (now !== null && verdict.ok) return admit(socket, now, chain, verdict)
     const address = socket.remoteAddress ?? ""
     socket.destroy()
@@ -99,28 +87,6 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       ...(serial === null ? {} : { serial }),
       ...(faults.length > 1 ? { faults: faults.join(" ") } : {}),
     })
-  }
-
-  /** Path, subject and TLS version under one conduit's policy. */
-  function judgePeer(own: ConduitInForce, chain: readonly Uint8Array[], tlsVersion: string): Admission {
-    const verdict = judgePeerChain(chain, {
-      anchors: own.anchors,
-      zone: own.zone.name,
-      subjects: own.subjects,
-      now: context.time(),
-      cache: context.certificates,
-    })
-    return verdict.ok ? judgeRights(own, verdict.subject, verdict.leaf, tlsVersion) : verdict
-  }
-
-  function judgeRights(own: ConduitInForce, subject: Subject, leaf: CertificateFacts, tlsVersion: string): Admission {
-    const refuse = (reason: string): Admission => {
-      const { fingerprint, issuer, serial } = leaf
-      return { ok: false, reason, faults: [reason], fingerprint, issuer, serial }
-    }
-    if (own.zone.tlsMin === "1.3" && tlsVersion !== "TLSv1.3") return refuse("tls-version")
-    const classIndex = own.classFor(subject.roles)
-    return classIndex < 0 ? refuse("no-rights") : { ok: true, subject, leaf, classIndex }
   }
 
   function rightsOf(now: Now, name: string, classIndex: number): Rights {
@@ -235,8 +201,8 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     if (now === null) return entry.connection.withdraw("closed", 0)
     const verdict =
       entry.anchorKey === now.own.anchorKey
-        ? rejudgeSubject(now.own, entry)
-        : judgePeer(now.own, entry.chain, entry.tlsVersion)
+        ? judgeAgain(now.own, entry.leaf, entry.tlsVersion)
+        : judgeArrival(now.own, entry.chain, entry.tlsVersion, context)
     if (!verdict.ok) return entry.connection.withdraw(verdict.reason, WITHDRAW_GRACE_MS)
     if (!sameTerms(entry, now.own, verdict.subject)) return entry.connection.withdraw("terms", WITHDRAW_GRACE_MS)
     entry.generation = now.all.generation
@@ -253,14 +219,6 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       own.settings.upstreamIdentity === entry.settings.upstreamIdentity &&
       own.settings.onDeny === entry.settings.onDeny
     )
-  }
-
-  /** Trust is as it was, so the path needs no second look; names and rights do. */
-  function rejudgeSubject(own: ConduitInForce, { leaf, tlsVersion }: Admitted): Admission {
-    const subject = resolveSubject(own.subjects, own.zone.name, leaf)
-    if (subject.ok) return judgeRights(own, subject, leaf, tlsVersion)
-    const { fingerprint, issuer, serial } = leaf
-    return { ok: false, reason: subject.reason, faults: [subject.reason], fingerprint, issuer, serial }
   }
 
   // ---- upstream ----

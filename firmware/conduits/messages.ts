@@ -69,6 +69,7 @@ export interface Rehearsal {
   readonly bytes: Uint8Array
 }
 
+/** What the live session and filter made of a rehearsal. */
 export interface RehearsalResult {
   /** What the broker would have read. */
   readonly forwarded: Uint8Array
@@ -94,6 +95,7 @@ export type FromEngine =
   | { readonly kind: "certificate-seen"; readonly notBeforeAt: number }
   | { readonly kind: "stopped" }
 
+/** A conduit that listens, and where. */
 export interface Listening {
   readonly conduit: string
   readonly address: string

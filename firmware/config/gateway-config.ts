@@ -35,11 +35,13 @@ export interface GatewayConfig {
   readonly trialSeconds: number
 }
 
+/** Where a conduit listens on this board, and where its broker is. */
 export interface ConduitEnds {
   readonly listen: { readonly address: string; readonly port: number; readonly credential: string }
   readonly upstream: UpstreamEnd
 }
 
+/** A broker, and as whom the gateway goes there. */
 export interface UpstreamEnd {
   readonly host: string
   readonly port: number
@@ -54,7 +56,7 @@ export interface UpstreamEnd {
 export interface Limits {
   /** Of each conduit. */
   readonly maxConnections: number
-  /** TLS handshake and CONNECT together. */
+  /** For the TLS handshake, and again from there to the CONNACK. */
   readonly connectTimeoutMs: number
   /** Whole PUBLISH packet, both directions. */
   readonly maxPacketBytes: number

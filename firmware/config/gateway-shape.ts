@@ -65,7 +65,7 @@ const limits = object("limits", {
   "connect-timeout": optional(
     duration(100, 300_000),
     NO_LIMITS["connect-timeout"],
-    "TLS handshake and CONNECT together.",
+    "For the TLS handshake, and again from there to the CONNACK.",
     durationText(NO_LIMITS["connect-timeout"]),
   ),
   "max-packet": optional(

@@ -6,6 +6,7 @@
  */
 import type { ConduitView, LiveEntry, LiveModel } from "./live-model.ts"
 
+/** What the terminal has room and colours for. */
 export interface LiveSize {
   readonly columns: number
   readonly rows: number

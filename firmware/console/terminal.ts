@@ -17,6 +17,7 @@ export interface TerminalProcess {
   readonly pid: number
 }
 
+/** The terminal, taken over until `close`. */
 export interface Screen {
   size(): { readonly columns: number; readonly rows: number }
   /** Show `frame` (lines joined by line feeds). Only what changed is written; a terminal that lags misses frames. */

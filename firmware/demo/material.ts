@@ -41,6 +41,7 @@ export interface DemoPaths {
   readonly brokerPort: number
 }
 
+/** Choices for the demo; each has a default. */
 export interface DemoOptions {
   /** Where to begin looking for free ports: by default where they were, at first 8883 and 18883. */
   readonly gatewayPort?: number

@@ -5,6 +5,7 @@ const EVERY_MS = 4000
 /** bar */
 const SETPOINTS = [4, 4.4, 3.6]
 
+/** The operator of the plant, running. */
 export interface Operator {
   commands(): number
   stop(): Promise<void>

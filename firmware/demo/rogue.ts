@@ -9,6 +9,7 @@ const EVERY_MS = 800
 /** More in one go than the policy's rate and burst allow. */
 const FLOOD_MESSAGES = 60
 
+/** The rogue, running. */
 export interface Rogue {
   counts(): PlantReport["rogue"]
   stop(): Promise<void>

@@ -18,6 +18,7 @@ const HABITS: Readonly<Record<string, Habit>> = {
   temperature: { everyMs: 1000, qos: 1, read: (s) => ({ value: s.temperature, unit: "Cel" }) },
 }
 
+/** The sensors, running. */
 export interface Sensors {
   counts(): PlantReport["sensors"]
   /** Commands that reached the pump through the gateway. */

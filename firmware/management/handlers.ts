@@ -3,6 +3,7 @@ import type { Island } from "./island.ts"
 import type { Handlers } from "./pipeline.ts"
 import type { StatusReport } from "./status-report.ts"
 
+/** The parts that commands act on. */
 export interface HandlerDeps {
   readonly policy: PolicyActivation
   readonly island: Island

@@ -4,6 +4,7 @@ import type { Storage } from "../../hal/storage.ts"
 import { createQueue } from "../bundles/queue.ts"
 import { survivable } from "../bundles/refusal.ts"
 
+/** What island mode stands on. */
 export interface IslandDeps {
   readonly storage: Storage
   readonly audit: (event: AuditEvent) => Promise<number>

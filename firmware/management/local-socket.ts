@@ -10,6 +10,7 @@ import { LineBuffer } from "./line-buffer.ts"
 import { createRefusalLog } from "./refusal-log.ts"
 import { clearSocketPath } from "./socket-file.ts"
 
+/** What the transport stands on. */
 export interface LocalSocketDeps {
   readonly path: string
   readonly commands: CommandPort
@@ -17,6 +18,7 @@ export interface LocalSocketDeps {
   readonly audit: (event: AuditEvent) => Promise<number>
 }
 
+/** The transport, to be started and stopped once. */
 export interface LocalSocket {
   /** Listen. @throws StateError `ERR_GATEWAY_RUNNING`, `ERR_SOCKET_PATH`, `ERR_SOCKET_FOLDER` */
   start(): Promise<void>

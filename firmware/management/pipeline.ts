@@ -27,6 +27,7 @@ export type Handlers = {
   readonly [Id in CommandId]: (given: ArgumentsOf<Id>, principal: Principal) => Promise<Executed>
 }
 
+/** What the pipeline stands on. */
 export interface ManagementDeps {
   readonly handlers: Handlers
   /** Resolves to the entry's sequence number once it is on disk; rejects if the log cannot be written. */

@@ -22,6 +22,7 @@ export interface StatusReport {
   }
 }
 
+/** One conduit of the board file. */
 export interface ConduitStatus {
   readonly name: string
   /** `address:port`, or null while it is closed. */

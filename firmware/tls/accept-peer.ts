@@ -21,12 +21,14 @@ export interface Trust {
   readonly cache?: FactsCache
 }
 
+/** What the judgement of a client needs. */
 export interface PeerTrust extends Trust {
   readonly zone: string
   /** The subject rules of the policy; those of other zones are passed over. */
   readonly subjects: readonly SubjectRule[]
 }
 
+/** What the judgement of a server needs. */
 export interface ServerTrust extends Trust {
   readonly serverName: string
 }

@@ -5,12 +5,14 @@ import { tlsCiphers, tlsGroups, tlsSignatures } from "../../policy/identity/algo
 import type { TlsVersion } from "../../policy/identity/algorithms.ts"
 import type { TlsCredential } from "../conduits/messages.ts"
 
+/** What a listener is made with. */
 export interface TlsServerSettings {
   readonly credential: TlsCredential
   readonly tlsMin: TlsVersion
   readonly handshakeTimeoutMs: number
 }
 
+/** What a connection to a server is made with. */
 export interface TlsClientSettings {
   readonly credential: TlsCredential
   /** Default 1.3. */

@@ -25,6 +25,7 @@ type Change =
   /** Never on disk before the change it follows: a rename does not lose the file by losing its new name. */
   | { readonly kind: "no-name"; readonly node: FolderNode; readonly name: string; readonly follows: Change | null }
 
+/** An empty folder. */
 export function newFolder(): FolderNode {
   return { kind: "folder", seen: new Map(), disk: new Map() }
 }

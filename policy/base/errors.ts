@@ -4,6 +4,7 @@ export type ErrorKind = "input" | "integrity" | "hardware" | "state" | "invarian
 /** Facts for machines beside the message: numbers, names, places; never secrets or payload bytes. */
 export type ErrorDetail = Readonly<Record<string, string | number | boolean>>
 
+/** What an error may carry beside its message. */
 export interface ErrorOptions {
   readonly detail?: ErrorDetail
   readonly cause?: unknown

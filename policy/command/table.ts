@@ -6,6 +6,7 @@ export type ArgumentKind =
   | { readonly kind: "integer"; readonly min: number; readonly max: number }
   | { readonly kind: "choice"; readonly of: readonly string[] }
 
+/** One command: what it takes, and what it takes to give it. */
 export interface CommandRow {
   readonly summary: string
   readonly permission: Permission

@@ -13,6 +13,7 @@ export interface CompiledPolicy {
   readonly ruleIds: readonly string[]
 }
 
+/** What selects a class: the conduit and a set of roles. */
 export interface ClassKey {
   readonly conduit: string
   /** Sorted. */

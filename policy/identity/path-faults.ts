@@ -43,6 +43,7 @@ export interface PathFault {
   readonly at: CertificateFacts
 }
 
+/** What a path is held against. */
 export interface PathRules {
   readonly purpose: Purpose
   readonly now: TimeInterval

@@ -4,6 +4,7 @@ import { PATH_REASONS, pathCertainty, pathFaults } from "./path-faults.ts"
 import type { PathFault, PathReason, Purpose, Revoked } from "./path-faults.ts"
 import type { TimeInterval } from "../time/interval.ts"
 
+/** What the decision about a chain needs. */
 export interface PathInput {
   /** Leaf first, then whatever else the peer sent, in any order. */
   readonly chain: readonly CertificateFacts[]

@@ -1,6 +1,7 @@
 import type { CertificateFacts } from "./certificate.ts"
 import type { SubjectRule } from "../language/policy.ts"
 
+/** Who a peer is, by the policy. */
 export interface Subject {
   /** `[A-Za-z0-9._-]{1,64}`. */
   readonly name: string

@@ -18,6 +18,7 @@ export interface TrustedKey {
   readonly thumbprint: string
 }
 
+/** Whom the gateway believes, in two halves. */
 export interface TrustStore {
   readonly owner: {
     /** Zone authorities by name: one certificate or several, during a change of authority. */

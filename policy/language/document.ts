@@ -7,6 +7,7 @@ import { readYamlText } from "./yaml-text.ts"
 /** A value in a document and where it begins (`at`, an offset into `Report.text`). */
 export type DocNode = ScalarNode | ListNode | MapNode
 
+/** A single value of a document, and where it stands. */
 export interface ScalarNode {
   readonly kind: "scalar"
   readonly at: number
@@ -15,12 +16,14 @@ export interface ScalarNode {
   readonly source: string
 }
 
+/** A list, and where it stands. */
 export interface ListNode {
   readonly kind: "list"
   readonly at: number
   readonly items: readonly DocNode[]
 }
 
+/** A map, and where it stands. */
 export interface MapNode {
   readonly kind: "map"
   readonly at: number
@@ -28,6 +31,7 @@ export interface MapNode {
   readonly entries: readonly MapEntry[]
 }
 
+/** One entry of a map: key and value, each with its place. */
 export interface MapEntry {
   readonly key: string
   readonly keyAt: number

@@ -8,6 +8,7 @@
 /** What a rule speaks of. `publish`: client to broker, wills included. `subscribe`: ask for a filter. `receive`: broker to client. */
 export type Action = "publish" | "subscribe" | "receive"
 
+/** A part of the plant with one security level. */
 export interface Zone {
   readonly name: string
   /** Target security level, 0..4 (IEC 62443-3-3). */
@@ -18,6 +19,7 @@ export interface Zone {
   readonly tlsMin: "1.2" | "1.3"
 }
 
+/** What subjects are granted rights as. */
 export interface Role {
   readonly name: string
   readonly description: string
@@ -42,6 +44,7 @@ export interface SubjectRule {
   readonly clientId: string
 }
 
+/** The way between two zones. */
 export interface Conduit {
   readonly name: string
   /** Zone whose peers connect to us. */
@@ -61,6 +64,7 @@ export interface Rate {
   readonly burst: number
 }
 
+/** One rule, all defaults filled in. */
 export interface Rule {
   readonly id: string
   readonly effect: "allow" | "deny"
@@ -81,6 +85,7 @@ export interface Rule {
   readonly essential: boolean
 }
 
+/** A whole policy, checked. */
 export interface Policy {
   readonly format: 1
   readonly name: string

@@ -34,6 +34,7 @@ export interface StoredFloor {
   readonly source: BoundSource
 }
 
+/** What the time keeper knows, as a plain value. */
 export interface TimeState {
   readonly floor: { readonly at: number; readonly source: BoundSource; readonly monotonicMs: number }
   readonly ceiling: { readonly at: number; readonly monotonicMs: number } | null
@@ -54,6 +55,7 @@ export type TimeDecision =
   /** More than 400 days ahead: only with presence (or two approvals). */
   | "needs-presence"
 
+/** The state after a reading or a bound, and what became of it. */
 export interface TimeStep {
   readonly state: TimeState
   readonly decision: TimeDecision

@@ -20,12 +20,14 @@ export interface Authority {
   readonly chain: string
 }
 
+/** From when to when a certificate is good. */
 export interface Validity {
   /** Milliseconds since 1970; cut to whole seconds. */
   readonly notBeforeAt: number
   readonly notAfterAt: number
 }
 
+/** What an authority is made with. */
 export interface AuthorityRequest {
   /** Common name, 1..64 characters. */
   readonly name: string
@@ -36,6 +38,7 @@ export interface AuthorityRequest {
   readonly issuer?: Authority
 }
 
+/** What a certificate is issued for. */
 export interface LeafRequest extends Validity {
   readonly subject: { readonly cn: string }
   readonly san: { readonly uri?: readonly string[]; readonly dns?: readonly string[]; readonly ip?: readonly string[] }
@@ -44,6 +47,7 @@ export interface LeafRequest extends Validity {
   readonly publicKey?: Uint8Array
 }
 
+/** A certificate as it was issued. */
 export interface IssuedCertificate {
   /** PEM, PKCS#8; null if the key was not made here. */
   readonly key: string | null

@@ -17,6 +17,7 @@ export interface WillInForce {
   readonly payloadBytes: number
 }
 
+/** A CONNECT that is let in: what goes to the broker, and what the session keeps. */
 export interface Accepted {
   readonly kind: "accepted"
   readonly version: Version
@@ -34,6 +35,7 @@ export interface Accepted {
   readonly forward: Uint8Array
 }
 
+/** A CONNECT that is not: what the client is answered, and why. */
 export interface Refused {
   readonly kind: "refused"
   /** The CONNACK for the client. */

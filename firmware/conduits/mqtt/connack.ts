@@ -5,6 +5,7 @@ import { checkReasonCode } from "./reason-code.ts"
 import { Reader } from "./reader.ts"
 import { Writer } from "./writer.ts"
 
+/** A CONNACK, read; its properties as they came. */
 export interface ConnackPacket {
   readonly sessionPresent: boolean
   /** Return code in 3.1.1, reason code in 5; 0 is success in both. */

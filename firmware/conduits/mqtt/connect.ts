@@ -5,6 +5,7 @@ import { Reader, type Span } from "./reader.ts"
 import { checkTopicName } from "./text.ts"
 import { Writer } from "./writer.ts"
 
+/** The will in a CONNECT. */
 export interface Will {
   readonly qos: 0 | 1 | 2
   readonly retain: boolean

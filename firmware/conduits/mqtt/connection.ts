@@ -10,6 +10,7 @@ import type { Action } from "../../../policy/language/policy.ts"
 import type { Verdict } from "../../../policy/filter/verdict.ts"
 import type { Dialled } from "../../tls/dial.ts"
 import { couple } from "../byte-pump.ts"
+import { socketSource, type ByteSource } from "../byte-source.ts"
 import type { Judge, SessionDeps } from "./judge.ts"
 import { createSession } from "./session.ts"
 import type { CloseReason } from "./session-port.ts"
@@ -54,7 +55,8 @@ export interface Connection {
 /** Start moving bytes; returns once the listeners are attached. */
 export function openConnection(deps: ConnectionDeps): Connection {
   const { client } = deps
-  let upstream: TLSSocket | null = null
+  const source = socketSource(client)
+  let upstream: { readonly socket: TLSSocket; readonly source: ByteSource } | null = null
   let ready = false
   /** What the session has said in this turn; upstream, also what waits until the broker is trusted. */
   const toUpstream: Uint8Array[] = []
@@ -62,14 +64,16 @@ export function openConnection(deps: ConnectionDeps): Connection {
   let told = false
   let over = false
   let closed = false
-  const update = couple(client, () => (upstream === null ? null : { socket: upstream, ready }))
+  const update = couple({ source, sink: client }, () =>
+    upstream === null ? null : { source: upstream.source, sink: upstream.socket, ready },
+  )
 
   const session = createSession(
     {
       dial: () => {
         const dialled = deps.dial()
-        upstream = dialled.socket
-        attachUpstream(dialled)
+        upstream = { socket: dialled.socket, source: socketSource(dialled.socket) }
+        attachUpstream(dialled, upstream.source)
       },
       toUpstream: (bytes) => toUpstream.push(bytes),
       toClient: (bytes) => toClient.push(bytes),
@@ -91,7 +95,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
   function run(act: () => void): void {
     if (closed) return
     act()
-    if (ready && upstream !== null) writeAll(upstream, toUpstream)
+    if (ready && upstream !== null) writeAll(upstream.socket, toUpstream)
     writeAll(client, toClient)
     if (over) closeBoth()
     else update()
@@ -108,9 +112,9 @@ export function openConnection(deps: ConnectionDeps): Connection {
   function closeBoth(): void {
     if (closed) return
     closed = true
-    for (const socket of [client, upstream]) {
-      if (socket === null || socket.destroyed) continue
-      if (socket === upstream && !ready) {
+    for (const socket of [client, upstream?.socket]) {
+      if (socket === undefined || socket.destroyed) continue
+      if (socket !== client && !ready) {
         socket.destroy()
         continue
       }
@@ -121,7 +125,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
     }
   }
 
-  function attachUpstream({ socket, trusted }: Dialled): void {
+  function attachUpstream({ socket, trusted }: Dialled, bytes: ByteSource): void {
     const lost = (why: string): void => {
       run(() => {
         tellEnd("upstream-lost", why)
@@ -132,7 +136,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
     trusted.then(
       () => {
         ready = true
-        socket.on("data", (chunk: Buffer) => {
+        bytes.start((chunk) => {
           run(() => {
             deps.refresh()
             session.fromUpstream(chunk, deps.nowMs())
@@ -152,7 +156,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
     tellEnd("connect-timeout", "")
     closed = true
     client.destroy()
-    upstream?.destroy()
+    upstream?.socket.destroy()
   })
 
   client.setNoDelay(true)
@@ -165,9 +169,9 @@ export function openConnection(deps: ConnectionDeps): Connection {
     tellEnd("client", "lost")
     closed = true
     // No DISCONNECT was passed on: the broker publishes the will, as it would have without us.
-    upstream?.destroy()
+    upstream?.socket.destroy()
   })
-  client.on("data", (chunk: Buffer) => {
+  source.start((chunk) => {
     run(() => {
       deps.refresh()
       session.fromClient(chunk, deps.nowMs())

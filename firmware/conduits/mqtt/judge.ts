@@ -36,6 +36,7 @@ export interface ConnectFacts {
   readonly clientId: string
 }
 
+/** What a session is made of. */
 export interface SessionDeps {
   readonly limits: Limits
   readonly conduit: Pick<Conduit, "onDeny" | "upstreamIdentity">

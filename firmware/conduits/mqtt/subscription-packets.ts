@@ -12,6 +12,7 @@ export interface RequestedFilter extends Span {
   readonly options: number
 }
 
+/** A SUBSCRIBE, read; its filters are views of the packet. */
 export interface SubscribePacket {
   readonly packetId: number
   /** Checked property list, encoded, a view of the input; empty in 3.1.1. */
