@@ -1,6 +1,14 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
 import type { ClassKey } from "../filter/table.ts"
-import { RULE_DENY, RULE_ESSENTIAL, RULE_QOS_SHIFT, RULE_RATE, RULE_RETAIN } from "../filter/layout.ts"
+import {
+  MAX_MQTT_BYTES,
+  RULE_ANY_SIZE,
+  RULE_DENY,
+  RULE_ESSENTIAL,
+  RULE_QOS_SHIFT,
+  RULE_RATE,
+  RULE_RETAIN,
+} from "../filter/layout.ts"
 import type { Policy } from "../language/policy.ts"
 import type { Filters } from "./filters.ts"
 import type { RuleWords } from "./flatten.ts"
@@ -28,7 +36,8 @@ export function compileRules(policy: Policy): { words: RuleWords; numbers: Float
       (rule.maxQos << RULE_QOS_SHIFT) |
       (rule.retain ? RULE_RETAIN : 0) |
       (rule.essential ? RULE_ESSENTIAL : 0) |
-      (rated ? RULE_RATE : 0)
+      (rated ? RULE_RATE : 0) |
+      (rule.maxPayloadBytes >= MAX_MQTT_BYTES ? RULE_ANY_SIZE : 0)
     words.maxPayloadBytes[index] = Math.min(rule.maxPayloadBytes, MAX_LIMIT)
     if (!rated) return
     words.bucket[index] = numbers.length / 2

@@ -6,6 +6,7 @@ import {
   RULE_ESSENTIAL,
   RULE_LAST,
   RULE_QOS_SHIFT,
+  RULE_ANY_SIZE,
   RULE_RATE,
   SCRATCH_LEAVES,
 } from "./layout.ts"
@@ -178,7 +179,8 @@ function judgeShared(table: FilterTable, state: FilterState, filter: Uint8Array,
   if (received === null) return REASON["too-complex"]
   const essentialOnly = (state.flags & STATE_ESSENTIAL_ONLY) !== 0
   const passes = (rule: number): boolean =>
-    (rule & (RULE_DENY | RULE_RATE)) === 0 && (!essentialOnly || (rule & RULE_ESSENTIAL) !== 0)
+    (rule & (RULE_DENY | RULE_RATE | RULE_ANY_SIZE)) === RULE_ANY_SIZE &&
+    (!essentialOnly || (rule & RULE_ESSENTIAL) !== 0)
   if (holder(received, passes) === -1) return refused
   const deniedAt = state.denied
   const denied = deniedAt === 0 ? 0 : table.words[deniedAt]!

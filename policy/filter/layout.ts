@@ -43,6 +43,9 @@ export const NODE_FULL_HASH = 1 << 14
 export const NODE_TWINS = 1 << 15
 export const NODE_SLOTS_SHIFT = 24
 
+/** Most bytes behind the fixed header of any packet. @see MQTT 5.0 section 2.1.4 */
+export const MAX_MQTT_BYTES = 268_435_455
+
 /** Low byte of a rule word; the upper 24 bits are rule index + 1, as in a verdict. */
 export const RULE_DENY = 1
 export const RULE_QOS_SHIFT = 1
@@ -51,6 +54,8 @@ export const RULE_ESSENTIAL = 16
 /** A third word follows: the index of the rule's bucket. */
 export const RULE_RATE = 32
 export const RULE_LAST = 64
+/** No message of MQTT is too large for the rule. */
+export const RULE_ANY_SIZE = 128
 
 /**
  * First word of a leaf, and of a filter record alone: its levels in bits 0..7, these flags, the number of its segments in

@@ -214,7 +214,8 @@ function isReceivedWhole(asked: Asked, topics: readonly string[]): boolean {
   return topics.every((topic) => {
     const matching = rules.filter(({ filters }) => filters.some((filter) => matches(filter, topic, asked)))
     if (isOwn(topic) || matching.some(({ rule }) => rule.effect === "deny")) return false
-    return matching.some(({ rule }) => rule.rate === null && (rule.essential || !asked.essentialOnly))
+    const drops = (rule: Rule): boolean => rule.rate !== null || rule.maxPayloadBytes < 268_435_455
+    return matching.some(({ rule }) => !drops(rule) && (rule.essential || !asked.essentialOnly))
   })
 }
 

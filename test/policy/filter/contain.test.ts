@@ -149,6 +149,10 @@ test("a shared subscription is refused if anything in it could be dropped on the
   const free = allow("free", ["q/#"], { actions: ["receive"] })
   assert.is(subscribeBy(makePolicy([rated]))("$share/r/q/#"), "shared-subscription rated")
   assert.is(subscribeBy(makePolicy([rated, free]))("$share/r/q/#"), "allowed rated")
+  // So may a payload limit, however high; only what no message of MQTT can pass drops nothing.
+  const limited = allow("limited", ["$share/r/q/#"], { maxPayloadBytes: 268_435_454 })
+  assert.is(subscribeBy(makePolicy([limited]))("$share/r/q/#"), "shared-subscription limited")
+  assert.is(subscribeBy(makePolicy([limited, free]))("$share/r/q/#"), "allowed limited")
 })
 
 test("[CR 3.5] what is not a filter is refused", () => {
