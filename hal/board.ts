@@ -4,7 +4,7 @@ import type { KeyStore } from "./key-store.ts"
 import type { Storage } from "./storage.ts"
 import type { Watchdog } from "./watchdog.ts"
 
-/** All ports of one board: what `createGateway` is given. */
+/** All ports of one board: what `startGateway` is given. */
 export interface Board {
   readonly identity: BoardIdentity
   readonly clock: Clock

@@ -199,13 +199,16 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   function readmit(entry: Admitted): void {
     const now = inForce
     if (now === null) return entry.connection.withdraw("closed", 0)
+    // Judged once a generation, also when the outcome is a withdrawal that waits for the rest of a message.
+    entry.generation = now.all.generation
+    // What island mode and its like close is cut at once; a new policy lets the message under way arrive.
+    const graceMs = now.own.essentialOnly ? 0 : WITHDRAW_GRACE_MS
     const verdict =
       entry.anchorKey === now.own.anchorKey
         ? judgeAgain(now.own, entry.leaf, entry.tlsVersion)
         : judgeArrival(now.own, entry.chain, entry.tlsVersion, context)
-    if (!verdict.ok) return entry.connection.withdraw(verdict.reason, WITHDRAW_GRACE_MS)
-    if (!sameTerms(entry, now.own, verdict.subject)) return entry.connection.withdraw("terms", WITHDRAW_GRACE_MS)
-    entry.generation = now.all.generation
+    if (!verdict.ok) return entry.connection.withdraw(verdict.reason, graceMs)
+    if (!sameTerms(entry, now.own, verdict.subject)) return entry.connection.withdraw("terms", graceMs)
     entry.anchorKey = now.own.anchorKey
     entry.rights = rightsOf(now, entry.name, verdict.classIndex)
     if (entry.facts !== null) entry.connection.rejudge(createJudge(entry.rights, entry.facts))

@@ -1,6 +1,6 @@
 /**
  * What the filter means, written from the definition of the language over strings and arrays: slow, obvious, and the
- * judge of the fast one. Nothing in the gateway uses it.
+ * judge of the fast one. The message path never uses it; a probe holds the live filter against it.
  */
 import type { Action, Policy, Rule } from "../language/policy.ts"
 import { REASON, verdict, type Reason, type Verdict } from "./verdict.ts"
