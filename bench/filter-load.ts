@@ -81,7 +81,12 @@ export function plantLoad(policy: Policy, compiled: CompiledPolicy, count: numbe
   const random = seeded(seed)
   const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)]!
   const states = clientStates(compiled)
-  const byRole = new Map(ROLES.map((role) => [role, policy.rules.filter((rule) => rule.roles.includes(role))]))
+  const byRole = new Map(
+    ROLES.map((role) => [
+      role,
+      policy.rules.filter((r) => r.protocol === "mqtt").filter((r) => r.roles.includes(role)),
+    ]),
+  )
   const wantAllowed = Math.round(count * 0.9)
   const seen = new Set<string>()
   const packets: { packet: Uint8Array; state: FilterState; topic: number }[] = []

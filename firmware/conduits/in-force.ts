@@ -1,6 +1,6 @@
 import { classOf } from "../../policy/filter/decide.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
-import type { Conduit, SubjectRule, Zone } from "../../policy/language/policy.ts"
+import type { MqttConduit, SubjectRule, Zone } from "../../policy/language/policy.ts"
 import { InvariantError } from "../../policy/base/errors.ts"
 import { factsFromPem } from "../tls/pem.ts"
 import type { EngineEpoch, FlowPosture } from "./messages.ts"
@@ -16,7 +16,7 @@ export interface InForce {
 
 /** One conduit's part of it. */
 export interface ConduitInForce {
-  readonly settings: Conduit
+  readonly settings: MqttConduit
   readonly zone: Zone
   readonly subjects: readonly SubjectRule[]
   readonly anchors: readonly CertificateFacts[]
@@ -34,6 +34,7 @@ export function prepareInForce(epoch: EngineEpoch, posture: FlowPosture, generat
   const { policy } = epoch
   const conduits = new Map<string, ConduitInForce>()
   for (const settings of policy.conduits) {
+    if (settings.protocol !== "mqtt") continue
     const zone = policy.zones.find((z) => z.name === settings.from)
     if (zone === undefined) throw new InvariantError("ERR_ZONE_MISSING", `conduit ${settings.name} names no zone`)
     const anchors = zone.authorities.flatMap((name) => {

@@ -8,7 +8,7 @@ import { createServer, type Server, type TLSSocket } from "node:tls"
 import { LockgateError } from "../../policy/base/errors.ts"
 import { reasonName, ruleOf } from "../../policy/filter/verdict.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
-import type { Conduit } from "../../policy/language/policy.ts"
+import type { MqttConduit } from "../../policy/language/policy.ts"
 import type { Subject } from "../../policy/identity/subject.ts"
 import { dialTrusted, type Dialled } from "../tls/dial.ts"
 import { closeFailedHandshakes } from "../tls/handshake-failure.ts"
@@ -40,7 +40,7 @@ interface Admitted {
   readonly tlsVersion: string
   readonly name: string
   readonly clientIdPattern: string
-  readonly settings: Conduit
+  readonly settings: MqttConduit
   rights: Rights
   generation: number
   anchorKey: string

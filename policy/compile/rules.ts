@@ -9,7 +9,7 @@ import {
   RULE_RATE,
   RULE_RETAIN,
 } from "../filter/layout.ts"
-import type { Policy } from "../language/policy.ts"
+import type { Action, Policy, Rule } from "../language/policy.ts"
 import type { Filters } from "./filters.ts"
 import type { RuleWords } from "./flatten.ts"
 import { GrowingWords } from "./growing.ts"
@@ -29,6 +29,7 @@ export function compileRules(policy: Policy): { words: RuleWords; numbers: Float
   }
   const numbers: number[] = []
   policy.rules.forEach((rule, index) => {
+    if (rule.protocol !== "mqtt") return
     const rated = rule.rate !== null && rule.effect === "allow"
     words.rule[index] =
       ((index + 1) << 8) |
@@ -80,6 +81,15 @@ const CONCERNS: Readonly<Record<TableKind, number>> = {
   receive: SUBSCRIBE | RECEIVE,
 }
 
+function concerns(rule: Rule, action: Action): boolean {
+  return rule.protocol === "mqtt" && rule.actions.includes(action)
+}
+
+function topicsOf(policy: Policy, index: number): readonly string[] {
+  const rule = policy.rules[index]!
+  return rule.protocol === "mqtt" ? rule.topics : []
+}
+
 /** Finds the rules and filters that bear on a class. */
 export class RuleIndex {
   readonly #policy: Policy
@@ -98,15 +108,16 @@ export class RuleIndex {
     this.#numbersAt = new Uint32Array(policy.rules.length)
     this.#bits = Uint8Array.from(
       policy.rules,
-      ({ actions, effect }) =>
-        (actions.includes("publish") ? PUBLISH : 0) |
-        (actions.includes("subscribe") ? SUBSCRIBE : 0) |
-        (actions.includes("receive") ? RECEIVE : 0) |
-        (effect === "deny" ? DENY : 0),
+      (rule) =>
+        (concerns(rule, "publish") ? PUBLISH : 0) |
+        (concerns(rule, "subscribe") ? SUBSCRIBE : 0) |
+        (concerns(rule, "receive") ? RECEIVE : 0) |
+        (rule.effect === "deny" ? DENY : 0),
     )
     // Offset 0 means: not yet.
     this.#numbers.push(0)
     policy.rules.forEach((rule, index) => {
+      if (rule.protocol !== "mqtt") return
       for (const conduit of rule.conduits) {
         let roles = this.#byRole.get(conduit)
         if (roles === undefined) this.#byRole.set(conduit, (roles = new Map<string, number[]>()))
@@ -133,7 +144,7 @@ export class RuleIndex {
   /** The filters of these rules that belong in a table of this kind. */
   select(rules: readonly number[], kind: TableKind): Selection {
     const concerned = rules.filter((index) => (this.#bits[index]! & CONCERNS[kind]) !== 0)
-    const room = concerned.reduce((sum, index) => sum + this.#policy.rules[index]!.topics.length, 0)
+    const room = concerned.reduce((sum, index) => sum + topicsOf(this.#policy, index).length, 0)
     const filters = new Uint32Array(room)
     const owners = new Uint32Array(room)
     let count = 0
@@ -142,7 +153,7 @@ export class RuleIndex {
     let hash = 0x811c9dc5 | 0
     for (const index of concerned) {
       const at = this.#numbersOf(index)
-      const stop = at + this.#policy.rules[index]!.topics.length * 2
+      const stop = at + topicsOf(this.#policy, index).length * 2
       for (let k = at; k < stop; k += 2) {
         const shared = this.#numbers.array[k + 1]!
         let number = this.#numbers.array[k]!
@@ -164,7 +175,7 @@ export class RuleIndex {
   #numbersOf(index: number): number {
     const known = this.#numbersAt[index]!
     if (known !== 0) return known
-    const { topics } = this.#policy.rules[index]!
+    const topics = topicsOf(this.#policy, index)
     const at = this.#numbers.reserve(topics.length * 2)
     this.#numbersAt[index] = at
     topics.forEach((topic, k) => {

@@ -2,7 +2,7 @@
  * What the filter means, written from the definition of the language over strings and arrays: slow, obvious, and the
  * judge of the fast one. The message path never uses it; a probe holds the live filter against it.
  */
-import type { Action, Policy, Rule } from "../language/policy.ts"
+import type { Action, MqttRule, Policy } from "../language/policy.ts"
 import { REASON, verdict, type Reason, type Verdict } from "./verdict.ts"
 
 /** Who asks for what, in which posture. */
@@ -26,7 +26,7 @@ export interface Message {
 }
 
 /** Tokens left per rule and when they were counted. */
-export type ReferenceBuckets = Map<Rule, { tokens: number; atMs: number }>
+export type ReferenceBuckets = Map<MqttRule, { tokens: number; atMs: number }>
 
 /** True if `filter` matches `topic`, both as strings. @see MQTT 5.0 section 4.7 */
 export function matches(filter: string, topic: string, who: { name: string; clientId: string }): boolean {
@@ -54,10 +54,10 @@ function isKnown({ policy, conduit, roles }: Asked): boolean {
 }
 
 /** The rules that bear on who asks, by index in the policy. */
-function rulesFor({ policy, conduit, roles }: Asked): readonly (readonly [number, Rule])[] {
-  return [...policy.rules.entries()].filter(
-    ([, rule]) => rule.conduits.includes(conduit) && rule.roles.some((role) => roles.includes(role)),
-  )
+function rulesFor({ policy, conduit, roles }: Asked): readonly (readonly [number, MqttRule])[] {
+  return [...policy.rules.entries()]
+    .flatMap(([index, rule]) => (rule.protocol === "mqtt" ? [[index, rule] as const] : []))
+    .filter(([, rule]) => rule.conduits.includes(conduit) && rule.roles.some((role) => roles.includes(role)))
 }
 
 /** `$share/<group>/<filter>` taken apart; the group is null for a plain filter. */
@@ -67,7 +67,7 @@ function unshare(filter: string): { group: string | null; filter: string } {
 }
 
 /** The filters by which `rule` speaks of messages of this action. */
-function filtersOf(rule: Rule, action: "publish" | "receive"): readonly string[] {
+function filtersOf(rule: MqttRule, action: "publish" | "receive"): readonly string[] {
   const shared = (topic: string): boolean => unshare(topic).group !== null
   if (action === "publish") return rule.actions.includes("publish") ? rule.topics.filter((t) => !shared(t)) : []
   if (!rule.actions.includes("receive") && !rule.actions.includes("subscribe")) return []
@@ -106,7 +106,7 @@ export function decideReference(asked: Asked, message: Message, buckets: Referen
   if (denying !== undefined) return verdict(REASON["deny-rule"], denying[0])
 
   const up = action === "publish"
-  const checks: readonly (readonly [Reason, (rule: Rule) => boolean])[] = [
+  const checks: readonly (readonly [Reason, (rule: MqttRule) => boolean])[] = [
     ["not-essential", (rule) => rule.essential || !asked.essentialOnly],
     ["qos", (rule) => !up || message.qos <= rule.maxQos],
     ["retain", (rule) => !up || !message.retain || rule.retain],
@@ -136,7 +136,7 @@ export function decideReference(asked: Asked, message: Message, buckets: Referen
   return verdict(REASON[reason], nearest.index)
 }
 
-function tokensOf(rule: Rule, buckets: ReferenceBuckets, nowMs: number): number {
+function tokensOf(rule: MqttRule, buckets: ReferenceBuckets, nowMs: number): number {
   if (rule.rate === null) return Infinity
   const { tokens, atMs } = buckets.get(rule) ?? { tokens: rule.rate.burst, atMs: 0 }
   return Math.min(rule.rate.burst, tokens + Math.max(0, nowMs - atMs) * (rule.rate.perSecond / 1000))
@@ -170,8 +170,8 @@ export function decideSubscriptionReference(
       rule,
       filters: rule.topics.map(unshare).flatMap((own) => (own.group === group ? [own.filter] : [])),
     }))
-  const inForce = (rule: Rule): boolean => rule.essential || !asked.essentialOnly
-  const stages: readonly (readonly [Reason, (rule: Rule) => boolean])[] = [
+  const inForce = (rule: MqttRule): boolean => rule.essential || !asked.essentialOnly
+  const stages: readonly (readonly [Reason, (rule: MqttRule) => boolean])[] = [
     ["deny-rule", (rule) => rule.effect === "deny"],
     ["allowed", (rule) => rule.effect === "allow" && inForce(rule) && rule.maxQos >= qos],
     ["qos", (rule) => rule.effect === "allow" && inForce(rule)],
@@ -214,7 +214,7 @@ function isReceivedWhole(asked: Asked, topics: readonly string[]): boolean {
   return topics.every((topic) => {
     const matching = rules.filter(({ filters }) => filters.some((filter) => matches(filter, topic, asked)))
     if (isOwn(topic) || matching.some(({ rule }) => rule.effect === "deny")) return false
-    const drops = (rule: Rule): boolean => rule.rate !== null || rule.maxPayloadBytes < 268_435_455
+    const drops = (rule: MqttRule): boolean => rule.rate !== null || rule.maxPayloadBytes < 268_435_455
     return matching.some(({ rule }) => !drops(rule) && (rule.essential || !asked.essentialOnly))
   })
 }

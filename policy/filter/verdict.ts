@@ -25,6 +25,22 @@ export const REASON = {
   "shared-subscription": 10,
   "too-complex": 11,
   "not-essential": 12,
+  /** The rule is not in force at this hour. */
+  hours: 13,
+  /** The rule waits for an override. */
+  emergency: 14,
+  /** The payload is not of the form that the rule demands. */
+  "payload-form": 15,
+  /** Never final: a rule looks into the payload, so ask again with the whole packet in hand. */
+  incomplete: 16,
+  /** Modbus: not a request, or one that contradicts itself. */
+  "bad-request": 17,
+  unit: 18,
+  function: 19,
+  address: 20,
+  /** A write that covers a part of a point with a value rule. */
+  "part-of-point": 21,
+  value: 22,
 } as const
 
 export type Reason = keyof typeof REASON

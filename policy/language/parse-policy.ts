@@ -1,4 +1,4 @@
-import type { Policy, Rule, SubjectRule } from "./policy.ts"
+import type { MqttConduit, MqttRule, Policy, SubjectRule } from "./policy.ts"
 import type { DocumentLimits } from "./document.ts"
 import type { Parsed } from "./fault.ts"
 import type { Placed } from "./group-shapes.ts"
@@ -33,11 +33,13 @@ export function parsePolicy(text: string, file: string, limits: DocumentLimits =
 }
 
 function buildPolicy(document: PolicyDocument): Policy {
-  const conduits = document.conduits.map(({ name, value }) => ({
+  const conduits = document.conduits.map(({ name, value }): MqttConduit => ({
     name,
     from: value.from,
     to: value.to,
     protocol: value.protocol,
+    direction: "both",
+    transport: { from: "tls", to: "tls" },
     upstreamIdentity: value["upstream-identity"],
     onDeny: value["on-deny"],
   }))
@@ -48,8 +50,10 @@ function buildPolicy(document: PolicyDocument): Policy {
     zones: document.zones.map(({ name, value }) => ({
       name,
       level: value.level,
+      kind: "plant",
       authorities: value.authorities,
       tlsMin: value["tls-min"],
+      clearText: false,
     })),
     roles: document.roles.map(({ name, value }) => ({ name, description: value })),
     subjects: document.subjects.map(buildSubject),
@@ -73,7 +77,7 @@ function buildSubject({ value, index }: Placed<SubjectEntry>): SubjectRule {
   }
 }
 
-function buildRule(entry: RuleEntry, allConduits: readonly string[]): Rule {
+function buildRule(entry: RuleEntry, allConduits: readonly string[]): MqttRule {
   const { id, roles, topics } = entry
   const conduits = entry.conduits ?? allConduits
   if ("deny" in entry) {
@@ -82,12 +86,17 @@ function buildRule(entry: RuleEntry, allConduits: readonly string[]): Rule {
       maxQos: 2,
       retain: true,
       maxPayloadBytes: MAX_PAYLOAD_BYTES,
+      payload: { kind: "any" },
       rate: null,
       essential: false,
+      record: "none",
+      hours: null,
+      emergency: null,
     } as const
-    return { id, effect: "deny", actions: entry.deny, conduits, roles, topics, ...widest }
+    return { protocol: "mqtt", id, effect: "deny", actions: entry.deny, conduits, roles, topics, ...widest }
   }
   return {
+    protocol: "mqtt",
     id,
     effect: "allow",
     actions: entry.allow,
@@ -97,7 +106,11 @@ function buildRule(entry: RuleEntry, allConduits: readonly string[]): Rule {
     maxQos: entry.qos === 0 || entry.qos === 1 ? entry.qos : 2,
     retain: entry.retain,
     maxPayloadBytes: entry.payload ?? DEFAULT_PAYLOAD_BYTES,
+    payload: { kind: "any" },
     rate: entry.rate,
     essential: entry.essential,
+    record: "none",
+    hours: null,
+    emergency: null,
   }
 }

@@ -1,11 +1,13 @@
 /**
  * The policy as plain values: what `parsePolicy` returns and everything else reads.
  *
- * All names are resolved and unique, all defaults filled in, all sizes in bytes: whoever holds a `Policy` need not
- * check it again. Arrays keep the order of the document; nothing but messages depends on that order.
+ * All names are resolved and unique, all defaults filled in, all sets written out, all sizes in bytes: whoever holds a
+ * `Policy` need not check it again. Arrays keep the order of the document; nothing but messages depends on that order.
  */
+import type { ModbusRule } from "./modbus-rule.ts"
+import type { PayloadForm } from "./payload-form.ts"
 
-/** What a rule speaks of. `publish`: client to broker, wills included. `subscribe`: ask for a filter. `receive`: broker to client. */
+/** What an MQTT rule speaks of. `publish`: client to broker, wills included. `subscribe`: ask for a filter. `receive`: broker to client. */
 export type Action = "publish" | "subscribe" | "receive"
 
 /** A part of the plant with one security level. */
@@ -13,10 +15,14 @@ export interface Zone {
   readonly name: string
   /** Target security level, 0..4 (IEC 62443-3-3). */
   readonly level: number
+  /** `untrusted`: outside the owner's control; every conduit that touches it is encrypted on that side. */
+  readonly kind: "plant" | "untrusted"
   /** Names of the certificate authorities in the trust store that may vouch for peers of this zone; may be empty. */
   readonly authorities: readonly string[]
   /** Lowest TLS version admitted from peers of this zone. */
   readonly tlsMin: "1.2" | "1.3"
+  /** Whether conduits may have an end without TLS in this zone. Never true of an untrusted one. */
+  readonly clearText: boolean
 }
 
 /** What subjects are granted rights as. */
@@ -44,13 +50,22 @@ export interface SubjectRule {
   readonly clientId: string
 }
 
-/** The way between two zones. */
-export interface Conduit {
+/** What carries a protocol: encrypted and mutually authenticated, plain TCP, or a serial line. */
+export type Transport = "tls" | "tcp" | "rtu"
+
+interface ConduitBase {
   readonly name: string
   /** Zone whose peers connect to us. */
   readonly from: string
-  /** Zone of the broker. */
+  /** Zone of the broker, or of the units. */
   readonly to: string
+  /** Which way application data may go: `out` from `from` to `to` only, `in` the other way only. */
+  readonly direction: "both" | "out" | "in"
+  /** What the policy demands at either end; the board file's ends must be of this kind. */
+  readonly transport: { readonly from: Transport; readonly to: Transport }
+}
+
+export interface MqttConduit extends ConduitBase {
   readonly protocol: "mqtt"
   /** What the broker sees as MQTT user name: nothing, or the subject's name. */
   readonly upstreamIdentity: "strip" | "subject"
@@ -58,21 +73,54 @@ export interface Conduit {
   readonly onDeny: "ack" | "close"
 }
 
+export interface ModbusConduit extends ConduitBase {
+  readonly protocol: "modbus"
+  /** Exception code that a refusal answers when no rule says otherwise. */
+  readonly refusal: number
+}
+
+/** The way between two zones. */
+export type Conduit = MqttConduit | ModbusConduit
+
 /** Token bucket per subject and rule. */
 export interface Rate {
   readonly perSecond: number
   readonly burst: number
 }
 
-/** One rule, all defaults filled in. */
-export interface Rule {
+/** Hours of a week. `fromMinute` is 0..1439, `toMinute` 1..1440 of the day; `to` at or before `from` ends on the next day. */
+export interface Hours {
+  /** 1 Monday .. 7 Sunday: the days on which it begins. */
+  readonly days: readonly number[]
+  readonly fromMinute: number
+  readonly toMinute: number
+  /** The plant's clock against UTC, in minutes; no daylight saving. */
+  readonly utcOffsetMinutes: number
+}
+
+/** What every rule has, whatever its protocol. */
+export interface RuleBase {
   readonly id: string
   readonly effect: "allow" | "deny"
-  readonly actions: readonly Action[]
-  /** Conduits the rule applies to; never empty (absent in the document means all). */
+  /** Conduits of the rule's protocol to which it applies; never empty (absent in the document means all of them). */
   readonly conduits: readonly string[]
   /** Roles the rule applies to; never empty. */
   readonly roles: readonly string[]
+  readonly rate: Rate | null
+  /** Essential flows stay open in the postures that say so (`policy/posture.ts`). Never together with `hours` or `emergency`. */
+  readonly essential: boolean
+  /** Which allowed actions go into the log with the peer's certificate fingerprint (CR 2.12 RE(1)). */
+  readonly record: "each" | "changes" | "none"
+  /** In force only in these hours: an allow when it is surely then, a deny when it may be then. */
+  readonly hours: Hours | null
+  /** In force only while an override has switched this emergency on; never on a deny. */
+  readonly emergency: string | null
+}
+
+/** One rule for MQTT. */
+export interface MqttRule extends RuleBase {
+  readonly protocol: "mqtt"
+  readonly actions: readonly Action[]
   /** MQTT topic filters with `+`, `#`, and the whole levels `%c` (client id) and `%u` (subject name); `$share/<group>/...` on subscribe rules only. */
   readonly topics: readonly string[]
   /** Highest QoS allowed. On a deny rule always 2: a deny speaks of topics alone. */
@@ -80,10 +128,11 @@ export interface Rule {
   /** Whether the retain flag may be set by a publisher. Retained deliveries towards the client are not affected. */
   readonly retain: boolean
   readonly maxPayloadBytes: number
-  readonly rate: Rate | null
-  /** Essential flows stay open in the postures that say so (`policy/posture.ts`). */
-  readonly essential: boolean
+  /** What the payload must look like, published or received. A deny rule's is `any`. */
+  readonly payload: PayloadForm
 }
+
+export type Rule = MqttRule | ModbusRule
 
 /** A whole policy, checked. */
 export interface Policy {

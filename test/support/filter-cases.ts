@@ -8,7 +8,7 @@ import {
   type ReferenceBuckets,
 } from "../../policy/filter/reference.ts"
 import { reasonName, ruleOf } from "../../policy/filter/verdict.ts"
-import type { Action, Policy, Rule } from "../../policy/language/policy.ts"
+import type { Action, MqttRule, Policy } from "../../policy/language/policy.ts"
 import { makePolicy, makeRule } from "./policies.ts"
 import { seeded } from "./hostile.ts"
 
@@ -56,7 +56,7 @@ function subsetOf<T>(choose: Chooser, of: readonly T[]): T[] {
   return some.length > 0 ? some : [choose.pick(of)]
 }
 
-function randomRule(choose: Chooser, words: readonly string[], number: number): Rule {
+function randomRule(choose: Chooser, words: readonly string[], number: number): MqttRule {
   const actions = subsetOf<Action>(choose, ["publish", "subscribe", "receive"])
   const deny = choose.chance(0.2)
   const onlySubscribe = actions.length === 1 && actions[0] === "subscribe"
@@ -235,7 +235,7 @@ function shorten(filter: string): string {
 }
 
 /** Often near a rule: one of its filters, at times with a level made wider or narrower. */
-function randomRequest(choose: Chooser, words: readonly string[], rules: readonly Rule[]): string {
+function randomRequest(choose: Chooser, words: readonly string[], rules: readonly MqttRule[]): string {
   const near = choose.chance(0.7) ? choose.pick(choose.pick(rules).topics) : randomFilter(choose, words, true)
   const filter = shorten(near).replaceAll(/%[cu]/g, "dev")
   if (choose.chance(0.5)) return filter

@@ -1,9 +1,10 @@
-import type { Policy, Rule, SubjectRule } from "../../policy/language/policy.ts"
+import type { MqttRule, Policy, Rule, SubjectRule } from "../../policy/language/policy.ts"
 
 /** A rule that allows everything about its topics; what a test is about is overridden. */
-export function makeRule(over: Partial<Rule> & { readonly topics: readonly string[] }): Rule {
+export function makeRule(over: Partial<MqttRule> & { readonly topics: readonly string[] }): MqttRule {
   return {
     id: `rule-${over.topics.join(" ")}`,
+    protocol: "mqtt",
     effect: "allow",
     actions: ["publish"],
     conduits: ["field"],
@@ -11,8 +12,12 @@ export function makeRule(over: Partial<Rule> & { readonly topics: readonly strin
     maxQos: 2,
     retain: true,
     maxPayloadBytes: 268_435_455,
+    payload: { kind: "any" },
     rate: null,
     essential: false,
+    record: "none",
+    hours: null,
+    emergency: null,
     ...over,
   }
 }
@@ -40,8 +45,8 @@ export function makePolicy(
     format: 1,
     name: "test",
     zones: [
-      { name: "cell", level: 1, authorities: ["cell-ca"], tlsMin: "1.3" },
-      { name: "plant", level: 2, authorities: ["plant-ca"], tlsMin: "1.3" },
+      { name: "cell", level: 1, kind: "plant", authorities: ["cell-ca"], tlsMin: "1.3", clearText: false },
+      { name: "plant", level: 2, kind: "plant", authorities: ["plant-ca"], tlsMin: "1.3", clearText: false },
     ],
     roles: [...new Set(roleSets.flat())].map((name) => ({ name, description: name })),
     subjects: roleSets.map((roles) => makeSubject("cell", roles)),
@@ -50,6 +55,8 @@ export function makePolicy(
       from: "cell",
       to: "plant",
       protocol: "mqtt",
+      direction: "both",
+      transport: { from: "tls", to: "tls" },
       upstreamIdentity: "strip",
       onDeny: "ack",
     })),

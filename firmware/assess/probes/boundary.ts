@@ -34,9 +34,12 @@ export const strangerHasNoRights: GatewayProbe = {
     const policy = context.policy()
     if (policy === null) return NO_POLICY
     let asked = 0
-    for (const conduit of policy.conduits) {
+    for (const conduit of policy.conduits.filter(({ protocol }) => protocol === "mqtt")) {
       const marker = randomUUID()
-      const topics = policy.rules.filter((r) => r.effect === "allow").flatMap((r) => r.topics.map(exampleTopic))
+      const topics = policy.rules
+        .filter((r) => r.protocol === "mqtt")
+        .filter((r) => r.effect === "allow")
+        .flatMap((r) => r.topics.map(exampleTopic))
       const bytes = concat(connectPacket(SUBJECT), ...topics.map((topic) => publishPacket(topic, marker)))
       const seen = await context.rehearse({ conduit: conduit.name, subject: SUBJECT, roles: [], bytes })
       if (seen === null) return NO_POLICY
@@ -170,7 +173,7 @@ function exampleTopic(filter: string): string {
 /** Topics that rules name, and their neighbours: one level more, one less, one letter off, another subject's. */
 function probeTopics(policy: Policy): readonly string[] {
   const topics = new Set<string>([`probe-${randomUUID()}`])
-  for (const rule of policy.rules.slice(0, 200)) {
+  for (const rule of policy.rules.filter((r) => r.protocol === "mqtt").slice(0, 200)) {
     for (const filter of rule.topics.slice(0, 5)) {
       const topic = exampleTopic(filter)
       topics.add(topic)

@@ -1,5 +1,5 @@
 import { REASON, type Verdict, verdict } from "../../../policy/filter/verdict.ts"
-import type { Conduit } from "../../../policy/language/policy.ts"
+import type { MqttConduit } from "../../../policy/language/policy.ts"
 import type { Limits } from "../../config/gateway-config.ts"
 import type { Version } from "./packet-type.ts"
 
@@ -39,7 +39,7 @@ export interface ConnectFacts {
 /** What a session is made of. */
 export interface SessionDeps {
   readonly limits: Limits
-  readonly conduit: Pick<Conduit, "onDeny" | "upstreamIdentity">
+  readonly conduit: Pick<MqttConduit, "onDeny" | "upstreamIdentity">
   /** The subject's name, from its certificate. */
   readonly subject: string
   /** Client ids the subject may use: `%u` for its name, at most one trailing `*`. */

@@ -22,8 +22,8 @@ test("the worked example is read whole, every default filled in", () => {
   assert.is(value.format, 1)
   assert.is(value.name, "pumping station")
   assert.equal(value.zones, [
-    { name: "field", level: 2, authorities: ["field-ca"], tlsMin: "1.3" },
-    { name: "control", level: 3, authorities: ["control-ca"], tlsMin: "1.3" },
+    { name: "field", level: 2, kind: "plant", authorities: ["field-ca"], tlsMin: "1.3", clearText: false },
+    { name: "control", level: 3, kind: "plant", authorities: ["control-ca"], tlsMin: "1.3", clearText: false },
   ])
   assert.equal(value.roles[0], { name: "sensor", description: "reads a process value and reports it" })
   assert.equal(value.subjects, [
@@ -59,9 +59,20 @@ test("the worked example is read whole, every default filled in", () => {
     },
   ])
   assert.equal(value.conduits, [
-    { name: "telemetry", from: "field", to: "control", protocol: "mqtt", upstreamIdentity: "strip", onDeny: "ack" },
+    {
+      name: "telemetry",
+      from: "field",
+      to: "control",
+      protocol: "mqtt",
+      direction: "both",
+      transport: { from: "tls", to: "tls" },
+      upstreamIdentity: "strip",
+      onDeny: "ack",
+    },
   ])
-  assert.equal(value.rules[0], {
+  const rules = value.rules.filter((rule) => rule.protocol === "mqtt")
+  assert.equal(rules[0], {
+    protocol: "mqtt",
     id: "report",
     effect: "allow",
     actions: ["publish"],
@@ -72,12 +83,16 @@ test("the worked example is read whole, every default filled in", () => {
     retain: false,
     maxPayloadBytes: 4096,
     rate: { perSecond: 100, burst: 200 },
+    payload: { kind: "any" },
     essential: false,
+    record: "none",
+    hours: null,
+    emergency: null,
   })
-  assert.equal(value.rules[2]?.actions, ["subscribe", "receive"])
-  assert.is(value.rules[2]?.essential, true)
-  assert.is(value.rules[2]?.maxPayloadBytes, 65_536)
-  const deny = value.rules.at(-1)
+  assert.equal(rules[2]?.actions, ["subscribe", "receive"])
+  assert.is(rules[2]?.essential, true)
+  assert.is(rules[2]?.maxPayloadBytes, 65_536)
+  const deny = rules.at(-1)
   assert.is(deny?.effect, "deny")
   assert.is(deny?.maxQos, 2)
   assert.is(deny?.rate, null)
@@ -192,7 +207,7 @@ test("sizes and rates are read to bytes and to messages a second", () => {
     ),
   )
   assert.equal(
-    value.rules.map((r) => [r.maxPayloadBytes, r.rate, r.maxQos]),
+    value.rules.filter((r) => r.protocol === "mqtt").map((r) => [r.maxPayloadBytes, r.rate, r.maxQos]),
     [
       [0, { perSecond: 0.1, burst: 1 }, 1],
       [512, { perSecond: 1 / 3600, burst: 10 }, 1],
