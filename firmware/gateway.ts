@@ -20,6 +20,8 @@ import { startConduits } from "./running-conduits.ts"
 import type { EnginePort } from "./conduits/engine-port.ts"
 import type { Listening } from "./conduits/messages.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
+import { testCases } from "./bundles/cases.ts"
+import { preparePolicy } from "./bundles/prepare.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
@@ -158,8 +160,12 @@ async function build(
     gateway: config.gateway,
     threshold: config.trust.policyThreshold,
     verify: createBundleVerifier(material.signers),
-    parsePolicy: (text, file) => parsePolicy(text, file, GATEWAY_POLICY_LIMITS),
-    compile: compilePolicy,
+    prepare: (source) =>
+      preparePolicy(source, {
+        parsePolicy: (text, file) => parsePolicy(text, file, GATEWAY_POLICY_LIMITS),
+        compile: compilePolicy,
+        testCases,
+      }),
     apply: async (next) => {
       conduits.nowListening(
         await engine.setEpoch(

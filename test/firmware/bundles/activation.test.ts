@@ -117,6 +117,27 @@ test("[CR 3.4] what is refused changes nothing and is in the log with its reason
   assert.is((await world.reboot()).version, 1)
 })
 
+test("[CR 3.4] a policy that fails a case of its own bundle does not come into force; the log names the case", async () => {
+  const world = await worldWith(1)
+  await refusedWith(world, "ERR_BUNDLE_CASES", plainBundle({ version: 2, cases: "right\nwrong: a\nwrong: b" }))
+  const { version, cases, case: first } = world.said("policy.refused")[0]!.detail!
+  assert.equal([version ?? 2, cases, first], [2, 2, "wrong: a"])
+  await world.activation.activate(plainBundle({ version: 2, cases: "right\nright too" }), 60_000, by)
+  assert.is(world.version, 2)
+})
+
+test("[CR 7.4] a stored policy whose cases fail under this release gives way to the one before it, and is no damage", async () => {
+  const world = await worldWith(1)
+  await world.activation.activate(plainBundle({ version: 2, cases: "right" }), 60_000, by)
+  await world.activation.confirm(2, by)
+  const next = new PolicyWorld(world.storage.powerCut(), {
+    testCases: (_policy, _compiled, text) => [`now ${text} fails`],
+  })
+  await next.activation.start()
+  assert.equal([next.version, next.conditions], [1, []])
+  assert.equal(next.events.map(({ id, reason }) => [id, reason]), [["policy.refused", "ERR_BUNDLE_CASES"]]) // prettier-ignore
+})
+
 test("[CR 3.7] the refusal of a policy with faults names the first one and its place", async () => {
   const world = await worldWith()
   const text = plainBundle({ version: 9, policy: "fault" })
