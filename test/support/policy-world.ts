@@ -40,8 +40,16 @@ function parsePolicy(text: string, file: string): Parsed<Policy> {
 
 function compile(policy: Policy): CompiledPolicy {
   if (policy.name.includes("compiler")) throw new InputError("ERR_POLICY_TOO_LARGE", "the table does not fit")
-  const table = { words: new Uint32Array(), scratch: new Int32Array(), numbers: new Float64Array(), rateCount: 0 }
-  return { classes: [], ruleIds: [], table }
+  const table = {
+    words: new Uint32Array(),
+    scratch: new Int32Array(),
+    numbers: new Float64Array(),
+    rateCount: 0,
+    gates: [],
+    gateStates: new Uint8Array(),
+    forms: [],
+  }
+  return { classes: [], ruleIds: [], records: new Uint8Array(), table }
 }
 
 /** A line of the cases that begins with `wrong` fails. */
