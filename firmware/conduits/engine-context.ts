@@ -1,5 +1,6 @@
 import type { DenialKey, RefusedPeer } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { FlowCache } from "../../policy/filter/cache/flow.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Limits } from "../config/gateway-config.ts"
@@ -10,6 +11,8 @@ import type { BucketStore } from "./bucket-store.ts"
 export interface EngineContext {
   readonly limits: Limits
   readonly buckets: BucketStore
+  /** Verdicts remembered, of all conduits and policies. */
+  readonly flows: FlowCache
   readonly certificates: FactsCache
   readonly time: () => TimeInterval
   readonly nowMs: () => number

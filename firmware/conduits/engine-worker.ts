@@ -1,7 +1,8 @@
 /** Entry of the worker thread that runs the conduit engine. Started by `engine-port.ts`; nothing imports it. */
-import { randomBytes } from "node:crypto"
+import { getRandomValues, randomBytes } from "node:crypto"
 import { parentPort, workerData } from "node:worker_threads"
 import { InvariantError } from "../../policy/base/errors.ts"
+import { createFlowCache } from "../../policy/filter/cache/create.ts"
 import { createEngine } from "./engine.ts"
 import type { ToEngine } from "./messages.ts"
 
@@ -19,6 +20,7 @@ const engine = createEngine({
   },
   soon: (action) => setImmediate(action),
   randomSuffix: () => randomBytes(6).toString("hex"),
+  flows: createFlowCache({ seed: getRandomValues(new Uint32Array(8)) }),
 })
 
 port.on("message", (message: ToEngine) => engine.handle(message))

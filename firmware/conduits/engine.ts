@@ -6,6 +6,7 @@
  */
 import { createDenialAggregator } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { FlowCache } from "../../policy/filter/cache/flow.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
@@ -31,6 +32,8 @@ export interface EngineDeps {
   /** Call after the current input was handled. */
   readonly soon: (action: () => void) => void
   readonly randomSuffix: () => string
+  /** One a thread: its seed is secret. */
+  readonly flows: FlowCache
 }
 
 /** The conduit engine: messages in, messages out through `EngineDeps.post`. */
@@ -66,6 +69,7 @@ export function createEngine(deps: EngineDeps): Engine {
     return {
       limits,
       buckets,
+      flows: deps.flows,
       certificates: createFactsCache(4_096),
       time: () => time,
       nowMs: deps.nowMs,
@@ -149,7 +153,7 @@ export function createEngine(deps: EngineDeps): Engine {
         return deps.post({
           kind: "rehearsed",
           number: message.number,
-          result: rehearse(inForce, message.rehearsal, deps.nowMs()),
+          result: rehearse(inForce, message.rehearsal, deps.nowMs(), deps.flows),
         })
       case "stall": {
         if (!deps.allowStall) return

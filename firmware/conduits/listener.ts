@@ -126,7 +126,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         randomSuffix: context.randomSuffix,
         admit: (facts) => {
           entry.facts = facts
-          return createJudge(entry.rights, facts)
+          return createJudge(entry.rights, facts, context.flows)
         },
       },
       refresh: () => {
@@ -211,7 +211,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     if (!sameTerms(entry, now.own, verdict.subject)) return entry.connection.withdraw("terms", graceMs)
     entry.anchorKey = now.own.anchorKey
     entry.rights = rightsOf(now, entry.name, verdict.classIndex)
-    if (entry.facts !== null) entry.connection.rejudge(createJudge(entry.rights, entry.facts))
+    if (entry.facts !== null) entry.connection.rejudge(createJudge(entry.rights, entry.facts, context.flows))
   }
 
   /** What was settled at CONNECT cannot change afterwards: who is let in under other terms connects anew. */
