@@ -1,4 +1,5 @@
 import type { Action } from "../language/policy.ts"
+import type { ModbusTable } from "./modbus/table.ts"
 
 /**
  * A compiled policy. Plain data (typed arrays, arrays, strings), so that it crosses to a worker thread.
@@ -9,6 +10,8 @@ import type { Action } from "../language/policy.ts"
 export interface CompiledPolicy {
   readonly classes: readonly ClassKey[]
   readonly table: FilterTable
+  /** What `decideModbus` walks; its classes are these. */
+  readonly modbus: ModbusTable
   /** Ids of the rules, by index in `Policy.rules`. */
   readonly ruleIds: readonly string[]
 }

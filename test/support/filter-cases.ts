@@ -27,7 +27,7 @@ const WORDS = ["a", "b", "", "$x", "dev", "é", "long-1-tail", "long-2-tail", "a
 const NAMES = ["dev", "a", "other", "+"]
 
 /** A random source with the choices that the generators need. */
-function chooser(seed: number) {
+export function chooser(seed: number) {
   const random = seeded(seed)
   const below = (n: number): number => Math.floor(random() * n)
   return {
@@ -36,7 +36,7 @@ function chooser(seed: number) {
     chance: (p: number): boolean => random() < p,
   }
 }
-type Chooser = ReturnType<typeof chooser>
+export type Chooser = ReturnType<typeof chooser>
 
 function randomFilter(choose: Chooser, words: readonly string[], mayShare: boolean): string {
   const levels = Array.from({ length: 1 + choose.below(4) }, () =>
