@@ -1,5 +1,4 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
-import { InputError } from "../base/errors.ts"
 import {
   CLASS_DENIED,
   CLASS_DEPTH,
@@ -21,9 +20,11 @@ import type { ClassKey, CompiledPolicy } from "../filter/table.ts"
 import type { JsonForm, PayloadForm } from "../language/payload-form.ts"
 import type { Policy } from "../language/policy.ts"
 import type { TimeInterval } from "../time/interval.ts"
+import { tooComplex } from "./bound.ts"
 import { Filters } from "./filters.ts"
 import { flatten, type Flat } from "./flatten.ts"
 import { GrowingWords } from "./growing.ts"
+import { compileModbus } from "./modbus.ts"
 import { compileRules, RuleIndex, sameSelection, type Selection, type TableKind } from "./rules.ts"
 import { Trie } from "./trie.ts"
 
@@ -126,6 +127,7 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
       gateStates: Uint8Array.from(gates, (gate) => gateState(gate, NOT_KNOWN, NONE_ON)),
       forms,
     },
+    modbus: compileModbus(policy, classes),
     ruleIds: policy.rules.map((rule) => rule.id),
     records,
   }
@@ -184,10 +186,4 @@ function classKeys(policy: Policy): ClassKey[] {
     }
   }
   return [...keys.values()]
-}
-
-function tooComplex(where: string, bound: string, found: number, limit: number): InputError<"ERR_POLICY_TOO_COMPLEX"> {
-  return new InputError("ERR_POLICY_TOO_COMPLEX", `${where}: ${found} ${bound}, at most ${limit}`, {
-    detail: { where, bound, found, limit },
-  })
 }
