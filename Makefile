@@ -15,7 +15,7 @@ export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node
 # `make install` links the command here; PREFIX and DESTDIR are honoured.
 PREFIX ?= $(shell if [ -w /usr/local/bin ]; then echo /usr/local; else echo "$(HOME)/.local"; fi)
 
-.PHONY: help setup run test storm bench lint check format clean distclean install uninstall
+.PHONY: help setup run test storm bench lint check format generate clean distclean install uninstall
 
 help:
 	@echo "make run      the whole gateway on the simulated board, with a demo plant beside it (Ctrl-C stops)"
@@ -58,6 +58,10 @@ lint: check
 
 format: setup
 	@$(PRETTIER) --write .
+
+# Code that is generated and committed.
+generate: setup
+	@$(BIN) test/support/sparkplug/generate.ts
 
 install: setup
 	@mkdir -p "$(DESTDIR)$(PREFIX)/bin"
