@@ -92,7 +92,7 @@ export function complainAboutBirths(scope: AliasScope, births: readonly Birth[])
   if (memory.count - forgotten + births.length > memory.maxAliases) return `more than ${memory.maxAliases} aliases`
   const seen = new Set<string>()
   for (const { alias } of births) {
-    if (seen.has(alias)) return "an alias stands for two metrics"
+    if (seen.has(alias)) return "an alias that stands for two metrics"
     seen.add(alias)
     const other = known?.get(alias)
     if (scope.birth === "device" && other !== undefined && other.device !== device)
