@@ -15,6 +15,7 @@ import {
   MAX_WORK,
   SCRATCH_WORDS,
 } from "../filter/layout.ts"
+import { compileForm } from "../filter/payload/compile-form.ts"
 import { gateState } from "../filter/gates.ts"
 import type { ClassKey, CompiledPolicy } from "../filter/table.ts"
 import type { JsonForm, PayloadForm } from "../language/payload-form.ts"
@@ -125,7 +126,7 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
       rateCount,
       gates,
       gateStates: Uint8Array.from(gates, (gate) => gateState(gate, NOT_KNOWN, NONE_ON)),
-      forms,
+      forms: forms.map(compileForm),
     },
     modbus: compileModbus(policy, classes),
     ruleIds: policy.rules.map((rule) => rule.id),
