@@ -1,5 +1,5 @@
 /** Entry of the worker thread that runs the conduit engine. Started by `engine-port.ts`; nothing imports it. */
-import { getRandomValues, randomBytes } from "node:crypto"
+import { createHash, getRandomValues, randomBytes } from "node:crypto"
 import { parentPort, workerData } from "node:worker_threads"
 import { InvariantError } from "../../policy/base/errors.ts"
 import { createFlowCache } from "../../policy/filter/cache/create.ts"
@@ -19,6 +19,10 @@ const engine = createEngine({
     return () => clearTimeout(timer)
   },
   soon: (action) => setImmediate(action),
+  newHash: () => {
+    const hash = createHash("sha256")
+    return { update: (bytes) => hash.update(bytes), digest: () => hash.digest("base64") }
+  },
   randomSuffix: () => randomBytes(6).toString("hex"),
   flows: createFlowCache({ seed: getRandomValues(new Uint32Array(8)) }),
 })

@@ -1,7 +1,8 @@
 import type { FlowCache } from "../../../policy/filter/cache/flow.ts"
-import { createFilterState, decideTopic } from "../../../policy/filter/decide.ts"
+import { createFilterState, decideMessage } from "../../../policy/filter/decide.ts"
 import { decideSubscription } from "../../../policy/filter/contain.ts"
-import type { Buckets, CompiledPolicy } from "../../../policy/filter/table.ts"
+import { RECORD_CHANGES, RECORD_NONE, type Buckets, type CompiledPolicy } from "../../../policy/filter/table.ts"
+import { ruleOf } from "../../../policy/filter/verdict.ts"
 import type { Action } from "../../../policy/language/policy.ts"
 import type { ConnectFacts, Judge } from "./judge.ts"
 
@@ -20,7 +21,7 @@ export interface Rights {
  * `cache`, which gives each state a number of its own; nothing need be given back when the connection closes.
  */
 export function createJudge(rights: Rights, facts: ConnectFacts, cache: FlowCache): Judge {
-  const table = rights.compiled.table
+  const { table, records, ruleIds } = rights.compiled
   const encoder = new TextEncoder()
   const name = encoder.encode(rights.name)
   const clientId = encoder.encode(facts.clientId)
@@ -42,8 +43,15 @@ export function createJudge(rights: Rights, facts: ConnectFacts, cache: FlowCach
   return {
     publish: (bytes, start, end, nowMs) => cache.decide(up, bytes, start, end, nowMs),
     receive: (bytes, start, end, nowMs) => cache.decide(down, bytes, start, end, nowMs),
-    topic: (direction, bytes, start, end, flags, payloadBytes, nowMs) =>
-      decideTopic(table, direction === "up" ? publish : receive, bytes, start, end, flags, payloadBytes, nowMs),
+    topic: (direction, bytes, start, end, flags, payloadBytes, nowMs, payload, payloadAt) => {
+      const state = direction === "up" ? publish : receive
+      return decideMessage(table, state, bytes, start, end, flags, payloadBytes, nowMs, payload, payloadAt)
+    },
     subscribe: (bytes, start, end, qos) => decideSubscription(table, subscribe, bytes, start, end, qos),
+    record: (verdict) => {
+      const record = records[ruleOf(verdict)] ?? RECORD_NONE
+      if (record === RECORD_NONE) return null
+      return { rule: ruleIds[ruleOf(verdict)] ?? "?", changesOnly: record === RECORD_CHANGES }
+    },
   }
 }
