@@ -10,7 +10,7 @@ import { CONTROLS, PROBES } from "../../../firmware/assess/controls.ts"
 import type { ProbeContext } from "../../../firmware/assess/probe-context.ts"
 import { assess, runProbe } from "../../../firmware/assess/run.ts"
 import { prepareInForce } from "../../../firmware/conduits/in-force.ts"
-import { createFlowCache } from "../../../policy/filter/cache/create.ts"
+import { ScriptFlowCache } from "../../../policy/filter/cache/script-cache.ts"
 import { rehearse } from "../../../firmware/conduits/mqtt/rehearse.ts"
 import { certificateFacts } from "../../../firmware/tls/certificate-facts.ts"
 import { parsePemChain } from "../../../firmware/tls/pem.ts"
@@ -43,7 +43,7 @@ const POLICY_VALUE = policyOf(POLICY)
 function rehearsing(inForce: Policy): ProbeContext["rehearse"] {
   const epoch = { epoch: 1, policy: inForce, compiled: compilePolicy(inForce), authorities: {} }
   const prepared = prepareInForce(epoch, { normal: "open", essential: "open" }, 1)
-  const flows = createFlowCache({ seed: new Uint32Array(8) })
+  const flows = new ScriptFlowCache({ seed: new Uint32Array(8) })
   return async (rehearsal) => rehearse(prepared, rehearsal, 0, flows)
 }
 
