@@ -11,6 +11,7 @@ import type { GatewayConfig } from "./config/gateway-config.ts"
 import { interfaceTable } from "./interfaces.ts"
 import { createHandlers } from "./management/handlers.ts"
 import type { Island } from "./management/island.ts"
+import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
@@ -22,6 +23,7 @@ export interface CommandDoorDeps {
   readonly policy: PolicyActivation
   readonly posture: PostureKeeper
   readonly island: Island
+  readonly overrides: Overrides
   readonly conduits: RunningConduits
   readonly status: () => StatusReport
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
@@ -74,6 +76,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
         rollback: (...given) => followed(policy.rollback(...given)),
       },
       island,
+      overrides: deps.overrides,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: runAssessment,

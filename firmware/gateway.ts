@@ -25,6 +25,7 @@ import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { openIsland } from "./management/island.ts"
+import { openOverrides } from "./management/overrides.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { loadMaterial, readText } from "./material.ts"
@@ -148,6 +149,14 @@ async function build(
   })
   log.onState((state) => void posture.set("log-failing", state.condition === "failing"))
 
+  const overrides = await openOverrides({
+    storage,
+    clock,
+    audit,
+    apply: (emergencies) => engine.setOverrides(emergencies),
+  })
+  closers.push(() => overrides.stop())
+
   // Policy: what is in force, from the store.
   let inForce: Policy | null = null
   const policy = createPolicyActivation({
@@ -169,6 +178,7 @@ async function build(
         ),
       )
       inForce = next?.policy ?? null
+      overrides.policyChanged(inForce)
       for (const text of inForce === null ? [] : describeFit(checkAgainstPolicy(config, inForce))) {
         note({ id: "policy.unfit", outcome: "failure", source: "gateway", detail: { text } })
       }
@@ -204,6 +214,7 @@ async function build(
     posture: posture.posture,
     island: island.on,
     policy: policy.status(),
+    emergencies: overrides.status(),
     conduits: conduits.status(),
     audit: { entries: log.size, publishing: publishing.state },
   })
@@ -213,6 +224,7 @@ async function build(
     policy,
     posture,
     island,
+    overrides,
     conduits,
     status,
     ownCertificates: material.ownCertificates,

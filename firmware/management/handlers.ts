@@ -1,5 +1,6 @@
 import type { PolicyActivation } from "../bundles/activation-port.ts"
 import type { Island } from "./island.ts"
+import type { Overrides } from "./overrides.ts"
 import type { Handlers } from "./pipeline.ts"
 import type { StatusReport } from "./status-report.ts"
 
@@ -7,6 +8,7 @@ import type { StatusReport } from "./status-report.ts"
 export interface HandlerDeps {
   readonly policy: PolicyActivation
   readonly island: Island
+  readonly overrides: Overrides
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -15,7 +17,7 @@ export interface HandlerDeps {
 
 /** A handler for each command: turns arguments into a call of the part that owns the matter, nothing more. */
 export function createHandlers(deps: HandlerDeps): Handlers {
-  const { policy, island } = deps
+  const { policy, island, overrides } = deps
   return {
     status: async () => ({ result: await deps.status() }),
     "policy.activate": async ({ bundle, trialSeconds = deps.trialSeconds }, { name }) => {
@@ -34,6 +36,14 @@ export function createHandlers(deps: HandlerDeps): Handlers {
       const { before, durable } = await island.set(state === "on", name)
       const was = before ? "on" : "off"
       return { result: { state, before: was, durable }, detail: { before: was, after: state, durable } }
+    },
+    "override.start": async ({ emergency, minutes, reason }, { name }) => {
+      const before = await overrides.start(emergency, minutes, reason, name)
+      return { result: { emergency, minutes, before }, detail: { emergency, minutes } }
+    },
+    "override.end": async ({ emergency }, { name }) => {
+      const before = await overrides.end(emergency, name)
+      return { result: { emergency, before }, detail: { emergency, wasOn: before !== null } }
     },
     assess: async () => ({ result: await deps.assess() }),
   }

@@ -183,6 +183,18 @@ export const EVENTS = {
     severity: "warning",
   },
   "island.off": { category: "configuration", text: "island mode ended", requirement: "NDR 5.2", severity: "notice" },
+  "override.started": {
+    category: "configuration",
+    text: "an override switched on an emergency of the policy",
+    requirement: "CR 2.8",
+    severity: "alarm",
+  },
+  "override.ended": {
+    category: "configuration",
+    text: "an override ended",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
   "audit.repaired": {
     category: "audit-log",
     text: "a torn tail of the audit log was repaired",

@@ -11,6 +11,8 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "policy.confirm": { command: "policy.confirm", arguments: { version: 7 } },
   "policy.rollback": { command: "policy.rollback", arguments: {} },
   island: { command: "island", arguments: { state: "on" } },
+  "override.start": { command: "override.start", arguments: { emergency: "fire", minutes: 30, reason: "smoke" } },
+  "override.end": { command: "override.end", arguments: { emergency: "fire" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -29,6 +31,8 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "policy.confirm": handler("policy.confirm"),
     "policy.rollback": handler("policy.rollback"),
     island: handler("island"),
+    "override.start": handler("override.start"),
+    "override.end": handler("override.end"),
     assess: handler("assess"),
   }
 }
