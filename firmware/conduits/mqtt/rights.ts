@@ -1,12 +1,13 @@
 import { createFilterState, decide, decideTopic } from "../../../policy/filter/decide.ts"
 import { decideSubscription } from "../../../policy/filter/contain.ts"
-import type { Buckets, CompiledPolicy } from "../../../policy/filter/table.ts"
+import type { Buckets } from "../../../policy/filter/table.ts"
 import type { Action } from "../../../policy/language/policy.ts"
+import type { EngineTables } from "../engine-policy.ts"
 import type { ConnectFacts, Judge } from "./judge.ts"
 
 /** One peer's rights under one policy: what every decision about it starts from. */
 export interface Rights {
-  readonly compiled: CompiledPolicy
+  readonly compiled: EngineTables
   /** -1: no rights at all. */
   readonly classIndex: number
   readonly name: string
