@@ -163,9 +163,7 @@ async function build(
     apply: async (next) => {
       conduits.nowListening(
         await engine.setEpoch(
-          next === null
-            ? null
-            : { epoch: next.version, policy: next.policy, compiled: next.compiled, authorities: material.authorities },
+          next === null ? null : { epoch: next.version, policy: next.engine, authorities: material.authorities },
         ),
       )
       inForce = next?.policy ?? null

@@ -66,6 +66,12 @@ export function createEngine(deps: EngineDeps): Engine {
     outbox = []
   }
 
+  function anchorsOf(pem: string): readonly CertificateFacts[] {
+    const known = anchors.get(pem) ?? factsFromPem(pem)
+    anchors.set(pem, known)
+    return known
+  }
+
   function contextWith(limits: EngineContext["limits"]): EngineContext {
     return {
       limits,
@@ -75,11 +81,7 @@ export function createEngine(deps: EngineDeps): Engine {
       nowMs: deps.nowMs,
       after: deps.after,
       randomSuffix: deps.randomSuffix,
-      anchorsOf: (pem) => {
-        const known = anchors.get(pem) ?? factsFromPem(pem)
-        anchors.set(pem, known)
-        return known
-      },
+      anchorsOf,
       report,
       denied: (key, object) => aggregator.add(key, object, deps.nowMs()),
       allowed: (flow) => recorder.note(flow, deps.nowMs()),
@@ -105,7 +107,7 @@ export function createEngine(deps: EngineDeps): Engine {
   }
 
   async function apply(number: number): Promise<void> {
-    inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation)
+    inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf)
     const now = inForce
     await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
     deps.post({ kind: "applied", number, listening: listeningNow() })
@@ -118,7 +120,7 @@ export function createEngine(deps: EngineDeps): Engine {
   /** Changes are applied one after the other, each whole. Closing takes effect at once, in this turn of the loop. */
   function change(number: number): void {
     if (epoch === null || posture.normal === "closed") {
-      const now = epoch === null ? null : prepareInForce(epoch, posture, ++generation)
+      const now = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf)
       for (const listener of listeners.values()) void listener.apply(now)
     }
     turn = turn.then(() => apply(number))

@@ -16,6 +16,7 @@ import { serverOptions } from "../tls/options.ts"
 import { peerChain } from "../tls/peer-chain.ts"
 import { countDenial, newCounters, type CounterSet } from "./counters.ts"
 import { judgeAgain, judgeArrival, type Admission } from "./arrival.ts"
+import { nameAt } from "./engine-policy.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
 import type { EngineContext } from "./engine-context.ts"
 import type { EngineConduit, Listening } from "./messages.ts"
@@ -90,7 +91,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   }
 
   function rightsOf(now: Now, name: string, classIndex: number): Rights {
-    const { compiled } = now.all.epoch
+    const { compiled } = now.all.epoch.policy
     return {
       compiled,
       classIndex,
@@ -134,8 +135,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         if (inForce === null || entry.generation !== inForce.all.generation) readmit(entry)
       },
       denied: (action, v, object, will) => {
-        const rules = (inForce ?? now).all.epoch.compiled.ruleIds
-        const rule = rules[ruleOf(v)] ?? null
+        const rule = nameAt((inForce ?? now).all.epoch.policy.compiled.ruleNames, ruleOf(v))
         const reason = reasonName(v)
         countDenial(counters, action === "receive" ? "down" : "up", rule, reason)
         context.denied({ conduit: conduit.name, subject: name, action: will ? "will" : action, rule, reason }, object)

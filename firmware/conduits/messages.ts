@@ -4,11 +4,11 @@
  * The gateway sends `ToEngine`, the engine answers `FromEngine`. Policy changes are numbered by `epoch`, so that an
  * `applied` can be matched with what was sent; a peer is only ever judged by one whole epoch.
  */
-import type { Action, Policy } from "../../policy/language/policy.ts"
-import type { CompiledPolicy } from "../../policy/filter/table.ts"
+import type { Action } from "../../policy/language/policy.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { Limits } from "../config/gateway-config.ts"
+import type { EnginePolicy } from "./engine-policy.ts"
 
 /** A key and its chain, PEM; given once, at start or on rotation. */
 export interface TlsCredential {
@@ -30,8 +30,7 @@ export interface EngineConduit {
 /** What is in force: all of it changes at once. */
 export interface EngineEpoch {
   readonly epoch: number
-  readonly policy: Policy
-  readonly compiled: CompiledPolicy
+  readonly policy: EnginePolicy
   /** Zone authority name to PEM certificates; only names that the policy uses. */
   readonly authorities: Readonly<Record<string, string>>
 }

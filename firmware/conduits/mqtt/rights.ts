@@ -1,13 +1,14 @@
 import { createFilterState, decide, decideMessage } from "../../../policy/filter/decide.ts"
 import { decideSubscription } from "../../../policy/filter/contain.ts"
-import { RECORD_CHANGES, RECORD_NONE, type Buckets, type CompiledPolicy } from "../../../policy/filter/table.ts"
+import { RECORD_CHANGES, RECORD_NONE, type Buckets } from "../../../policy/filter/table.ts"
 import { ruleOf } from "../../../policy/filter/verdict.ts"
 import type { Action } from "../../../policy/language/policy.ts"
+import { nameAt, type EngineTables } from "../engine-policy.ts"
 import type { ConnectFacts, Judge } from "./judge.ts"
 
 /** One peer's rights under one policy: what every decision about it starts from. */
 export interface Rights {
-  readonly compiled: CompiledPolicy
+  readonly compiled: EngineTables
   /** -1: no rights at all. */
   readonly classIndex: number
   readonly name: string
@@ -17,7 +18,7 @@ export interface Rights {
 
 /** The filter for one connection: three states over one table, made once a connection and policy. */
 export function createJudge(rights: Rights, facts: ConnectFacts): Judge {
-  const { table, records, ruleIds } = rights.compiled
+  const { table, records, ruleNames } = rights.compiled
   const encoder = new TextEncoder()
   const name = encoder.encode(rights.name)
   const clientId = encoder.encode(facts.clientId)
@@ -45,7 +46,7 @@ export function createJudge(rights: Rights, facts: ConnectFacts): Judge {
     record: (verdict) => {
       const record = records[ruleOf(verdict)] ?? RECORD_NONE
       if (record === RECORD_NONE) return null
-      return { rule: ruleIds[ruleOf(verdict)] ?? "?", changesOnly: record === RECORD_CHANGES }
+      return { rule: nameAt(ruleNames, ruleOf(verdict)) ?? "?", changesOnly: record === RECORD_CHANGES }
     },
   }
 }
