@@ -82,6 +82,30 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-activate.ts")).policyRollback,
   },
   {
+    words: "record start",
+    usage: "[--minutes <n>]",
+    summary: "record what passes and what is denied, without payloads",
+    load: async () => (await import("./cli/record.ts")).recordStart,
+  },
+  {
+    words: "record stop",
+    usage: "",
+    summary: "end the recording now",
+    load: async () => (await import("./cli/record.ts")).recordStop,
+  },
+  {
+    words: "record status",
+    usage: "",
+    summary: "whether a recording runs, and what the last one holds",
+    load: async () => (await import("./cli/record.ts")).recordStatus,
+  },
+  {
+    words: "record fetch",
+    usage: "-o <file>",
+    summary: "bring the recording here",
+    load: async () => (await import("./cli/record.ts")).recordFetch,
+  },
+  {
     words: "island",
     usage: "on|off",
     summary: "close or reopen all normal conduits",

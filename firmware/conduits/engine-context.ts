@@ -5,11 +5,13 @@ import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { BucketStore } from "./bucket-store.ts"
+import type { TrafficRecording } from "./traffic-tap.ts"
 
 /** What the engine lends to each of its conduits. */
 export interface EngineContext {
   readonly limits: Limits
   readonly buckets: BucketStore
+  readonly recording: TrafficRecording
   readonly certificates: FactsCache
   readonly time: () => TimeInterval
   readonly nowMs: () => number

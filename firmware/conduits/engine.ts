@@ -16,6 +16,7 @@ import type { EngineContext } from "./engine-context.ts"
 import { prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
 import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "./messages.ts"
+import { TrafficRecording } from "./traffic-tap.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
@@ -43,6 +44,7 @@ export function createEngine(deps: EngineDeps): Engine {
   const listeners = new Map<string, ConduitListener>()
   const aggregator = createDenialAggregator()
   const buckets = new BucketStore()
+  const recording = new TrafficRecording(deps.nowMs)
   const anchors = new Map<string, readonly CertificateFacts[]>()
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
@@ -66,6 +68,7 @@ export function createEngine(deps: EngineDeps): Engine {
     return {
       limits,
       buckets,
+      recording,
       certificates: createFactsCache(4_096),
       time: () => time,
       nowMs: deps.nowMs,
@@ -151,6 +154,11 @@ export function createEngine(deps: EngineDeps): Engine {
           number: message.number,
           result: rehearse(inForce, message.rehearsal, deps.nowMs()),
         })
+      case "record":
+        recording.start()
+        return recording.collect(message.number, false, deps.post, deps.soon)
+      case "collect":
+        return recording.collect(message.number, message.stop, deps.post, deps.soon)
       case "stall": {
         if (!deps.allowStall) return
         const until = deps.nowMs() + message.ms
