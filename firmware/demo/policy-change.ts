@@ -43,6 +43,7 @@ export async function playPolicyChange(
     gateways: [paths.gatewayName],
     predecessor: null,
     policy: changed,
+    cases: null,
   }
   const bundle = await signBundle(
     statement,

@@ -140,6 +140,12 @@ export const EVENTS = {
     requirement: "CR 2.8",
     severity: "notice",
   },
+  "policy.fork": {
+    category: "configuration",
+    text: "a policy replaces another than the one it names as its predecessor",
+    requirement: "CR 3.4",
+    severity: "warning",
+  },
   "policy.confirmed": {
     category: "configuration",
     text: "the policy on trial was confirmed",
