@@ -293,7 +293,7 @@ export function payloadSpan(
     let rule: number
     do {
       rule = words[at]! | 0
-      if ((rule & RULE_RATE) !== 0) return false
+      if ((rule & RULE_MORE) !== 0) return false
       const limit = words[at + 1]!
       if (limit >= payloadBytes) {
         if (limit < span[1]) span[1] = limit
