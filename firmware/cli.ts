@@ -52,6 +52,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-schema.ts")).policySchema,
   },
   {
+    words: "policy simulate",
+    usage: "<candidate.yaml> <recording>... [--json]",
+    summary: "what a policy would have denied, or let pass, of recorded traffic",
+    load: async () => (await import("./cli/policy-simulate.ts")).policySimulate,
+  },
+  {
     words: "policy sign",
     usage: "<policy.yaml> --key <pem> --version <n> [--gateway <name>]... [--cases <file>] [--out <file>]",
     summary: "make a signed bundle",

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto"
 import { LockgateError } from "../../policy/base/errors.ts"
 import { parseRecording } from "../../policy/recording/parse.ts"
 import { MAX_RECORDING_BYTES } from "../../policy/recording/recording.ts"
@@ -7,6 +6,7 @@ import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE, sameGateway, type GatewayOp
 import { readArguments } from "./handler.ts"
 import type { CliIo } from "./handler.ts"
 import { writeWhole } from "./policy-file.ts"
+import { sha256 } from "./recording-files.ts"
 import { localTime, thousands } from "./text.ts"
 
 const START = `lockgate record start [--minutes <1..1440>] ${GATEWAY_USAGE}`
@@ -71,7 +71,7 @@ export async function recordFetch(args: readonly string[], io: CliIo): Promise<n
   const fetched = await fetchAll(read.values, io)
   if ("exitCode" in fetched) return fetched.exitCode
   try {
-    const recording = parseRecording(fetched.bytes, (bytes) => createHash("sha256").update(bytes).digest("hex"))
+    const recording = parseRecording(fetched.bytes, sha256)
     if (!(await writeWhole(fetched.bytes, read.values.out, io))) return 1
     const { messages, reason } = recording.end
     io.out(`${read.values.out}: ${thousands(recording.peers.length)} peers, ${thousands(messages)} messages\n`)
