@@ -129,6 +129,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         clientIdPattern: verdict.subject.clientIdPattern,
         randomSuffix: context.randomSuffix,
         tap,
+        newHash: context.newHash,
         admit: (facts) => {
           entry.facts = facts
           tap.become({ clientId: facts.clientId })
@@ -144,6 +145,9 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         const reason = reasonName(v)
         countDenial(counters, action === "receive" ? "down" : "up", rule, reason)
         context.denied({ conduit: conduit.name, subject: name, action: will ? "will" : action, rule, reason }, object)
+      },
+      recorded: (message) => {
+        context.allowed({ ...message, conduit: conduit.name, subject: name, fingerprint: leaf.fingerprint })
       },
       passed: (direction, messages, bytes) => {
         if (direction === "up") {

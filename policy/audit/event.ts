@@ -92,6 +92,12 @@ export const EVENTS = {
     requirement: "NDR 5.2",
     severity: "warning",
   },
+  "flow.allowed": {
+    category: "access-control",
+    text: "an action was allowed by a rule that wants it recorded",
+    requirement: "CR 2.12 RE(1)",
+    severity: "info",
+  },
   "conduit.protocol-error": {
     category: "request-error",
     text: "a peer broke the protocol",

@@ -1,5 +1,4 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
-import { InputError } from "../base/errors.ts"
 import {
   CLASS_DENIED,
   CLASS_DEPTH,
@@ -16,14 +15,17 @@ import {
   MAX_WORK,
   SCRATCH_WORDS,
 } from "../filter/layout.ts"
+import { compileForm } from "../filter/payload/compile-form.ts"
 import { gateState } from "../filter/gates.ts"
 import type { ClassKey, CompiledPolicy } from "../filter/table.ts"
 import type { JsonForm, PayloadForm } from "../language/payload-form.ts"
 import type { Policy } from "../language/policy.ts"
 import type { TimeInterval } from "../time/interval.ts"
+import { tooComplex } from "./bound.ts"
 import { Filters } from "./filters.ts"
 import { flatten, type Flat } from "./flatten.ts"
 import { GrowingWords } from "./growing.ts"
+import { compileModbus } from "./modbus.ts"
 import { compileRules, RuleIndex, sameSelection, type Selection, type TableKind } from "./rules.ts"
 import { Trie } from "./trie.ts"
 
@@ -124,8 +126,9 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
       rateCount,
       gates,
       gateStates: Uint8Array.from(gates, (gate) => gateState(gate, NOT_KNOWN, NONE_ON)),
-      forms,
+      forms: forms.map(compileForm),
     },
+    modbus: compileModbus(policy, classes),
     ruleIds: policy.rules.map((rule) => rule.id),
     records,
   }
@@ -184,10 +187,4 @@ function classKeys(policy: Policy): ClassKey[] {
     }
   }
   return [...keys.values()]
-}
-
-function tooComplex(where: string, bound: string, found: number, limit: number): InputError<"ERR_POLICY_TOO_COMPLEX"> {
-  return new InputError("ERR_POLICY_TOO_COMPLEX", `${where}: ${found} ${bound}, at most ${limit}`, {
-    detail: { where, bound, found, limit },
-  })
 }

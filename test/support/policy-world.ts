@@ -8,6 +8,7 @@ import { preparePolicy, type PrepareParts } from "../../firmware/bundles/prepare
 import type { VerifiedBundle, VerifyBundle } from "../../firmware/bundles/verify.ts"
 import { HardwareError, InputError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import { compileModbus } from "../../policy/compile/modbus.ts"
 import type { CompiledPolicy } from "../../policy/filter/table.ts"
 import type { Parsed } from "../../policy/language/fault.ts"
 import type { Policy } from "../../policy/language/policy.ts"
@@ -49,7 +50,7 @@ function compile(policy: Policy): CompiledPolicy {
     gateStates: new Uint8Array(),
     forms: [],
   }
-  return { classes: [], ruleIds: [], records: new Uint8Array(), table }
+  return { classes: [], ruleIds: [], records: new Uint8Array(), table, modbus: compileModbus(policy, []) }
 }
 
 /** A line of the cases that begins with `wrong` fails. */
