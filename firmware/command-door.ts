@@ -14,6 +14,7 @@ import type { Island } from "./management/island.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
+import type { RecordingKeeper } from "./recording/keeper.ts"
 
 /** The parts that commands act on. */
 export interface CommandDoorDeps {
@@ -22,6 +23,7 @@ export interface CommandDoorDeps {
   readonly policy: PolicyActivation
   readonly posture: PostureKeeper
   readonly island: Island
+  readonly recording: RecordingKeeper
   readonly conduits: RunningConduits
   readonly status: () => StatusReport
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
@@ -74,6 +76,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
         rollback: (...given) => followed(policy.rollback(...given)),
       },
       island,
+      recording: deps.recording,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: runAssessment,

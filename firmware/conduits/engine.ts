@@ -17,6 +17,7 @@ import { FlowRecorder } from "./flow-recorder.ts"
 import { prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
 import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "./messages.ts"
+import { TrafficRecording } from "./traffic-tap.ts"
 import type { Hash } from "./mqtt/recording.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
@@ -47,6 +48,7 @@ export function createEngine(deps: EngineDeps): Engine {
   const aggregator = createDenialAggregator()
   const recorder = new FlowRecorder((event) => report(event))
   const buckets = new BucketStore()
+  const recording = new TrafficRecording(deps.nowMs)
   const anchors = new Map<string, readonly CertificateFacts[]>()
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
@@ -76,6 +78,7 @@ export function createEngine(deps: EngineDeps): Engine {
     return {
       limits,
       buckets,
+      recording,
       certificates: createFactsCache(4_096),
       time: () => time,
       nowMs: deps.nowMs,
@@ -160,6 +163,11 @@ export function createEngine(deps: EngineDeps): Engine {
           number: message.number,
           result: rehearse(inForce, message.rehearsal, deps.nowMs()),
         })
+      case "record":
+        recording.start()
+        return recording.collect(message.number, false, deps.post, deps.soon)
+      case "collect":
+        return recording.collect(message.number, message.stop, deps.post, deps.soon)
       case "stall": {
         if (!deps.allowStall) return
         const until = deps.nowMs() + message.ms
