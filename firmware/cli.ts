@@ -46,6 +46,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-check.ts")).policyCheck,
   },
   {
+    words: "policy fmt",
+    usage: "<policy.yaml> [--check | --write]",
+    summary: "lay a policy out in its canonical form; comments stay",
+    load: async () => (await import("./cli/policy-fmt.ts")).policyFmt,
+  },
+  {
     words: "policy schema",
     usage: "",
     summary: "print the JSON Schema of a policy, for editors",
