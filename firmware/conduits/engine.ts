@@ -7,6 +7,8 @@
 import { createDenialAggregator } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import { setGates } from "../../policy/filter/gates.ts"
+import { advance } from "../../policy/time/advance.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
@@ -22,6 +24,8 @@ import type { Hash } from "./mqtt/recording.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
+/** A timer takes no longer wait than some 24 days. */
+const LONGEST_WAIT_MS = 3_600_000
 /** Longest slice of a sweep over connections: a swap of policy must not hold up traffic. */
 const SWEEP_SLICE_MS = 2
 
@@ -55,6 +59,9 @@ export function createEngine(deps: EngineDeps): Engine {
   let inForce: InForce | null = null
   let generation = 0
   let time: TimeInterval = { earliestAt: 0, latestAt: Infinity }
+  let timeToldMs = deps.nowMs()
+  let emergencies: ReadonlySet<string> = new Set()
+  let cancelBorder = (): void => undefined
   let outbox: AuditEvent[] = []
   let stopping = false
   let turn: Promise<void> = Promise.resolve()
@@ -111,9 +118,28 @@ export function createEngine(deps: EngineDeps): Engine {
 
   async function apply(number: number): Promise<void> {
     inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf)
+    watchGates()
     const now = inForce
     await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
     deps.post({ kind: "applied", number, listening: listeningNow() })
+  }
+
+  /** Set the gates of the policy in force, and come back at the next border. True if one is not what it was. */
+  function watchGates(): boolean {
+    cancelBorder()
+    if (inForce === null) return false
+    const now = advance(time, deps.nowMs() - timeToldMs)
+    const { changed, againInMs } = setGates(inForce.epoch.compiled.table, now, emergencies)
+    if (againInMs !== Infinity)
+      cancelBorder = deps.after(Math.min(Math.ceil(againInMs), LONGEST_WAIT_MS), gatesMayChange)
+    return changed
+  }
+
+  /** Time or an override says something new: if a gate has changed, every peer is judged again as by a new policy. */
+  function gatesMayChange(): void {
+    if (!watchGates() || inForce === null) return
+    inForce = { ...inForce, generation: ++generation }
+    for (const listener of listeners.values()) void listener.apply(inForce)
   }
 
   function listeningNow(): readonly Listening[] {
@@ -141,6 +167,7 @@ export function createEngine(deps: EngineDeps): Engine {
     switch (message.kind) {
       case "configure": {
         time = message.time
+        timeToldMs = deps.nowMs()
         const context = contextWith(message.limits)
         for (const conduit of message.conduits) listeners.set(conduit.name, createListener(conduit, context))
         reportPeriodically()
@@ -154,7 +181,11 @@ export function createEngine(deps: EngineDeps): Engine {
         return change(message.number)
       case "time":
         time = message.time
-        return
+        timeToldMs = deps.nowMs()
+        return gatesMayChange()
+      case "overrides":
+        emergencies = new Set(message.emergencies)
+        return gatesMayChange()
       case "ping":
         return deps.post({ kind: "pong", number: message.number })
       case "rehearse":
@@ -176,6 +207,7 @@ export function createEngine(deps: EngineDeps): Engine {
       }
       case "stop":
         stopping = true
+        cancelBorder()
         for (const listener of listeners.values()) void listener.apply(null)
         for (const event of aggregator.flush(deps.nowMs(), true)) report(event)
         recorder.flush(deps.nowMs(), true)
