@@ -6,6 +6,7 @@
  */
 import { createDenialAggregator } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { FlowCache } from "../../policy/filter/cache/flow.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import { setGates } from "../../policy/filter/gates.ts"
 import { advance } from "../../policy/time/advance.ts"
@@ -38,6 +39,8 @@ export interface EngineDeps {
   /** Call after the current input was handled. */
   readonly soon: (action: () => void) => void
   readonly randomSuffix: () => string
+  /** One a thread: its seed is secret. */
+  readonly flows: FlowCache
   readonly newHash: () => Hash
 }
 
@@ -86,6 +89,7 @@ export function createEngine(deps: EngineDeps): Engine {
       limits,
       buckets,
       recording,
+      flows: deps.flows,
       certificates: createFactsCache(4_096),
       time: () => time,
       nowMs: deps.nowMs,
@@ -129,7 +133,7 @@ export function createEngine(deps: EngineDeps): Engine {
     cancelBorder()
     if (inForce === null) return false
     const now = advance(time, deps.nowMs() - timeToldMs)
-    const { changed, againInMs } = setGates(inForce.epoch.compiled.table, now, emergencies)
+    const { changed, againInMs } = setGates(inForce.epoch.policy.compiled.table, now, emergencies)
     if (againInMs !== Infinity)
       cancelBorder = deps.after(Math.min(Math.ceil(againInMs), LONGEST_WAIT_MS), gatesMayChange)
     return changed
@@ -192,7 +196,7 @@ export function createEngine(deps: EngineDeps): Engine {
         return deps.post({
           kind: "rehearsed",
           number: message.number,
-          result: rehearse(inForce, message.rehearsal, deps.nowMs()),
+          result: rehearse(inForce, message.rehearsal, deps.nowMs(), deps.flows),
         })
       case "record":
         recording.start()
