@@ -15,6 +15,7 @@ import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
+import type { RecordingKeeper } from "./recording/keeper.ts"
 
 /** The parts that commands act on. */
 export interface CommandDoorDeps {
@@ -24,6 +25,7 @@ export interface CommandDoorDeps {
   readonly posture: PostureKeeper
   readonly island: Island
   readonly overrides: Overrides
+  readonly recording: RecordingKeeper
   readonly conduits: RunningConduits
   readonly status: () => StatusReport
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
@@ -77,6 +79,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       },
       island,
       overrides: deps.overrides,
+      recording: deps.recording,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: runAssessment,

@@ -5,13 +5,11 @@
  *
  * Stopping runs it backwards. Nothing here decides: facts go from ports to `policy/`, decisions come back.
  */
-import { randomUUID } from "node:crypto"
+import { createHash, randomUUID } from "node:crypto"
 import type { Board } from "../hal/board.ts"
 import { LockgateError } from "../policy/base/errors.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
-import { compilePolicy } from "../policy/compile/compile.ts"
-import { GATEWAY_POLICY_LIMITS, parsePolicy } from "../policy/language/parse-policy.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
@@ -20,6 +18,7 @@ import { startConduits } from "./running-conduits.ts"
 import type { EnginePort } from "./conduits/engine-port.ts"
 import type { Listening } from "./conduits/messages.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
+import { createCompiler } from "./bundles/compile-port.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
@@ -30,6 +29,7 @@ import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { loadMaterial, readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
+import { openRecordingKeeper } from "./recording/keeper.ts"
 import { startPublishing } from "./publishing.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
 import { BUILT_AT, VERSION } from "./version.ts"
@@ -137,6 +137,16 @@ async function build(
   const { engine } = conduits
   closers.push(() => engine.stop())
 
+  const recording = await openRecordingKeeper({
+    storage,
+    clock,
+    engine,
+    interval: () => time.interval(),
+    note,
+    gateway: config.gateway,
+  })
+  closers.push(() => recording.close())
+
   const posture = createPostureKeeper(async (next, before) => {
     conduits.nowListening(await engine.setPosture({ normal: next.normal, essential: next.essential }))
     note({
@@ -157,8 +167,10 @@ async function build(
   })
   closers.push(() => overrides.stop())
 
-  // Policy: what is in force, from the store.
+  // Policy: what is in force, from the store; read and compiled in a thread of its own.
   let inForce: Policy | null = null
+  const compiler = createCompiler({ clock })
+  closers.push(() => compiler.stop())
   const policy = createPolicyActivation({
     storage,
     clock,
@@ -167,18 +179,16 @@ async function build(
     gateway: config.gateway,
     threshold: config.trust.policyThreshold,
     verify: createBundleVerifier(material.signers),
-    parsePolicy: (text, file) => parsePolicy(text, file, GATEWAY_POLICY_LIMITS),
-    compile: compilePolicy,
+    prepare: (source) => compiler.prepare(source),
     apply: async (next) => {
       conduits.nowListening(
         await engine.setEpoch(
-          next === null
-            ? null
-            : { epoch: next.version, policy: next.policy, compiled: next.compiled, authorities: material.authorities },
+          next === null ? null : { epoch: next.version, policy: next.engine, authorities: material.authorities },
         ),
       )
       inForce = next?.policy ?? null
       overrides.policyChanged(inForce)
+      recording.policyInForce(next === null ? null : { version: next.version, sha256: sha256(next.statement.policy) })
       for (const text of inForce === null ? [] : describeFit(checkAgainstPolicy(config, inForce))) {
         note({ id: "policy.unfit", outcome: "failure", source: "gateway", detail: { text } })
       }
@@ -225,6 +235,7 @@ async function build(
     posture,
     island,
     overrides,
+    recording,
     conduits,
     status,
     ownCertificates: material.ownCertificates,
@@ -270,6 +281,10 @@ async function build(
     status,
     stop,
   }
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex")
 }
 
 /** Run `action` now and then every `ms`; the returned function ends that. */

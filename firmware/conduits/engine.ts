@@ -6,6 +6,7 @@
  */
 import { createDenialAggregator } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { FlowCache } from "../../policy/filter/cache/flow.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import { setGates } from "../../policy/filter/gates.ts"
 import { advance } from "../../policy/time/advance.ts"
@@ -19,6 +20,7 @@ import { FlowRecorder } from "./flow-recorder.ts"
 import { prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
 import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "./messages.ts"
+import { TrafficRecording } from "./traffic-tap.ts"
 import type { Hash } from "./mqtt/recording.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
@@ -37,6 +39,8 @@ export interface EngineDeps {
   /** Call after the current input was handled. */
   readonly soon: (action: () => void) => void
   readonly randomSuffix: () => string
+  /** One a thread: its seed is secret. */
+  readonly flows: FlowCache
   readonly newHash: () => Hash
 }
 
@@ -51,6 +55,7 @@ export function createEngine(deps: EngineDeps): Engine {
   const aggregator = createDenialAggregator()
   const recorder = new FlowRecorder((event) => report(event))
   const buckets = new BucketStore()
+  const recording = new TrafficRecording(deps.nowMs)
   const anchors = new Map<string, readonly CertificateFacts[]>()
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
@@ -73,20 +78,24 @@ export function createEngine(deps: EngineDeps): Engine {
     outbox = []
   }
 
+  function anchorsOf(pem: string): readonly CertificateFacts[] {
+    const known = anchors.get(pem) ?? factsFromPem(pem)
+    anchors.set(pem, known)
+    return known
+  }
+
   function contextWith(limits: EngineContext["limits"]): EngineContext {
     return {
       limits,
       buckets,
+      recording,
+      flows: deps.flows,
       certificates: createFactsCache(4_096),
       time: () => time,
       nowMs: deps.nowMs,
       after: deps.after,
       randomSuffix: deps.randomSuffix,
-      anchorsOf: (pem) => {
-        const known = anchors.get(pem) ?? factsFromPem(pem)
-        anchors.set(pem, known)
-        return known
-      },
+      anchorsOf,
       report,
       denied: (key, object) => aggregator.add(key, object, deps.nowMs()),
       allowed: (flow) => recorder.note(flow, deps.nowMs()),
@@ -112,7 +121,7 @@ export function createEngine(deps: EngineDeps): Engine {
   }
 
   async function apply(number: number): Promise<void> {
-    inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation)
+    inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf)
     watchGates()
     const now = inForce
     await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
@@ -124,10 +133,12 @@ export function createEngine(deps: EngineDeps): Engine {
     cancelBorder()
     if (inForce === null) return false
     const now = advance(time, deps.nowMs() - timeToldMs)
-    const { changed, againInMs } = setGates(inForce.epoch.compiled.table, now, emergencies)
+    const { table, modbus } = inForce.epoch.policy.compiled
+    const set = [table, modbus].map((gated) => setGates(gated, now, emergencies))
+    const againInMs = Math.min(...set.map((own) => own.againInMs))
     if (againInMs !== Infinity)
       cancelBorder = deps.after(Math.min(Math.ceil(againInMs), LONGEST_WAIT_MS), gatesMayChange)
-    return changed
+    return set.some(({ changed }) => changed)
   }
 
   /** Time or an override says something new: if a gate has changed, every peer is judged again as by a new policy. */
@@ -144,7 +155,7 @@ export function createEngine(deps: EngineDeps): Engine {
   /** Changes are applied one after the other, each whole. Closing takes effect at once, in this turn of the loop. */
   function change(number: number): void {
     if (epoch === null || posture.normal === "closed") {
-      const now = epoch === null ? null : prepareInForce(epoch, posture, ++generation)
+      const now = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf)
       for (const listener of listeners.values()) void listener.apply(now)
     }
     turn = turn.then(() => apply(number))
@@ -187,8 +198,13 @@ export function createEngine(deps: EngineDeps): Engine {
         return deps.post({
           kind: "rehearsed",
           number: message.number,
-          result: rehearse(inForce, message.rehearsal, deps.nowMs()),
+          result: rehearse(inForce, message.rehearsal, deps.nowMs(), deps.flows),
         })
+      case "record":
+        recording.start()
+        return recording.collect(message.number, false, deps.post, deps.soon)
+      case "collect":
+        return recording.collect(message.number, message.stop, deps.post, deps.soon)
       case "stall": {
         if (!deps.allowStall) return
         const until = deps.nowMs() + message.ms

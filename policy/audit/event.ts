@@ -146,6 +146,12 @@ export const EVENTS = {
     requirement: "CR 2.8",
     severity: "notice",
   },
+  "policy.fork": {
+    category: "configuration",
+    text: "a policy replaces another than the one it names as its predecessor",
+    requirement: "CR 3.4",
+    severity: "warning",
+  },
   "policy.confirmed": {
     category: "configuration",
     text: "the policy on trial was confirmed",
@@ -192,6 +198,18 @@ export const EVENTS = {
   "override.ended": {
     category: "configuration",
     text: "an override ended",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "recording.started": {
+    category: "control-system",
+    text: "traffic is being recorded, without payloads",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "recording.ended": {
+    category: "control-system",
+    text: "a recording of traffic ended",
     requirement: "CR 2.8",
     severity: "notice",
   },

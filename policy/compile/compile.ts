@@ -1,5 +1,4 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
-import { InputError } from "../base/errors.ts"
 import {
   CLASS_DENIED,
   CLASS_DEPTH,
@@ -16,14 +15,17 @@ import {
   MAX_WORK,
   SCRATCH_WORDS,
 } from "../filter/layout.ts"
+import { compileForm } from "../filter/payload/compile-form.ts"
 import { gateState } from "../filter/gates.ts"
 import type { ClassKey, CompiledPolicy } from "../filter/table.ts"
 import type { JsonForm, PayloadForm } from "../language/payload-form.ts"
 import type { Policy } from "../language/policy.ts"
 import type { TimeInterval } from "../time/interval.ts"
+import { tooComplex } from "./bound.ts"
 import { Filters } from "./filters.ts"
 import { flatten, type Flat } from "./flatten.ts"
 import { GrowingWords } from "./growing.ts"
+import { compileModbus } from "./modbus.ts"
 import { compileRules, RuleIndex, sameSelection, type Selection, type TableKind } from "./rules.ts"
 import { Trie } from "./trie.ts"
 
@@ -71,9 +73,11 @@ interface Table {
 export function compilePolicy(policy: Policy): CompiledPolicy {
   if (policy.rules.length > MAX_RULES) throw tooComplex("policy", "rules", policy.rules.length, MAX_RULES)
   const { words: rules, numbers, rateCount, gates, forms, records } = compileRules(policy)
-  if (gates.length > MAX_GATES) throw tooComplex("policy", "pairs of hours and emergency", gates.length, MAX_GATES)
   checkForms(forms)
   const classes = classKeys(policy)
+  const modbus = compileModbus(policy, classes)
+  const pairs = gates.length + modbus.gates.length
+  if (pairs > MAX_GATES) throw tooComplex("policy", "pairs of hours and emergency", pairs, MAX_GATES)
   const out = new GrowingWords()
   out.reserve(HEADER_WORDS + classes.length * CLASS_WORDS)
   out.array[HEADER_CLASSES] = classes.length
@@ -128,8 +132,9 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
       rateCount,
       gates,
       gateStates: Uint8Array.from(gates, (gate) => gateState(gate, NOT_KNOWN, NONE_ON)),
-      forms,
+      forms: forms.map(compileForm),
     },
+    modbus,
     ruleIds: policy.rules.map((rule) => rule.id),
     records,
   }
@@ -188,10 +193,4 @@ function classKeys(policy: Policy): ClassKey[] {
     }
   }
   return [...keys.values()]
-}
-
-function tooComplex(where: string, bound: string, found: number, limit: number): InputError<"ERR_POLICY_TOO_COMPLEX"> {
-  return new InputError("ERR_POLICY_TOO_COMPLEX", `${where}: ${found} ${bound}, at most ${limit}`, {
-    detail: { where, bound, found, limit },
-  })
 }

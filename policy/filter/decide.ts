@@ -265,6 +265,45 @@ function judge(
   return nearestRank === 0 ? NO_RULE : RANKS[nearestRank]! | (nearest & ~0xff)
 }
 
+/**
+ * False if the verdict on the topic `bytes[start, end)` may change with time or with what is in the payload. Else true,
+ * and for the same state and flags it is one and the same for all payloads of `span[0]` to `span[1]` bytes, of which
+ * `payloadBytes` is one: a flow cache may remember it.
+ *
+ * All that a matching rule asks of the payload's size is whether it passes the rule's limit; between two limits no
+ * answer changes. So this need not know how rules are weighed against each other.
+ */
+export function payloadSpan(
+  table: FilterTable,
+  state: FilterState,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  payloadBytes: number,
+  span: Int32Array,
+): boolean {
+  const { words, scratch } = table
+  span[0] = 0
+  span[1] = NONE
+  const levels = splitTopic(bytes, start, end, scratch, state.depth)
+  const count = levels === 0 ? 0 : match(table, state, state.root, bytes, levels, start)
+  for (let k = 0; k < count; k++) {
+    const leaf = scratch[LEAVES + k]!
+    let at = leaf + (words[leaf]! >>> RULES_SHIFT)
+    let rule: number
+    do {
+      rule = words[at]! | 0
+      if ((rule & RULE_MORE) !== 0) return false
+      const limit = words[at + 1]!
+      if (limit >= payloadBytes) {
+        if (limit < span[1]) span[1] = limit
+      } else if (limit >= span[0]) span[0] = limit + 1
+      at += 2
+    } while ((rule & RULE_LAST) === 0)
+  }
+  return true
+}
+
 /** Reasons by how far a rule got: the checks in their order. */
 const RANKS = [
   NO_RULE,

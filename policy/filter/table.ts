@@ -1,5 +1,6 @@
-import type { PayloadForm } from "../language/payload-form.ts"
+import type { CompiledForm } from "./payload/compile-form.ts"
 import type { Action, Hours } from "../language/policy.ts"
+import type { ModbusTable } from "./modbus/table.ts"
 
 /**
  * A compiled policy. Plain data (typed arrays, arrays, strings), so that it crosses to a worker thread.
@@ -10,6 +11,8 @@ import type { Action, Hours } from "../language/policy.ts"
 export interface CompiledPolicy {
   readonly classes: readonly ClassKey[]
   readonly table: FilterTable
+  /** What `decideModbus` walks; its classes are these. */
+  readonly modbus: ModbusTable
   /** Ids of the rules, by index in `Policy.rules`. */
   readonly ruleIds: readonly string[]
   /** What of a rule's allowed actions goes into the log, `RECORD_...`, by the same index. */
@@ -47,7 +50,7 @@ export interface FilterTable {
   /** By gate, `GATE_...` of `layout.ts`; kept by `setGates`, each thread its own copy. New ones are closed. */
   readonly gateStates: Uint8Array
   /** Every distinct payload form that a rule has. */
-  readonly forms: readonly PayloadForm[]
+  readonly forms: readonly CompiledForm[]
 }
 
 /** Token buckets of one subject (all its connections share it): fill and time of the last change, per rule with a rate. */

@@ -13,6 +13,10 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   island: { command: "island", arguments: { state: "on" } },
   "override.start": { command: "override.start", arguments: { emergency: "fire", minutes: 30, reason: "smoke" } },
   "override.end": { command: "override.end", arguments: { emergency: "fire" } },
+  "recording.start": { command: "recording.start", arguments: { minutes: 60 } },
+  "recording.stop": { command: "recording.stop", arguments: {} },
+  "recording.status": { command: "recording.status", arguments: {} },
+  "recording.read": { command: "recording.read", arguments: { offset: 0 } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -33,6 +37,10 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     island: handler("island"),
     "override.start": handler("override.start"),
     "override.end": handler("override.end"),
+    "recording.start": handler("recording.start"),
+    "recording.stop": handler("recording.stop"),
+    "recording.status": handler("recording.status"),
+    "recording.read": handler("recording.read"),
     assess: handler("assess"),
   }
 }

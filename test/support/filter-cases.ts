@@ -23,14 +23,17 @@ export interface Comparison {
   readonly differences: string[]
 }
 
-const CONDUITS = ["field", "yard"]
-const ROLE_SETS = [["sensor"], ["meter"], ["meter", "sensor"], ["sensor", "meter", "gauge"], []]
+/** Conduits of the random policies. */
+export const CONDUITS = ["field", "yard"]
+/** Sets of roles that their subjects have. */
+export const ROLE_SETS = [["sensor"], ["meter"], ["meter", "sensor"], ["sensor", "meter", "gauge"], []]
 /** Few words, so that things meet; some agree in length, first and last bytes. */
-const WORDS = ["a", "b", "", "$x", "dev", "é", "long-1-tail", "long-2-tail", "a b", "%x", "lockgate"]
-const NAMES = ["dev", "a", "other", "+"]
+export const WORDS = ["a", "b", "", "$x", "dev", "é", "long-1-tail", "long-2-tail", "a b", "%x", "lockgate"]
+/** Names and client ids of peers, one of them a wildcard. */
+export const NAMES = ["dev", "a", "other", "+"]
 
 /** A random source with the choices that the generators need. */
-function chooser(seed: number) {
+export function chooser(seed: number) {
   const random = seeded(seed)
   const below = (n: number): number => Math.floor(random() * n)
   return {
@@ -39,7 +42,8 @@ function chooser(seed: number) {
     chance: (p: number): boolean => random() < p,
   }
 }
-type Chooser = ReturnType<typeof chooser>
+/** What `chooser` returns. */
+export type Chooser = ReturnType<typeof chooser>
 
 function randomFilter(choose: Chooser, words: readonly string[], mayShare: boolean): string {
   const levels = Array.from({ length: 1 + choose.below(4) }, () =>
@@ -50,7 +54,8 @@ function randomFilter(choose: Chooser, words: readonly string[], mayShare: boole
   return (mayShare && choose.chance(0.3) ? `$share/${choose.pick(["g", "h"])}/` : "") + levels.join("/")
 }
 
-function randomTopic(choose: Chooser, words: readonly string[]): string {
+/** A topic of one to five of the words. */
+export function randomTopic(choose: Chooser, words: readonly string[]): string {
   return Array.from({ length: 1 + choose.below(5) }, () => choose.pick(words)).join("/")
 }
 
@@ -116,7 +121,8 @@ function told(asked: Asked, more: object): string {
   })
 }
 
-function randomPolicy(choose: Chooser, words: readonly string[]): Policy {
+/** Some random rules over the words, for the conduits and roles above. */
+export function randomPolicy(choose: Chooser, words: readonly string[]): Policy {
   const rules = Array.from({ length: 1 + choose.below(choose.chance(0.1) ? 40 : 8) }, (_, k) =>
     randomRule(choose, words, k),
   )

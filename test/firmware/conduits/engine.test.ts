@@ -3,11 +3,13 @@ import { connect, createServer, type TLSSocket } from "node:tls"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { generate, type Packet } from "mqtt-packet"
+import { enginePolicyOf } from "../../../firmware/conduits/engine-policy.ts"
 import { createEngine, type Engine } from "../../../firmware/conduits/engine.ts"
 import type { EngineEpoch, FromEngine, RehearsalResult } from "../../../firmware/conduits/messages.ts"
 import { DEFAULT_LIMITS } from "../../../firmware/config/gateway-config.ts"
 import { MemoryClock } from "../../../hal/memory/clock.ts"
 import type { AuditEvent } from "../../../policy/audit/event.ts"
+import { createFlowCache } from "../../../policy/filter/cache/create.ts"
 import { compilePolicy } from "../../../policy/compile/compile.ts"
 import type { Hours, MqttRule, Policy } from "../../../policy/language/policy.ts"
 import type { TimeInterval } from "../../../policy/time/interval.ts"
@@ -25,7 +27,7 @@ const at = (seconds: number, uncertainMs = 0): TimeInterval => {
 
 function epochOf(policy: Policy, number = 1): EngineEpoch {
   // As it arrives in the engine's thread: a copy.
-  return { epoch: number, policy, compiled: structuredClone(compilePolicy(policy)), authorities: {} }
+  return { epoch: number, policy: structuredClone(enginePolicyOf(policy, compilePolicy(policy))), authorities: {} }
 }
 
 const packet = (of: unknown): Uint8Array => new Uint8Array(generate(of as Packet))
@@ -55,6 +57,7 @@ function still() {
     },
     soon: (action) => action(),
     randomSuffix: () => "x",
+    flows: createFlowCache({ seed: new Uint32Array(8) }),
     newHash: () => ({ update: () => undefined, digest: () => "" }),
   })
   const settle = async (): Promise<void> => {
@@ -196,6 +199,7 @@ async function live(rules: readonly MqttRule[]) {
     },
     soon: (action) => setImmediate(action),
     randomSuffix: () => "x",
+    flows: createFlowCache({ seed: new Uint32Array(8) }),
     newHash: () => ({ update: () => undefined, digest: () => "same" }),
   })
   const now = { earliestAt: Date.now() - 1000, latestAt: Date.now() + 1000 }

@@ -19,6 +19,10 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   island: { state: "on" },
   "override.start": { emergency: "fire", minutes: 480, reason: "smoke" },
   "override.end": { emergency: "fire" },
+  "recording.start": { minutes: 60 },
+  "recording.stop": {},
+  "recording.status": {},
+  "recording.read": { offset: 0 },
   assess: {},
 }
 
