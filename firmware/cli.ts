@@ -124,6 +124,18 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/island.ts")).island,
   },
   {
+    words: "override start",
+    usage: '<emergency> --minutes <1..480> --reason "<why>"',
+    summary: "switch on an emergency of the policy for a time",
+    load: async () => (await import("./cli/override.ts")).overrideStart,
+  },
+  {
+    words: "override end",
+    usage: "<emergency>",
+    summary: "switch it off again",
+    load: async () => (await import("./cli/override.ts")).overrideEnd,
+  },
+  {
     words: "assess run",
     usage: "[--json]",
     summary: "run the probes and answer the requirement rows",
