@@ -53,7 +53,7 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "policy sign",
-    usage: "<policy.yaml> --key <pem> --version <n> [--out <file>]",
+    usage: "<policy.yaml> --key <pem> --version <n> [--gateway <name>]... [--cases <file>] [--out <file>]",
     summary: "make a signed bundle",
     load: async () => (await import("./cli/policy-sign.ts")).policySign,
   },

@@ -17,6 +17,7 @@ export type Condition =
   | "integrity-failure"
   | "island"
   | "log-failing"
+  | "log-full-uncollected"
   | "log-full"
   | "policy-uncertain"
   | "clock-lost"
@@ -85,11 +86,18 @@ export const POSTURE: Readonly<Record<Condition, PostureRow>> = {
     why: "What is let through without a record cannot be answered for; losing the record must not cost the process.",
     clause: "CR 2.10",
   },
+  "log-full-uncollected": {
+    when: "the audit log has no room, and no collector has acknowledged its oldest entries",
+    normal: "closed",
+    essential: "open",
+    why: "Each new entry would destroy one that nobody holds; what may be lost for ever must not be added to at leisure.",
+    clause: "CR 2.9, CR 2.10",
+  },
   "log-full": {
-    when: "the audit log has no room and starts to drop its oldest entries",
+    when: "the audit log has no room and drops its oldest entries, all of which a collector has acknowledged",
     normal: "open",
     essential: "open",
-    why: "Entries are still written; were flows closed, whoever can cause many entries could switch the plant off.",
+    why: "Nothing is lost; were flows closed, whoever can cause many entries could switch the plant off.",
     clause: "CR 2.9, CR 2.10",
   },
   "policy-uncertain": {
@@ -124,6 +132,19 @@ export const POSTURE: Readonly<Record<Condition, PostureRow>> = {
 
 /** Every condition, in the order of the table: what closes most comes first. */
 export const CONDITIONS = Object.keys(POSTURE) as readonly Condition[]
+
+/** The table in lines of text, for people: a heading, then one line a condition with its clause. */
+export function postureTable(): readonly string[] {
+  const row = (condition: string, normal: string, essential: string, clause: string): string =>
+    `${condition.padEnd(26)}${normal.padEnd(9)}${essential.padEnd(11)}${clause}`
+  return [
+    row("condition", "normal", "essential", "clause"),
+    ...CONDITIONS.map((condition) => {
+      const { normal, essential, clause } = POSTURE[condition]
+      return row(condition, normal, essential, clause)
+    }),
+  ]
+}
 
 /** What the two classes of flow may do, and which conditions closed something. Assignable to the engine's `FlowPosture`. */
 export interface Posture {

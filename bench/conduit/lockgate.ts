@@ -81,6 +81,7 @@ async function writeGateway(
       gateways: ["*"],
       predecessor: null,
       policy: policyText(rules),
+      cases: null,
     },
     await readSigningKey("bench", pem),
   )

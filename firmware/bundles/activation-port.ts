@@ -33,6 +33,8 @@ export interface PolicyStatus {
     readonly version: number
     readonly name: string
     readonly state: "confirmed" | "trial"
+    /** SHA-256 of its statement, hex: what the next one names as its predecessor. */
+    readonly statement: string
     readonly signers: readonly string[]
     readonly issuedAt: number
     readonly notBeforeAt: number | null

@@ -137,6 +137,8 @@ export function createPolicyActivation(deps: ActivationDeps): PolicyActivation {
       await undo()
       throw error
     }
+    const fork = events.forkEvent(candidate, confirmed, by)
+    if (fork !== null) await note(fork)
   }
 
   const startTrial = async (text: string, trialMs: number, by: string | null): Promise<TrialStarted> => {
@@ -313,9 +315,9 @@ function conditionsOf(current: Candidate | null, damaged: boolean, now: TimeInte
 
 function describe(current: Candidate, state: "confirmed" | "trial", now: TimeInterval): PolicyStatus["inForce"] {
   const { version, issuedAt, notBeforeAt, notAfterAt } = current.statement
-  const { signers, policy } = current
+  const { signers, policy, statementHash: statement } = current
   const fresh = freshness(current.statement, now)
-  return { version, name: policy.name, state, signers, issuedAt, notBeforeAt, notAfterAt, freshness: fresh }
+  return { version, name: policy.name, state, statement, signers, issuedAt, notBeforeAt, notAfterAt, freshness: fresh }
 }
 
 function describeTrial(trial: Trial, clock: Clock): PolicyStatus["trial"] {

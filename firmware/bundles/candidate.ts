@@ -1,10 +1,9 @@
 import { judgeBundle, judgeOrigin } from "../../policy/bundle/judge.ts"
 import type { Statement } from "../../policy/bundle/statement.ts"
 import type { CompiledPolicy } from "../../policy/filter/table.ts"
-import { formatFault } from "../../policy/language/fault.ts"
-import type { Parsed } from "../../policy/language/fault.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
+import type { PolicySource, PreparedPolicy } from "./prepare.ts"
 import { refused, refuseOn } from "./refusal.ts"
 import type { VerifiedBundle, VerifyBundle } from "./verify.ts"
 
@@ -19,9 +18,8 @@ export interface Candidate extends VerifiedBundle {
 /** What turns the text of a bundle into a policy. */
 export interface CandidateParts {
   readonly verify: VerifyBundle
-  /** Both may take seconds for the largest policies: a gateway runs them in a worker. */
-  readonly parsePolicy: (text: string, file: string) => Parsed<Policy> | Promise<Parsed<Policy>>
-  readonly compile: (policy: Policy) => CompiledPolicy | Promise<CompiledPolicy>
+  /** Reads, compiles and tests it (`prepare.ts`). Takes seconds for the largest policies: a gateway has a worker for it. */
+  readonly prepare: (source: PolicySource) => PreparedPolicy | Promise<PreparedPolicy>
   /** This gateway's name. */
   readonly gateway: string
   /** Distinct signers a bundle needs. */
@@ -61,21 +59,16 @@ export function judgeNew(
 }
 
 /**
- * Read and compile the policy of a verified bundle. A policy with a single fault is refused whole.
+ * Read, compile and test the policy of a verified bundle. A policy with a single fault is refused whole, and so is one that
+ * fails a single case of its own.
  *
  * @throws InputError `ERR_POLICY_REFUSED`
  */
 export async function prepare(text: string, verified: VerifiedBundle, parts: CandidateParts): Promise<Candidate> {
-  const { version } = verified.statement
-  const parsed = await parts.parsePolicy(verified.statement.policy, `policy-${version}.yaml`)
-  if (!parsed.ok) {
-    const first = parsed.faults[0]
-    const fault = first === undefined ? "" : formatFault(first).slice(0, 200)
-    const detail = { version, faults: parsed.faults.length, fault }
-    throw refused("ERR_POLICY_FAULTS", "the policy document has faults", detail)
-  }
-  const compiled = await refuseOn(async () => parts.compile(parsed.value), { version })
-  return { ...verified, text, policy: parsed.value, compiled }
+  const { version, policy, cases } = verified.statement
+  const source = { policy, file: `policy-${version}.yaml`, cases }
+  const prepared = await refuseOn(async () => parts.prepare(source), { version })
+  return { ...verified, text, ...prepared }
 }
 
 /** The statement that stood in a stored bundle must be the one it is stored as. @throws InputError `ERR_POLICY_REFUSED` */

@@ -4,7 +4,7 @@ import type { ErrorDetail } from "../../policy/base/errors.ts"
 /**
  * Why a bundle did not come into force, for those inside. `detail.reason` is the code of the actual fault: one of
  * `policy/bundle`, of the envelope, `ERR_POLICY_FAULTS` (then `detail.fault` is the first fault with its place and
- * `detail.faults` their number), `ERR_BUNDLE_OTHER_VERSION`, or what the compiler or the engine said. Outside, only its
+ * `detail.faults` their number), `ERR_BUNDLE_CASES` (then `detail.case` is the first that fails), `ERR_BUNDLE_OTHER_VERSION`, or what the compiler or the engine said. Outside, only its
  * own code, `ERR_POLICY_REFUSED`, is seen.
  */
 export type PolicyRefused = InputError<"ERR_POLICY_REFUSED">
@@ -29,12 +29,15 @@ export async function refuseOn<T>(work: () => Promise<T>, detail: ErrorDetail = 
   }
 }
 
-/** A stored bundle that does not verify was altered; one whose signers or gateway we no longer accept was not. */
+/** Reasons of ours that say nothing about the bundle's bytes: it is what was signed, and we do not take it. */
+const NO_DAMAGE: readonly string[] = ["ERR_BUNDLE_GATEWAY", "ERR_BUNDLE_CASES"]
+
+/** A stored bundle that does not verify was altered; one whose signers, gateway or cases we no longer accept was not. */
 export function isDamage(error: LockgateError): boolean {
   if (error.code !== "ERR_POLICY_REFUSED") return error.kind === "integrity"
   const reason = reasonOf(error)
   if (reason === "ERR_BUNDLE_SIGNATURES") return Number(error.detail["badSignatures"] ?? 0) > 0
-  return reason.startsWith("ERR_BUNDLE_") && reason !== "ERR_BUNDLE_GATEWAY"
+  return reason.startsWith("ERR_BUNDLE_") && !NO_DAMAGE.includes(reason)
 }
 
 /** The code of the actual fault. */

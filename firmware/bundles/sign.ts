@@ -1,4 +1,4 @@
-import { createPublicKey } from "node:crypto"
+import { createHash, createPublicKey } from "node:crypto"
 import { FlattenedSign } from "jose"
 import { InputError, StateError } from "../../policy/base/errors.ts"
 import { encodeStatement, parseStatement } from "../../policy/bundle/statement.ts"
@@ -46,6 +46,16 @@ export async function addSignature(text: string, key: SigningKey): Promise<strin
 /** The statement in a bundle, unverified: to show to a person before signing. @throws InputError as `parseEnvelope`, `parseStatement` */
 export function readStatement(text: string): Statement {
   return parseStatement(Buffer.from(parseEnvelope(text).payload, "base64url"))
+}
+
+/**
+ * SHA-256 over the bytes of the statement in a bundle, lower-case hex, as they stand there: what a successor names as its
+ * predecessor. Unverified. @throws InputError as `parseEnvelope`, `parseStatement`
+ */
+export function statementHashOf(text: string): string {
+  const bytes = Buffer.from(parseEnvelope(text).payload, "base64url")
+  parseStatement(bytes)
+  return createHash("sha256").update(bytes).digest("hex")
 }
 
 async function isSignedBy(text: string, key: SigningKey): Promise<boolean> {

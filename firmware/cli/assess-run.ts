@@ -1,5 +1,6 @@
 import type { RowResult } from "../assess/run.ts"
 import type { ProbeResult } from "../../policy/requirements/control.ts"
+import { postureTable } from "../../policy/posture.ts"
 import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE } from "./gateway-call.ts"
 import { readArguments } from "./handler.ts"
 import type { CliIo } from "./handler.ts"
@@ -19,7 +20,7 @@ export async function assessRun(args: readonly string[], io: CliIo): Promise<num
   if ("exitCode" in answer) return answer.exitCode
   const rows = answer.result as readonly RowResult[]
   if (read.values.json === true) io.out(`${JSON.stringify(rows, null, 2)}\n`)
-  else io.out(`${printable(renderRows(rows).join("\n"))}\n`)
+  else io.out(`${printable([...renderRows(rows), "", ...renderPosture()].join("\n"))}\n`)
   return rows.some((row) => row.result === "not met") ? 1 : 0
 }
 
@@ -37,6 +38,11 @@ export function renderRows(rows: readonly RowResult[]): string[] {
   const open = rows.filter((row) => row.claim === null).map((row) => row.requirement)
   const rest = open.length === 0 ? [] : ["", "not tested:", ...wrapped(open)]
   return [...lines, ...rest, "", `${rows.length} rows apply to a network component: ${counts}`]
+}
+
+/** The posture table: an assessor asks first what the gateway does when something is wrong. */
+export function renderPosture(): string[] {
+  return ["who wins when something is wrong, by class of flow:", ...postureTable().map((line) => `           ${line}`)]
 }
 
 /** Words in lines of at most 100 characters, set in. */

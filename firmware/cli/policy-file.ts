@@ -2,8 +2,12 @@ import { randomBytes } from "node:crypto"
 import { rename, stat, unlink, writeFile } from "node:fs/promises"
 import { LockgateError } from "../../policy/base/errors.ts"
 import type { Statement } from "../../policy/bundle/statement.ts"
+import { compilePolicy } from "../../policy/compile/compile.ts"
 import { formatFault } from "../../policy/language/fault.ts"
 import type { Fault } from "../../policy/language/fault.ts"
+import { parsePolicy } from "../../policy/language/parse-policy.ts"
+import type { Policy } from "../../policy/language/policy.ts"
+import type { TestCases } from "../bundles/cases.ts"
 import { readSigningKey } from "../bundles/signer-key.ts"
 import type { SigningKey } from "../bundles/signer-key.ts"
 import { readText, reasonOf } from "../config/read-text.ts"
@@ -61,11 +65,55 @@ export async function writeBundle(text: string, file: string | undefined, io: Cl
   }
 }
 
-/** What a signer signs, for a person to check: `policy 7 (pumping station), for pump-17, valid until 2027-01-31T09:00:00.000Z`. */
-export function describeStatement(statement: Statement, name: string): string {
-  const { version, gateways, notBeforeAt, notAfterAt } = statement
+/** A statement and what goes with it: what a person reads before a name is put under it. */
+export interface Described {
+  readonly statement: Statement
+  /** The policy's name. */
+  readonly name: string
+  /** SHA-256 of the statement, hex. */
+  readonly hash: string
+}
+
+/**
+ * What a signer signs, for a person to check, in lines:
+ *
+ *     policy 7 (pumping station), for pump-17, valid until 2027-01-31T09:00:00.000Z
+ *       statement    9f86...
+ *       predecessor  60303a... (or: none named)
+ *       cases        pass (or: none)
+ */
+export function describeStatement({ statement, name, hash }: Described): string {
+  const { version, gateways, notBeforeAt, notAfterAt, predecessor, cases } = statement
   const whom = gateways[0] === "*" ? "every gateway" : gateways.join(", ")
   const from = notBeforeAt === null ? "" : ` from ${new Date(notBeforeAt).toISOString()}`
   const until = notAfterAt === null ? " without end" : ` until ${new Date(notAfterAt).toISOString()}`
-  return printable(`policy ${version} (${name}), for ${whom}, valid${from}${until}`)
+  const lines = [
+    `policy ${version} (${name}), for ${whom}, valid${from}${until}`,
+    `  statement    ${hash}`,
+    `  predecessor  ${predecessor ?? "none named"}`,
+    `  cases        ${cases === null ? "none" : "pass"}`,
+  ]
+  return printable(lines.join("\n"))
+}
+
+/** The policy in a statement, if it has no fault and passes its cases; null after what is wrong was told, one a line. */
+export function soundPolicy(
+  source: { readonly policy: string; readonly file: string; readonly cases: string | null; readonly casesFile: string },
+  testCases: TestCases,
+  io: CliIo,
+): Policy | null {
+  const parsed = parsePolicy(source.policy, source.file)
+  if (!parsed.ok) {
+    tellFaults(parsed.faults, io)
+    return null
+  }
+  try {
+    const compiled = compilePolicy(parsed.value)
+    const failures = source.cases === null ? [] : testCases(parsed.value, compiled, source.cases)
+    for (const failure of failures) io.err(printable(`${source.casesFile}: ${failure}`) + "\n")
+    return failures.length === 0 ? parsed.value : null
+  } catch (error) {
+    tellError(source.file, error, io)
+    return null
+  }
 }

@@ -1,22 +1,31 @@
-import { createHash } from "node:crypto"
-import { encodeStatement, MAX_POLICY_LENGTH } from "../../policy/bundle/statement.ts"
+import { stat } from "node:fs/promises"
+import { MAX_CASES_LENGTH, MAX_POLICY_LENGTH } from "../../policy/bundle/statement.ts"
 import type { Statement } from "../../policy/bundle/statement.ts"
-import { GATEWAY_POLICY_LIMITS, parsePolicy } from "../../policy/language/parse-policy.ts"
+import { GATEWAY_POLICY_LIMITS } from "../../policy/language/parse-policy.ts"
 import { policyAsJson } from "../../policy/language/policy-as-json.ts"
+import { testCases } from "../bundles/cases.ts"
+import type { TestCases } from "../bundles/cases.ts"
 import { MAX_BUNDLE_LENGTH } from "../bundles/envelope.ts"
-import { readStatement, signBundle } from "../bundles/sign.ts"
+import { signBundle, statementHashOf } from "../bundles/sign.ts"
 import { readText } from "../config/read-text.ts"
+import type { StatusReport } from "../management/status-report.ts"
+import { askGateway, GATEWAY_OPTIONS } from "./gateway-call.ts"
+import type { GatewayOptions } from "./gateway-call.ts"
 import { readArguments } from "./handler.ts"
 import type { CliIo } from "./handler.ts"
-import { describeStatement, readKeyFile, tellError, tellFaults, writeBundle } from "./policy-file.ts"
+import { describeStatement, readKeyFile, soundPolicy, tellError, tellFaults, writeBundle } from "./policy-file.ts"
 
 const USAGE =
   "lockgate policy sign <policy.yaml> --key <signer.pem> --version <n> [--gateway <name>]...\n" +
-  "         [--not-before <time>] [--not-after <time>] [--predecessor <bundle>] [--out <bundle>]"
+  "         [--cases <cases.yaml> | --no-cases] [--not-before <time>] [--not-after <time>] [--out <bundle>]\n" +
+  "         [--predecessor <bundle>] [--config <gateway.yaml> | --socket <path>]"
 const OPTIONS = {
+  ...GATEWAY_OPTIONS,
   key: { type: "string" },
   version: { type: "string" },
   gateway: { type: "string", multiple: true },
+  cases: { type: "string" },
+  "no-cases": { type: "boolean" },
   "not-before": { type: "string" },
   "not-after": { type: "string" },
   predecessor: { type: "string" },
@@ -24,10 +33,18 @@ const OPTIONS = {
 } as const
 
 /**
- * `lockgate policy sign`: make a signed bundle of a policy that has no fault. Faults are told one a line; then nothing
- * is signed.
+ * `lockgate policy sign`: make a signed bundle of a policy that has no fault and passes its own cases, which travel in it.
+ * What is wrong is told one a line; then nothing is signed.
+ *
+ * The cases are those of `--cases`, or of `<policy>.cases.yaml` beside the policy if there is such a file. The predecessor
+ * is the bundle of `--predecessor`, or what is in force at the gateway that `--config` or `--socket` names.
  */
-export async function policySign(args: readonly string[], io: CliIo, nowAt = Date.now()): Promise<number> {
+export async function policySign(
+  args: readonly string[],
+  io: CliIo,
+  nowAt = Date.now(),
+  runCases: TestCases = testCases,
+): Promise<number> {
   const read = readArguments(args, OPTIONS, 1, USAGE, io)
   if (read === null) return 2
   const { values } = read
@@ -36,13 +53,21 @@ export async function policySign(args: readonly string[], io: CliIo, nowAt = Dat
     io.err(`--key and --version are needed\nusage: ${USAGE}\n`)
     return 2
   }
+  if (values.cases !== undefined && values["no-cases"] === true) {
+    io.err(`--cases and --no-cases exclude each other\nusage: ${USAGE}\n`)
+    return 2
+  }
   const text = await readText(file, MAX_POLICY_LENGTH)
   if (!text.ok) return tellFaults(text.faults, io)
-  const parsed = parsePolicy(text.value, file)
-  if (!parsed.ok) return tellFaults(parsed.faults, io)
-  const predecessor = await predecessorOf(values.predecessor, io)
+  const casesFile = values["no-cases"] === true ? null : (values.cases ?? (await casesBeside(file)))
+  const cases = casesFile === null ? null : await readText(casesFile, MAX_CASES_LENGTH)
+  if (cases !== null && !cases.ok) return tellFaults(cases.faults, io)
+  const source = { policy: text.value, file, cases: cases?.value ?? null, casesFile: casesFile ?? "" }
+  const policy = soundPolicy(source, runCases, io)
+  if (policy === null) return 2
   const notBeforeAt = timeOf("--not-before", values["not-before"], io)
   const notAfterAt = timeOf("--not-after", values["not-after"], io)
+  const predecessor = await predecessorOf(values.predecessor, values, io)
   if (predecessor === undefined || notBeforeAt === undefined || notAfterAt === undefined) return 2
   const key = await readKeyFile(values.key, io)
   if (key === null) return 2
@@ -54,13 +79,17 @@ export async function policySign(args: readonly string[], io: CliIo, nowAt = Dat
     gateways: values.gateway ?? ["*"],
     predecessor,
     policy: forGateway(text.value, file),
+    cases: source.cases,
   }
+  let bundle: string
   try {
-    if (!(await writeBundle(await signBundle(statement, key), values.out, io))) return 1
+    bundle = await signBundle(statement, key)
+    if (!(await writeBundle(bundle, values.out, io))) return 1
   } catch (error) {
     return tellError(file, error, io)
   }
-  io.err(`signed: ${describeStatement(statement, parsed.value.name)}; key ${key.thumbprint}\n`)
+  const described = { statement, name: policy.name, hash: statementHashOf(bundle) }
+  io.err(`signed: ${describeStatement(described)}\n  key          ${key.thumbprint}\n`)
   if (values.out !== undefined) io.err(`next: lockgate policy activate ${values.out} --config <gateway.yaml>\n`)
   return 0
 }
@@ -72,18 +101,31 @@ function forGateway(text: string, file: string): string {
   return json.ok ? json.value : text
 }
 
-/** The hash of the statement in a bundle; null if none is given, undefined after a fault was told. */
-async function predecessorOf(file: string | undefined, io: CliIo): Promise<string | null | undefined> {
-  if (file === undefined) return null
+/** `plant.yaml` has its cases in `plant.cases.yaml`; null if there is no such file. */
+async function casesBeside(file: string): Promise<string | null> {
+  const beside = `${file.replace(/\.(yaml|yml|json)$/, "")}.cases.yaml`
+  const found = await stat(beside).catch(() => null)
+  return found === null ? null : beside
+}
+
+/** The hash that the next statement names; null if nobody says which, undefined after a fault was told. */
+async function predecessorOf(
+  file: string | undefined,
+  gateway: GatewayOptions,
+  io: CliIo,
+): Promise<string | null | undefined> {
+  if (file === undefined) {
+    if (gateway.config === undefined && gateway.socket === undefined) return null
+    const answer = await askGateway(gateway, { command: "status", arguments: {} }, io)
+    return "exitCode" in answer ? undefined : ((answer.result as StatusReport).policy.inForce?.statement ?? null)
+  }
   const text = await readText(file, MAX_BUNDLE_LENGTH)
   if (!text.ok) {
     tellFaults(text.faults, io)
     return undefined
   }
   try {
-    return createHash("sha256")
-      .update(encodeStatement(readStatement(text.value)))
-      .digest("hex")
+    return statementHashOf(text.value)
   } catch (error) {
     tellError(file, error, io)
     return undefined

@@ -14,6 +14,10 @@ export interface LiveModel {
   readonly entries: readonly LiveEntry[]
   /** What the demo plant says of its side; null without one. */
   readonly plant: PlantReport | null
+  /** Why the last message was denied, in lines; empty while none was. */
+  readonly explained: readonly string[]
+  /** What is being played just now, one line a step. */
+  readonly story: readonly string[]
   /** Lines for the reader: what to try by hand. */
   readonly hints: readonly string[]
 }
@@ -42,7 +46,18 @@ const MAX_ENTRIES = 100
 
 /** A view that has nothing to show yet. */
 export function emptyModel(gateway: string): LiveModel {
-  return { gateway, policy: "none", posture: "starting", upMs: 0, conduits: [], entries: [], plant: null, hints: [] }
+  return {
+    gateway,
+    policy: "none",
+    posture: "starting",
+    upMs: 0,
+    conduits: [],
+    entries: [],
+    plant: null,
+    explained: [],
+    story: [],
+    hints: [],
+  }
 }
 
 /** The model with new totals, taken at `atMs` (monotonic). */

@@ -34,14 +34,22 @@ export function renderLive(model: LiveModel, size: LiveSize): string {
   const fixed = [header(model, size.columns), blank, ...conduitTable(model), ...brokerLines(model)]
   const denials = section("DENIED, BY REASON AND RULE", denialRows(model.conduits))
   const hints = section("TRY IT", model.hints.flatMap((hint) => wrap(hint, size.columns - 2)).map(indented))
+  const story = section(
+    "A POLICY CHANGE",
+    model.story.map((text) => ({ text: `  ${text}`, ink: "yellow" })),
+  )
+  const explained = section("WHY THE LAST ONE WAS DENIED", model.explained.map(indented))
   const entries = model.entries.map((entry) => ({ text: `  ${entry.text}`, ink: TONES[entry.tone] }))
 
   const room = Math.max(0, size.rows - fixed.length)
   const forDenials = Math.min(denials.length, 9, Math.max(4, Math.floor(room * 0.3)))
-  const forEntries = Math.min(entries.length + TITLE_ROWS, 14, Math.max(6, room - forDenials - hints.length))
+  const others = forDenials + hints.length + story.length + explained.length
+  const forEntries = Math.min(entries.length + TITLE_ROWS, 14, Math.max(6, room - others))
   return [
     ...fixed,
     ...denials.slice(0, forDenials),
+    ...explained,
+    ...story,
     ...section("LAST AUDIT ENTRIES", entries.slice(-Math.max(1, forEntries - TITLE_ROWS))),
     ...hints,
   ]

@@ -9,11 +9,14 @@ import { callLocal } from "../management/local-client.ts"
 import type { StatusReport } from "../management/status-report.ts"
 import { startChild, type Child } from "./child.ts"
 import { demoHints } from "./hints.ts"
+import { playPolicyChange } from "./policy-change.ts"
 import { prepareDemo, type DemoPaths } from "./material.ts"
 import { parsePlantLine } from "./plant-report.ts"
 
 const USAGE = "lockgate demo [--folder <path>] [--seconds <n>]"
 const REFRESH_MS = 500
+/** When the policy change is played, and how long its trial lasts. */
+const CHANGE = { afterMs: 20_000, trialSeconds: 12 }
 /** Without a terminal, this often a line is printed. */
 const PLAIN_MS = 2_000
 
@@ -75,10 +78,22 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   const timer = setInterval(() => {
     void look().then(() => show.update())
   }, REFRESH_MS)
+  const story = playPolicyChange(
+    paths,
+    CHANGE,
+    (line) => {
+      model = { ...model, story: [...model.story, line].slice(-2) }
+      if (!io.isTTY) io.out(`${line}\n`)
+    },
+    signal,
+  ).catch((error: unknown) => {
+    if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
+    if (!signal.aborted) model = { ...model, story: [`the policy change could not be played: ${error.message}`] }
+  })
   const fallen = await Promise.race([dead, aborted(signal).then(() => null)])
   clearInterval(timer)
   over.abort()
-  await entries
+  await Promise.all([entries, story])
   show.close()
   await Promise.all([gateway.stop(), plant.stop()])
   if (fallen === null) {

@@ -181,6 +181,7 @@ async function makePolicy(paths: DemoPaths, nowAt: number, notAfterAt: number): 
     gateways: [paths.gatewayName],
     predecessor: null,
     policy: DEMO_POLICY,
+    cases: null,
   }
   writeWhole(paths.bundle, await signBundle(statement, await readSigningKey("policy-signer", pem)))
 }

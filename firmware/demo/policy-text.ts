@@ -58,6 +58,14 @@ rules:
     topics: ["plant/+/setpoint"]
 `
 
+const TELEMETRY_TOPIC = "topics: [plant/%u/telemetry]"
+
+/** The demo's policy as somebody writes it who is in a hurry: no sensor reports on that topic. Null if it was changed there. */
+export function withMistake(policy: string): string | null {
+  if (!policy.includes(TELEMETRY_TOPIC)) return null
+  return policy.replace(TELEMETRY_TOPIC, "topics: [plant/%u/telemetri]")
+}
+
 /** The demo gateway's board file, for these two ports. Paths are taken from its folder. */
 export function demoBoardFile(gatewayName: string, gatewayPort: number, brokerPort: number): string {
   return `# The board file of the demo's gateway: the policy's names to addresses and files of this machine.

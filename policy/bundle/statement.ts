@@ -3,14 +3,17 @@ import { InputError } from "../base/errors.ts"
 /**
  * What the signers of a policy bundle sign.
  *
- *     { "format": "lockgate-policy-bundle/1",
+ *     { "format": "lockgate-policy-bundle/2",
  *       "version": 7,
  *       "issuedAt": "2026-01-31T09:00:00.000Z",
  *       "notBefore": null,
  *       "notAfter": "2027-01-31T09:00:00.000Z",
  *       "gateways": ["*"],
  *       "predecessor": "<SHA-256 of the statement it replaces, hex>",
- *       "policy": "<the policy document, YAML>" }
+ *       "policy": "<the policy document, YAML or JSON>",
+ *       "cases": "<the policy's own test cases, YAML or JSON>" }
+ *
+ * Format 1 is the same without `cases`; it is still read, and no longer written.
  *
  * A statement has exactly one encoding: these members, all of them, in this order, without white space between them,
  * strings as `JSON.stringify` writes them, times as above with three decimals. So two readers cannot see two
@@ -30,19 +33,27 @@ export interface Statement {
   readonly predecessor: string | null
   /** The policy document. */
   readonly policy: string
+  /** Cases that the policy must pass wherever it comes into force; null for none, and in every statement of format 1. */
+  readonly cases: string | null
 }
 
 export type StatementErrorCode = "ERR_BUNDLE_STATEMENT" | "ERR_BUNDLE_FORMAT" | "ERR_BUNDLE_SIZE"
 
-export const STATEMENT_FORMAT = "lockgate-policy-bundle/1"
+/** The format that is written. */
+export const STATEMENT_FORMAT = "lockgate-policy-bundle/2"
+/** The one before it, read as well. */
+export const FORMER_STATEMENT_FORMAT = "lockgate-policy-bundle/1"
 export const MAX_VERSION = 2 ** 31
 /** In base64url and with sixteen signatures it stays under the 4 MiB of a bundle. */
 export const MAX_STATEMENT_BYTES = 2.75 * 1024 * 1024
 /** Characters of the policy document. */
 export const MAX_POLICY_LENGTH = 2 * 1024 * 1024
+/** Characters of the test cases: what a gateway's YAML reader takes. */
+export const MAX_CASES_LENGTH = 256 * 1024
 export const MAX_GATEWAYS = 1000
 
-const MEMBERS = ["format", "version", "issuedAt", "notBefore", "notAfter", "gateways", "predecessor", "policy"]
+const FORMER_MEMBERS = ["format", "version", "issuedAt", "notBefore", "notAfter", "gateways", "predecessor", "policy"]
+const MEMBERS = [...FORMER_MEMBERS, "cases"]
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 
@@ -64,12 +75,16 @@ export function parseStatement(bytes: Uint8Array): Statement {
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong("the statement is not an object")
   const members = value as Record<string, unknown>
-  if (members["format"] !== STATEMENT_FORMAT) {
-    throw new InputError("ERR_BUNDLE_FORMAT", `the statement is not of format ${STATEMENT_FORMAT}`)
+  const { format } = members
+  if (format !== STATEMENT_FORMAT && format !== FORMER_STATEMENT_FORMAT) {
+    throw new InputError(
+      "ERR_BUNDLE_FORMAT",
+      `the statement is not of format ${STATEMENT_FORMAT}, nor of the one before`,
+    )
   }
-  for (const name of Object.keys(members))
-    if (!MEMBERS.includes(name)) throw wrong("the statement has an unknown member")
-  for (const name of MEMBERS) if (!Object.hasOwn(members, name)) throw wrong(`the statement has no ${name}`)
+  const known = format === STATEMENT_FORMAT ? MEMBERS : FORMER_MEMBERS
+  for (const name of Object.keys(members)) if (!known.includes(name)) throw wrong("the statement has an unknown member")
+  for (const name of known) if (!Object.hasOwn(members, name)) throw wrong(`the statement has no ${name}`)
   const statement: Statement = {
     version: version(members["version"]),
     issuedAt: time("issuedAt", members["issuedAt"]),
@@ -78,21 +93,22 @@ export function parseStatement(bytes: Uint8Array): Statement {
     gateways: gateways(members["gateways"]),
     predecessor: predecessor(members["predecessor"]),
     policy: policy(members["policy"]),
+    cases: format === STATEMENT_FORMAT ? cases(members["cases"]) : null,
   }
   checkOrder(statement)
-  if (stringify(statement) !== text) throw wrong("the statement is not in its one encoding")
+  if (stringify(statement, format) !== text) throw wrong("the statement is not in its one encoding")
   return statement
 }
 
 /**
- * The one encoding of a statement, ready to be signed.
+ * The one encoding of a statement, in the format that is written now, ready to be signed.
  *
  * @throws InputError `ERR_BUNDLE_STATEMENT`, `ERR_BUNDLE_SIZE`: whatever `parseStatement` would refuse.
  */
 export function encodeStatement(statement: Statement): Uint8Array {
   let text: string
   try {
-    text = stringify(statement)
+    text = stringify(statement, STATEMENT_FORMAT)
   } catch {
     throw wrong("a time of the statement is not a time")
   }
@@ -101,9 +117,9 @@ export function encodeStatement(statement: Statement): Uint8Array {
   return bytes
 }
 
-function stringify(statement: Statement): string {
+function stringify(statement: Statement, format: string): string {
   return JSON.stringify({
-    format: STATEMENT_FORMAT,
+    format,
     version: statement.version,
     issuedAt: iso(statement.issuedAt),
     notBefore: statement.notBeforeAt === null ? null : iso(statement.notBeforeAt),
@@ -111,6 +127,7 @@ function stringify(statement: Statement): string {
     gateways: statement.gateways,
     predecessor: statement.predecessor,
     policy: statement.policy,
+    ...(format === STATEMENT_FORMAT ? { cases: statement.cases } : {}),
   })
 }
 
@@ -157,6 +174,13 @@ function predecessor(value: unknown): string | null {
 function policy(value: unknown): string {
   if (typeof value !== "string") throw wrong("policy is not a text")
   if (value.length > MAX_POLICY_LENGTH) throw new InputError("ERR_BUNDLE_SIZE", "the policy document is too long")
+  return value
+}
+
+function cases(value: unknown): string | null {
+  if (value === null) return null
+  if (typeof value !== "string") throw wrong("cases is not a text")
+  if (value.length > MAX_CASES_LENGTH) throw new InputError("ERR_BUNDLE_SIZE", "the test cases are too long")
   return value
 }
 

@@ -1,6 +1,6 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { CONDITIONS, POSTURE, posture } from "../../policy/posture.ts"
+import { CONDITIONS, POSTURE, posture, postureTable } from "../../policy/posture.ts"
 import type { Condition } from "../../policy/posture.ts"
 import type { FlowPosture } from "../../firmware/conduits/messages.ts"
 
@@ -10,7 +10,7 @@ const test = suite("policy/posture")
 function expected(has: (condition: Condition) => boolean): { normal: boolean; essential: boolean } {
   const somethingDecides = !has("no-policy") && !has("filter-fault") && !has("policy-integrity-failure")
   const permissionStands = !has("policy-expired")
-  const gatewayIsSound = !has("integrity-failure") && !has("log-failing")
+  const gatewayIsSound = !has("integrity-failure") && !has("log-failing") && !has("log-full-uncollected")
   const notCutApart = !has("island")
   return { essential: somethingDecides, normal: somethingDecides && permissionStands && gatewayIsSound && notCutApart }
 }
@@ -22,7 +22,7 @@ function subsets(): ReadonlySet<Condition>[] {
 }
 
 test("[NDR 5.2] every combination of conditions opens and closes what the rule says", () => {
-  assert.is(subsets().length, 4096)
+  assert.is(subsets().length, 8192)
   for (const conditions of subsets()) {
     const { normal, essential } = posture(conditions)
     const wanted = expected((condition) => conditions.has(condition))
@@ -63,6 +63,15 @@ test("each row says why, in a sentence, and by which clause", () => {
     assert.match(POSTURE[condition].why, /^[A-Z].{20,}\.$/)
     assert.match(POSTURE[condition].clause, /^(NDR|CR) \d\.\d/)
   }
+})
+
+test("the printed table has every condition once, with what the table says of it", () => {
+  const lines = postureTable()
+  assert.is(lines.length, CONDITIONS.length + 1)
+  CONDITIONS.forEach((condition, k) => {
+    const { normal, essential, clause } = POSTURE[condition]
+    assert.equal(lines[k + 1]?.split(/ {2,}/), [condition, normal, essential, clause])
+  })
 })
 
 test("the engine takes the outcome as it is", () => {

@@ -34,6 +34,7 @@ export function aStatement(change: Partial<Statement> = {}): Statement {
     gateways: ["*"],
     predecessor: null,
     policy: "format: 1\nname: demo\n",
+    cases: null,
     ...change,
   }
 }

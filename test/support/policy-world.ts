@@ -4,9 +4,11 @@ import type { Unsynced } from "../../hal/memory/fault-plan.ts"
 import { createPolicyActivation } from "../../firmware/bundles/activation.ts"
 import type { PolicyActivation, PolicyInForce } from "../../firmware/bundles/activation-port.ts"
 import type { CandidateParts } from "../../firmware/bundles/candidate.ts"
+import { preparePolicy, type PrepareParts } from "../../firmware/bundles/prepare.ts"
 import type { VerifiedBundle, VerifyBundle } from "../../firmware/bundles/verify.ts"
 import { HardwareError, InputError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import { compileModbus } from "../../policy/compile/modbus.ts"
 import type { CompiledPolicy } from "../../policy/filter/table.ts"
 import type { Parsed } from "../../policy/language/fault.ts"
 import type { Policy } from "../../policy/language/policy.ts"
@@ -39,8 +41,21 @@ function parsePolicy(text: string, file: string): Parsed<Policy> {
 
 function compile(policy: Policy): CompiledPolicy {
   if (policy.name.includes("compiler")) throw new InputError("ERR_POLICY_TOO_LARGE", "the table does not fit")
-  const table = { words: new Uint32Array(), scratch: new Int32Array(), numbers: new Float64Array(), rateCount: 0 }
-  return { classes: [], ruleIds: [], table }
+  const table = {
+    words: new Uint32Array(),
+    scratch: new Int32Array(),
+    numbers: new Float64Array(),
+    rateCount: 0,
+    gates: [],
+    gateStates: new Uint8Array(),
+    forms: [],
+  }
+  return { classes: [], ruleIds: [], records: new Uint8Array(), table, modbus: compileModbus(policy, []) }
+}
+
+/** A line of the cases that begins with `wrong` fails. */
+function testCases(_policy: Policy, _compiled: CompiledPolicy, text: string): readonly string[] {
+  return text.split("\n").filter((line) => line.startsWith("wrong"))
 }
 
 /** A gateway's policy side on a board in memory, with an engine and a log that record. */
@@ -57,14 +72,14 @@ export class PolicyWorld {
   readonly engineRefuses = new Set<number | null>()
   readonly activation: PolicyActivation
 
-  constructor(storage = new MemoryStorage(), parts: Partial<CandidateParts> = {}) {
+  constructor(storage = new MemoryStorage(), parts: Partial<CandidateParts & PrepareParts> = {}) {
     this.storage = storage
+    const prepared = { parsePolicy, compile, testCases, ...parts }
     this.activation = createPolicyActivation({
       storage,
       clock: this.clock,
       verify: plainVerify,
-      parsePolicy,
-      compile,
+      prepare: (source) => preparePolicy(source, prepared),
       gateway: "press-hall",
       threshold: 1,
       ...parts,

@@ -145,6 +145,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
         gateways: ["*"],
         predecessor: null,
         policy,
+        cases: null,
         ...change,
       },
       await readSigningKey("owner", signer.privatePem),

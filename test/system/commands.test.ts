@@ -157,7 +157,10 @@ const REFUSALS: readonly { readonly what: string; readonly reason: string; bundl
     bundle: async () => {
       const { privatePem } = await makeSigner("owner")
       const own = { version: 9, issuedAt: Date.now(), notBeforeAt: null, notAfterAt: null, gateways: ["*"] }
-      return signBundle({ ...own, predecessor: null, policy: POLICY }, await readSigningKey("owner", privatePem))
+      return signBundle(
+        { ...own, predecessor: null, policy: POLICY, cases: null },
+        await readSigningKey("owner", privatePem),
+      )
     },
   },
   { what: "with an older version", reason: "ERR_BUNDLE_VERSION", bundle: () => rig.bundle(2) },

@@ -117,6 +117,27 @@ test("[CR 3.4] what is refused changes nothing and is in the log with its reason
   assert.is((await world.reboot()).version, 1)
 })
 
+test("[CR 3.4] a policy that fails a case of its own bundle does not come into force; the log names the case", async () => {
+  const world = await worldWith(1)
+  await refusedWith(world, "ERR_BUNDLE_CASES", plainBundle({ version: 2, cases: "right\nwrong: a\nwrong: b" }))
+  const { version, cases, case: first } = world.said("policy.refused")[0]!.detail!
+  assert.equal([version ?? 2, cases, first], [2, 2, "wrong: a"])
+  await world.activation.activate(plainBundle({ version: 2, cases: "right\nright too" }), 60_000, by)
+  assert.is(world.version, 2)
+})
+
+test("[CR 7.4] a stored policy whose cases fail under this release gives way to the one before it, and is no damage", async () => {
+  const world = await worldWith(1)
+  await world.activation.activate(plainBundle({ version: 2, cases: "right" }), 60_000, by)
+  await world.activation.confirm(2, by)
+  const next = new PolicyWorld(world.storage.powerCut(), {
+    testCases: (_policy, _compiled, text) => [`now ${text} fails`],
+  })
+  await next.activation.start()
+  assert.equal([next.version, next.conditions], [1, []])
+  assert.equal(next.events.map(({ id, reason }) => [id, reason]), [["policy.refused", "ERR_BUNDLE_CASES"]]) // prettier-ignore
+})
+
 test("[CR 3.7] the refusal of a policy with faults names the first one and its place", async () => {
   const world = await worldWith()
   const text = plainBundle({ version: 9, policy: "fault" })
@@ -247,15 +268,32 @@ test("uncertain time refuses no bundle, and is told", async () => {
   assert.equal(world.conditions, ["policy-uncertain"])
 })
 
-test("a fork is told by the predecessor, and refuses nothing", async () => {
+test("[CR 3.4] a fork is told by the predecessor, and refuses nothing", async () => {
   const world = await worldWith(1)
-  const statement = aStatement({ version: 1 })
-  const right = `hash of ${JSON.stringify(statement)}`
+  const right = `hash of ${JSON.stringify(aStatement({ version: 1 }))}`
+  const wrong = "0".repeat(64)
   await world.activation.activate(plainBundle({ version: 2, predecessor: right }), 60_000, by)
   await world.activation.rollback("command", by)
-  await world.activation.activate(plainBundle({ version: 3, predecessor: "0".repeat(64) }), 60_000, by)
+  await world.activation.activate(plainBundle({ version: 3 }), 60_000, by)
+  await world.activation.rollback("command", by)
+  assert.equal(world.said("policy.fork"), [])
+  await world.activation.activate(plainBundle({ version: 4, predecessor: wrong }), 60_000, by)
+  assert.is(world.version, 4)
   const said = world.said("policy.activated").map((event) => event.detail!["successor"])
-  assert.equal(said, ["unknown", "yes", "fork"])
+  assert.equal(said, ["unknown", "yes", "unknown", "fork"])
+  const detail = { before: 1, inForce: right, named: wrong }
+  assert.equal(world.said("policy.fork"), [
+    { id: "policy.fork", outcome: "failure", source: "policy", subject: by, object: "4", detail },
+  ])
+})
+
+test("[CR 3.4] a fork in the board file is told as well; a first policy that names a predecessor is none", async () => {
+  const world = await worldWith()
+  const wrong = "0".repeat(64)
+  assert.is(await world.activation.installFromFile(plainBundle({ version: 1, predecessor: wrong })), "installed")
+  assert.is(world.said("policy.fork").length, 0)
+  assert.is(await world.activation.installFromFile(plainBundle({ version: 2, predecessor: wrong })), "installed")
+  assert.equal(world.said("policy.fork").map((event) => [event.object, event.subject]), [["2", null]]) // prettier-ignore
 })
 
 test("the board file's bundle is in force and confirmed at once, once, and never a lower one", async () => {

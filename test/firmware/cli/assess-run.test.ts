@@ -1,7 +1,8 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { assess, type RowResult } from "../../../firmware/assess/run.ts"
-import { renderRows } from "../../../firmware/cli/assess-run.ts"
+import { renderPosture, renderRows } from "../../../firmware/cli/assess-run.ts"
+import { CONDITIONS } from "../../../policy/posture.ts"
 
 const test = suite("firmware/cli/assess-run")
 
@@ -49,6 +50,12 @@ test("without controls no row is met, and every row of a network component is li
   const listed = text.match(/(CR|NDR) \d+\.\d+( RE\(\d\))?/g) ?? []
   assert.is(new Set(listed).size, 92)
   assert.ok(text.split("\n").every((line) => line.length <= 110))
+})
+
+test("[NDR 5.2] the posture table stands under the rows, one line a condition", () => {
+  const lines = renderPosture()
+  assert.is(lines.length, CONDITIONS.length + 2)
+  assert.ok(CONDITIONS.every((condition) => lines.some((line) => line.includes(` ${condition} `))))
 })
 
 test.run()

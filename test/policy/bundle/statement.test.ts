@@ -4,6 +4,7 @@ import * as fc from "fast-check"
 import { InputError } from "../../../policy/base/errors.ts"
 import {
   encodeStatement,
+  MAX_CASES_LENGTH,
   MAX_POLICY_LENGTH,
   MAX_STATEMENT_BYTES,
   MAX_VERSION,
@@ -17,7 +18,7 @@ const test = suite("policy/bundle/statement")
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 const PLAIN = {
-  format: "lockgate-policy-bundle/1",
+  format: "lockgate-policy-bundle/2",
   version: 7,
   issuedAt: "2026-01-31T09:00:00.000Z",
   notBefore: null as unknown,
@@ -25,7 +26,12 @@ const PLAIN = {
   gateways: ["press-hall"] as unknown,
   predecessor: null as unknown,
   policy: "format: 1\n",
+  cases: "cases: []\n" as unknown,
 }
+/** The same as it was written before there were cases. */
+const FORMER = Object.fromEntries(
+  Object.entries({ ...PLAIN, format: "lockgate-policy-bundle/1" }).filter(([name]) => name !== "cases"),
+)
 const parse = (change: object): unknown => parseStatement(bytes(JSON.stringify({ ...PLAIN, ...change })))
 
 test("reads a statement as it is written in the documentation", () => {
@@ -37,7 +43,18 @@ test("reads a statement as it is written in the documentation", () => {
     gateways: ["press-hall"],
     predecessor: null,
     policy: "format: 1\n",
+    cases: "cases: []\n",
   })
+})
+
+test("reads the format before, which has no cases, and writes the present one", async () => {
+  const former = parseStatement(bytes(JSON.stringify(FORMER)))
+  assert.equal([former.version, former.policy, former.cases], [7, "format: 1\n", null])
+  const written = new TextDecoder().decode(encodeStatement(former))
+  assert.match(written, /^\{"format":"lockgate-policy-bundle\/2",.*"cases":null\}$/)
+  for (const cases of [null, "cases: []"]) {
+    await rejects(() => parseStatement(bytes(JSON.stringify({ ...FORMER, cases }))), "ERR_BUNDLE_STATEMENT")
+  }
 })
 
 test("what is encoded reads back the same, whatever the values", () => {
@@ -53,6 +70,7 @@ test("what is encoded reads back the same, whatever the values", () => {
         gateways: fc.oneof(fc.constant(["*"]), fc.uniqueArray(name, { minLength: 1, maxLength: 5 })),
         predecessor: fc.option(fc.stringMatching(/^[0-9a-f]{64}$/)),
         policy: fc.string({ unit: "binary" }),
+        cases: fc.option(fc.string({ unit: "binary" })),
       }),
       (statement) => assert.equal(parseStatement(encodeStatement(statement)), { ...statement }),
     ),
@@ -62,7 +80,7 @@ test("what is encoded reads back the same, whatever the values", () => {
 
 const REFUSED: readonly (readonly [what: string, change: object, code: string])[] = [
   ["an unknown member", { comment: "hello" }, "ERR_BUNDLE_STATEMENT"],
-  ["a later format", { format: "lockgate-policy-bundle/2" }, "ERR_BUNDLE_FORMAT"],
+  ["a later format", { format: "lockgate-policy-bundle/3" }, "ERR_BUNDLE_FORMAT"],
   ["another format", { format: "voucher" }, "ERR_BUNDLE_FORMAT"],
   ["version 0", { version: 0 }, "ERR_BUNDLE_STATEMENT"],
   ["a version in words", { version: "7" }, "ERR_BUNDLE_STATEMENT"],
@@ -84,6 +102,8 @@ const REFUSED: readonly (readonly [what: string, change: object, code: string])[
   ["a predecessor in capitals", { predecessor: "A".repeat(64) }, "ERR_BUNDLE_STATEMENT"],
   ["a short predecessor", { predecessor: "ab" }, "ERR_BUNDLE_STATEMENT"],
   ["a policy that is no text", { policy: { format: 1 } }, "ERR_BUNDLE_STATEMENT"],
+  ["cases that are no text", { cases: [] }, "ERR_BUNDLE_STATEMENT"],
+  ["giant cases", { cases: "x".repeat(MAX_CASES_LENGTH + 1) }, "ERR_BUNDLE_SIZE"],
   ["a giant policy", { policy: "x".repeat(MAX_POLICY_LENGTH + 1) }, "ERR_BUNDLE_SIZE"],
 ]
 for (const [what, change, code] of REFUSED) {
