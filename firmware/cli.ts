@@ -41,9 +41,15 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "policy check",
-    usage: "<policy.yaml>",
-    summary: "list every fault of a policy",
+    usage: "[--strict] [--posture] <policy.yaml>...",
+    summary: "list every fault of a policy, and what its author may not have meant",
     load: async () => (await import("./cli/policy-check.ts")).policyCheck,
+  },
+  {
+    words: "policy test",
+    usage: "<policy.yaml> [<cases.yaml>...]",
+    summary: "ask a policy the cases kept beside it",
+    load: async () => (await import("./cli/policy-test.ts")).policyTest,
   },
   {
     words: "policy schema",
