@@ -46,6 +46,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-check.ts")).policyCheck,
   },
   {
+    words: "policy explain",
+    usage: "<policy.yaml> --as <subject> publish <topic> ... | --last --config <gateway.yaml>",
+    summary: "say why a policy allows or denies, and what would have to change",
+    load: async () => (await import("./cli/policy-explain.ts")).policyExplain,
+  },
+  {
     words: "policy test",
     usage: "<policy.yaml> [<cases.yaml>...]",
     summary: "ask a policy the cases kept beside it",

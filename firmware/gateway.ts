@@ -10,8 +10,6 @@ import type { Board } from "../hal/board.ts"
 import { LockgateError } from "../policy/base/errors.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
-import { compilePolicy } from "../policy/compile/compile.ts"
-import { GATEWAY_POLICY_LIMITS, parsePolicy } from "../policy/language/parse-policy.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
@@ -20,8 +18,7 @@ import { startConduits } from "./running-conduits.ts"
 import type { EnginePort } from "./conduits/engine-port.ts"
 import type { Listening } from "./conduits/messages.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
-import { testCases } from "./bundles/cases.ts"
-import { preparePolicy } from "./bundles/prepare.ts"
+import { createCompiler } from "./bundles/compile-port.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
@@ -150,8 +147,10 @@ async function build(
   })
   log.onState((state) => void posture.set("log-failing", state.condition === "failing"))
 
-  // Policy: what is in force, from the store.
+  // Policy: what is in force, from the store; read and compiled in a thread of its own.
   let inForce: Policy | null = null
+  const compiler = createCompiler({ clock })
+  closers.push(() => compiler.stop())
   const policy = createPolicyActivation({
     storage,
     clock,
@@ -160,12 +159,7 @@ async function build(
     gateway: config.gateway,
     threshold: config.trust.policyThreshold,
     verify: createBundleVerifier(material.signers),
-    prepare: (source) =>
-      preparePolicy(source, {
-        parsePolicy: (text, file) => parsePolicy(text, file, GATEWAY_POLICY_LIMITS),
-        compile: compilePolicy,
-        testCases,
-      }),
+    prepare: (source) => compiler.prepare(source),
     apply: async (next) => {
       conduits.nowListening(
         await engine.setEpoch(

@@ -5,24 +5,39 @@ import { isDamage, reasonOf } from "./refusal.ts"
 
 const source = "policy"
 
+/** Whether the statement names the one in force before it: `unknown` if it names none, or there was none. */
+function successorOf({ statement }: Candidate, before: Candidate | null): "yes" | "fork" | "unknown" {
+  if (before === null || statement.predecessor === null) return "unknown"
+  return statement.predecessor === before.statementHash ? "yes" : "fork"
+}
+
 /** `policy.activated`; `successor` tells whether the statement names the one before it: `yes`, `fork` or `unknown`. */
 export function activatedEvent(candidate: Candidate, before: Candidate | null, by: string | null): AuditEvent {
-  const { version, predecessor } = candidate.statement
-  const named = before !== null && predecessor !== null
   return {
     id: "policy.activated",
     outcome: "success",
     source,
     subject: by,
-    object: String(version),
+    object: String(candidate.statement.version),
     detail: {
       before: before?.statement.version ?? 0,
       name: candidate.policy.name.slice(0, 64),
       signers: candidate.signers.join(",").slice(0, 200),
       statement: candidate.statementHash,
-      successor: !named ? "unknown" : predecessor === before.statementHash ? "yes" : "fork",
+      successor: successorOf(candidate, before),
     },
   }
+}
+
+/**
+ * `policy.fork`, or null if there is none: two lines of policy have come apart, or a version between was never here. It is
+ * told and refuses nothing: who may sign may also correct.
+ */
+export function forkEvent(candidate: Candidate, before: Candidate | null, by: string | null): AuditEvent | null {
+  if (before === null || successorOf(candidate, before) !== "fork") return null
+  const { version, predecessor } = candidate.statement
+  const detail = { before: before.statement.version, inForce: before.statementHash, named: predecessor ?? "" }
+  return { id: "policy.fork", outcome: "failure", source, subject: by, object: String(version), detail }
 }
 
 /** `policy.confirmed`. `before` is the version that it replaces, 0 for none. */

@@ -137,6 +137,8 @@ export function createPolicyActivation(deps: ActivationDeps): PolicyActivation {
       await undo()
       throw error
     }
+    const fork = events.forkEvent(candidate, confirmed, by)
+    if (fork !== null) await note(fork)
   }
 
   const startTrial = async (text: string, trialMs: number, by: string | null): Promise<TrialStarted> => {

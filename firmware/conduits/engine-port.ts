@@ -84,6 +84,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
   function spawn(): Promise<Worker> {
     return new Promise((resolve, reject) => {
       const thread = new Worker(new URL("./engine-worker.ts", import.meta.url), {
+        name: "conduits",
         workerData: { allowStall: setup.allowStall },
       })
       let started = false

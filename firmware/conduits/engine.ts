@@ -13,9 +13,11 @@ import { factsFromPem } from "../tls/pem.ts"
 import { BucketStore } from "./bucket-store.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
+import { FlowRecorder } from "./flow-recorder.ts"
 import { prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
 import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "./messages.ts"
+import type { Hash } from "./mqtt/recording.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
@@ -31,6 +33,7 @@ export interface EngineDeps {
   /** Call after the current input was handled. */
   readonly soon: (action: () => void) => void
   readonly randomSuffix: () => string
+  readonly newHash: () => Hash
 }
 
 /** The conduit engine: messages in, messages out through `EngineDeps.post`. */
@@ -42,6 +45,7 @@ export interface Engine {
 export function createEngine(deps: EngineDeps): Engine {
   const listeners = new Map<string, ConduitListener>()
   const aggregator = createDenialAggregator()
+  const recorder = new FlowRecorder((event) => report(event))
   const buckets = new BucketStore()
   const anchors = new Map<string, readonly CertificateFacts[]>()
   let epoch: EngineEpoch | null = null
@@ -78,6 +82,8 @@ export function createEngine(deps: EngineDeps): Engine {
       },
       report,
       denied: (key, object) => aggregator.add(key, object, deps.nowMs()),
+      allowed: (flow) => recorder.note(flow, deps.nowMs()),
+      newHash: deps.newHash,
       refusedPeer: (peer) => aggregator.addPeer(peer, deps.nowMs()),
       certificateSeen: (notBeforeAt) => {
         if (notBeforeAt > time.earliestAt) deps.post({ kind: "certificate-seen", notBeforeAt })
@@ -121,6 +127,7 @@ export function createEngine(deps: EngineDeps): Engine {
   function reportPeriodically(): void {
     if (stopping) return
     for (const event of aggregator.flush(deps.nowMs())) report(event)
+    recorder.flush(deps.nowMs())
     deps.post({ kind: "counters", conduits: [...listeners].map(([name, l]) => snapshot(name, l.counters)) })
     deps.after(REPORT_INTERVAL_MS, reportPeriodically)
   }
@@ -161,6 +168,7 @@ export function createEngine(deps: EngineDeps): Engine {
         stopping = true
         for (const listener of listeners.values()) void listener.apply(null)
         for (const event of aggregator.flush(deps.nowMs(), true)) report(event)
+        recorder.flush(deps.nowMs(), true)
         flushOutbox()
         // Withdrawn peers get the time of a round trip to read why.
         deps.after(100, () => deps.post({ kind: "stopped" }))

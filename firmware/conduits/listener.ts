@@ -124,6 +124,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         subject: name,
         clientIdPattern: verdict.subject.clientIdPattern,
         randomSuffix: context.randomSuffix,
+        newHash: context.newHash,
         admit: (facts) => {
           entry.facts = facts
           return createJudge(entry.rights, facts)
@@ -138,6 +139,9 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         const reason = reasonName(v)
         countDenial(counters, action === "receive" ? "down" : "up", rule, reason)
         context.denied({ conduit: conduit.name, subject: name, action: will ? "will" : action, rule, reason }, object)
+      },
+      recorded: (message) => {
+        context.allowed({ ...message, conduit: conduit.name, subject: name, fingerprint: leaf.fingerprint })
       },
       passed: (direction, messages, bytes) => {
         if (direction === "up") {

@@ -3,7 +3,7 @@ import { list, object, oneOrMore, optional, placedList, required, variants } fro
 import { size } from "../language/quantity-shapes.ts"
 import { MODBUS_FUNCTIONS, type ModbusFunctionName } from "../language/modbus-rule.ts"
 import { REASON, type Reason } from "../filter/verdict.ts"
-import { MAX_PAYLOAD_BYTES } from "../language/policy-shape.ts"
+import { MAX_PAYLOAD_BYTES } from "../language/policy-bounds.ts"
 import type { Shape } from "../language/shape.ts"
 
 /** Most cases in one document. */

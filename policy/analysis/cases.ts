@@ -160,7 +160,7 @@ function runCase(policy: Policy, compiled: CompiledPolicy, one: PolicyCase): Cas
     const hint = question.hint === null ? "" : ` (${question.hint})`
     return { case: one, passed: false, judgement: null, lines: [`cannot be asked: ${question.why}${hint}`] }
   }
-  const judgement = askFilter(policy, compiled, question.value)
+  const judgement = askFilter(compiled, question.value)
   const id = policy.rules[judgement.rule]?.id ?? null
   const right =
     judgement.allowed === (one.expect === "allow") &&

@@ -63,13 +63,20 @@ export class RuleTables {
   tablesFor(of: Pick<Class, "conduit" | "roles">): readonly Table[] {
     const found = new Set<Table>()
     for (const { index, tables } of this.#tables) {
-      if (this.#applies(index, of)) for (const table of tables.keys()) found.add(table)
+      if (this.#applies(index, of)) for (const table of tables.keys()) if (this.#goes(of, table)) found.add(table)
     }
     return [...found]
   }
 
+  /** Data may go one way only: the tables of the other are empty. */
+  #goes({ conduit }: Pick<Class, "conduit">, table: Table): boolean {
+    const direction = this.policy.conduits.find(({ name }) => name === conduit)?.direction
+    return direction !== (table === "publish" ? "in" : "out")
+  }
+
   /** The rules of one table for one class, in the order of the policy. */
   rulesFor(of: Pick<Class, "conduit" | "roles">, table: Table): readonly TableRule[] {
+    if (!this.#goes(of, table)) return []
     return this.#tables.flatMap(({ index, tables }) => {
       const rule = this.policy.rules[index]
       const filters = tables.get(table)

@@ -1,11 +1,12 @@
 import { sizeText } from "../language/quantity-shapes.ts"
 import type { MqttRule, Policy, Rule } from "../language/policy.ts"
 import type { ModbusRule } from "../language/modbus-rule.ts"
+import { kindOf, READS, WRITES } from "../filter/modbus/functions.ts"
 import type { Reason } from "../filter/verdict.ts"
 import { termsOf, termsText } from "./terms.ts"
 import { judge, matchesFor, tableOf, type Judgement, type Term } from "./judge.ts"
 import { functionName, rangeText, requestText } from "./modbus-request.ts"
-import { nearestRule, termGap } from "./nearest.ts"
+import { gapsOf, nearestRule, termGap } from "./nearest.ts"
 import type { Question } from "./question.ts"
 
 /** A verdict and why, for a person. */
@@ -40,14 +41,16 @@ const TERMS: readonly (Term | "rate")[] = ["not-essential", "emergency", "hours"
 export function explain(policy: Policy, question: Question, seen: Judgement | null = null): Explanation {
   const judgement = seen ?? judge(policy, question)
   const rule = policy.rules[judgement.rule] ?? null
-  return { judgement, lines: [...asked(question), ...answer(policy, question, judgement, rule)].slice(0, 10) }
+  return { judgement, lines: [...asked(policy, question), ...answer(policy, question, judgement, rule)].slice(0, 10) }
 }
 
-function asked(question: Question): readonly string[] {
+function asked(policy: Policy, question: Question): readonly string[] {
   const { who } = question
   const roles = who.roles.length === 0 ? "no roles" : who.roles.join(", ")
   const circumstances = [
-    ...(question.at === null ? [] : [`at ${new Date(question.at).toISOString()}`]),
+    ...(question.at === null || !policy.rules.some(({ hours }) => hours !== null)
+      ? []
+      : [`at ${new Date(question.at).toISOString()}`]),
     ...(question.essentialOnly ? ["normal flows closed"] : []),
     ...question.emergencies.map((name) => `emergency ${name} on`),
   ]
@@ -62,10 +65,15 @@ function whatText(question: Question): string {
     case "modbus":
       return requestText(question.request)
     case "subscribe":
-      return `subscribe ${question.filter}, QoS ${question.qos}`
+      return [`subscribe ${question.filter}`, ...(question.qos === null ? [] : [`QoS ${question.qos}`])].join(", ")
     case "publish":
     case "receive":
-      return `${question.kind} ${question.topic}, QoS ${question.qos}${question.retain ? ", retained" : ""}, ${sizeText(question.payloadBytes)}`
+      return [
+        `${question.kind} ${question.topic}`,
+        ...(question.qos === null ? [] : [`QoS ${question.qos}`]),
+        ...(question.retain === true ? ["retained"] : []),
+        ...(question.payloadBytes === null ? [] : [sizeText(question.payloadBytes)]),
+      ].join(", ")
   }
 }
 
@@ -74,8 +82,6 @@ function* answer(policy: Policy, question: Question, judgement: Judgement, rule:
     yield `verdict   ALLOWED by rule ${rule.id}`
     yield `because   ${ruleText(rule)}; ${boundTo(rule, question)}`
     yield `terms     ${termsText(termsOf(rule, tableOf(question) ?? "modbus"))}`
-    const unsure = rule.protocol === "mqtt" && rule.payload.kind !== "any" && "payload" in question && question.payload === null // prettier-ignore
-    if (unsure) yield `if        the payload is ${rule.payload.kind} as the rule demands: give it as text to be sure`
     return
   }
   if (judgement.reason === "deny-rule" && rule !== null) {
@@ -88,19 +94,45 @@ function* answer(policy: Policy, question: Question, judgement: Judgement, rule:
     yield `change    narrow what ${rule.id} denies${other.allowed ? "" : "; no rule allows it either, so that alone would not help"}` // prettier-ignore
     return
   }
+  if (judgement.reason === "incomplete") {
+    const looking = policy.rules.filter((own) => own.protocol === "mqtt" && own.payload.kind !== "any")
+    const near = looking.find((own) => gapsOf(policy, own, question)?.length === 0)
+    yield "verdict   DEPENDS on the payload, of which only the length is known"
+    if (near !== undefined) yield `because   rule ${near.id} looks into it: ${ruleText(near)}`
+    yield "change    give the payload as text"
+    return
+  }
   yield `verdict   DENIED: ${judgement.reason}${rule === null ? "" : `, nearest rule ${rule.id}`}`
+  const against = againstDirection(policy, question)
+  if (against !== null) {
+    yield `because   ${against}`
+    return
+  }
   const meaning = MEANING[judgement.reason] ?? termMeaning(rule, judgement.reason, question)
   if (meaning !== null) yield `because   ${meaning}`
   if (["bad-topic", "reserved"].includes(judgement.reason)) return
-  const near = nearestRule(policy, question)
+  const near = rule === null ? nearestRule(policy, question) : { rule, gaps: gapsOf(policy, rule, question) ?? [] }
   if (near === null) {
-    if (judgement.reason === "rate" && rule !== null) yield `change    ${termGap(rule, "rate", question).change}`
-    else if (rule === null) yield "change    no rule is near: add one for it, if it is meant to pass"
+    yield "change    no rule is near: add one for it, if it is meant to pass"
     return
   }
   yield `nearest   rule ${near.rule.id}: ${ruleText(near.rule)}`
-  for (const gap of near.gaps.slice(0, 3)) yield `differs   ${gap.what}`
+  for (const gap of near.gaps.slice(0, 3)) if (gap.what !== meaning) yield `differs   ${gap.what}`
   for (const gap of near.gaps.slice(0, 2)) yield `change    ${gap.change}`
+  // What the log does not tell leaves no gap to see.
+  const term = TERMS.find((own) => own === judgement.reason)
+  if (near.gaps.length === 0 && term !== undefined) yield `change    ${termGap(near.rule, term, question).change}`
+}
+
+/** That the conduit lets nothing go this way, whatever the rules; null if it does. */
+function againstDirection(policy: Policy, question: Question): string | null {
+  const conduit = policy.conduits.find(({ name }) => name === question.who.conduit)
+  if (conduit === undefined || conduit.direction === "both") return null
+  const { direction, name } = conduit
+  const text = `conduit ${name} lets data go ${direction === "out" ? "out" : "in"} only, whatever the rules`
+  if (question.kind !== "modbus") return direction === (question.kind === "publish" ? "in" : "out") ? text : null
+  const { code, sub } = question.request
+  return kindOf(code, sub ?? 0) === (direction === "in" ? READS : WRITES) ? null : text
 }
 
 /** The same rule as one that speaks of nothing. */

@@ -1,19 +1,7 @@
-/** What the policy says of a Modbus request, by the definition in `policy/language/modbus-rule.ts`: slow, and in steps that can be told. */
+/** What keeps a Modbus rule from covering a request, in steps that can be told; by `policy/language/modbus-rule.ts`. */
 import { POINT_WIDTH, type ModbusRule, type Point, type Range } from "../language/modbus-rule.ts"
 import type { Reason } from "../filter/verdict.ts"
 import { ADDRESS_KIND, type ModbusRequest } from "./modbus-request.ts"
-
-/** True if a deny rule touches the request. */
-export function touches(rule: ModbusRule, request: ModbusRequest): boolean {
-  if (!holds(rule.units, request.unit) || !namesFunction(rule, request)) return false
-  if (request.file !== null) {
-    const { file, records } = request.file
-    return rule.files.length === 0 || rule.files.some((own) => own.file === file && meet(own.records, records))
-  }
-  const ranges = rangesOf(rule, request)
-  if (ranges === null || ranges.length === 0) return true
-  return [request.reads, request.writes].some((span) => span !== null && ranges.some((range) => meet(range, span)))
-}
 
 /** The first thing that keeps an allow rule from covering the request whole, or null. */
 export function obstacle(rule: ModbusRule, request: ModbusRequest): Reason | null {

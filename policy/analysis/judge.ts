@@ -1,14 +1,19 @@
 /**
- * What a policy says, judged rule by rule from the definition of the language and in steps that can be told to a person.
- * The filter's verdict and this one agree (a test compares them); this one is for questions, never for traffic.
+ * What a policy says to one question, without compiling it: by the references of the filter, and requests to subscribe by a
+ * walk over all topics. Agrees with the filter (a test compares them); it is for questions, never for traffic.
  */
+import { MAX_INSPECTED_BYTES } from "../language/payload-form.ts"
 import { splitFilter } from "../language/topic-filter.ts"
-import { topicText } from "../filter/reference.ts"
-import type { MqttRule, Policy, Rule } from "../language/policy.ts"
-import type { Reason } from "../filter/verdict.ts"
+import type { ModbusRule } from "../language/modbus-rule.ts"
+import type { Hours, MqttRule, Policy, Rule } from "../language/policy.ts"
+import { decideReference, topicText } from "../filter/reference.ts"
+import { decideModbusReference } from "../filter/modbus/reference.ts"
+import { checkPayload } from "../filter/payload/check-payload.ts"
+import { isAllowed, reasonName, ruleOf, type Reason, type Verdict } from "../filter/verdict.ts"
+import { withinHours } from "../time/hours.ts"
+import type { Certainty } from "../time/interval.ts"
 import { RuleTables, type Table, type TableRule } from "./classes.ts"
-import { obstacle, touches } from "./judge-modbus.ts"
-import { fitsForm } from "./payload-fit.ts"
+import { encodeRequest } from "./modbus-request.ts"
 import type { MessageQuestion, ModbusQuestion, Question, SubscribeQuestion } from "./question.ts"
 import { TopicSpace } from "./topic-space.ts"
 import { sameSet, type Who } from "./who.ts"
@@ -24,24 +29,10 @@ export interface Judgement {
 export type Term = "not-essential" | "emergency" | "hours" | "qos" | "retain" | "payload-size" | "payload-form"
 
 /** From the first that is looked at to the last: a rule that fails later came nearer. */
-const ORDER: readonly Reason[] = [
-  "unit",
-  "function",
-  "address",
-  "part-of-point",
-  "value",
-  "not-essential",
-  "emergency",
-  "hours",
-  "qos",
-  "retain",
-  "payload-size",
-  "payload-form",
-]
+const ORDER: readonly Term[] = ["not-essential", "emergency", "hours", "qos", "retain", "payload-size", "payload-form"]
 
-/** The verdict on one question, every token bucket full. */
+/** The verdict on one question, every token bucket full. `incomplete`: it hangs on a payload of which only the length is known. */
 export function judge(policy: Policy, question: Question): Judgement {
-  if (!isKnown(policy, question.who)) return denied("no-rule")
   switch (question.kind) {
     case "publish":
     case "receive":
@@ -53,79 +44,86 @@ export function judge(policy: Policy, question: Question): Judgement {
   }
 }
 
-/** True if some subject of the conduit's zone can have exactly these roles. */
-function isKnown(policy: Policy, who: Who): boolean {
-  const zone = policy.conduits.find(({ name }) => name === who.conduit)?.from
-  return policy.subjects.some((subject) => subject.zone === zone && sameSet(subject.roles, who.roles))
+function judgeMessage(policy: Policy, question: MessageQuestion): Judgement {
+  const { who, kind, at, emergencies, essentialOnly, topic, qos, retain, payload, payloadBytes } = question
+  const time = at === null ? {} : { time: { earliestAt: at, latestAt: at } }
+  const asked = { policy, ...who, action: kind, essentialOnly, ...time, emergencies: new Set(emergencies) }
+  const name = new TextEncoder().encode(topic)
+  const message = { topic: name, qos: qos ?? 0, retain: retain ?? false, payloadBytes: payloadBytes ?? 0, nowMs: 0 }
+  return judgementOf(decideReference(asked, payload === null ? message : { ...message, payload }, new Map()))
+}
+
+function judgeModbus(policy: Policy, { who, at, emergencies, essentialOnly, request }: ModbusQuestion): Judgement {
+  const within = ({ hours }: ModbusRule): Certainty => (hours === null ? "yes" : certainty(hours, at))
+  const isOn = (emergency: string): boolean => emergencies.includes(emergency)
+  const asked = { policy, conduit: who.conduit, roles: who.roles, essentialOnly, within, isOn }
+  return judgementOf(decideModbusReference(asked, encodeRequest(request), 0, new Map()))
+}
+
+function certainty(hours: Hours, at: number | null): Certainty {
+  return withinHours(hours, { earliestAt: at ?? -Infinity, latestAt: at ?? Infinity })
+}
+
+/** A verdict of the filter as a judgement. */
+export function judgementOf(verdict: Verdict): Judgement {
+  return { allowed: isAllowed(verdict), reason: reasonName(verdict), rule: ruleOf(verdict) }
 }
 
 function denied(reason: Reason, rule = -1): Judgement {
   return { allowed: false, reason, rule }
 }
 
-function judgeMessage(policy: Policy, question: MessageQuestion): Judgement {
-  const { topic } = question
-  if (!isText(topic) || /[+#]/.test(topic)) return denied("bad-topic")
-  if (isOwn(topic)) return denied("reserved")
-  const rules = new RuleTables(policy).rulesFor(question.who, question.kind)
-  const matching = rules.filter(({ filters }) => filters.some((filter) => matchesFor(filter, topic, question.who)))
-  return choose(matching, question)
-}
-
-/** Of rules that speak of what is asked: the first deny in force, else the first allow that nothing holds back, else the nearest. */
-function choose(matching: readonly TableRule<Rule>[], question: Question): Judgement {
-  const denying = matching.find(({ rule }) => rule.effect === "deny" && mayBeInForce(rule, question.at))
-  if (denying !== undefined) return denied("deny-rule", denying.index)
-  const allowing = matching.filter(({ rule }) => rule.effect === "allow")
-  const failed = allowing.map(({ index, rule }) => ({ index, rule, hurdle: hurdleOf(rule, question) }))
-  const passing = failed.filter(({ hurdle }) => hurdle === null)
-  const chosen = passing.find(({ rule }) => rule.rate === null) ?? passing[0]
-  if (chosen !== undefined) return { allowed: true, reason: "allowed", rule: chosen.index }
-  return furthest(failed)
-}
-
-function furthest(failed: readonly { readonly index: number; readonly hurdle: Reason | null }[]): Judgement {
-  let nearest: { readonly index: number; readonly hurdle: Reason } | null = null
-  for (const { index, hurdle } of failed) {
-    if (hurdle === null) continue
-    if (nearest === null || ORDER.indexOf(hurdle) > ORDER.indexOf(nearest.hurdle)) nearest = { index, hurdle }
-  }
-  return nearest === null ? denied("no-rule") : denied(nearest.hurdle, nearest.index)
+/** True if some subject of the conduit's zone can have exactly these roles. */
+function isKnown(policy: Policy, who: Who): boolean {
+  const zone = policy.conduits.find(({ name }) => name === who.conduit)?.from
+  return policy.subjects.some((subject) => subject.zone === zone && sameSet(subject.roles, who.roles))
 }
 
 /** The first condition of an allow rule, whose topics or addresses fit, that does not hold; null if all do. */
 export function hurdleOf(rule: Rule, question: Question): Term | null {
-  if (question.essentialOnly && !rule.essential) return "not-essential"
-  if (rule.emergency !== null && !question.emergencies.includes(rule.emergency)) return "emergency"
-  if (rule.hours !== null && (question.at === null || !isWithinHours(rule.hours, question.at))) return "hours"
-  if (rule.protocol === "modbus" || question.kind === "modbus") return null
-  if (question.kind === "subscribe") return question.qos > rule.maxQos ? "qos" : null
-  if (question.kind === "publish") {
-    if (question.qos > rule.maxQos) return "qos"
-    if (question.retain && !rule.retain) return "retain"
+  return hurdlesOf(rule, question)[0] ?? null
+}
+
+/** All of them, in the order in which the filter looks at them. */
+export function hurdlesOf(rule: Rule, question: Question): readonly Term[] {
+  const fails: Readonly<Record<Term, boolean>> = {
+    "not-essential": question.essentialOnly && !rule.essential,
+    emergency: rule.emergency !== null && !question.emergencies.includes(rule.emergency),
+    hours: rule.hours !== null && certainty(rule.hours, question.at) !== "yes",
+    ...messageHurdles(rule, question),
   }
-  if (question.payloadBytes > rule.maxPayloadBytes) return "payload-size"
-  return question.payload === null || fitsForm(rule.payload, question.payload) ? null : "payload-form"
+  return ORDER.filter((term) => fails[term])
+}
+
+type MessageTerm = "qos" | "retain" | "payload-size" | "payload-form"
+
+function messageHurdles(rule: Rule, question: Question): Readonly<Record<MessageTerm, boolean>> {
+  const none = { qos: false, retain: false, "payload-size": false, "payload-form": false }
+  if (rule.protocol === "modbus" || question.kind === "modbus") return none
+  const qos = (question.qos ?? 0) > rule.maxQos
+  if (question.kind === "subscribe") return { ...none, qos }
+  const up = question.kind === "publish"
+  const payload = question.payloadBytes === 0 ? new Uint8Array() : question.payload
+  return {
+    qos: up && qos,
+    retain: up && question.retain === true && !rule.retain,
+    "payload-size": (question.payloadBytes ?? 0) > longestPayload(rule),
+    "payload-form": payload !== null && !checkPayload(rule.payload, payload, 0, payload.length),
+  }
 }
 
 function mayBeInForce({ hours }: Rule, at: number | null): boolean {
-  return hours === null || at === null || isWithinHours(hours, at)
+  return hours === null || certainty(hours, at) !== "no"
 }
 
-/** True if `at` (UTC, milliseconds) lies in the hours. */
-export function isWithinHours(hours: NonNullable<Rule["hours"]>, at: number): boolean {
-  const minutes = Math.floor(at / 60_000) + hours.utcOffsetMinutes
-  // 1970-01-01 was a Thursday, the fourth day.
-  const day = Math.floor(minutes / 1440)
-  const minute = minutes - day * 1440
-  const weekday = (k: number): number => ((((day + k + 3) % 7) + 7) % 7) + 1
-  const { days, fromMinute, toMinute } = hours
-  if (toMinute > fromMinute) return days.includes(weekday(0)) && minute >= fromMinute && minute < toMinute
-  return (days.includes(weekday(0)) && minute >= fromMinute) || (days.includes(weekday(-1)) && minute < toMinute)
+/** Longest payload that the rule takes: it looks into no more than so much. */
+export function longestPayload(rule: MqttRule): number {
+  return rule.payload.kind === "any" ? rule.maxPayloadBytes : Math.min(rule.maxPayloadBytes, MAX_INSPECTED_BYTES)
 }
 
 function judgeSubscribe(policy: Policy, question: SubscribeQuestion): Judgement {
   const { who } = question
+  if (!isKnown(policy, who)) return denied("no-rule")
   const share = /^\$share(?:\/|$)/.test(question.filter)
   const [, group = "", own = ""] = /^\$share\/([^/+#]+)\/(.+)$/s.exec(question.filter) ?? []
   const filter = share ? own : question.filter
@@ -137,7 +135,7 @@ function judgeSubscribe(policy: Policy, question: SubscribeQuestion): Judgement 
   const denying = holder(filter, denies, who)
   if (denying !== -1) return denied("deny-rule", denying)
   const allows = rules.filter(({ rule }) => rule.effect === "allow")
-  const stages: readonly (Reason | null)[] = [null, "qos", "hours", "emergency", "not-essential"]
+  const stages: readonly (Term | null)[] = [null, "qos", "hours", "emergency", "not-essential"]
   for (const stage of stages) {
     const counted = allows.filter(({ rule }) => {
       const hurdle = hurdleOf(rule, question)
@@ -195,7 +193,11 @@ function isReceivedWhole(tables: RuleTables, filter: string, question: Subscribe
   if (filter.startsWith("+") || filter.startsWith("#")) return false
   const rules = tables.rulesFor(question.who, "receive")
   const drops = (rule: MqttRule): boolean =>
-    rule.rate !== null || rule.maxPayloadBytes < 268_435_455 || rule.payload.kind !== "any" || rule.hours !== null
+    rule.rate !== null ||
+    rule.hours !== null ||
+    rule.emergency !== null ||
+    rule.payload.kind !== "any" ||
+    rule.maxPayloadBytes < 268_435_455
   const sure = rules.filter(({ rule }) => rule.effect === "allow" && !drops(rule) && hurdleOf(rule, question) === null)
   const space = new TopicSpace()
   space.add(literally(filter), REQUEST, true)
@@ -208,19 +210,6 @@ function isReceivedWhole(tables: RuleTables, filter: string, question: Subscribe
   }
   const untouched = space.walk((labels) => labels.length > 1) === "whole"
   return untouched && isContained(filter, sure, question.who)
-}
-
-function judgeModbus(policy: Policy, question: ModbusQuestion): Judgement {
-  const rules = new RuleTables(policy).modbusFor(question.who)
-  const { request } = question
-  const denying = rules.find(
-    ({ rule }) => rule.effect === "deny" && mayBeInForce(rule, question.at) && touches(rule, request),
-  )
-  if (denying !== undefined) return denied("deny-rule", denying.index)
-  const allows = rules.filter(({ rule }) => rule.effect === "allow")
-  const fitting = allows.filter(({ rule }) => obstacle(rule, request) === null)
-  if (fitting.length > 0) return choose(fitting, question)
-  return furthest(allows.map(({ index, rule }) => ({ index, hurdle: obstacle(rule, request) })))
 }
 
 /** True if `filter` of a rule matches `topic` for this peer. @see MQTT 5.0 section 4.7 */
@@ -243,15 +232,11 @@ export function isOwn(topic: string): boolean {
   return /^\$?lockgate(\/|$)/.test(topic)
 }
 
-function isText(topic: string): boolean {
-  return topicText(new TextEncoder().encode(topic)) === topic
-}
-
 function isFilter(filter: string): boolean {
   const levels = filter.split("/")
   const good = (level: string, k: number): boolean =>
     level === "+" || (level === "#" && k === levels.length - 1) || !/[+#]/.test(level)
-  return isText(filter) && levels.every(good)
+  return topicText(new TextEncoder().encode(filter)) === filter && levels.every(good)
 }
 
 /** The table that a question is answered from; null for Modbus. */

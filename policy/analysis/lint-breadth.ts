@@ -24,6 +24,14 @@ function say(rule: Rule, severity: Severity, code: string, message: string, advi
 }
 
 function* onAny(policy: Policy, rule: Rule): Generator<Finding> {
+  for (const direction of ["in", "out"] as const) {
+    const conduits = policy.conduits.filter(({ name }) => rule.conduits.includes(name))
+    if (rule.protocol === "modbus" || !conduits.every((conduit) => conduit.direction === direction)) continue
+    const vain = rule.actions.filter((action) => (action === "publish" ? direction === "in" : direction === "out"))
+    if (vain.length === 0) continue
+    const message = `the direction of its conduits is ${direction}: ${vain.join(" and ")} never happens there`
+    yield say(rule, "warning", "against-direction", message, `take ${vain.join(" and ")} out, or set direction: both`)
+  }
   const peers = rule.conduits.flatMap((name) => policy.conduits.find((conduit) => conduit.name === name)?.from ?? [])
   const untrusted = policy.zones.filter(({ name, kind }) => kind === "untrusted" && peers.includes(name))
   if (rule.rate === null && (rule.protocol === "modbus" || rule.actions.includes("publish"))) {
@@ -80,6 +88,8 @@ function* onSubscribing(policy: Policy, rule: MqttRule): Generator<Finding> {
         other.rate === null &&
         other.maxPayloadBytes >= ANY_SIZE &&
         other.payload.kind === "any" &&
+        other.hours === null &&
+        other.emergency === null &&
         (other.actions.includes("receive") || other.actions.includes("subscribe")) &&
         filters.every(({ filter }) => other.topics.some((topic) => covers(splitFilter(topic).filter, filter))),
     )
@@ -87,11 +97,6 @@ function* onSubscribing(policy: Policy, rule: MqttRule): Generator<Finding> {
     const message = `no one rule lets its subjects receive all of group ${group} without loss, so subscribing is refused`
     const advice = "add an allow: receive on the same topics with payload: 256MiB and no rate"
     yield say(rule, "warning", "shared-without-receive", message, advice)
-  }
-  const pass = (name: string): boolean => policy.conduits.find((conduit) => conduit.name === name)?.direction !== "out"
-  if (!rule.conduits.some(pass)) {
-    const message = "its conduits let nothing in, so what it subscribes to never arrives"
-    yield say(rule, "warning", "subscribe-in-vain", message, "remove it, or make the conduit's direction both")
   }
 }
 

@@ -43,14 +43,19 @@ function contextsOf(policy: Policy): { readonly contexts: readonly Context[]; re
   const done = new Set<string>()
   for (const group of classesOf(policy)) {
     const rules = tables.modbusFor(group)
-    const key = rules.map(({ index }) => index).join(",")
+    const conduit = policy.conduits.find(({ name }) => name === group.conduit)
+    if (conduit?.protocol !== "modbus") continue
+    const key = JSON.stringify([conduit.direction, conduit.transport.to, ...rules.map(({ index }) => index)])
     if (done.has(key)) continue
     done.add(key)
     for (const { index } of rules) applied.add(index)
-    for (const cell of cellsOf(rules.map(({ rule }) => rule))) {
-      const speaking = rules.filter(({ rule }) => speaksOf(rule, cell))
-      const allows = speaking.filter(({ rule }) => rule.effect === "allow")
-      const denies = speaking.filter(({ rule }) => rule.effect === "deny")
+    const cells = cellsOf(
+      rules.map(({ rule }) => rule),
+      conduit,
+    )
+    for (const cell of cells) {
+      const allows = rules.filter(({ rule }) => rule.effect === "allow" && speaksOf(rule, cell))
+      const denies = rules.filter(({ rule }) => rule.effect === "deny" && denialsOf(rule, cell).length > 0)
       const taken = denies.flatMap(({ rule }) => (rule.hours === null ? denialsOf(rule, cell) : []))
       contexts.push({ cell, allows, denies, taken })
     }

@@ -4,6 +4,8 @@
  * run of one rule; what is said of every request is a statement on intervals, and exact.
  */
 import { MODBUS_FUNCTIONS, type ModbusRule, type Range } from "../language/modbus-rule.ts"
+import type { ModbusConduit } from "../language/policy.ts"
+import { isBroadcast, kindOf, reachesAll, READS, WRITES } from "../filter/modbus/functions.ts"
 import { isRanged, pointRange } from "./judge-modbus.ts"
 import { contains, meet } from "./judge-modbus.ts"
 import { ADDRESS_KIND, MAX_QUANTITY, type ModbusRequest } from "./modbus-request.ts"
@@ -23,19 +25,25 @@ const WHOLE: Range = { from: 0, to: 0 }
 /** Most records of one request of functions 20 and 21. */
 const MAX_RECORDS = 124
 
-/** Every cell that `rules` tell apart, of the functions that some allow rule names. */
-export function cellsOf(rules: readonly ModbusRule[]): readonly Cell[] {
+/** Every cell that `rules` tell apart and the conduit lets through, of the functions that some allow rule names. */
+export function cellsOf(rules: readonly ModbusRule[], conduit: ModbusConduit): readonly Cell[] {
   const codes = new Set(
     rules.flatMap((rule) => (rule.effect === "allow" ? rule.functions.map(({ code }) => code) : [])),
   )
-  const units = split(rules.flatMap((rule) => rule.units), 0, 255) // prettier-ignore
+  // Unit 0 may be everybody: it is always told apart.
+  const units = split([{ from: 0, to: 0 }, ...rules.flatMap((rule) => rule.units)], 0, 255)
   const cells: Cell[] = []
   for (const code of [...codes].sort((a, b) => a - b)) {
     for (const sub of subsOf(rules, code)) {
       for (const file of filesOf(rules, code)) for (const range of units) cells.push({ units: range, code, sub, file })
     }
   }
-  return cells
+  return cells.filter((cell) => goes(cell, conduit))
+}
+
+function goes({ code, sub, units }: Cell, { direction, transport }: ModbusConduit): boolean {
+  if (units.from === 0 && transport.to === "rtu" && !isBroadcast(code)) return false
+  return direction === "both" || kindOf(code, sub ?? 0) === (direction === "in" ? READS : WRITES)
 }
 
 function subsOf(rules: readonly ModbusRule[], code: number): readonly (number | null)[] {
@@ -83,11 +91,18 @@ export function runsOf(rule: ModbusRule, cell: Cell): readonly Range[] {
   return kind === undefined ? [WHOLE] : rule[kind]
 }
 
-/** The intervals of a cell that a deny rule takes away: every request that meets one of them. */
+/**
+ * The intervals of a cell that a deny rule takes away: every request that meets one of them. Whatever its units, it holds for
+ * unit 0 as well, for all that does not only read.
+ */
 export function denialsOf(rule: ModbusRule, cell: Cell): readonly Range[] {
-  if (!speaksOf(rule, cell)) return []
+  const everybody = cell.units.from === 0 && reachesAll(cell.code)
+  if (!speaksOf(everybody ? { ...rule, units: [cell.units] } : rule, cell)) return []
   const everything = [{ from: 0, to: 65_535 }]
-  if (cell.file !== null) return rule.files.length === 0 ? everything : runsOf(rule, cell)
+  if (cell.file !== null) {
+    const records = rule.files.flatMap((own) => (own.file === cell.file ? [own.records] : []))
+    return rule.files.length === 0 ? everything : records
+  }
   const kind = ADDRESS_KIND[cell.code]
   if (kind === undefined) return everything
   return rule[kind].length === 0 ? everything : rule[kind]
@@ -176,10 +191,10 @@ export function exampleOf(cell: Cell, span: Range, values: readonly number[] = [
   if (kind === undefined) return bare
   const written = Array.from({ length: code === 22 ? 2 : span.to - span.from + 1 }, (_, k) => values[k] ?? 0)
   if (code === 23) return { ...bare, reads: { from: span.from, to: span.from }, writes: span, values: written }
-  return WRITES.includes(code) ? { ...bare, writes: span, values: written } : { ...bare, reads: span }
+  return WRITERS.includes(code) ? { ...bare, writes: span, values: written } : { ...bare, reads: span }
 }
 
-const WRITES: readonly number[] = [
+const WRITERS: readonly number[] = [
   MODBUS_FUNCTIONS["write-single-coil"],
   MODBUS_FUNCTIONS["write-single-register"],
   MODBUS_FUNCTIONS["write-multiple-coils"],

@@ -6,7 +6,7 @@ import { quote } from "../language/characters.ts"
 import type { MqttRule, Policy, Rule } from "../language/policy.ts"
 import type { ModbusRule, Point } from "../language/modbus-rule.ts"
 import type { Reason } from "../filter/verdict.ts"
-import { hurdleOf, isContained, matchesFor, type Term } from "./judge.ts"
+import { hurdlesOf, isContained, longestPayload, matchesFor, type Term } from "./judge.ts"
 import { isRanged, meet, obstacle, pointRange, rangesOf } from "./judge-modbus.ts"
 import { functionName, rangeText } from "./modbus-request.ts"
 import type { MessageQuestion, ModbusQuestion, Question, SubscribeQuestion } from "./question.ts"
@@ -30,7 +30,7 @@ export interface NearMiss {
 }
 
 /** Who it is and where weighs more than what is said, and that more than how. */
-const COST = { conduit: 6, role: 4, action: 4, level: 2, spelling: 1, term: 1 }
+const COST = { conduit: 6, role: 4, action: 4, level: 2, spelling: 1, term: 1, nothingAlike: 12 }
 /** What is further off than this is no help to anybody. */
 const MAX_COST = 12
 
@@ -65,8 +65,7 @@ export function gapsOf(policy: Policy, rule: Rule, question: Question): readonly
   if (rule.protocol === "modbus") {
     if (question.kind === "modbus") gaps.push(...modbusGaps(rule, question))
   } else if (question.kind !== "modbus") gaps.push(...mqttGaps(rule, question))
-  const hurdle = hurdleOf(rule, question)
-  if (hurdle !== null) gaps.push({ ...termGap(rule, hurdle, question), cost: COST.term })
+  for (const hurdle of hurdlesOf(rule, question)) gaps.push({ ...termGap(rule, hurdle, question), cost: COST.term })
   return gaps
 }
 
@@ -116,6 +115,7 @@ function levelGap(filter: string, topic: string, { who, kind }: MessageQuestion 
   const levels = topic.split("/")
   const differs: string[] = []
   let cost = 0
+  let alike = 0
   let meant = [...levels]
   if (/^[$]/.test(topic) && /^[+#]/.test(filter)) {
     differs.push(`level 1: a wildcard does not match "${levels[0] ?? ""}", which begins with $`)
@@ -135,11 +135,15 @@ function levelGap(filter: string, topic: string, { who, kind }: MessageQuestion 
       continue
     }
     if (level === "+" && found !== "#") continue
-    if (own === found) continue
+    if (own === found) {
+      alike++
+      continue
+    }
     const near = editDistance(own, found) <= Math.max(1, Math.floor(own.length / 4))
     const stands = level === own ? quote(level) : `${level}, which is ${quote(own)} here`
     differs.push(`level ${k + 1} is ${quote(found)}, the rule wants ${stands}${near && level === own ? ": a slip of the pen?" : ""}`) // prettier-ignore
     meant[k] = own
+    if (near) alike++
     cost += near ? COST.spelling : COST.level
   }
   const open = wanted.at(-1) === "#"
@@ -150,6 +154,7 @@ function levelGap(filter: string, topic: string, { who, kind }: MessageQuestion 
     meant = meant.slice(0, wanted.length)
     cost += COST.level * (levels.length - wanted.length)
   }
+  if (alike === 0) cost += COST.nothingAlike
   const verb = kind === "publish" ? "publish to" : kind === "subscribe" ? "ask for" : "expect"
   const change = `${verb} ${meant.join("/")}, or add ${quote(topic)} to its topics`
   return {
@@ -209,7 +214,7 @@ function boundsText({ min, max }: Point): string {
 export function termGap(rule: Rule, hurdle: Term | "rate", question: Question): Pick<Gap, "what" | "change"> {
   const mqtt = rule.protocol === "mqtt" ? rule : null
   const message = question.kind === "publish" || question.kind === "receive" ? question : null
-  const qos = question.kind === "modbus" ? 0 : question.qos
+  const qos = question.kind === "modbus" ? null : question.qos
   switch (hurdle) {
     case "not-essential":
       return {
@@ -224,13 +229,22 @@ export function termGap(rule: Rule, hurdle: Term | "rate", question: Question): 
         what: `it is in force only ${rule.hours === null ? "" : hoursText(rule.hours)}${question.at === null ? ", and the time is not known" : ""}`,
         change: "ask in these hours, or widen them",
       }
-    case "qos":
-      return { what: `QoS ${qos}, the rule allows up to ${mqtt?.maxQos ?? 0}`, change: `use QoS ${mqtt?.maxQos ?? 0}, or set qos: ${qos}` } // prettier-ignore
+    case "qos": {
+      const may = mqtt?.maxQos ?? 0
+      const what =
+        qos === null
+          ? `its QoS is above ${may}, the most that the rule allows`
+          : `QoS ${qos}, the rule allows up to ${may}`
+      return { what, change: `use QoS ${may}${may === 0 ? "" : " or less"}, or set qos: ${qos ?? 2}` }
+    }
     case "retain":
       return { what: "the retain flag is set, which the rule does not allow", change: "clear it, or set retain: true" }
     case "payload-size": {
-      const [has, may] = [message?.payloadBytes ?? 0, mqtt?.maxPayloadBytes ?? 0]
-      return { what: `a payload of ${sizeText(has)}, the rule allows ${sizeText(may)}`, change: `send less, or set payload: ${sizeText(has)}` } // prettier-ignore
+      const may = mqtt === null ? "0B" : sizeText(longestPayload(mqtt))
+      const has = message?.payloadBytes ?? null
+      const what =
+        has === null ? `its payload is longer than ${may}` : `a payload of ${sizeText(has)}, the rule allows ${may}`
+      return { what, change: `send less, or set payload: ${has === null ? "to what is needed" : sizeText(has)}` }
     }
     case "payload-form":
       return { what: `the payload is not ${mqtt?.payload.kind ?? ""} as the rule demands`, change: "send what the form says, or change the form" } // prettier-ignore

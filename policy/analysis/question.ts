@@ -16,10 +16,11 @@ export interface Circumstances {
 export interface MessageQuestion extends Circumstances {
   readonly kind: "publish" | "receive"
   readonly topic: string
-  readonly qos: number
-  readonly retain: boolean
-  readonly payloadBytes: number
-  /** Null if only its length is known. */
+  /** Null, as the two below, if it is not known: an entry of the log does not tell. */
+  readonly qos: number | null
+  readonly retain: boolean | null
+  readonly payloadBytes: number | null
+  /** Null if at most its length is known. */
   readonly payload: Uint8Array | null
 }
 
@@ -28,7 +29,7 @@ export interface SubscribeQuestion extends Circumstances {
   readonly kind: "subscribe"
   /** With `$share/<group>/` in front, if so asked. */
   readonly filter: string
-  readonly qos: number
+  readonly qos: number | null
 }
 
 /** One Modbus request. */

@@ -1,6 +1,7 @@
 import type { Rule } from "../language/policy.ts"
 import { durationText, sizeText } from "../language/quantity-shapes.ts"
 import type { Table } from "./classes.ts"
+import { longestPayload } from "./judge.ts"
 
 /** On what terms a rule allows: everything about it but who and what. Texts stand for structures, so that equal is `===`. */
 export interface Terms {
@@ -27,7 +28,7 @@ export function termsOf(rule: Rule, table: Table | "modbus"): Terms {
   return {
     maxQos: mqtt === null || table === "receive" ? 2 : mqtt.maxQos,
     retain: mqtt === null || !publishes || mqtt.retain,
-    maxPayloadBytes: mqtt === null || !carries ? Infinity : mqtt.maxPayloadBytes,
+    maxPayloadBytes: mqtt === null || !carries ? Infinity : longestPayload(mqtt),
     payload: mqtt === null || !carries ? ANY_PAYLOAD : JSON.stringify(mqtt.payload),
     rate: mqtt === null || carries ? rule.rate : null,
     essential: rule.essential,

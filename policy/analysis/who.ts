@@ -29,6 +29,20 @@ export type Found<T> =
  * one of the protocol fits, the roles if all subject entries that can give this name agree, the client id if a name has one.
  */
 export function findWho(policy: Policy, named: Named, protocol: Conduit["protocol"]): Found<Who> {
+  const found = findWhos(policy, named, protocol)
+  if (!found.ok) return found
+  const [only, second] = found.value
+  if (only === undefined) return fail("the policy knows nobody by this name", null)
+  if (second === undefined) return { ok: true, value: only }
+  if (only.conduit !== second.conduit) {
+    return fail(`${only.name} can be on several conduits`, `say which: ${list(found.value.map((who) => who.conduit))}`)
+  }
+  const choices = list(found.value.map(({ roles }) => roles.join(",")))
+  return fail(`the policy knows several kinds of subject that ${only.name} could be`, `say its roles: ${choices}`)
+}
+
+/** Every peer that a person may mean; at least one. */
+export function findWhos(policy: Policy, named: Named, protocol: Conduit["protocol"]): Found<readonly Who[]> {
   const conduits = conduitsFor(policy, named, protocol)
   if (!conduits.ok) return conduits
   const entry = policy.subjects.find(({ id, fixedName }) => id === named.as && fixedName !== null)
@@ -41,19 +55,11 @@ export function findWho(policy: Policy, named: Named, protocol: Conduit["protoco
     for (const subject of candidates(policy, conduit.from, name)) {
       const roles = [...new Set(subject.roles)].sort()
       if (named.roles !== null && !sameSet(roles, named.roles)) continue
-      const known = found.some((who) => who.conduit === conduit.name && sameSet(who.roles, roles))
-      if (!known)
-        found.push({ conduit: conduit.name, name, roles, clientId: named.clientId ?? clientIdOf(subject, name) })
+      if (found.some((who) => who.conduit === conduit.name && sameSet(who.roles, roles))) continue
+      found.push({ conduit: conduit.name, name, roles, clientId: named.clientId ?? clientIdOf(subject, name) })
     }
   }
-  const [only, second] = found
-  if (only === undefined) return nobody(policy, named, conduits.value, name)
-  if (second === undefined) return { ok: true, value: only }
-  if (only.conduit !== second.conduit) {
-    return fail(`${name} can be on several conduits`, `say which: ${list(found.map(({ conduit }) => conduit))}`)
-  }
-  const choices = list(found.map(({ roles }) => roles.join(",")))
-  return fail(`the policy knows several kinds of subject that ${name} could be`, `say its roles: ${choices}`)
+  return found.length > 0 ? { ok: true, value: found } : nobody(policy, named, conduits.value, name)
 }
 
 function conduitsFor(policy: Policy, named: Named, protocol: Conduit["protocol"]): Found<readonly Conduit[]> {

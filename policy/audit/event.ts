@@ -92,6 +92,12 @@ export const EVENTS = {
     requirement: "NDR 5.2",
     severity: "warning",
   },
+  "flow.allowed": {
+    category: "access-control",
+    text: "an action was allowed by a rule that wants it recorded",
+    requirement: "CR 2.12 RE(1)",
+    severity: "info",
+  },
   "conduit.protocol-error": {
     category: "request-error",
     text: "a peer broke the protocol",
@@ -139,6 +145,12 @@ export const EVENTS = {
     text: "a policy is in force on trial",
     requirement: "CR 2.8",
     severity: "notice",
+  },
+  "policy.fork": {
+    category: "configuration",
+    text: "a policy replaces another than the one it names as its predecessor",
+    requirement: "CR 3.4",
+    severity: "warning",
   },
   "policy.confirmed": {
     category: "configuration",

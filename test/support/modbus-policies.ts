@@ -1,16 +1,30 @@
-import type { ModbusRule } from "../../policy/language/modbus-rule.ts"
-import type { ModbusConduit, Policy } from "../../policy/language/policy.ts"
-import { makePolicy } from "./policies.ts"
+import {
+  MODBUS_FUNCTIONS,
+  type ModbusFunctionName,
+  type ModbusRule,
+  type Point,
+} from "../../policy/language/modbus-rule.ts"
+import type { ModbusConduit, Policy, Rule } from "../../policy/language/policy.ts"
+import { makeSubject } from "./policies.ts"
 
-/** A Modbus rule for unit 1 and the role `sensor`; what a test is about is overridden. */
-export function makeModbusRule(over: Partial<ModbusRule> & Pick<ModbusRule, "functions">): ModbusRule {
+/** Every function of the standard, whole. */
+export const ALL_FUNCTIONS = Object.values(MODBUS_FUNCTIONS).map((code) => ({ code, sub: null }))
+
+/** These functions, by name or number, whole. */
+export function functions(...names: readonly (ModbusFunctionName | number)[]): ModbusRule["functions"] {
+  return names.map((name) => ({ code: typeof name === "number" ? name : MODBUS_FUNCTIONS[name], sub: null }))
+}
+
+/** A rule that allows every function of the standard on unit 1 and no address; what a test is about is overridden. */
+export function makeModbusRule(over: Partial<ModbusRule> = {}): ModbusRule {
   return {
     id: "rule",
     protocol: "modbus",
     effect: "allow",
     conduits: ["field"],
-    roles: ["sensor"],
+    roles: ["operator"],
     units: [{ from: 1, to: 1 }],
+    functions: ALL_FUNCTIONS,
     coils: [],
     discreteInputs: [],
     registers: [],
@@ -28,20 +42,41 @@ export function makeModbusRule(over: Partial<ModbusRule> & Pick<ModbusRule, "fun
   }
 }
 
-/** As `makePolicy`, with one conduit `field` that speaks Modbus over TLS. */
-export function makeModbusPolicy(
-  rules: readonly ModbusRule[],
-  roleSets: readonly (readonly string[])[] = [["sensor"]],
-): Policy {
-  const policy = makePolicy(rules, roleSets)
-  const conduits = policy.conduits.map(({ name, from, to, direction, transport }): ModbusConduit => ({
-    name,
-    from,
-    to,
-    direction,
-    transport,
+/** A point that is a `uint16` of any value at address 0. */
+export function makePoint(over: Partial<Point> = {}): Point {
+  return { name: `point-${over.at ?? 0}`, at: 0, type: "uint16", words: "high-first", min: null, max: null, ...over }
+}
+
+/** A Modbus conduit of both directions over TLS to units on TCP. */
+export function makeModbusConduit(over: Partial<ModbusConduit> = {}): ModbusConduit {
+  return {
+    name: "field",
+    from: "plant",
+    to: "cell",
     protocol: "modbus",
+    direction: "both",
+    transport: { from: "tls", to: "tcp" },
     refusal: 1,
-  }))
-  return { ...policy, conduits }
+    ...over,
+  }
+}
+
+/** Two zones, Modbus conduit `field` from the first to the second, subjects with these sets of roles in the first. */
+export function makeModbusPolicy(
+  rules: readonly Rule[],
+  roleSets: readonly (readonly string[])[] = [["operator"]],
+  conduits: readonly ModbusConduit[] = [makeModbusConduit()],
+): Policy {
+  return {
+    format: 1,
+    name: "test",
+    zones: [
+      { name: "plant", level: 2, kind: "plant", authorities: ["plant-ca"], tlsMin: "1.3", clearText: false },
+      { name: "cell", level: 1, kind: "plant", authorities: ["cell-ca"], tlsMin: "1.3", clearText: true },
+    ],
+    roles: [...new Set(roleSets.flat())].map((name) => ({ name, description: name })),
+    subjects: roleSets.map((roles) => makeSubject("plant", roles)),
+    conduits,
+    rules,
+  }
 }

@@ -60,7 +60,8 @@ async function inProcess(): Promise<{ gateway: Gateway; thread(): Worker; stop()
   await rig.gateway.stop()
   let worker: Worker | null = null
   const started = (message: unknown): void => {
-    worker = (message as { worker: Worker }).worker
+    const { worker: made } = message as { worker: Worker }
+    if (made.threadName === "conduits") worker = made
   }
   subscribe("worker_threads", started)
   const read = await readGatewayConfig(rig.config)

@@ -1,6 +1,7 @@
-import { createFilterState, decide, decideTopic } from "../../../policy/filter/decide.ts"
+import { createFilterState, decide, decideMessage } from "../../../policy/filter/decide.ts"
 import { decideSubscription } from "../../../policy/filter/contain.ts"
-import type { Buckets, CompiledPolicy } from "../../../policy/filter/table.ts"
+import { RECORD_CHANGES, RECORD_NONE, type Buckets, type CompiledPolicy } from "../../../policy/filter/table.ts"
+import { ruleOf } from "../../../policy/filter/verdict.ts"
 import type { Action } from "../../../policy/language/policy.ts"
 import type { ConnectFacts, Judge } from "./judge.ts"
 
@@ -16,7 +17,7 @@ export interface Rights {
 
 /** The filter for one connection: three states over one table, made once a connection and policy. */
 export function createJudge(rights: Rights, facts: ConnectFacts): Judge {
-  const table = rights.compiled.table
+  const { table, records, ruleIds } = rights.compiled
   const encoder = new TextEncoder()
   const name = encoder.encode(rights.name)
   const clientId = encoder.encode(facts.clientId)
@@ -36,8 +37,15 @@ export function createJudge(rights: Rights, facts: ConnectFacts): Judge {
   return {
     publish: (bytes, start, end, nowMs) => decide(table, publish, bytes, start, end, nowMs),
     receive: (bytes, start, end, nowMs) => decide(table, receive, bytes, start, end, nowMs),
-    topic: (direction, bytes, start, end, flags, payloadBytes, nowMs) =>
-      decideTopic(table, direction === "up" ? publish : receive, bytes, start, end, flags, payloadBytes, nowMs),
+    topic: (direction, bytes, start, end, flags, payloadBytes, nowMs, payload, payloadAt) => {
+      const state = direction === "up" ? publish : receive
+      return decideMessage(table, state, bytes, start, end, flags, payloadBytes, nowMs, payload, payloadAt)
+    },
     subscribe: (bytes, start, end, qos) => decideSubscription(table, subscribe, bytes, start, end, qos),
+    record: (verdict) => {
+      const record = records[ruleOf(verdict)] ?? RECORD_NONE
+      if (record === RECORD_NONE) return null
+      return { rule: ruleIds[ruleOf(verdict)] ?? "?", changesOnly: record === RECORD_CHANGES }
+    },
   }
 }

@@ -268,15 +268,32 @@ test("uncertain time refuses no bundle, and is told", async () => {
   assert.equal(world.conditions, ["policy-uncertain"])
 })
 
-test("a fork is told by the predecessor, and refuses nothing", async () => {
+test("[CR 3.4] a fork is told by the predecessor, and refuses nothing", async () => {
   const world = await worldWith(1)
-  const statement = aStatement({ version: 1 })
-  const right = `hash of ${JSON.stringify(statement)}`
+  const right = `hash of ${JSON.stringify(aStatement({ version: 1 }))}`
+  const wrong = "0".repeat(64)
   await world.activation.activate(plainBundle({ version: 2, predecessor: right }), 60_000, by)
   await world.activation.rollback("command", by)
-  await world.activation.activate(plainBundle({ version: 3, predecessor: "0".repeat(64) }), 60_000, by)
+  await world.activation.activate(plainBundle({ version: 3 }), 60_000, by)
+  await world.activation.rollback("command", by)
+  assert.equal(world.said("policy.fork"), [])
+  await world.activation.activate(plainBundle({ version: 4, predecessor: wrong }), 60_000, by)
+  assert.is(world.version, 4)
   const said = world.said("policy.activated").map((event) => event.detail!["successor"])
-  assert.equal(said, ["unknown", "yes", "fork"])
+  assert.equal(said, ["unknown", "yes", "unknown", "fork"])
+  const detail = { before: 1, inForce: right, named: wrong }
+  assert.equal(world.said("policy.fork"), [
+    { id: "policy.fork", outcome: "failure", source: "policy", subject: by, object: "4", detail },
+  ])
+})
+
+test("[CR 3.4] a fork in the board file is told as well; a first policy that names a predecessor is none", async () => {
+  const world = await worldWith()
+  const wrong = "0".repeat(64)
+  assert.is(await world.activation.installFromFile(plainBundle({ version: 1, predecessor: wrong })), "installed")
+  assert.is(world.said("policy.fork").length, 0)
+  assert.is(await world.activation.installFromFile(plainBundle({ version: 2, predecessor: wrong })), "installed")
+  assert.equal(world.said("policy.fork").map((event) => [event.object, event.subject]), [["2", null]]) // prettier-ignore
 })
 
 test("the board file's bundle is in force and confirmed at once, once, and never a lower one", async () => {

@@ -3,13 +3,14 @@ import * as assert from "uvu/assert"
 import { lintPolicy } from "../../../policy/analysis/lint.ts"
 import { firstUncovered } from "../../../policy/analysis/modbus-space.ts"
 import type { ModbusRule, Point, Range } from "../../../policy/language/modbus-rule.ts"
-import { makeModbusPolicy, makeModbusRule } from "../../support/modbus-policies.ts"
+import { makeModbusConduit, makeModbusPolicy, makeModbusRule } from "../../support/modbus-policies.ts"
 import { seeded } from "../../support/hostile.ts"
 
 const test = suite("policy/analysis/lint, Modbus")
 
+const sealed = makeModbusConduit({ transport: { from: "tls", to: "tls" } })
 const codes = (rules: readonly ModbusRule[]): readonly string[] =>
-  lintPolicy(makeModbusPolicy(rules)).map(({ code, place }) => `${code} ${place.id}`)
+  lintPolicy(makeModbusPolicy(rules, [["operator"]], [sealed])).map(({ code, place }) => `${code} ${place.id}`)
 const reads = (id: string, ...registers: readonly Range[]): ModbusRule =>
   makeModbusRule({ id, functions: [{ code: 3, sub: null }], registers })
 const speed: Point = { name: "speed", at: 100, type: "uint16", words: "high-first", min: 0, max: 3000 }

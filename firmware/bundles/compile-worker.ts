@@ -1,0 +1,44 @@
+/** Entry of the thread that reads, compiles and tests one policy, and ends. Started by `compile-port.ts`; nothing imports it. */
+import { once } from "node:events"
+import { parentPort, workerData } from "node:worker_threads"
+import { InputError, InvariantError } from "../../policy/base/errors.ts"
+import { compilePolicy } from "../../policy/compile/compile.ts"
+import { GATEWAY_POLICY_LIMITS, parsePolicy } from "../../policy/language/parse-policy.ts"
+import { buffersOf } from "../transferables.ts"
+import { testCases } from "./cases.ts"
+import type { FromCompiler } from "./compile-messages.ts"
+import { preparePolicy } from "./prepare.ts"
+import type { PolicySource, PreparedPolicy } from "./prepare.ts"
+
+/** Rules a message: a few milliseconds of the gateway's loop. */
+const SLICE = 500
+
+if (parentPort === null) throw new InvariantError("ERR_NO_PARENT", "compile-worker.ts runs in a worker thread only")
+const port = parentPort
+const post = (message: FromCompiler): void => port.postMessage(message, buffersOf(message))
+
+/** Null after the refusal was told. What is no fault of the policy is not caught: the thread dies of it. */
+function prepared(source: PolicySource): PreparedPolicy | null {
+  try {
+    return preparePolicy(source, {
+      parsePolicy: (text, file) => parsePolicy(text, file, GATEWAY_POLICY_LIMITS),
+      compile: compilePolicy,
+      testCases,
+    })
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error
+    post({ kind: "refused", code: String(error.code), message: error.message, detail: error.detail })
+    return null
+  }
+}
+
+const result = prepared(workerData as PolicySource)
+if (result !== null) {
+  const { rules, ...policy } = result.policy
+  for (let at = 0; at < rules.length; at += SLICE) {
+    port.postMessage({ kind: "rules", rules: rules.slice(at, at + SLICE) } satisfies FromCompiler)
+    await once(port, "message")
+  }
+  post({ kind: "done", policy, compiled: result.compiled })
+}
+port.close()
