@@ -215,6 +215,15 @@ async function build(
     status,
     ownCertificates: material.ownCertificates,
     inForce: () => inForce,
+    readPolicy: async (text) => {
+      try {
+        await compiler.prepare({ policy: text, file: "probe.yaml", cases: null })
+        return null
+      } catch (error) {
+        if (error instanceof LockgateError && error.kind !== "invariant") return String(error.code)
+        throw error
+      }
+    },
   })
   const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit })
   await socket.start()

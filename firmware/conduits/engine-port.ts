@@ -63,6 +63,8 @@ export interface EnginePort {
   ping(): void
   /** Null when the conduit is not in the policy in force. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
+  /** Whether the engine's thread made code of a text when tried just now. */
+  makesCode(): Promise<boolean>
   /** Block the engine's loop, for the supervisor's test; ignored unless `allowStall`. */
   stall(ms: number): void
   stop(): Promise<void>
@@ -160,6 +162,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         return
       case "applied":
       case "rehearsed":
+      case "code-tried":
         waiting.get(message.number)?.resolve(message)
         waiting.delete(message.number)
         return
@@ -222,6 +225,10 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     rehearse: async (rehearsal) => {
       const answer = await ask({ kind: "rehearse", number: ++number, rehearsal })
       return answer.kind === "rehearsed" ? answer.result : null
+    },
+    makesCode: async () => {
+      const answer = await ask({ kind: "try-code", number: ++number })
+      return answer.kind !== "code-tried" || answer.made
     },
     stall: (ms) => worker.postMessage({ kind: "stall", ms } satisfies ToEngine),
     stop: () => {

@@ -10,6 +10,7 @@ import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
+import { canMakeCode } from "../code-from-text.ts"
 import { BucketStore } from "./bucket-store.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
@@ -153,6 +154,8 @@ export function createEngine(deps: EngineDeps): Engine {
           number: message.number,
           result: rehearse(inForce, message.rehearsal, deps.nowMs()),
         })
+      case "try-code":
+        return deps.post({ kind: "code-tried", number: message.number, made: canMakeCode() })
       case "stall": {
         if (!deps.allowStall) return
         const until = deps.nowMs() + message.ms

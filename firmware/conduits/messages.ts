@@ -55,6 +55,8 @@ export type ToEngine =
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }
+  /** Try to make code of a text; for probes. */
+  | { readonly kind: "try-code"; readonly number: number }
   /** Busy-loop for that long: the supervisor's test. Refused unless the engine was started with `allowStall`. */
   | { readonly kind: "stall"; readonly ms: number }
   | { readonly kind: "stop" }
@@ -88,6 +90,7 @@ export type FromEngine =
   | { readonly kind: "counters"; readonly conduits: readonly ConduitCounters[] }
   | { readonly kind: "pong"; readonly number: number }
   | { readonly kind: "rehearsed"; readonly number: number; readonly result: RehearsalResult | null }
+  | { readonly kind: "code-tried"; readonly number: number; readonly made: boolean }
   /** A listener could not be opened, or the engine failed in itself: the conduit is closed. */
   | { readonly kind: "fault"; readonly conduit: string | null; readonly code: string; readonly message: string }
   /** A certificate verified whose validity begins then: it is at least that late. */
