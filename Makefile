@@ -15,13 +15,14 @@ export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node
 # `make install` links the command here; PREFIX and DESTDIR are honoured.
 PREFIX ?= $(shell if [ -w /usr/local/bin ]; then echo /usr/local; else echo "$(HOME)/.local"; fi)
 
-.PHONY: help setup run test storm bench lint check format clean distclean install uninstall
+.PHONY: help setup run test storm bench generate lint check format clean distclean install uninstall
 
 help:
 	@echo "make run      the whole gateway on the simulated board, with a demo plant beside it (Ctrl-C stops)"
 	@echo "make test     every test, against real peers too        make lint    types, lint, format"
 	@echo "make storm    the long forms of the tests               make format  write the format"
 	@echo "make bench    the measures, peers beside us             make clean   remove .demo and .cache"
+	@echo "make generate what is generated and committed, from its source"
 	@echo "make install  put lockgate on the PATH                  make distclean  remove the packages too"
 
 setup: node_modules/.ready
@@ -48,6 +49,12 @@ storm: setup
 
 bench: setup
 	@$(NODE) --expose-gc bench/run.ts
+
+# The committed WebAssembly module of the flow cache, from its AssemblyScript source.
+# Code that is generated and committed; tests hold it against its source.
+generate: setup
+	@$(NODE) test/generate.ts
+	@$(BIN) test/support/sparkplug/generate.ts
 
 check: setup
 	@$(BIN) node_modules/typescript/bin/tsc

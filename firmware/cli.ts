@@ -46,10 +46,22 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-check.ts")).policyCheck,
   },
   {
+    words: "policy fmt",
+    usage: "<policy.yaml> [--check | --write]",
+    summary: "lay a policy out in its canonical form; comments stay",
+    load: async () => (await import("./cli/policy-fmt.ts")).policyFmt,
+  },
+  {
     words: "policy schema",
     usage: "",
     summary: "print the JSON Schema of a policy, for editors",
     load: async () => (await import("./cli/policy-schema.ts")).policySchema,
+  },
+  {
+    words: "policy simulate",
+    usage: "<candidate.yaml> <recording>... [--json]",
+    summary: "what a policy would have denied, or let pass, of recorded traffic",
+    load: async () => (await import("./cli/policy-simulate.ts")).policySimulate,
   },
   {
     words: "policy sign",
@@ -80,6 +92,30 @@ const COMMANDS: readonly Entry[] = [
     usage: "",
     summary: "drop the policy on trial",
     load: async () => (await import("./cli/policy-activate.ts")).policyRollback,
+  },
+  {
+    words: "record start",
+    usage: "[--minutes <n>]",
+    summary: "record what passes and what is denied, without payloads",
+    load: async () => (await import("./cli/record.ts")).recordStart,
+  },
+  {
+    words: "record stop",
+    usage: "",
+    summary: "end the recording now",
+    load: async () => (await import("./cli/record.ts")).recordStop,
+  },
+  {
+    words: "record status",
+    usage: "",
+    summary: "whether a recording runs, and what the last one holds",
+    load: async () => (await import("./cli/record.ts")).recordStatus,
+  },
+  {
+    words: "record fetch",
+    usage: "-o <file>",
+    summary: "bring the recording here",
+    load: async () => (await import("./cli/record.ts")).recordFetch,
   },
   {
     words: "island",

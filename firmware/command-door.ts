@@ -15,6 +15,7 @@ import type { Island } from "./management/island.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
+import type { RecordingKeeper } from "./recording/keeper.ts"
 
 /** The parts that commands act on. */
 export interface CommandDoorDeps {
@@ -23,6 +24,7 @@ export interface CommandDoorDeps {
   readonly policy: PolicyActivation
   readonly posture: PostureKeeper
   readonly island: Island
+  readonly recording: RecordingKeeper
   readonly conduits: RunningConduits
   readonly status: () => StatusReport
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
@@ -82,6 +84,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
         rollback: (...given) => followed(policy.rollback(...given)),
       },
       island,
+      recording: deps.recording,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: runAssessment,

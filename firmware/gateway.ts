@@ -5,7 +5,7 @@
  *
  * Stopping runs it backwards. Nothing here decides: facts go from ports to `policy/`, decisions come back.
  */
-import { randomUUID } from "node:crypto"
+import { createHash, randomUUID } from "node:crypto"
 import type { Board } from "../hal/board.ts"
 import { LockgateError } from "../policy/base/errors.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
@@ -28,6 +28,7 @@ import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { loadMaterial, readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
+import { openRecordingKeeper } from "./recording/keeper.ts"
 import { startPublishing } from "./publishing.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
 import { BUILT_AT, VERSION } from "./version.ts"
@@ -135,6 +136,16 @@ async function build(
   const { engine } = conduits
   closers.push(() => engine.stop())
 
+  const recording = await openRecordingKeeper({
+    storage,
+    clock,
+    engine,
+    interval: () => time.interval(),
+    note,
+    gateway: config.gateway,
+  })
+  closers.push(() => recording.close())
+
   const posture = createPostureKeeper(async (next, before) => {
     conduits.nowListening(await engine.setPosture({ normal: next.normal, essential: next.essential }))
     note({
@@ -167,6 +178,7 @@ async function build(
         ),
       )
       inForce = next?.policy ?? null
+      recording.policyInForce(next === null ? null : { version: next.version, sha256: sha256(next.statement.policy) })
       for (const text of inForce === null ? [] : describeFit(checkAgainstPolicy(config, inForce))) {
         note({ id: "policy.unfit", outcome: "failure", source: "gateway", detail: { text } })
       }
@@ -211,6 +223,7 @@ async function build(
     policy,
     posture,
     island,
+    recording,
     conduits,
     status,
     ownCertificates: material.ownCertificates,
@@ -265,6 +278,10 @@ async function build(
     status,
     stop,
   }
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex")
 }
 
 /** Run `action` now and then every `ms`; the returned function ends that. */

@@ -5,11 +5,15 @@ import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { BucketStore } from "./bucket-store.ts"
+import type { TrafficRecording } from "./traffic-tap.ts"
+import type { RecordedFlow } from "./flow-recorder.ts"
+import type { Hash } from "./mqtt/recording.ts"
 
 /** What the engine lends to each of its conduits. */
 export interface EngineContext {
   readonly limits: Limits
   readonly buckets: BucketStore
+  readonly recording: TrafficRecording
   readonly certificates: FactsCache
   readonly time: () => TimeInterval
   readonly nowMs: () => number
@@ -19,6 +23,9 @@ export interface EngineContext {
   anchorsOf(pem: string): readonly CertificateFacts[]
   report(event: AuditEvent): void
   denied(key: DenialKey, object: string): void
+  /** An action was allowed by a rule that wants it recorded. */
+  allowed(flow: RecordedFlow): void
+  readonly newHash: () => Hash
   refusedPeer(peer: RefusedPeer): void
   /** A peer's certificate verified, and is valid from then on: a lower bound of the time. */
   certificateSeen(notBeforeAt: number): void

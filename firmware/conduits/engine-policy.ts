@@ -39,9 +39,20 @@ export function enginePolicyOf(policy: Policy, compiled: CompiledPolicy): Engine
     for (const conduit of rule.conduits) for (const role of rule.roles) roles.get(conduit)?.add(role)
   }
   const essentialRoles = Object.fromEntries([...roles].map(([conduit, of]) => [conduit, [...of]]))
-  const { ruleIds, table, ...rest } = compiled
-  const shared = { ...table, words: sharedWords(table.words), numbers: sharedNumbers(table.numbers) }
-  const tables = { ...rest, table: shared, ruleNames: packNames(ruleIds) }
+  const { classes, table, modbus } = compiled
+  const tables: EngineTables = {
+    classes,
+    table: { ...table, words: shared(table.words), numbers: shared(table.numbers) },
+    modbus: {
+      ...modbus,
+      words: shared(modbus.words),
+      records: shared(modbus.records),
+      numbers: shared(modbus.numbers),
+      refusals: shared(modbus.refusals),
+    },
+    records: shared(compiled.records),
+    ruleNames: packNames(compiled.ruleIds),
+  }
   return { zones, subjects, conduits, essentialRoles, compiled: tables }
 }
 
@@ -62,14 +73,9 @@ export function nameAt({ bytes, starts }: PackedNames, index: number): string | 
   return from === undefined || to === undefined ? null : Buffer.from(bytes.slice(from, to)).toString()
 }
 
-function sharedWords(words: Uint32Array): Uint32Array {
-  const shared = new Uint32Array(new SharedArrayBuffer(words.byteLength))
-  shared.set(words)
-  return shared
-}
-
-function sharedNumbers(numbers: Float64Array): Float64Array {
-  const shared = new Float64Array(new SharedArrayBuffer(numbers.byteLength))
-  shared.set(numbers)
-  return shared
+/** A copy of the array over memory that threads share. */
+function shared<T extends Uint8Array | Uint32Array | Int32Array | Float64Array>(array: T): T {
+  const memory = new SharedArrayBuffer(array.byteLength)
+  new Uint8Array(memory).set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength))
+  return new (array.constructor as new (buffer: SharedArrayBuffer) => T)(memory)
 }

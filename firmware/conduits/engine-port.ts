@@ -17,8 +17,11 @@ import type {
   Listening,
   Rehearsal,
   RehearsalResult,
+  RecordedTotals,
   ToEngine,
 } from "./messages.ts"
+import { joinParts, type RecordedPart } from "../../policy/recording/recorder.ts"
+import type { RecordedPeer } from "../../policy/recording/recording.ts"
 import type { Clock } from "../../hal/clock.ts"
 import type { Limits } from "../config/gateway-config.ts"
 
@@ -50,6 +53,11 @@ export interface EngineSetup {
   readonly allowStall: boolean
 }
 
+/** What a recording holds. */
+export interface Collected extends RecordedTotals {
+  readonly peers: readonly RecordedPeer[]
+}
+
 /** The engine as the gateway drives it. */
 export interface EnginePort {
   /**
@@ -65,6 +73,10 @@ export interface EnginePort {
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
   /** Whether the engine's thread made code of a text when tried just now. */
   makesCode(): Promise<boolean>
+  /** Record traffic from now on; what an earlier recording held is forgotten. */
+  startRecording(): Promise<void>
+  /** All that was recorded until now; with `stop` nothing more is. Null if nothing is, as in a thread that replaced another. */
+  collectRecording(stop: boolean): Promise<Collected | null>
   /** Block the engine's loop, for the supervisor's test; ignored unless `allowStall`. */
   stall(ms: number): void
   stop(): Promise<void>
@@ -79,6 +91,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
   let stopping = false
   let stopped: (() => void) | null = null
   const waiting = new Map<number, { resolve(message: FromEngine): void; reject(error: Error): void }>()
+  const collecting = new Map<number, RecordedPart[]>()
   /** The last thread that is known to have ended. */
   let dead: Worker | null = null
   let worker = await spawn()
@@ -120,6 +133,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     const error = new HardwareError("ERR_ENGINE_DIED", `the conduit engine's thread ended: ${reason}`)
     for (const waiter of waiting.values()) waiter.reject(error)
     waiting.clear()
+    collecting.clear()
     if (stopping) {
       stopped?.()
       return
@@ -163,6 +177,12 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
       case "applied":
       case "rehearsed":
       case "code-tried":
+        waiting.get(message.number)?.resolve(message)
+        waiting.delete(message.number)
+        return
+      case "recorded":
+        collecting.get(message.number)?.push(...message.parts)
+        if (!message.last) return
         waiting.get(message.number)?.resolve(message)
         waiting.delete(message.number)
         return
@@ -229,6 +249,21 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     makesCode: async () => {
       const answer = await ask({ kind: "try-code", number: ++number })
       return answer.kind !== "code-tried" || answer.made
+    },
+    startRecording: async () => {
+      await ask({ kind: "record", number: ++number })
+    },
+    collectRecording: async (stop) => {
+      const own = ++number
+      const parts: RecordedPart[] = []
+      collecting.set(own, parts)
+      try {
+        const answer = await ask({ kind: "collect", number: own, stop })
+        if (answer.kind !== "recorded" || answer.totals === null) return null
+        return { peers: joinParts(parts), ...answer.totals }
+      } finally {
+        collecting.delete(own)
+      }
     },
     stall: (ms) => worker.postMessage({ kind: "stall", ms } satisfies ToEngine),
     stop: () => {

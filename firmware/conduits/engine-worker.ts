@@ -1,5 +1,5 @@
 /** Entry of the worker thread that runs the conduit engine. Started by `engine-port.ts`; nothing imports it. */
-import { randomBytes } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
 import { parentPort, workerData } from "node:worker_threads"
 import { InvariantError } from "../../policy/base/errors.ts"
 import { createEngine } from "./engine.ts"
@@ -18,6 +18,10 @@ const engine = createEngine({
     return () => clearTimeout(timer)
   },
   soon: (action) => setImmediate(action),
+  newHash: () => {
+    const hash = createHash("sha256")
+    return { update: (bytes) => hash.update(bytes), digest: () => hash.digest("base64") }
+  },
   randomSuffix: () => randomBytes(6).toString("hex"),
 })
 

@@ -14,9 +14,12 @@ import { canMakeCode } from "../code-from-text.ts"
 import { BucketStore } from "./bucket-store.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
+import { FlowRecorder } from "./flow-recorder.ts"
 import { prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
 import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "./messages.ts"
+import { TrafficRecording } from "./traffic-tap.ts"
+import type { Hash } from "./mqtt/recording.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
@@ -32,6 +35,7 @@ export interface EngineDeps {
   /** Call after the current input was handled. */
   readonly soon: (action: () => void) => void
   readonly randomSuffix: () => string
+  readonly newHash: () => Hash
 }
 
 /** The conduit engine: messages in, messages out through `EngineDeps.post`. */
@@ -43,7 +47,9 @@ export interface Engine {
 export function createEngine(deps: EngineDeps): Engine {
   const listeners = new Map<string, ConduitListener>()
   const aggregator = createDenialAggregator()
+  const recorder = new FlowRecorder((event) => report(event))
   const buckets = new BucketStore()
+  const recording = new TrafficRecording(deps.nowMs)
   const anchors = new Map<string, readonly CertificateFacts[]>()
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
@@ -73,6 +79,7 @@ export function createEngine(deps: EngineDeps): Engine {
     return {
       limits,
       buckets,
+      recording,
       certificates: createFactsCache(4_096),
       time: () => time,
       nowMs: deps.nowMs,
@@ -81,6 +88,8 @@ export function createEngine(deps: EngineDeps): Engine {
       anchorsOf,
       report,
       denied: (key, object) => aggregator.add(key, object, deps.nowMs()),
+      allowed: (flow) => recorder.note(flow, deps.nowMs()),
+      newHash: deps.newHash,
       refusedPeer: (peer) => aggregator.addPeer(peer, deps.nowMs()),
       certificateSeen: (notBeforeAt) => {
         if (notBeforeAt > time.earliestAt) deps.post({ kind: "certificate-seen", notBeforeAt })
@@ -124,6 +133,7 @@ export function createEngine(deps: EngineDeps): Engine {
   function reportPeriodically(): void {
     if (stopping) return
     for (const event of aggregator.flush(deps.nowMs())) report(event)
+    recorder.flush(deps.nowMs())
     deps.post({ kind: "counters", conduits: [...listeners].map(([name, l]) => snapshot(name, l.counters)) })
     deps.after(REPORT_INTERVAL_MS, reportPeriodically)
   }
@@ -156,6 +166,11 @@ export function createEngine(deps: EngineDeps): Engine {
         })
       case "try-code":
         return deps.post({ kind: "code-tried", number: message.number, made: canMakeCode() })
+      case "record":
+        recording.start()
+        return recording.collect(message.number, false, deps.post, deps.soon)
+      case "collect":
+        return recording.collect(message.number, message.stop, deps.post, deps.soon)
       case "stall": {
         if (!deps.allowStall) return
         const until = deps.nowMs() + message.ms
@@ -166,6 +181,7 @@ export function createEngine(deps: EngineDeps): Engine {
         stopping = true
         for (const listener of listeners.values()) void listener.apply(null)
         for (const event of aggregator.flush(deps.nowMs(), true)) report(event)
+        recorder.flush(deps.nowMs(), true)
         flushOutbox()
         // Withdrawn peers get the time of a round trip to read why.
         deps.after(100, () => deps.post({ kind: "stopped" }))

@@ -7,6 +7,8 @@
 import type { Action } from "../../policy/language/policy.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { RecordedPart } from "../../policy/recording/recorder.ts"
+import type { RecordingEnd } from "../../policy/recording/recording.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { EnginePolicy } from "./engine-policy.ts"
 
@@ -57,6 +59,10 @@ export type ToEngine =
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }
   /** Try to make code of a text; for probes. */
   | { readonly kind: "try-code"; readonly number: number }
+  /** Record traffic from now on; what an earlier recording held is forgotten. */
+  | { readonly kind: "record"; readonly number: number }
+  /** Send all that was recorded; with `stop` nothing more is. */
+  | { readonly kind: "collect"; readonly number: number; readonly stop: boolean }
   /** Busy-loop for that long: the supervisor's test. Refused unless the engine was started with `allowStall`. */
   | { readonly kind: "stall"; readonly ms: number }
   | { readonly kind: "stop" }
@@ -91,11 +97,22 @@ export type FromEngine =
   | { readonly kind: "pong"; readonly number: number }
   | { readonly kind: "rehearsed"; readonly number: number; readonly result: RehearsalResult | null }
   | { readonly kind: "code-tried"; readonly number: number; readonly made: boolean }
+  /** Some of a recording. The last one has totals; none and no parts: nothing is recorded. */
+  | {
+      readonly kind: "recorded"
+      readonly number: number
+      readonly parts: readonly RecordedPart[]
+      readonly last: boolean
+      readonly totals: RecordedTotals | null
+    }
   /** A listener could not be opened, or the engine failed in itself: the conduit is closed. */
   | { readonly kind: "fault"; readonly conduit: string | null; readonly code: string; readonly message: string }
   /** A certificate verified whose validity begins then: it is at least that late. */
   | { readonly kind: "certificate-seen"; readonly notBeforeAt: number }
   | { readonly kind: "stopped" }
+
+/** Messages in the flows of a recording, and what had no room. */
+export type RecordedTotals = Pick<RecordingEnd, "messages" | "missed">
 
 /** A conduit that listens, and where. */
 export interface Listening {

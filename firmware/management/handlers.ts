@@ -1,4 +1,5 @@
 import type { PolicyActivation } from "../bundles/activation-port.ts"
+import type { RecordingKeeper } from "../recording/keeper.ts"
 import type { Island } from "./island.ts"
 import type { Handlers } from "./pipeline.ts"
 import type { StatusReport } from "./status-report.ts"
@@ -7,6 +8,7 @@ import type { StatusReport } from "./status-report.ts"
 export interface HandlerDeps {
   readonly policy: PolicyActivation
   readonly island: Island
+  readonly recording: Pick<RecordingKeeper, "start" | "stop" | "status" | "read">
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -15,7 +17,7 @@ export interface HandlerDeps {
 
 /** A handler for each command: turns arguments into a call of the part that owns the matter, nothing more. */
 export function createHandlers(deps: HandlerDeps): Handlers {
-  const { policy, island } = deps
+  const { policy, island, recording } = deps
   return {
     status: async () => ({ result: await deps.status() }),
     "policy.activate": async ({ bundle, trialSeconds = deps.trialSeconds }, { name }) => {
@@ -35,6 +37,12 @@ export function createHandlers(deps: HandlerDeps): Handlers {
       const was = before ? "on" : "off"
       return { result: { state, before: was, durable }, detail: { before: was, after: state, durable } }
     },
+    "recording.start": async ({ minutes }, { name }) => {
+      return { result: await recording.start(minutes, name), detail: { minutes } }
+    },
+    "recording.stop": async (_, { name }) => ({ result: await recording.stop(name) }),
+    "recording.status": async () => ({ result: await recording.status() }),
+    "recording.read": async ({ offset }) => ({ result: await recording.read(offset), detail: { offset } }),
     assess: async () => ({ result: await deps.assess() }),
   }
 }

@@ -92,6 +92,12 @@ export const EVENTS = {
     requirement: "NDR 5.2",
     severity: "warning",
   },
+  "flow.allowed": {
+    category: "access-control",
+    text: "an action was allowed by a rule that wants it recorded",
+    requirement: "CR 2.12 RE(1)",
+    severity: "info",
+  },
   "conduit.protocol-error": {
     category: "request-error",
     text: "a peer broke the protocol",
@@ -183,6 +189,18 @@ export const EVENTS = {
     severity: "warning",
   },
   "island.off": { category: "configuration", text: "island mode ended", requirement: "NDR 5.2", severity: "notice" },
+  "recording.started": {
+    category: "control-system",
+    text: "traffic is being recorded, without payloads",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "recording.ended": {
+    category: "control-system",
+    text: "a recording of traffic ended",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
   "audit.repaired": {
     category: "audit-log",
     text: "a torn tail of the audit log was repaired",

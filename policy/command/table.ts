@@ -47,6 +47,25 @@ export const COMMANDS = {
     changes: true,
     arguments: { state: { kind: "choice", of: ["on", "off"] } },
   },
+  "recording.start": {
+    summary: "record what passes and what is denied, without payloads, for a time",
+    permission: "policy",
+    changes: true,
+    arguments: { minutes: { kind: "integer", min: 1, max: 1_440 } },
+  },
+  "recording.stop": { summary: "end the recording now", permission: "policy", changes: true, arguments: {} },
+  "recording.status": {
+    summary: "whether a recording runs, and what the last one holds",
+    permission: "policy",
+    changes: false,
+    arguments: {},
+  },
+  "recording.read": {
+    summary: "a piece of the recording on disk",
+    permission: "policy",
+    changes: false,
+    arguments: { offset: { kind: "integer", min: 0, max: 8 * 1024 * 1024 } },
+  },
   assess: {
     summary: "run the probes and answer the requirement rows",
     permission: "assess",

@@ -1,5 +1,4 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
-import { InputError } from "../base/errors.ts"
 import {
   CLASS_DENIED,
   CLASS_DEPTH,
@@ -12,14 +11,21 @@ import {
   HEADER_LONGEST,
   HEADER_WORDS,
   MAX_LEVELS,
+  MAX_LOOKS,
   MAX_WORK,
   SCRATCH_WORDS,
 } from "../filter/layout.ts"
+import { compileForm } from "../filter/payload/compile-form.ts"
+import { gateState } from "../filter/gates.ts"
 import type { ClassKey, CompiledPolicy } from "../filter/table.ts"
+import type { JsonForm, PayloadForm } from "../language/payload-form.ts"
 import type { Policy } from "../language/policy.ts"
+import type { TimeInterval } from "../time/interval.ts"
+import { tooComplex } from "./bound.ts"
 import { Filters } from "./filters.ts"
 import { flatten, type Flat } from "./flatten.ts"
 import { GrowingWords } from "./growing.ts"
+import { compileModbus } from "./modbus.ts"
 import { compileRules, RuleIndex, sameSelection, type Selection, type TableKind } from "./rules.ts"
 import { Trie } from "./trie.ts"
 
@@ -28,6 +34,14 @@ export const MAX_RULES = 1 << 22
 
 /** Most bytes of the compiled tables together. */
 export const MAX_TABLE_BYTES = 128 * 1024 * 1024
+
+/** Most distinct payload forms of a policy, and most schemas, members, metrics and values in them together. */
+export const MAX_FORMS = 1024
+export const MAX_FORM_PARTS = 65_536
+
+/** Until somebody says what time it is, and which emergencies are on. */
+const NOT_KNOWN: TimeInterval = { earliestAt: -Infinity, latestAt: Infinity }
+const NONE_ON: ReadonlySet<string> = new Set()
 
 const TABLES: readonly (readonly [TableKind, number])[] = [
   ["publish", CLASS_PUBLISH],
@@ -50,11 +64,13 @@ interface Table {
  * gives the same tables, byte by byte.
  *
  * @throws InputError `ERR_POLICY_TOO_COMPLEX` naming class and bound, if the worst topic would cost more than
- * `MAX_WORK` steps, a filter has more than `MAX_LEVELS` levels, or rules or tables outgrow their bounds.
+ * `MAX_WORK` steps or `MAX_LOOKS` readings of the payload, a filter has more than `MAX_LEVELS` levels, or rules, tables or
+ * payload forms outgrow their bounds.
  */
 export function compilePolicy(policy: Policy): CompiledPolicy {
   if (policy.rules.length > MAX_RULES) throw tooComplex("policy", "rules", policy.rules.length, MAX_RULES)
-  const { words: rules, numbers, rateCount } = compileRules(policy)
+  const { words: rules, numbers, rateCount, gates, forms, records } = compileRules(policy)
+  checkForms(forms)
   const classes = classKeys(policy)
   const out = new GrowingWords()
   out.reserve(HEADER_WORDS + classes.length * CLASS_WORDS)
@@ -72,6 +88,9 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
     for (let k = selection.filters.length - 1; k >= 0; k--) trie.add(selection.filters[k]!, selection.rules[k]!)
     const flat = flatten(trie, rules, out)
     if (flat.work > MAX_WORK) throw tooComplex(name, "steps of the worst topic", flat.work, MAX_WORK)
+    if (flat.looks > MAX_LOOKS) {
+      throw tooComplex(name, "rules with a payload form on the worst topic", flat.looks, MAX_LOOKS)
+    }
     const size = out.length * 4
     if (size > MAX_TABLE_BYTES) throw tooComplex(name, "bytes of the tables", size, MAX_TABLE_BYTES)
     const table = { selection, flat, denied: 0 }
@@ -82,7 +101,10 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
   classes.forEach((key, number) => {
     const at = HEADER_WORDS + number * CLASS_WORDS
     const indices = index.rulesOf(key)
+    const { direction } = policy.conduits.find(({ name }) => name === key.conduit)!
     for (const [kind, root] of TABLES) {
+      // Data may go one way only: the tables of the other stay empty.
+      if (direction === (kind === "publish" ? "in" : "out")) continue
       const selection = index.select(indices, kind)
       if (selection.filters.length === 0) continue
       const table = tableOf(`class ${key.conduit} [${key.roles.join(", ")}], ${kind}`, selection)
@@ -102,8 +124,13 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
       scratch: new Int32Array(SCRATCH_WORDS),
       numbers,
       rateCount,
+      gates,
+      gateStates: Uint8Array.from(gates, (gate) => gateState(gate, NOT_KNOWN, NONE_ON)),
+      forms: forms.map(compileForm),
     },
+    modbus: compileModbus(policy, classes),
     ruleIds: policy.rules.map((rule) => rule.id),
+    records,
   }
 }
 
@@ -124,6 +151,31 @@ function writeDenied(policy: Policy, selection: Selection, filters: Filters, out
   return at
 }
 
+/** @throws InputError `ERR_POLICY_TOO_COMPLEX` if the payload forms are too many, or too large together. */
+function checkForms(forms: readonly PayloadForm[]): void {
+  if (forms.length > MAX_FORMS) throw tooComplex("policy", "payload forms", forms.length, MAX_FORMS)
+  const parts = forms.reduce((sum, form) => sum + partsOf(form), 0)
+  if (parts > MAX_FORM_PARTS) throw tooComplex("policy", "parts of payload forms", parts, MAX_FORM_PARTS)
+}
+
+function partsOf(form: PayloadForm): number {
+  switch (form.kind) {
+    case "any":
+    case "utf8":
+      return 1
+    case "json":
+      return jsonParts(form.form)
+    case "sparkplug-b":
+      return 1 + form.metrics.length
+  }
+}
+
+function jsonParts(form: JsonForm): number {
+  const inside = form.properties.reduce((sum, property) => sum + jsonParts(property.form), 0)
+  const additional = typeof form.additional === "boolean" ? 0 : jsonParts(form.additional)
+  return 1 + (form.values?.length ?? 0) + inside + additional + (form.items === null ? 0 : jsonParts(form.items))
+}
+
 /** Every conduit with every set of roles that a peer of its `from` zone can have. */
 function classKeys(policy: Policy): ClassKey[] {
   const keys = new Map<string, ClassKey>()
@@ -135,10 +187,4 @@ function classKeys(policy: Policy): ClassKey[] {
     }
   }
   return [...keys.values()]
-}
-
-function tooComplex(where: string, bound: string, found: number, limit: number): InputError<"ERR_POLICY_TOO_COMPLEX"> {
-  return new InputError("ERR_POLICY_TOO_COMPLEX", `${where}: ${found} ${bound}, at most ${limit}`, {
-    detail: { where, bound, found, limit },
-  })
 }

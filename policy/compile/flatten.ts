@@ -15,14 +15,17 @@ import {
   NODE_SLOTS_SHIFT,
   NODE_TWINS,
   RULE_LAST,
-  RULE_RATE,
+  RULE_MORE,
 } from "../filter/layout.ts"
 
 /** By rule: the words that a leaf holds of it (`rule` without `RULE_LAST`). */
 export interface RuleWords {
   readonly rule: Uint32Array
   readonly maxPayloadBytes: Uint32Array
+  /** Index + 1, or 0. */
   readonly bucket: Uint32Array
+  readonly gate: Uint32Array
+  readonly form: Uint32Array
 }
 
 /** A written subtree: its reference, and what a walk through it may cost. */
@@ -31,9 +34,11 @@ export interface Flat {
   readonly ref: number
   /** Nodes and rules that one topic can reach, at most; so many references can wait at once, too. */
   readonly work: number
+  /** Rules with a payload form that one topic can reach, at most. */
+  readonly looks: number
 }
 
-const EMPTY: Flat = { ref: 0, work: 0 }
+const EMPTY: Flat = { ref: 0, work: 0, looks: 0 }
 
 /** One child of an inner node: under which flag and where its reference goes. */
 interface Way {
@@ -72,20 +77,26 @@ function subtree(context: Context, from: number, fromLevel: number): Flat {
   return ends.entry[node] === NONE ? leaf(context, hashes, node) : inner(context, node, level)
 }
 
-/** A filter and its rules: `| record | rule, payload limit[, bucket] | ... |`. */
+/** A filter and its rules: `| record | rule, payload limit[, bucket, gate, form] | ... |`. */
 function leaf({ trie, rules, out }: Context, ends: Ends, node: number): Flat {
   const at = trie.filters.writeRecord(ends.filter[node]!, out)
   out.array[at]! |= (out.length - at) << FILTER_RULES_SHIFT
   let work = 0
+  let looks = 0
   for (let entry = ends.entry[node]!; entry !== NONE; entry = trie.next[entry]!) {
     const rule = trie.rule[entry]!
     const word = rules.rule[rule]!
     out.push(trie.next[entry] === NONE ? word | RULE_LAST : word)
     out.push(rules.maxPayloadBytes[rule]!)
-    if ((word & RULE_RATE) !== 0) out.push(rules.bucket[rule]!)
+    if ((word & RULE_MORE) !== 0) {
+      out.push(rules.bucket[rule]!)
+      out.push(rules.gate[rule]!)
+      out.push(rules.form[rule]!)
+      if (rules.form[rule] !== 0) looks++
+    }
     work++
   }
-  return { ref: at * 2 + 1, work }
+  return { ref: at * 2 + 1, work, looks }
 }
 
 /** A node: `| head | special references | slots: hash, reference |`. */
@@ -110,33 +121,39 @@ function inner(context: Context, node: number, level: number): Flat {
 
   let head = level
   let work = 1
+  let looks = 0
   let pushed = 0
   for (const way of ways) {
     const flat = way.write()
     head |= way.flag
     work += flat.work
+    looks += flat.looks
     out.array[at + 1 + pushed++] = flat.ref
   }
   if (table !== null) {
     const slotsAt = at + 1 + ways.length
     head |= NODE_LITERAL | table.flags | (table.placement.log2 << NODE_SLOTS_SHIFT)
     // One level of a topic leads to one literal child, or to all children of the same hash.
-    const together = new Map<number, number>()
+    const together = new Map<number, Flat>()
     let most = 0
+    let mostLooks = 0
     for (let k = 0; k < literals.length; k++) {
       const flat = subtree(context, literals[k]!, level + 1)
       const hash = table.hashes[k]!
       const slot = slotsAt + table.placement.slots[k]! * 2
       out.array[slot] = hash
       out.array[slot + 1] = flat.ref
-      const work = (table.placement.twins ? (together.get(hash) ?? 0) : 0) + flat.work
-      together.set(hash, work)
-      most = Math.max(most, work)
+      const other = table.placement.twins ? (together.get(hash) ?? EMPTY) : EMPTY
+      const sum = { ref: 0, work: other.work + flat.work, looks: other.looks + flat.looks }
+      if (table.placement.twins) together.set(hash, sum)
+      most = Math.max(most, sum.work)
+      mostLooks = Math.max(mostLooks, sum.looks)
     }
     work += most
+    looks += mostLooks
   }
   out.array[at] = head
-  return { ref: at * 2, work }
+  return { ref: at * 2, work, looks }
 }
 
 /** Order in the node: as the filter reads it. */

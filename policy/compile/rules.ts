@@ -1,15 +1,17 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
 import type { ClassKey } from "../filter/table.ts"
+import { RECORD_CHANGES, RECORD_EACH, RECORD_NONE, type Gate } from "../filter/table.ts"
 import {
   MAX_MQTT_BYTES,
   RULE_ANY_SIZE,
   RULE_DENY,
   RULE_ESSENTIAL,
+  RULE_MORE,
   RULE_QOS_SHIFT,
-  RULE_RATE,
   RULE_RETAIN,
 } from "../filter/layout.ts"
-import type { Action, Policy, Rule } from "../language/policy.ts"
+import { MAX_INSPECTED_BYTES, type PayloadForm } from "../language/payload-form.ts"
+import type { Action, MqttRule, Policy, Rule } from "../language/policy.ts"
 import type { Filters } from "./filters.ts"
 import type { RuleWords } from "./flatten.ts"
 import { GrowingWords } from "./growing.ts"
@@ -19,32 +21,88 @@ export type TableKind = "publish" | "subscribe" | "receive" | "shared"
 
 const MAX_LIMIT = 0xffff_ffff
 
-/** What leaves say of each rule, and the rates: per bucket, tokens a millisecond and the most it holds. */
-export function compileRules(policy: Policy): { words: RuleWords; numbers: Float64Array; rateCount: number } {
+/** What leaves say of each rule, and what they point to. */
+export interface CompiledRules {
+  readonly words: RuleWords
+  /** Per bucket, tokens a millisecond and the most it holds. */
+  readonly numbers: Float64Array
+  readonly rateCount: number
+  readonly gates: readonly Gate[]
+  readonly forms: readonly PayloadForm[]
+  readonly records: Uint8Array
+}
+
+/** The rules one by one: equal gates and equal forms stand once. */
+export function compileRules(policy: Policy): CompiledRules {
   const count = policy.rules.length
   const words = {
     rule: new Uint32Array(count),
     maxPayloadBytes: new Uint32Array(count),
     bucket: new Uint32Array(count),
+    gate: new Uint32Array(count),
+    form: new Uint32Array(count),
   }
   const numbers: number[] = []
+  const gates = new Numbered<Gate>()
+  const forms = new Numbered<PayloadForm>()
   policy.rules.forEach((rule, index) => {
     if (rule.protocol !== "mqtt") return
-    const rated = rule.rate !== null && rule.effect === "allow"
+    const gate = gateOf(rule)
+    if (gate !== null) words.gate[index] = gates.numberOf(gate)
+    const looks = rule.effect === "allow" && rule.payload.kind !== "any"
+    if (looks) words.form[index] = forms.numberOf(rule.payload)
+    if (rule.rate !== null && rule.effect === "allow") {
+      numbers.push(rule.rate.perSecond / 1000, rule.rate.burst)
+      words.bucket[index] = numbers.length / 2
+    }
+    const more = words.bucket[index]! + words.gate[index]! + words.form[index]! > 0
+    const limit = looks ? Math.min(rule.maxPayloadBytes, MAX_INSPECTED_BYTES) : rule.maxPayloadBytes
     words.rule[index] =
       ((index + 1) << 8) |
       (rule.effect === "deny" ? RULE_DENY : 0) |
       (rule.maxQos << RULE_QOS_SHIFT) |
       (rule.retain ? RULE_RETAIN : 0) |
       (rule.essential ? RULE_ESSENTIAL : 0) |
-      (rated ? RULE_RATE : 0) |
-      (rule.maxPayloadBytes >= MAX_MQTT_BYTES ? RULE_ANY_SIZE : 0)
-    words.maxPayloadBytes[index] = Math.min(rule.maxPayloadBytes, MAX_LIMIT)
-    if (!rated) return
-    words.bucket[index] = numbers.length / 2
-    numbers.push(rule.rate.perSecond / 1000, rule.rate.burst)
+      (more ? RULE_MORE : 0) |
+      (limit >= MAX_MQTT_BYTES ? RULE_ANY_SIZE : 0)
+    words.maxPayloadBytes[index] = Math.min(limit, MAX_LIMIT)
   })
-  return { words, numbers: Float64Array.from(numbers), rateCount: numbers.length / 2 }
+  return {
+    words,
+    numbers: Float64Array.from(numbers),
+    rateCount: numbers.length / 2,
+    gates: gates.values,
+    forms: forms.values,
+    records: Uint8Array.from(policy.rules, ({ effect, record }) =>
+      effect === "allow" ? RECORDS[record] : RECORD_NONE,
+    ),
+  }
+}
+
+const RECORDS = { none: RECORD_NONE, each: RECORD_EACH, changes: RECORD_CHANGES } as const
+
+/** A deny waits for no emergency: it is in force whenever its hours may be. */
+function gateOf({ hours, emergency, effect }: MqttRule): Gate | null {
+  const waitsFor = effect === "allow" ? emergency : null
+  return hours === null && waitsFor === null ? null : { hours, emergency: waitsFor }
+}
+
+/** Distinct values, numbered from 1. */
+class Numbered<T extends object> {
+  readonly values: T[] = []
+  readonly #byText = new Map<string, number>()
+  /** Values that came before as the same object need not be written out again. */
+  readonly #known = new Map<T, number>()
+
+  numberOf(value: T): number {
+    const known = this.#known.get(value)
+    if (known !== undefined) return known
+    const text = JSON.stringify(value)
+    const number = this.#byText.get(text) ?? this.values.push(value)
+    this.#byText.set(text, number)
+    this.#known.set(value, number)
+    return number
+  }
 }
 
 /** The filters of one table with their rules, ascending by rule: what a trie is built from. */

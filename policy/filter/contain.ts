@@ -2,12 +2,18 @@
 import { overlapsRecord } from "./overlap.ts"
 import {
   FILTER_RULES_SHIFT,
+  GATE_ON,
+  GATE_OUTSIDE,
+  GATE_WITHIN,
+  MORE_GATE,
+  MORE_WORDS,
+  RULE_ANY_SIZE,
   RULE_DENY,
   RULE_ESSENTIAL,
   RULE_LAST,
+  RULE_MORE,
   RULE_QOS_SHIFT,
-  RULE_ANY_SIZE,
-  RULE_RATE,
+  RULE_RETAIN,
   SCRATCH_LEAVES,
 } from "./layout.ts"
 import { match } from "./match.ts"
@@ -33,8 +39,8 @@ const HASH = 0x23
  * as if it were a topic: `+` equals no literal level. A request `p/#` is the union of `p`, `p/+`, `p/+/+`, ...; past the
  * deepest rule only rules with `#` are left, so finitely many lengths are judged, each by some one rule.
  *
- * A rule counts if its `maxQos` is at least `qos` (and it is essential where only such count); rate and payload limits
- * speak of messages and are judged on receipt. Overlap with a deny does not refuse; lying wholly within denies does.
+ * A rule counts if its gate is open and its `maxQos` at least `qos` (and it is essential where only such count); rate and
+ * payload speak of messages and are judged on receipt. Overlap with a deny does not refuse; lying wholly within denies does.
  *
  * @throws InvariantError `ERR_FILTER_STATE` if `state` was made for another table.
  * @see MQTT 5.0 sections 4.7 and 4.8.2, IEC 62443-4-2 NDR 5.2
@@ -82,8 +88,15 @@ function shareOf(filter: Uint8Array): Request | null {
   return { text, own: slash + 1 }
 }
 
-/** The rules that contain a request, per length of topic from the shortest: rule words as in a leaf. */
+/**
+ * The rules that contain a request, per length of topic from the shortest: rule words as in a leaf, but with these two bits
+ * for the gate. Deny rules that are not in force are left out.
+ */
 type Cover = readonly (readonly number[])[]
+
+/** In place of bits of a rule word that say nothing of a subscription. */
+const EMERGENCY_OFF = RULE_RETAIN
+const HOURS_CLOSED = RULE_LAST
 
 /** For each length of topic that `text` matches, the rules under `root` that match all topics of this length; null if too many. */
 function cover(table: FilterTable, state: FilterState, root: number, text: Uint8Array, own: number): Cover | null {
@@ -128,11 +141,23 @@ function rulesFor(table: FilterTable, state: FilterState, root: number, text: Ui
     let rule: number
     do {
       rule = table.words[at]!
-      rules.push(rule)
-      at += (rule & RULE_RATE) === 0 ? 2 : 3
+      at += 2
+      let gate = GATE_ON | GATE_WITHIN
+      if ((rule & RULE_MORE) !== 0) {
+        const number = table.words[at + MORE_GATE]!
+        if (number !== 0) gate = table.gateStates[number - 1]!
+        at += MORE_WORDS
+      }
+      if ((rule & RULE_DENY) === 0) rules.push(gated(rule, gate))
+      else if ((gate & GATE_OUTSIDE) === 0) rules.push(rule)
     } while ((rule & RULE_LAST) === 0)
   }
   return rules
+}
+
+function gated(rule: number, gate: number): number {
+  const closed = ((gate & GATE_ON) === 0 ? EMERGENCY_OFF : 0) | ((gate & GATE_WITHIN) === 0 ? HOURS_CLOSED : 0)
+  return (rule & ~(EMERGENCY_OFF | HOURS_CLOSED)) | closed
 }
 
 interface Judgement {
@@ -143,15 +168,23 @@ interface Judgement {
 
 function judge(cover: Cover, qos: number, essentialOnly: boolean): Judgement {
   const allows = (rule: number): boolean => (rule & RULE_DENY) === 0
-  const inForce = (rule: number): boolean => allows(rule) && (!essentialOnly || (rule & RULE_ESSENTIAL) !== 0)
-  const denied = holder(cover, (rule) => !allows(rule))
-  if (denied !== -1) return { reason: REASON["deny-rule"], rule: denied }
-  const granted = holder(cover, (rule) => inForce(rule) && ((rule >> RULE_QOS_SHIFT) & 3) >= qos)
-  if (granted !== -1) return { reason: REASON.allowed, rule: granted }
-  const lower = holder(cover, inForce)
-  if (lower !== -1) return { reason: REASON.qos, rule: lower }
-  const absent = holder(cover, allows)
-  if (absent !== -1) return { reason: REASON["not-essential"], rule: absent }
+  const essential = (rule: number): boolean => allows(rule) && (!essentialOnly || (rule & RULE_ESSENTIAL) !== 0)
+  const on = (rule: number): boolean => essential(rule) && (rule & EMERGENCY_OFF) === 0
+  const inForce = (rule: number): boolean => on(rule) && (rule & HOURS_CLOSED) === 0
+  const granted = (rule: number): boolean => inForce(rule) && ((rule >> RULE_QOS_SHIFT) & 3) >= qos
+  const stages: readonly (readonly [number, (rule: number) => boolean])[] = [
+    [REASON["deny-rule"], (rule) => !allows(rule)],
+    [REASON.allowed, granted],
+    // It would be, if what is left out here did not count.
+    [REASON.qos, inForce],
+    [REASON.hours, on],
+    [REASON.emergency, essential],
+    [REASON["not-essential"], allows],
+  ]
+  for (const [reason, counts] of stages) {
+    const rule = holder(cover, counts)
+    if (rule !== -1) return { reason, rule }
+  }
   return { reason: REASON["not-contained"], rule: 0 }
 }
 
@@ -169,7 +202,7 @@ function holder(cover: Cover, counts: (rule: number) => boolean): number {
 
 /**
  * The verdict on a shared subscription that its group's rules contain. It is refused if a delivery could be dropped on
- * the way to this peer, for then the whole group would lose it.
+ * the way to this peer, now or at another hour, for then the whole group would lose it.
  */
 function judgeShared(table: FilterTable, state: FilterState, filter: Uint8Array, granted: Judgement): Verdict {
   const refused = REASON["shared-subscription"] | granted.rule
@@ -179,7 +212,7 @@ function judgeShared(table: FilterTable, state: FilterState, filter: Uint8Array,
   if (received === null) return REASON["too-complex"]
   const essentialOnly = (state.flags & STATE_ESSENTIAL_ONLY) !== 0
   const passes = (rule: number): boolean =>
-    (rule & (RULE_DENY | RULE_RATE | RULE_ANY_SIZE)) === RULE_ANY_SIZE &&
+    (rule & (RULE_DENY | RULE_MORE | RULE_ANY_SIZE)) === RULE_ANY_SIZE &&
     (!essentialOnly || (rule & RULE_ESSENTIAL) !== 0)
   if (holder(received, passes) === -1) return refused
   const deniedAt = state.denied

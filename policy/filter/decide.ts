@@ -1,6 +1,7 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler; packet offsets are checked against `end` */
 import * as layout from "./layout.ts"
 import { match } from "./match.ts"
+import { checkPayload } from "./payload/check-payload.ts"
 import { isReserved, splitTopic } from "./topic.ts"
 import {
   STATE_ESSENTIAL_ONLY,
@@ -20,8 +21,15 @@ const RULE_DENY = layout.RULE_DENY
 const RULE_QOS_SHIFT = layout.RULE_QOS_SHIFT
 const RULE_RETAIN = layout.RULE_RETAIN
 const RULE_ESSENTIAL = layout.RULE_ESSENTIAL
-const RULE_RATE = layout.RULE_RATE
+const RULE_MORE = layout.RULE_MORE
 const RULE_LAST = layout.RULE_LAST
+const MORE_BUCKET = layout.MORE_BUCKET
+const MORE_GATE = layout.MORE_GATE
+const MORE_FORM = layout.MORE_FORM
+const MORE_WORDS = layout.MORE_WORDS
+const GATE_ON = layout.GATE_ON
+const GATE_WITHIN = layout.GATE_WITHIN
+const GATE_OUTSIDE = layout.GATE_OUTSIDE
 const RULES_SHIFT = layout.FILTER_RULES_SHIFT
 const LEAVES = layout.SCRATCH_LEAVES
 const KNOWN = STATE_KNOWN
@@ -31,6 +39,10 @@ const ESSENTIAL_ONLY = STATE_ESSENTIAL_ONLY
 const BAD_TOPIC = REASON["bad-topic"]
 const NO_RULE = REASON["no-rule"]
 const RESERVED = REASON.reserved
+const INCOMPLETE = REASON.incomplete
+
+/** In place of where a payload begins: it is not in hand. */
+const NOT_IN_HAND = -1
 
 /** Larger than any rule word: "none yet" where the lowest rule is sought. */
 const NONE = 0x7fffffff
@@ -45,8 +57,10 @@ const NONE = 0x7fffffff
  *     +---------+------------------+---------------+-------+----------------+--------------------+---- - -
  *
  * `end` bounds what is in hand: at least up to the property length (version 5) or the payload. What cannot be read
- * before `end` is `bad-topic`. An empty topic (topic alias) is `bad-topic` too: resolve it and call `decideTopic`.
- * Allocates nothing.
+ * before `end` is `bad-topic`. An empty topic (topic alias) is `bad-topic` too: resolve it and call `decideMessage`.
+ *
+ * If the verdict depends on a payload that is not all in hand, it is `incomplete`: never final, no token is taken. Ask
+ * again with the whole packet before `end`. Allocates nothing, unless a rule looks into the payload.
  *
  * @see MQTT 5.0 section 3.3, IEC 62443-4-2 NDR 5.2
  */
@@ -89,24 +103,15 @@ export function decide(
     at += length
     if (at > stop) return refuse(state)
   }
-  return decideTopic(table, state, bytes, topic, topicEnd, first & 0x0f, stop - at, nowMs)
+  const inHand = stop <= end ? at : NOT_IN_HAND
+  return decideMessage(table, state, bytes, topic, topicEnd, first & 0x0f, stop - at, nowMs, bytes, inHand)
 }
 
 function refuse(state: FilterState): Verdict {
   return (state.flags & KNOWN) !== 0 ? BAD_TOPIC : NO_RULE
 }
 
-/**
- * The verdict on a message to the topic `bytes[start, end)`; `flags` is the low nibble of the PUBLISH header.
- *
- * In this order: a peer without class is `no-rule`; a topic that is not well-formed `bad-topic`; the gateway's own
- * `reserved`; a matching deny `deny-rule`; then a matching allow rule whose constraints hold lets it pass. One without
- * rate goes before one with, so that no token is spent; of those with rate the first in the policy that has a token
- * pays. Otherwise the nearest rule is named (see `README.md`). Allocates nothing.
- *
- * @throws InvariantError `ERR_FILTER_STATE` if `state` was made for another table.
- * @see MQTT 5.0 section 4.7, IEC 62443-4-2 NDR 5.2
- */
+/** As `decideMessage`, with no payload in hand: `incomplete` if the verdict depends on it. */
 export function decideTopic(
   table: FilterTable,
   state: FilterState,
@@ -116,6 +121,34 @@ export function decideTopic(
   flags: number,
   payloadBytes: number,
   nowMs: number,
+): Verdict {
+  return decideMessage(table, state, bytes, start, end, flags, payloadBytes, nowMs, bytes, NOT_IN_HAND)
+}
+
+/**
+ * The verdict on a message to the topic `bytes[start, end)`; `flags` is the low nibble of the PUBLISH header. Its payload
+ * is the `payloadBytes` of `payload` from `payloadAt` on, or not in hand if `payloadAt` is negative.
+ *
+ * In this order: a peer without class is `no-rule`; a topic that is not well-formed `bad-topic`; the gateway's own
+ * `reserved`; a matching deny in force `deny-rule`; then a matching allow rule whose constraints hold lets it pass. One
+ * without rate goes before one with, so that no token is spent, and of the former one that does not look into the
+ * payload before one that does; of those with rate the first in the policy that has a token pays. If it hangs on a
+ * payload that is not in hand, `incomplete`. Otherwise the nearest rule is named (see `README.md`).
+ *
+ * @throws InvariantError `ERR_FILTER_STATE` if `state` was made for another table.
+ * @see MQTT 5.0 section 4.7, IEC 62443-4-2 NDR 5.2
+ */
+export function decideMessage(
+  table: FilterTable,
+  state: FilterState,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  flags: number,
+  payloadBytes: number,
+  nowMs: number,
+  payload: Uint8Array,
+  payloadAt: number,
 ): Verdict {
   if (state.table !== table) refuseStale()
   if ((state.flags & KNOWN) === 0) return NO_RULE
@@ -128,21 +161,22 @@ export function decideTopic(
   const count = match(table, state, state.root, bytes, levels, start)
   if (count === 0) return NO_RULE
   if (count === 1 && flags === 0 && (state.flags & ESSENTIAL_ONLY) === 0) {
-    // One filter with one rule that allows without rate, and a plain message: most of the traffic.
+    // One filter with one rule that allows without further ado, and a plain message: most of the traffic.
     const leaf = scratch[LEAVES]!
     const at = leaf + (words[leaf]! >>> RULES_SHIFT)
     const rule = words[at]! | 0
-    if ((rule & (RULE_LAST | RULE_DENY | RULE_RATE)) === RULE_LAST && payloadBytes <= words[at + 1]!)
+    if ((rule & (RULE_LAST | RULE_DENY | RULE_MORE)) === RULE_LAST && payloadBytes <= words[at + 1]!)
       return rule & ~0xff
   }
-  return judge(table, state, count, flags, payloadBytes, nowMs)
+  return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, false)
 }
 
 /**
  * The verdict of the `count` leaves that `match` left in the scratch space.
  *
  * A rule word holds its index above its flags, so the lowest word of a kind is the first rule in the policy. Of the rules
- * that fail, the one that came furthest in the order of the checks is the nearest.
+ * that fail, the one that came furthest in the order of the checks is the nearest. `look` is set the second time, when
+ * the verdict was found to hang on the payload.
  */
 function judge(
   table: FilterTable,
@@ -151,6 +185,9 @@ function judge(
   flags: number,
   payloadBytes: number,
   nowMs: number,
+  payload: Uint8Array,
+  payloadAt: number,
+  look: boolean,
 ): Verdict {
   const { words, scratch } = table
   const receiving = (state.flags & RECEIVING) !== 0
@@ -163,6 +200,7 @@ function judge(
   let payingBucket = 0
   let nearest = NONE
   let nearestRank = 0
+  let unread = false
   for (let k = 0; k < count; k++) {
     const leaf = scratch[LEAVES + k]!
     let at = leaf + (words[leaf]! >>> RULES_SHIFT)
@@ -170,25 +208,40 @@ function judge(
     do {
       rule = words[at]! | 0
       const limit = words[at + 1]!
-      const bucket = at + 2
-      at = (rule & RULE_RATE) === 0 ? bucket : bucket + 1
+      at += 2
+      let bucket = 0
+      let form = 0
+      let gate = GATE_ON | GATE_WITHIN
+      if ((rule & RULE_MORE) !== 0) {
+        bucket = words[at + MORE_BUCKET]!
+        form = words[at + MORE_FORM]!
+        const number = words[at + MORE_GATE]!
+        if (number !== 0) gate = table.gateStates[number - 1]!
+        at += MORE_WORDS
+      }
       if ((rule & RULE_DENY) !== 0) {
-        if (rule < denied) denied = rule
+        if (rule < denied && (gate & GATE_OUTSIDE) === 0) denied = rule
         continue
       }
       let rank: number
       if (essentialOnly && (rule & RULE_ESSENTIAL) === 0) rank = 1
-      else if (qos > ((rule >> RULE_QOS_SHIFT) & 3)) rank = 2
-      else if (retain && (rule & RULE_RETAIN) === 0) rank = 3
-      else if (payloadBytes > limit) rank = 4
-      else if ((rule & RULE_RATE) === 0) {
+      else if ((gate & GATE_ON) === 0) rank = 2
+      else if ((gate & GATE_WITHIN) === 0) rank = 3
+      else if (qos > ((rule >> RULE_QOS_SHIFT) & 3)) rank = 4
+      else if (retain && (rule & RULE_RETAIN) === 0) rank = 5
+      else if (payloadBytes > limit) rank = 6
+      else if (form !== 0 && !look) {
+        unread = true
+        continue
+      } else if (form !== 0 && rule < free && !fits(table, form, payload, payloadAt, payloadBytes)) rank = 7
+      else if (bucket === 0) {
         if (rule < free) free = rule
         continue
-      } else if (tokens(table, state, words[bucket]!, nowMs) < 1) rank = 5
+      } else if (tokens(table, state, bucket - 1, nowMs) < 1) rank = 8
       else {
         if (rule < paying) {
           paying = rule
-          payingBucket = words[bucket]!
+          payingBucket = bucket - 1
         }
         continue
       }
@@ -200,11 +253,16 @@ function judge(
   }
   if (denied !== NONE) return REASON["deny-rule"] | (denied & ~0xff)
   if (free !== NONE) return free & ~0xff
+  if (unread) {
+    if (payloadBytes > 0 && (payloadAt < 0 || payloadAt + payloadBytes > payload.length)) return INCOMPLETE
+    return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, true)
+  }
   if (paying !== NONE) {
     pay(table, state, payingBucket, nowMs)
     return paying & ~0xff
   }
-  return RANKS[nearestRank]! | (nearest & ~0xff)
+  // Deny rules that are not in force leave nothing to name.
+  return nearestRank === 0 ? NO_RULE : RANKS[nearestRank]! | (nearest & ~0xff)
 }
 
 /**
@@ -235,7 +293,7 @@ export function payloadSpan(
     let rule: number
     do {
       rule = words[at]! | 0
-      if ((rule & RULE_RATE) !== 0) return false
+      if ((rule & RULE_MORE) !== 0) return false
       const limit = words[at + 1]!
       if (limit >= payloadBytes) {
         if (limit < span[1]) span[1] = limit
@@ -250,11 +308,21 @@ export function payloadSpan(
 const RANKS = [
   NO_RULE,
   REASON["not-essential"],
+  REASON.emergency,
+  REASON.hours,
   REASON.qos,
   REASON.retain,
   REASON["payload-size"],
+  REASON["payload-form"],
   REASON.rate,
 ] as const
+
+/** True if the payload is of the form numbered `form`, from 1. */
+function fits(table: FilterTable, form: number, payload: Uint8Array, at: number, length: number): boolean {
+  // Of an empty payload nothing is in hand, and need not be.
+  const start = length === 0 ? 0 : at
+  return checkPayload(table.forms[form - 1]!, payload, start, start + length)
+}
 
 /** Tokens in a bucket at `nowMs`. A clock that goes back adds none. */
 function tokens(table: FilterTable, state: FilterState, bucket: number, nowMs: number): number {

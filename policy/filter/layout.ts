@@ -9,6 +9,9 @@ export const MAX_LEVELS = 120
 /** Most trie nodes and rules that one topic may reach in one class and action: the work of the worst decision. */
 export const MAX_WORK = 1024
 
+/** Most rules with a payload form that one topic may reach: each may read the whole payload. */
+export const MAX_LOOKS = 16
+
 /** Scratch space of a table: bounds of levels from 0 on, then references that wait, then leaves that matched. */
 export const SCRATCH_STACK = 128
 export const SCRATCH_LEAVES = SCRATCH_STACK + 1 + MAX_WORK
@@ -51,11 +54,26 @@ export const RULE_DENY = 1
 export const RULE_QOS_SHIFT = 1
 export const RULE_RETAIN = 8
 export const RULE_ESSENTIAL = 16
-/** A third word follows: the index of the rule's bucket. */
-export const RULE_RATE = 32
+/** More words follow, each an index + 1, or 0 for none: the rule's bucket, gate and payload form. */
+export const RULE_MORE = 32
 export const RULE_LAST = 64
 /** No message of MQTT is too large for the rule. */
 export const RULE_ANY_SIZE = 128
+
+/** Where the further words of a rule with `RULE_MORE` stand, behind its payload limit. */
+export const MORE_BUCKET = 0
+export const MORE_GATE = 1
+export const MORE_FORM = 2
+export const MORE_WORDS = 3
+
+/**
+ * State of a gate. Zero is what is safe: an emergency that is off, hours that are uncertain. Then an allow rule is closed
+ * and a deny rule in force.
+ */
+export const GATE_ON = 1
+/** The true time surely lies in the hours, or surely outside. */
+export const GATE_WITHIN = 2
+export const GATE_OUTSIDE = 4
 
 /**
  * First word of a leaf, and of a filter record alone: its levels in bits 0..7, these flags, the number of its segments in

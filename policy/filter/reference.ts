@@ -3,6 +3,10 @@
  * judge of the fast one. The message path never uses it; a probe holds the live filter against it.
  */
 import type { Action, MqttRule, Policy } from "../language/policy.ts"
+import { MAX_INSPECTED_BYTES } from "../language/payload-form.ts"
+import { withinHours } from "../time/hours.ts"
+import type { Certainty, TimeInterval } from "../time/interval.ts"
+import { checkPayload } from "./payload/check-payload.ts"
 import { REASON, verdict, type Reason, type Verdict } from "./verdict.ts"
 
 /** Who asks for what, in which posture. */
@@ -14,6 +18,10 @@ export interface Asked {
   readonly name: string
   readonly clientId: string
   readonly essentialOnly: boolean
+  /** What is known of the time; absent: nothing. */
+  readonly time?: TimeInterval
+  /** The emergencies that are switched on; absent: none. */
+  readonly emergencies?: ReadonlySet<string>
 }
 
 /** One message: flags as in the PUBLISH header. */
@@ -23,6 +31,8 @@ export interface Message {
   readonly retain: boolean
   readonly payloadBytes: number
   readonly nowMs: number
+  /** The payload itself, if all of it is in hand. */
+  readonly payload?: Uint8Array
 }
 
 /** Tokens left per rule and when they were counted. */
@@ -66,6 +76,38 @@ function unshare(filter: string): { group: string | null; filter: string } {
   return group === undefined || own === undefined ? { group: null, filter } : { group, filter: own }
 }
 
+/** Whether the conduit lets messages of this action pass, whatever the rules. */
+function goes({ policy, conduit }: Asked, action: Action): boolean {
+  const direction = policy.conduits.find((c) => c.name === conduit)?.direction
+  return action === "publish" ? direction !== "in" : direction !== "out"
+}
+
+/** Whether it is an hour of the rule; an hour that is uncertain closes an allow and keeps a deny in force. */
+function hoursOf(rule: MqttRule, { time }: Asked): Certainty {
+  if (rule.hours === null) return "yes"
+  return withinHours(rule.hours, time ?? { earliestAt: -Infinity, latestAt: Infinity })
+}
+
+function isOn(rule: MqttRule, { emergencies }: Asked): boolean {
+  return rule.emergency === null || emergencies?.has(rule.emergency) === true
+}
+
+/** Longest payload that the rule takes; it looks into no more than so much. */
+function longestPayload(rule: MqttRule): number {
+  return rule.payload.kind === "any" ? rule.maxPayloadBytes : Math.min(rule.maxPayloadBytes, MAX_INSPECTED_BYTES)
+}
+
+/** Whether `payload` is of the rule's form. JSON and Sparkplug have references of their own. */
+function fitsForm({ payload: form }: MqttRule, payload: Uint8Array): boolean {
+  if (form.kind !== "utf8") return checkPayload(form, payload, 0, payload.length)
+  try {
+    decoder.decode(payload)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** The filters by which `rule` speaks of messages of this action. */
 function filtersOf(rule: MqttRule, action: "publish" | "receive"): readonly string[] {
   const shared = (topic: string): boolean => unshare(topic).group !== null
@@ -101,19 +143,34 @@ export function decideReference(asked: Asked, message: Message, buckets: Referen
   if (isOwn(topic)) return verdict(REASON.reserved, -1)
   const { action } = asked
   if (action === "subscribe") throw new RangeError("messages are published or received")
+  if (!goes(asked, action)) return verdict(REASON["no-rule"], -1)
   const matching = rulesFor(asked).filter(([, rule]) => filtersOf(rule, action).some((f) => matches(f, topic, asked)))
-  const denying = matching.find(([, rule]) => rule.effect === "deny")
+  const denying = matching.find(([, rule]) => rule.effect === "deny" && hoursOf(rule, asked) !== "no")
   if (denying !== undefined) return verdict(REASON["deny-rule"], denying[0])
 
   const up = action === "publish"
-  const checks: readonly (readonly [Reason, (rule: MqttRule) => boolean])[] = [
+  const payload = message.payloadBytes === 0 ? new Uint8Array(0) : message.payload
+  const before: readonly Check[] = [
     ["not-essential", (rule) => rule.essential || !asked.essentialOnly],
+    ["emergency", (rule) => isOn(rule, asked)],
+    ["hours", (rule) => hoursOf(rule, asked) === "yes"],
     ["qos", (rule) => !up || message.qos <= rule.maxQos],
     ["retain", (rule) => !up || !message.retain || rule.retain],
-    ["payload-size", (rule) => message.payloadBytes <= rule.maxPayloadBytes],
+    ["payload-size", (rule) => message.payloadBytes <= longestPayload(rule)],
+  ]
+  const allows = matching.filter(([, rule]) => rule.effect === "allow")
+  const holdSoFar = allows.filter(([, rule]) => before.every(([, holds]) => holds(rule)))
+  const plain = holdSoFar.find(([, rule]) => rule.payload.kind === "any" && rule.rate === null)
+  if (plain !== undefined) return verdict(REASON.allowed, plain[0])
+  const looks = holdSoFar.some(([, rule]) => rule.payload.kind !== "any")
+  if (looks && payload === undefined) return verdict(REASON.incomplete, -1)
+
+  const checks: readonly Check[] = [
+    ...before,
+    ["payload-form", (rule) => rule.payload.kind === "any" || (payload !== undefined && fitsForm(rule, payload))],
     ["rate", (rule) => rule.rate === null || tokensOf(rule, buckets, message.nowMs) >= 1],
   ]
-  const failing = matching.map(([index, rule]) => ({
+  const failing = allows.map(([index, rule]) => ({
     index,
     rule,
     failed: checks.findIndex(([, holds]) => !holds(rule)),
@@ -135,6 +192,9 @@ export function decideReference(asked: Asked, message: Message, buckets: Referen
   if (nearest === undefined || reason === undefined) return verdict(REASON["no-rule"], -1)
   return verdict(REASON[reason], nearest.index)
 }
+
+/** What a rule may demand, and why it denies what does not fulfil it. */
+type Check = readonly [Reason, (rule: MqttRule) => boolean]
 
 function tokensOf(rule: MqttRule, buckets: ReferenceBuckets, nowMs: number): number {
   if (rule.rate === null) return Infinity
@@ -163,6 +223,7 @@ export function decideSubscriptionReference(
   const literally = { name: "%u", clientId: "%c" }
   const topics = universe.filter((topic) => matches(filter, topic, literally))
 
+  if (!goes(asked, "subscribe")) return verdict(REASON["not-contained"], -1)
   const candidates = rulesFor(asked)
     .filter(([, rule]) => rule.actions.includes("subscribe"))
     .map(([index, rule]) => ({
@@ -170,12 +231,17 @@ export function decideSubscriptionReference(
       rule,
       filters: rule.topics.map(unshare).flatMap((own) => (own.group === group ? [own.filter] : [])),
     }))
-  const inForce = (rule: MqttRule): boolean => rule.essential || !asked.essentialOnly
-  const stages: readonly (readonly [Reason, (rule: MqttRule) => boolean])[] = [
-    ["deny-rule", (rule) => rule.effect === "deny"],
-    ["allowed", (rule) => rule.effect === "allow" && inForce(rule) && rule.maxQos >= qos],
-    ["qos", (rule) => rule.effect === "allow" && inForce(rule)],
-    ["not-essential", (rule) => rule.effect === "allow"],
+  const allows = (rule: MqttRule): boolean => rule.effect === "allow"
+  const essential = (rule: MqttRule): boolean => allows(rule) && (rule.essential || !asked.essentialOnly)
+  const on = (rule: MqttRule): boolean => essential(rule) && isOn(rule, asked)
+  const inForce = (rule: MqttRule): boolean => on(rule) && hoursOf(rule, asked) === "yes"
+  const stages: readonly Check[] = [
+    ["deny-rule", (rule) => rule.effect === "deny" && hoursOf(rule, asked) !== "no"],
+    ["allowed", (rule) => inForce(rule) && rule.maxQos >= qos],
+    ["qos", inForce],
+    ["hours", on],
+    ["emergency", essential],
+    ["not-essential", allows],
   ]
   for (const [reason, counts] of stages) {
     const named = namedRule(
@@ -214,7 +280,12 @@ function isReceivedWhole(asked: Asked, topics: readonly string[]): boolean {
   return topics.every((topic) => {
     const matching = rules.filter(({ filters }) => filters.some((filter) => matches(filter, topic, asked)))
     if (isOwn(topic) || matching.some(({ rule }) => rule.effect === "deny")) return false
-    const drops = (rule: MqttRule): boolean => rule.rate !== null || rule.maxPayloadBytes < 268_435_455
+    const drops = (rule: MqttRule): boolean =>
+      rule.rate !== null ||
+      rule.hours !== null ||
+      rule.emergency !== null ||
+      rule.payload.kind !== "any" ||
+      rule.maxPayloadBytes < 268_435_455
     return matching.some(({ rule }) => !drops(rule) && (rule.essential || !asked.essentialOnly))
   })
 }

@@ -1,4 +1,6 @@
-import type { Action } from "../language/policy.ts"
+import type { CompiledForm } from "./payload/compile-form.ts"
+import type { Action, Hours } from "../language/policy.ts"
+import type { ModbusTable } from "./modbus/table.ts"
 
 /**
  * A compiled policy. Plain data (typed arrays, arrays, strings), so that it crosses to a worker thread.
@@ -9,8 +11,23 @@ import type { Action } from "../language/policy.ts"
 export interface CompiledPolicy {
   readonly classes: readonly ClassKey[]
   readonly table: FilterTable
+  /** What `decideModbus` walks; its classes are these. */
+  readonly modbus: ModbusTable
   /** Ids of the rules, by index in `Policy.rules`. */
   readonly ruleIds: readonly string[]
+  /** What of a rule's allowed actions goes into the log, `RECORD_...`, by the same index. */
+  readonly records: Uint8Array
+}
+
+/** Values of `CompiledPolicy.records`. */
+export const RECORD_NONE = 0
+export const RECORD_EACH = 1
+export const RECORD_CHANGES = 2
+
+/** What must hold beside the message for a rule to be in force; at least one of the two is not null. */
+export interface Gate {
+  readonly hours: Hours | null
+  readonly emergency: string | null
 }
 
 /** What selects a class: the conduit and a set of roles. */
@@ -28,6 +45,12 @@ export interface FilterTable {
   readonly numbers: Float64Array
   /** How many rules carry a rate: the size of a bucket table is twice this. */
   readonly rateCount: number
+  /** Every distinct pair of hours and emergency that a rule has. */
+  readonly gates: readonly Gate[]
+  /** By gate, `GATE_...` of `layout.ts`; kept by `setGates`, each thread its own copy. New ones are closed. */
+  readonly gateStates: Uint8Array
+  /** Every distinct payload form that a rule has. */
+  readonly forms: readonly CompiledForm[]
 }
 
 /** Token buckets of one subject (all its connections share it): fill and time of the last change, per rule with a rate. */

@@ -2,7 +2,7 @@ import type { DocNode, MapNode } from "./document.ts"
 import type { Faulty, Shape } from "./shape.ts"
 import type { JsonSchema, JsonValue } from "./json-schema.ts"
 import type { Report } from "./report.ts"
-import { FAULTY, complainAboutName, mismatch } from "./shape.ts"
+import { FAULTY, choice, complainAboutName, mismatch } from "./shape.ts"
 import { itemPath, memberPath } from "./report.ts"
 import { quote } from "./characters.ts"
 import { didYouMean } from "./suggestion.ts"
@@ -114,6 +114,31 @@ export function placedMap<T>(item: Shape<T>, bounds: ListBounds): Shape<readonly
       propertyNames: { pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" },
       additionalProperties: item.schema(),
     }),
+  }
+}
+
+/** A map with any keys of which `complain` says nothing; all of it, in the order of the document, or `FAULTY`. */
+export function freeMap<T>(
+  item: Shape<T>,
+  complain: (key: string) => string | null,
+  max: number,
+): Shape<readonly { readonly name: string; readonly value: T }[]> {
+  const expected = `a map of at most ${max} entries`
+  return {
+    expected,
+    read(node, path, report) {
+      if (node.kind !== "map") return mismatch(node, path, report, expected, "write it as name: value")
+      if (!inBounds(node, node.entries.length, 0, max, path, report)) return FAULTY
+      const values: { name: string; value: T }[] = []
+      for (const { key, keyAt, value: child } of node.entries) {
+        const complaint = complain(key)
+        if (complaint !== null) report.add(keyAt, memberPath(path, key), complaint)
+        const value = item.read(child, memberPath(path, key), report)
+        if (value !== FAULTY && complaint === null) values.push({ name: key, value })
+      }
+      return values.length === node.entries.length ? values : FAULTY
+    },
+    schema: () => ({ type: "object", maxProperties: max, additionalProperties: item.schema() }),
   }
 }
 
@@ -251,4 +276,41 @@ function withoutKind(node: MapNode, keys: readonly string[], path: string, what:
   }
   report.add(node.at, path, `${what} needs the key ${wanted}`)
   return FAULTY
+}
+
+/** One of several kinds of map, told apart by the word at `key`. Each kind has that key as a field. */
+export function kindsOf<V extends Readonly<Record<string, Shape<object>>>>(
+  what: string,
+  key: string,
+  kinds: V,
+): Shape<ValueOf<V[keyof V]>> {
+  const word = choice(Object.keys(kinds))
+  return {
+    expected: `${what}: a map`,
+    read(node, path, report) {
+      if (node.kind !== "map") return mismatch(node, path, report, `${what}: a map`)
+      const entry = node.entries.find((one) => one.key === key)
+      if (entry === undefined) {
+        report.add(node.at, memberPath(path, key), `${what} needs the key "${key}": ${word.expected}`)
+        return FAULTY
+      }
+      const named = word.read(entry.value, memberPath(path, key), report)
+      const kind = named === FAULTY ? undefined : kinds[named]
+      return kind === undefined ? FAULTY : (kind.read(node, path, report) as ValueOf<V[keyof V]> | Faulty)
+    },
+    schema: () => ({ oneOf: Object.values(kinds).map((kind) => kind.schema()) }),
+  }
+}
+
+/** A single value of one shape, or a map of another. */
+export function wordOrMap<A, B>(word: Shape<A>, map: Shape<B>): Shape<A | B> {
+  const expected = `${word.expected}, or ${map.expected}`
+  return {
+    expected,
+    read(node, path, report) {
+      if (node.kind === "list") return mismatch(node, path, report, expected)
+      return node.kind === "map" ? map.read(node, path, report) : word.read(node, path, report)
+    },
+    schema: () => ({ anyOf: [word.schema(), map.schema()] }),
+  }
 }

@@ -1,13 +1,17 @@
-import type { MqttConduit, MqttRule, Policy, SubjectRule } from "./policy.ts"
 import type { DocumentLimits } from "./document.ts"
 import type { Parsed } from "./fault.ts"
 import type { Placed } from "./group-shapes.ts"
-import type { PolicyDocument, RuleEntry, SubjectEntry } from "./policy-shape.ts"
-import { DEFAULT_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES, matchOf, policyShape, subjectId } from "./policy-shape.ts"
+import type { PolicyDocument, SubjectEntry } from "./policy-shape.ts"
+import type { Policy, SubjectRule } from "./policy.ts"
+import { buildConduit } from "./conduit-shape.ts"
 import { DEFAULT_DOCUMENT_LIMITS } from "./document.ts"
-import { Report } from "./report.ts"
-import { parseDocument } from "./shape.ts"
+import { buildModbusRule } from "./modbus-rule-build.ts"
+import { buildMqttRule } from "./mqtt-rule-build.ts"
 import { checkPolicy } from "./policy-checks.ts"
+import { matchOf, policyShape, subjectId } from "./policy-shape.ts"
+import { Report } from "./report.ts"
+import { setsOf } from "./set-checks.ts"
+import { parseDocument } from "./shape.ts"
 
 /** For a desk: 10,000 rules fit into 2 MiB of YAML, 100,000 into 16 MiB of JSON. What that costs: `README.md`. */
 export const POLICY_LIMITS: DocumentLimits = {
@@ -28,37 +32,34 @@ export const GATEWAY_POLICY_LIMITS: DocumentLimits = { ...POLICY_LIMITS, maxYaml
 export function parsePolicy(text: string, file: string, limits: DocumentLimits = POLICY_LIMITS): Parsed<Policy> {
   return parseDocument(policyShape, new Report(file, text), limits, (document, root, report) => {
     checkPolicy(document, root, report)
-    return buildPolicy(document)
+    // With faults in it, its sets may stand for more than can be written out.
+    return buildPolicy(report.clean ? document : { ...document, rules: [] })
   })
 }
 
 function buildPolicy(document: PolicyDocument): Policy {
-  const conduits = document.conduits.map(({ name, value }): MqttConduit => ({
-    name,
-    from: value.from,
-    to: value.to,
-    protocol: value.protocol,
-    direction: "both",
-    transport: { from: "tls", to: "tls" },
-    upstreamIdentity: value["upstream-identity"],
-    onDeny: value["on-deny"],
-  }))
-  const allConduits = conduits.map(({ name }) => name)
+  const conduits = document.conduits.map(buildConduit)
+  const sets = setsOf(document)
+  const conduitsOf = (protocol: "mqtt" | "modbus"): readonly string[] =>
+    conduits.filter((conduit) => conduit.protocol === protocol).map(({ name }) => name)
+  const [ofMqtt, ofModbus] = [conduitsOf("mqtt"), conduitsOf("modbus")]
   return {
     format: 1,
     name: document.name,
     zones: document.zones.map(({ name, value }) => ({
       name,
       level: value.level,
-      kind: "plant",
+      kind: value.kind,
       authorities: value.authorities,
       tlsMin: value["tls-min"],
-      clearText: false,
+      clearText: value["clear-text"],
     })),
     roles: document.roles.map(({ name, value }) => ({ name, description: value })),
     subjects: document.subjects.map(buildSubject),
     conduits,
-    rules: document.rules.map(({ value }) => buildRule(value, allConduits)),
+    rules: document.rules.map(({ value }) =>
+      value.protocol === "modbus" ? buildModbusRule(value.entry, ofModbus) : buildMqttRule(value.entry, ofMqtt, sets),
+    ),
   }
 }
 
@@ -74,43 +75,5 @@ function buildSubject({ value, index }: Placed<SubjectEntry>): SubjectRule {
     fixedName: value.name,
     roles: value.roles,
     clientId: value["client-id"],
-  }
-}
-
-function buildRule(entry: RuleEntry, allConduits: readonly string[]): MqttRule {
-  const { id, roles, topics } = entry
-  const conduits = entry.conduits ?? allConduits
-  if ("deny" in entry) {
-    // A deny speaks of topics alone: everything else is as wide as can be.
-    const widest = {
-      maxQos: 2,
-      retain: true,
-      maxPayloadBytes: MAX_PAYLOAD_BYTES,
-      payload: { kind: "any" },
-      rate: null,
-      essential: false,
-      record: "none",
-      hours: null,
-      emergency: null,
-    } as const
-    return { protocol: "mqtt", id, effect: "deny", actions: entry.deny, conduits, roles, topics, ...widest }
-  }
-  return {
-    protocol: "mqtt",
-    id,
-    effect: "allow",
-    actions: entry.allow,
-    conduits,
-    roles,
-    topics,
-    maxQos: entry.qos === 0 || entry.qos === 1 ? entry.qos : 2,
-    retain: entry.retain,
-    maxPayloadBytes: entry.payload ?? DEFAULT_PAYLOAD_BYTES,
-    payload: { kind: "any" },
-    rate: entry.rate,
-    essential: entry.essential,
-    record: "none",
-    hours: null,
-    emergency: null,
   }
 }

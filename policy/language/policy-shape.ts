@@ -1,31 +1,15 @@
 import type { Complaint, Shape } from "./shape.ts"
 import type { JsonSchema } from "./json-schema.ts"
 import type { NameSource } from "./policy.ts"
-import { choice, flag, integer, name, text, version, withStandIn } from "./shape.ts"
-import { list, object, oneOrMore, optional, placedList, placedMap, required, variants } from "./group-shapes.ts"
-import { rate, size } from "./quantity-shapes.ts"
-import { MAX_FILTER_BYTES, complainAboutFilter } from "./topic-filter.ts"
+import { conduit } from "./conduit-shape.ts"
+import { list, object, optional, placedList, placedMap, required, variants } from "./group-shapes.ts"
+import { jsonFormSchema } from "./json-profile.ts"
 import { toJsonSchema } from "./json-schema.ts"
+import { POLICY_BOUNDS } from "./policy-bounds.ts"
 import { quote } from "./characters.ts"
-
-/** How much of everything one policy may hold. */
-export const POLICY_BOUNDS = {
-  zones: 64,
-  roles: 64,
-  subjects: 1000,
-  conduits: 64,
-  rules: 100_000,
-  topicsPerRule: 1000,
-  authoritiesPerZone: 16,
-} as const
-
-/** A rule without `payload` lets so many bytes pass. */
-export const DEFAULT_PAYLOAD_BYTES = 64 * 1024
-/** What MQTT can express at all. */
-export const MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
-
-const references = (what: string, max: number): Shape<readonly string[]> =>
-  list(name(`name of a ${what}`), { min: 1, max })
+import { references } from "./rule-fields.ts"
+import { rule } from "./rule-shape.ts"
+import { choice, flag, integer, name, text, version, withStandIn } from "./shape.ts"
 
 const zone = object("a zone", {
   level: required(integer(0, 4), "Target security level (IEC 62443-3-3)."),
@@ -35,6 +19,13 @@ const zone = object("a zone", {
     "Certificate authorities that may vouch for peers of this zone; names in the gateway's trust store.",
     [],
   ),
+  kind: optional(
+    choice(["plant", "untrusted"]),
+    "plant",
+    "`untrusted`: outside of the owner's control, so always encrypted.",
+    "plant",
+  ),
+  "clear-text": optional(flag(), false, "Whether conduits may have an end without TLS in this zone.", false),
   "tls-min": optional(choice(["1.2", "1.3"]), "1.3", "Lowest TLS version admitted from peers of this zone.", "1.3"),
 })
 
@@ -97,71 +88,22 @@ const subject = object("a subject", {
   "client-id": optional(clientId, "%u", "MQTT client ids that the subject may use.", "%u"),
 })
 
-const conduit = object("a conduit", {
-  from: required(name("name of a zone"), "Zone whose peers connect to the gateway."),
-  to: required(name("name of a zone"), "Zone of the broker."),
-  protocol: required(choice(["mqtt"]), "What is spoken on it."),
-  "upstream-identity": optional(
-    choice(["strip", "subject"]),
-    "strip",
-    "User name that the broker sees: none, or the subject's name.",
-    "strip",
-  ),
-  "on-deny": optional(choice(["ack", "close"]), "ack", "Answer to a denied QoS 1 or 2 message in MQTT 3.1.1.", "ack"),
+const setWord = text({
+  expected: "a word: one level of a topic, none of / + # % { }",
+  pattern: /^[^/+#%{}]+$/,
+  maxLength: 256,
 })
-
-const actions = oneOrMore(choice(["publish", "subscribe", "receive"]), 3)
-const topic = text({ expected: "a topic filter", maxLength: MAX_FILTER_BYTES, check: complainAboutFilter })
-
-const ruleId = required(name("id of the rule"), "Names the rule in verdicts and in the audit log.")
-const ruleConduits = optional(
-  references("conduit", POLICY_BOUNDS.conduits),
-  null,
-  "Conduits it applies to; default all.",
-)
-const ruleRoles = required(references("role", POLICY_BOUNDS.roles), "Roles it applies to.")
-const ruleTopics = required(list(topic, { min: 1, max: POLICY_BOUNDS.topicsPerRule }), "Topic filters.")
-
-const denyTakesNone = "a deny speaks of topics alone"
-
-const rule = variants("a rule", {
-  allow: object("a rule", {
-    id: ruleId,
-    allow: required(actions, "What it allows."),
-    conduits: ruleConduits,
-    roles: ruleRoles,
-    topics: ruleTopics,
-    qos: optional(integer(0, 2), 1, "Highest quality of service.", 1),
-    retain: optional(flag(), false, "Whether a publisher may set the retain flag.", false),
-    payload: optional(size(0, MAX_PAYLOAD_BYTES), null, "Longest payload; default 64KiB.", "64KiB"),
-    rate: optional(rate(), null, "Messages per subject; default unbounded."),
-    essential: optional(flag(), false, "Stays open in postures that close normal flows.", false),
-  }),
-  deny: object(
-    "a deny rule",
-    {
-      id: ruleId,
-      deny: required(actions, "What it denies."),
-      conduits: ruleConduits,
-      roles: ruleRoles,
-      topics: ruleTopics,
-    },
-    {
-      refused: {
-        qos: denyTakesNone,
-        retain: denyTakesNone,
-        payload: denyTakesNone,
-        rate: denyTakesNone,
-        essential: "it holds in every posture",
-      },
-    },
-  ),
-})
+const wordsOfSet = list(setWord, { min: 1, max: POLICY_BOUNDS.wordsPerSet })
 
 /** The policy document. Every key, default and bound: `README.md`. */
 export const policyShape = object("a policy", {
   "lockgate-policy": required(withStandIn(version(1), 1), "Version of this format."),
   name: required(withStandIn(text({ expected: "a title", maxLength: 128 }), ""), "Title of the policy."),
+  sets: optional(
+    withStandIn(placedMap(wordsOfSet, { max: POLICY_BOUNDS.sets }), []),
+    null,
+    "Words by the name of their set; {set} in a topic stands for each of them.",
+  ),
   zones: required(placedMap(zone, { max: POLICY_BOUNDS.zones }), "Zones by name."),
   roles: required(placedMap(role, { max: POLICY_BOUNDS.roles }), "Roles by name: what each is for."),
   subjects: required(placedList(subject, { max: POLICY_BOUNDS.subjects }), "How a certificate becomes a subject."),
@@ -171,8 +113,8 @@ export const policyShape = object("a policy", {
 
 type ReadBy<S> = S extends Shape<infer T> ? T : never
 export type PolicyDocument = ReadBy<typeof policyShape>
+export type ZoneEntry = ReadBy<typeof zone>
 export type SubjectEntry = ReadBy<typeof subject>
-export type RuleEntry = ReadBy<typeof rule>
 
 /** Where a subject entry looks for the name, and the pattern there. */
 export function matchOf({ match }: SubjectEntry): { readonly source: NameSource; readonly pattern: string } {
@@ -188,5 +130,5 @@ export function subjectId(entry: SubjectEntry, index: number): string {
 
 /** The JSON Schema of the policy document. */
 export function policyJsonSchema(): JsonSchema {
-  return toJsonSchema(policyShape, "Lockgate policy, format 1")
+  return toJsonSchema(policyShape, "Lockgate policy, format 1", { "json-form": jsonFormSchema() })
 }

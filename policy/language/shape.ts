@@ -48,6 +48,21 @@ export function withStandIn<T>(shape: Shape<T>, value: T): Shape<T> {
   return { ...shape, standIn: { value } }
 }
 
+/** `shape`, and then `check`, which adds the faults that its parts cannot see. */
+export function checked<T>(
+  shape: Shape<T>,
+  check: (value: T, place: { readonly node: DocNode; readonly path: string }, report: Report) => void,
+): Shape<T> {
+  return {
+    ...shape,
+    read(node, path, report) {
+      const value = shape.read(node, path, report)
+      if (value !== FAULTY) check(value, { node, path }, report)
+      return value
+    },
+  }
+}
+
 /** Adds the fault "expected this, found that" and returns `FAULTY`. */
 export function mismatch(node: DocNode, path: string, report: Report, expected: string, hint?: string | null): Faulty {
   report.add(node.at, path, `expected ${expected}, found ${describe(node)}`, hint ?? null)
@@ -150,6 +165,28 @@ export function integer(min: number, max: number): Shape<number> {
   }
 }
 
+/** A number that the document says exactly: none that is infinite, no whole number with digits that would be lost. */
+export function number(): Shape<number> {
+  const expected = "a number"
+  return {
+    expected,
+    read(node, path, report) {
+      const value = node.kind === "scalar" ? node.value : null
+      if (node.kind !== "scalar" || typeof value !== "number" || !Number.isFinite(value)) {
+        const unquoted = typeof value === "string" && /^-?[0-9.]+$/.test(value) ? "write it without quotes" : null
+        return mismatch(node, path, report, expected, unquoted)
+      }
+      if (/^[-+]?[0-9]+$/.test(node.source) && !Number.isSafeInteger(value)) {
+        const message = `the last digits of ${describe(node)} would be lost`
+        report.add(node.at, path, message, `whole numbers end at ${Number.MAX_SAFE_INTEGER}`)
+        return FAULTY
+      }
+      return value + 0
+    },
+    schema: () => ({ type: "number" }),
+  }
+}
+
 /** `true` or `false`. */
 export function flag(): Shape<boolean> {
   const expected = "true or false"
@@ -169,9 +206,16 @@ export function flag(): Shape<boolean> {
   }
 }
 
+interface ChoiceOptions {
+  /** Completes "expected ...", where the words would be too many to list. */
+  readonly expected?: string
+  /** Words that someone may well write here and must not, and why. */
+  readonly refused?: Readonly<Record<string, string>>
+}
+
 /** One of some words. */
-export function choice<const T extends string>(words: readonly T[]): Shape<T> {
-  const expected = words.map((word) => quote(word)).join(" or ")
+export function choice<const T extends string>(words: readonly T[], options: ChoiceOptions = {}): Shape<T> {
+  const { expected = words.map((word) => quote(word)).join(" or "), refused = {} } = options
   return {
     expected,
     read(node, path, report) {
@@ -179,6 +223,10 @@ export function choice<const T extends string>(words: readonly T[]): Shape<T> {
       const found = words.find((word) => word === value)
       if (found !== undefined) return found
       const source = node.kind === "scalar" ? node.source : ""
+      if (Object.hasOwn(refused, source)) {
+        report.add(node.at, path, `${quote(source)} does not stand here: ${refused[source] ?? ""}`)
+        return FAULTY
+      }
       const quotable = typeof value !== "string" && words.some((word) => word === source)
       const hint = quotable ? `put it in quotes: ${quote(source)}` : didYouMean(source, words)
       return mismatch(node, path, report, expected, hint)

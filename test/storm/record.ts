@@ -8,7 +8,8 @@ What the long forms (\`make storm\`) have withstood; written by \`test/storm/rec
 
 **Process kills** are \`SIGKILL\` on a real process: they prove restart and recovery, and nothing about fsync, since the page cache
 survives. **Power cuts (model)** are cuts at every step of the storage in memory (\`hal/memory\`), with every way in which
-the last step can have landed and what was not synced can be lost. Figures are of one run of the storm; \`runs\` is how often it ran.
+the last step can have landed and what was not synced can be lost. **Random cases** are judged by the code and by its slow
+reference. Figures are of one run of the storm; \`runs\` is how often it ran.
 
 | kind | what | figures | runs | date | machine |
 |---|---|---|---|---|---|

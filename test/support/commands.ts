@@ -11,6 +11,10 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "policy.confirm": { command: "policy.confirm", arguments: { version: 7 } },
   "policy.rollback": { command: "policy.rollback", arguments: {} },
   island: { command: "island", arguments: { state: "on" } },
+  "recording.start": { command: "recording.start", arguments: { minutes: 60 } },
+  "recording.stop": { command: "recording.stop", arguments: {} },
+  "recording.status": { command: "recording.status", arguments: {} },
+  "recording.read": { command: "recording.read", arguments: { offset: 0 } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -29,6 +33,10 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "policy.confirm": handler("policy.confirm"),
     "policy.rollback": handler("policy.rollback"),
     island: handler("island"),
+    "recording.start": handler("recording.start"),
+    "recording.stop": handler("recording.stop"),
+    "recording.status": handler("recording.status"),
+    "recording.read": handler("recording.read"),
     assess: handler("assess"),
   }
 }

@@ -1,14 +1,17 @@
 import { compilePolicy } from "../../policy/compile/compile.ts"
 import { decideSubscription } from "../../policy/filter/contain.ts"
-import { classOf, createBuckets, createFilterState, decideTopic } from "../../policy/filter/decide.ts"
+import { classOf, createBuckets, createFilterState, decideMessage, decideTopic } from "../../policy/filter/decide.ts"
+import { setGates } from "../../policy/filter/gates.ts"
 import {
   decideReference,
   decideSubscriptionReference,
   type Asked,
   type ReferenceBuckets,
 } from "../../policy/filter/reference.ts"
-import { reasonName, ruleOf } from "../../policy/filter/verdict.ts"
-import type { Action, MqttRule, Policy } from "../../policy/language/policy.ts"
+import { REASON, reasonName, ruleOf } from "../../policy/filter/verdict.ts"
+import type { PayloadForm } from "../../policy/language/payload-form.ts"
+import type { Action, Hours, MqttRule, Policy } from "../../policy/language/policy.ts"
+import type { TimeInterval } from "../../policy/time/interval.ts"
 import { makePolicy, makeRule } from "./policies.ts"
 import { seeded } from "./hostile.ts"
 
@@ -75,8 +78,46 @@ function randomRule(choose: Chooser, words: readonly string[], number: number): 
     maxQos: deny ? 2 : choose.pick([0, 1, 2]),
     retain: choose.chance(0.5),
     maxPayloadBytes: choose.pick([10, 1000, 268_435_455]),
-    rate: choose.chance(0.2) ? { perSecond: choose.pick([1, 3, 10]), burst: choose.pick([1, 2, 5]) } : null,
+    rate: choose.chance(0.35) ? { perSecond: choose.pick([1, 3, 10]), burst: choose.pick([1, 2, 5]) } : null,
     essential: choose.chance(0.3),
+    payload: deny || choose.chance(0.75) ? { kind: "any" } : choose.pick(FORMS),
+    hours: choose.chance(0.2) ? randomHours(choose) : null,
+    emergency: !deny && choose.chance(0.15) ? choose.pick(EMERGENCIES) : null,
+  })
+}
+
+const EMERGENCIES = ["fire", "leak"]
+const FORMS: readonly PayloadForm[] = [{ kind: "utf8" }, { kind: "utf8" }, { kind: "sparkplug-b", metrics: [] }]
+
+function randomHours(choose: Chooser): Hours {
+  return {
+    days: [1, 2, 3, 4, 5, 6, 7].filter(() => choose.chance(0.5)),
+    fromMinute: choose.below(1440),
+    toMinute: 1 + choose.below(1440),
+    utcOffsetMinutes: choose.pick([0, 60, -300]),
+  }
+}
+
+/** Somewhere in a week, known to an hour or so; at times not known at all. */
+function randomTime(choose: Chooser): TimeInterval {
+  if (choose.chance(0.1)) return { earliestAt: 0, latestAt: Infinity }
+  const earliestAt = Date.UTC(2026, 10, 23) + choose.below(7 * 86_400_000)
+  return { earliestAt, latestAt: earliestAt + choose.below(3_600_000) }
+}
+
+/** What a gateway knows beside the message. */
+function randomMoment(choose: Chooser): Required<Pick<Asked, "time" | "emergencies">> {
+  return { time: randomTime(choose), emergencies: new Set(EMERGENCIES.filter(() => choose.chance(0.4))) }
+}
+
+/** The whole policy, sets included, for a message of a failed comparison. */
+function told(asked: Asked, more: object): string {
+  return JSON.stringify({
+    ...asked,
+    policy: asked.policy.rules,
+    directions: asked.policy.conduits.map(({ direction }) => direction),
+    emergencies: [...(asked.emergencies ?? [])],
+    ...more,
   })
 }
 
@@ -85,7 +126,13 @@ export function randomPolicy(choose: Chooser, words: readonly string[]): Policy 
   const rules = Array.from({ length: 1 + choose.below(choose.chance(0.1) ? 40 : 8) }, (_, k) =>
     randomRule(choose, words, k),
   )
-  return makePolicy(rules, ROLE_SETS, CONDUITS)
+  return directed(choose, makePolicy(rules, ROLE_SETS, CONDUITS))
+}
+
+/** At times a conduit lets data pass one way only. */
+function directed(choose: Chooser, policy: Policy): Policy {
+  const direction = () => (choose.chance(0.8) ? "both" : choose.pick(["in", "out"] as const))
+  return { ...policy, conduits: policy.conduits.map((conduit) => ({ ...conduit, direction: direction() })) }
 }
 
 const text = new TextEncoder()
@@ -128,6 +175,7 @@ export function compareRandom(cases: number, seed: number): Comparison {
         name: choose.pick(NAMES),
         clientId: choose.pick(NAMES),
         essentialOnly: choose.chance(0.15),
+        ...randomMoment(choose),
       }
       compareMessages(comparison, choose, words, asked, compiled)
     }
@@ -152,27 +200,33 @@ function compareMessages(
     buckets: createBuckets(table),
     essentialOnly: asked.essentialOnly,
   })
+  setGates(table, asked.time ?? { earliestAt: 0, latestAt: Infinity }, asked.emergencies ?? new Set())
   const buckets: ReferenceBuckets = new Map()
   let nowMs = choose.below(1000)
   for (let k = 0; k < 10; k++) {
     nowMs += choose.below(400) - 40
     const topic = bytesOf(choose, randomTopic(choose, words))
+    const payloadBytes = choose.pick([0, 10, 11, 5000])
     const message = {
       topic,
       qos: choose.pick([0, 0, 1, 2]),
       retain: choose.chance(0.3),
-      payloadBytes: choose.pick([0, 10, 11, 5000]),
+      payloadBytes,
       nowMs,
     }
-    // The topic stands somewhere in a larger buffer.
+    // The topic stands somewhere in a larger buffer, and so does the payload.
     const buffer = new Uint8Array(topic.length + 7).fill(0x2f)
     buffer.set(topic, 3)
     const flags = (message.qos << 1) | Number(message.retain)
-    const mine = decideTopic(table, state, buffer, 3, 3 + topic.length, flags, message.payloadBytes, nowMs)
-    const reference = decideReference(asked, message, buckets)
-    note(comparison, mine, reference, () =>
-      JSON.stringify({ ...asked, policy: asked.policy.rules, ...message, topic: new TextDecoder().decode(topic) }),
-    )
+    const what = (): string => told(asked, { ...message, topic: new TextDecoder().decode(topic) })
+    const mine = decideTopic(table, state, buffer, 3, 3 + topic.length, flags, payloadBytes, nowMs)
+    note(comparison, mine, decideReference(asked, message, buckets), what)
+    if (mine !== REASON.incomplete) continue
+    const around = new Uint8Array(payloadBytes + 9).fill(0xff)
+    const payload = around.subarray(4, 4 + payloadBytes).fill(0x20)
+    if (choose.chance(0.5)) payload[choose.below(payloadBytes)] = choose.below(256)
+    const whole = decideMessage(table, state, buffer, 3, 3 + topic.length, flags, payloadBytes, nowMs, around, 4)
+    note(comparison, whole, decideReference(asked, { ...message, payload }, buckets), what)
   }
 }
 
@@ -200,7 +254,7 @@ export function compareSubscriptions(cases: number, seed: number): Comparison {
       const rule = randomRule(choose, few, k)
       return { ...rule, topics: rule.topics.map((topic) => shorten(topic)) }
     })
-    const policy = makePolicy(rules, ROLE_SETS, CONDUITS)
+    const policy = directed(choose, makePolicy(rules, ROLE_SETS, CONDUITS))
     const compiled = compilePolicy(policy)
     const { table } = compiled
     for (let k = 0; k < 12; k++) {
@@ -212,7 +266,9 @@ export function compareSubscriptions(cases: number, seed: number): Comparison {
         name: "dev",
         clientId: choose.pick(["dev", "+"]),
         essentialOnly: choose.chance(0.1),
+        ...randomMoment(choose),
       }
+      setGates(table, asked.time ?? { earliestAt: 0, latestAt: Infinity }, asked.emergencies ?? new Set())
       const state = createFilterState(table, {
         classIndex: classOf(compiled, asked.conduit, asked.roles),
         action: "subscribe",
@@ -227,7 +283,7 @@ export function compareSubscriptions(cases: number, seed: number): Comparison {
       const bytes = text.encode(request)
       const mine = decideSubscription(table, state, bytes, 0, bytes.length, qos)
       const reference = decideSubscriptionReference(asked, request, qos, universe)
-      note(comparison, mine, reference, () => JSON.stringify({ ...asked, policy: rules, request, qos }))
+      note(comparison, mine, reference, () => told(asked, { request, qos }))
     }
   }
   return comparison

@@ -1,4 +1,7 @@
+import * as assert from "uvu/assert"
 import { compilePolicy } from "../../policy/compile/compile.ts"
+import { createKernelFlowCache } from "../../policy/filter/cache/create.ts"
+import type { KernelFlowCache } from "../../policy/filter/cache/kernel-cache.ts"
 import { ScriptFlowCache } from "../../policy/filter/cache/script-cache.ts"
 import type { FlowCache, FlowCacheOptions, Flows } from "../../policy/filter/cache/flow.ts"
 import { classOf, createBuckets, createFilterState, decide } from "../../policy/filter/decide.ts"
@@ -8,8 +11,50 @@ import { chooser, CONDUITS, NAMES, randomPolicy, randomTopic, ROLE_SETS, WORDS, 
 
 /** Every flow cache that there is, by name. */
 export const FLOW_CACHES: readonly (readonly [name: string, make: (options: FlowCacheOptions) => FlowCache])[] = [
+  ["kernel", createKernelFlowCache],
   ["script", (options) => new ScriptFlowCache(options)],
+  ["kernel, in its own memory", (options) => inPlace(createKernelFlowCache({ ...options, inputBytes: 0x20000 }))],
+  ["kernel, a chunk at a time", (options) => byChunk(createKernelFlowCache(options))],
 ]
+
+/** Judges each packet where a read would have put it: at the very end of the room there is. */
+function inPlace(cache: KernelFlowCache): FlowCache {
+  return {
+    open: (state) => cache.open(state),
+    decide: (flows, bytes, start, end, nowMs) => {
+      const at = cache.input.length - (end - start)
+      cache.input.fill(0x2f, 0, 8)
+      cache.input.set(bytes.subarray(start, end), at)
+      return cache.decideInput(flows, at, cache.input.length, nowMs)
+    },
+  }
+}
+
+/** Judges each packet as a chunk of its own, unless it is cut short or so bent that it ends elsewhere. */
+function byChunk(cache: KernelFlowCache): FlowCache {
+  return {
+    open: (state) => cache.open(state),
+    decide: (flows, bytes, start, end, nowMs) => {
+      const last = end - start + 3
+      cache.input.set(bytes.subarray(start, end), 3)
+      if (wholeBytes(bytes, start, end) !== end - start || bytes[start]! >> 4 !== 3)
+        return decide(flows.state.table, flows.state, bytes, start, end, nowMs)
+      assert.is(cache.decideChunk(flows, 3, last, nowMs), 1)
+      assert.is(cache.results[0], last)
+      return cache.results[1]!
+    },
+  }
+}
+
+/** How long the packet says that it is; -1 if that is not in hand. */
+function wholeBytes(bytes: Uint8Array, start: number, end: number): number {
+  let size = 0
+  for (let k = 1; k <= 4 && start + k < end; k++) {
+    size += (bytes[start + k]! & 0x7f) * 128 ** (k - 1)
+    if (bytes[start + k]! < 0x80) return size + k + 1
+  }
+  return -1
+}
 
 const text = new TextEncoder()
 

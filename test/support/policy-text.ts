@@ -26,6 +26,12 @@ export function policy(parts: Parts): string {
 
 /** A document with one rule; a second may follow on its own line. */
 export const rule = (text: string): string => policy({ rules: `rules:\n  - ${text}` })
+/** A document with a Modbus conduit beside the MQTT one, and one rule; a second may follow on its own line. */
+export const modbus = (text: string, conduit = "{ from: field, to: control, protocol: modbus }"): string =>
+  policy({
+    conduits: `conduits:\n  telemetry: { from: field, to: control, protocol: mqtt }\n  units: ${conduit}`,
+    rules: `rules:\n  - ${text}`,
+  })
 /** A document with one subject entry. */
 export const subject = (text: string): string => policy({ subjects: `subjects:\n  - ${text}` })
 /** A document with one rule of one topic filter, which is marked. */

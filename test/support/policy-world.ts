@@ -8,6 +8,7 @@ import { preparePolicy, type PrepareParts } from "../../firmware/bundles/prepare
 import type { VerifiedBundle, VerifyBundle } from "../../firmware/bundles/verify.ts"
 import { HardwareError, InputError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import { compileModbus } from "../../policy/compile/modbus.ts"
 import type { CompiledPolicy } from "../../policy/filter/table.ts"
 import type { Parsed } from "../../policy/language/fault.ts"
 import type { Policy } from "../../policy/language/policy.ts"
@@ -40,8 +41,16 @@ function parsePolicy(text: string, file: string): Parsed<Policy> {
 
 function compile(policy: Policy): CompiledPolicy {
   if (policy.name.includes("compiler")) throw new InputError("ERR_POLICY_TOO_LARGE", "the table does not fit")
-  const table = { words: new Uint32Array(), scratch: new Int32Array(), numbers: new Float64Array(), rateCount: 0 }
-  return { classes: [], ruleIds: [], table }
+  const table = {
+    words: new Uint32Array(),
+    scratch: new Int32Array(),
+    numbers: new Float64Array(),
+    rateCount: 0,
+    gates: [],
+    gateStates: new Uint8Array(),
+    forms: [],
+  }
+  return { classes: [], ruleIds: [], records: new Uint8Array(), table, modbus: compileModbus(policy, []) }
 }
 
 /** A line of the cases that begins with `wrong` fails. */

@@ -14,7 +14,8 @@ export interface WillInForce {
   readonly topic: Uint8Array
   /** Low nibble of the PUBLISH it would become. */
   readonly flags: number
-  readonly payloadBytes: number
+  /** Kept because a later policy may look into it. */
+  readonly payload: Uint8Array
 }
 
 /** A CONNECT that is let in: what goes to the broker, and what the session keeps. */
@@ -26,6 +27,8 @@ export interface Accepted {
   readonly assigned: boolean
   readonly judge: Judge
   readonly will: WillInForce | null
+  /** What was said of the will; of no meaning without one. */
+  readonly willVerdict: Verdict
   readonly keepAliveSeconds: number
   /** Highest alias the broker may use towards the client. */
   readonly topicAliasMaximum: number
@@ -75,6 +78,9 @@ export function admitConnect(packet: ConnectPacket, deps: SessionDeps, nowMs: nu
   const judge = deps.admit({ version, clientId })
   const will = willInForce(packet)
   const verdict = will === null ? 0 : judgeWill(judge, will, nowMs)
+  if (will !== null && deps.tap?.on === true) {
+    deps.tap.judged("publish", verdict, will.topic, 0, will.topic.length, will.flags, will.payload.length, true)
+  }
   if (will !== null && !isAllowed(verdict)) {
     const code = version === 5 ? publishRefusal(verdict) : RETURN_CODE.notAuthorized
     return { ...refusal(code, version, "ERR_MQTT_WILL_DENIED"), deniedWill: { verdict, topic: will.topic } }
@@ -100,6 +106,7 @@ export function admitConnect(packet: ConnectPacket, deps: SessionDeps, nowMs: nu
     assigned,
     judge,
     will,
+    willVerdict: verdict,
     keepAliveSeconds: packet.keepAliveSeconds,
     topicAliasMaximum,
     clientMaxPacketBytes,
@@ -109,7 +116,8 @@ export function admitConnect(packet: ConnectPacket, deps: SessionDeps, nowMs: nu
 
 /** A will is judged as the PUBLISH that it would become. */
 export function judgeWill(judge: Judge, will: WillInForce, nowMs: number): Verdict {
-  return judge.topic("up", will.topic, 0, will.topic.length, will.flags, will.payloadBytes, nowMs)
+  const { topic, flags, payload } = will
+  return judge.topic("up", topic, 0, topic.length, flags, payload.length, nowMs, payload, 0)
 }
 
 /** The CONNACK for a version that is not spoken here. @see MQTT 3.1.1 section 3.1.2.2, MQTT 5.0 section 3.1.2.2 */
@@ -123,7 +131,7 @@ function willInForce(packet: ConnectPacket): WillInForce | null {
   return {
     topic: copyOf(will.topic),
     flags: (will.qos << 1) | (will.retain ? 1 : 0),
-    payloadBytes: will.payload.length,
+    payload: copyOf(will.payload),
   }
 }
 

@@ -7,15 +7,24 @@ import type { PacketScan } from "./packet-scan.ts"
  * What becomes of a packet.
  *
  * `replaced`: the handler has called `Lane.replace`, and a PUBLISH's payload passes behind the new header. `last`: it
- * passes and nothing behind it is looked at; `stop`: it does not pass, and nothing behind it is looked at.
+ * passes and nothing behind it is looked at; `stop`: it does not pass, and nothing behind it is looked at. `hold`: nothing is
+ * decided yet; the packet is kept and handed over again when all of it is in hand.
  */
-export const OUTCOME = { pass: 0, drop: 1, replaced: 2, last: 3, stop: 4 } as const
+export const OUTCOME = { pass: 0, drop: 1, replaced: 2, last: 3, stop: 4, hold: 5 } as const
 export type Outcome = (typeof OUTCOME)[keyof typeof OUTCOME]
 
 /** Decides packets. `bytes` in [start, end) holds the packet's control part; `scan` describes it until the next one. */
 export interface PacketHandler {
-  publish(bytes: Uint8Array, start: number, end: number, scan: PacketScan): Outcome
+  /** With `whole`, the payload is in hand too, behind `end`; without it the answer may be `hold`. */
+  publish(bytes: Uint8Array, start: number, end: number, scan: PacketScan, whole: boolean): Outcome
   control(bytes: Uint8Array, start: number, end: number, scan: PacketScan): Outcome
+}
+
+/** Sees the payloads that pass while it is `active`, piece by piece; `end` when all of one has passed. */
+export interface PayloadWatch {
+  readonly active: boolean
+  payload(bytes: Uint8Array, start: number, end: number): void
+  end(): void
 }
 
 const EMPTY = new Uint8Array(0)
@@ -30,7 +39,7 @@ const WRITE_ANSWERS_AT = 16 * 1024
  *     carried                                                 |  P5 cut |  until its control part is whole
  *
  * Runs of allowed bytes are written as one view of the chunk; a denied packet between them is closed up in place. Only a
- * packet whose control part was cut, and what the handler replaces, is written by itself.
+ * packet whose control part was cut, or that was held, and what the handler replaces, is written by itself.
  *
  * The chunk is overwritten while `feed` runs and not kept after it. What is written besides views of the chunk belongs
  * to the reader and is not touched again.
@@ -46,6 +55,7 @@ export class Lane {
 
   readonly #handler: PacketHandler
   readonly #write: (bytes: Uint8Array) => void
+  readonly #watch: PayloadWatch
   readonly #outbox = new Outbox()
   #feeding = false
   #stopped = false
@@ -61,9 +71,10 @@ export class Lane {
   #runStart = 0
   #cursor = 0
 
-  constructor(scan: PacketScan, handler: PacketHandler, write: (bytes: Uint8Array) => void) {
+  constructor(scan: PacketScan, handler: PacketHandler, watch: PayloadWatch, write: (bytes: Uint8Array) => void) {
     this.scan = scan
     this.#handler = handler
+    this.#watch = watch
     this.#write = write
   }
 
@@ -161,53 +172,77 @@ export class Lane {
       return
     }
     const next = start + this.scan.controlLength
-    const outcome = this.#decide(chunk, start, next)
+    const outcome = this.#decide(chunk, start, chunk.length)
+    if (outcome === OUTCOME.hold) {
+      this.carry.needed = this.scan.length
+      this.carry.add(chunk, start, chunk.length)
+      this.#cut(chunk.length)
+      return
+    }
     if (outcome === OUTCOME.pass || outcome === OUTCOME.last) this.#cursor = next
     else this.#cut(next)
-    this.#after(outcome)
+    this.#after(outcome, 0)
   }
 
-  /** Fetch what the carried packet lacks from the chunk; decide it when its control part is whole. */
+  /** Fetch what the carried packet lacks from the chunk; decide it when its control part is whole, or all of it if held. */
   #completeCarried(): void {
     const { carry, scan } = this
     const chunk = this.#chunk
-    for (let needed = carry.needed; needed > 0;) {
+    let outcome: Outcome = OUTCOME.hold
+    while (outcome === OUTCOME.hold) {
       const from = this.#cursor
-      const to = Math.min(chunk.length, from + needed - carry.length)
+      const to = Math.min(chunk.length, from + carry.needed - carry.length)
       const have = carry.add(chunk, from, to)
       this.#cut(to)
-      if (have < needed) return
-      needed = scan.read(carry.view(), 0, have)
-      carry.needed = needed
+      if (have < carry.needed) return
+      carry.needed = scan.read(carry.view(), 0, have)
+      if (carry.needed > 0) continue
+      if (this.#outbox.length > 0) this.#answerInBetween()
+      outcome = this.#decide(carry.view(), 0, have)
+      carry.needed = scan.length
     }
     const bytes = carry.take()
-    if (this.#outbox.length > 0) this.#answerInBetween()
-    const outcome = this.#decide(bytes, 0, bytes.length)
-    if (outcome === OUTCOME.pass || outcome === OUTCOME.last) {
-      this.passedBytes += bytes.length
-      this.#write(bytes)
-    }
-    this.#after(outcome)
+    const payload = bytes.length - scan.controlLength
+    if (outcome === OUTCOME.pass || outcome === OUTCOME.last) this.#writeCarried(bytes)
+    // What replaced it was its control part; of the payload, that of a held packet is here.
+    else if (outcome === OUTCOME.replaced && payload > 0) this.#writeCarried(bytes.subarray(scan.controlLength))
+    if (this.#watch.active) this.#watch.payload(bytes, scan.controlLength, bytes.length)
+    this.#after(outcome, payload)
   }
 
-  #decide(bytes: Uint8Array, start: number, end: number): Outcome {
-    return this.scan.type === PUBLISH
-      ? this.#handler.publish(bytes, start, end, this.scan)
-      : this.#handler.control(bytes, start, end, this.scan)
+  #writeCarried(bytes: Uint8Array): void {
+    this.passedBytes += bytes.length
+    this.#write(bytes)
   }
 
-  #after(outcome: Outcome): void {
-    this.#remaining = this.scan.payloadBytes
+  /** Decide the packet at `start`, of which the bytes before `have` are in hand. */
+  #decide(bytes: Uint8Array, start: number, have: number): Outcome {
+    const { scan } = this
+    const end = start + scan.controlLength
+    if (scan.type !== PUBLISH) return this.#handler.control(bytes, start, end, scan)
+    return this.#handler.publish(bytes, start, end, scan, have - start >= scan.length)
+  }
+
+  /** The packet is decided; `done` bytes of its payload have been dealt with. */
+  #after(outcome: Outcome, done: number): void {
+    this.#remaining = this.scan.payloadBytes - done
     this.#passing = outcome !== OUTCOME.drop && outcome !== OUTCOME.stop
     this.#stopped = outcome === OUTCOME.last || outcome === OUTCOME.stop
-    if (outcome === OUTCOME.drop && this.#remaining === 0) this.droppedPackets++
+    if (this.#remaining > 0) return
+    if (outcome === OUTCOME.drop) this.droppedPackets++
+    if (this.#watch.active) this.#watch.end()
   }
 
   #payload(): void {
     const next = Math.min(this.#chunk.length, this.#cursor + this.#remaining)
     this.#remaining -= next - this.#cursor
-    if (this.#passing) this.#cursor = next
-    else {
+    if (this.#passing) {
+      if (this.#watch.active) {
+        this.#watch.payload(this.#chunk, this.#cursor, next)
+        if (this.#remaining === 0) this.#watch.end()
+      }
+      this.#cursor = next
+    } else {
       this.#cut(next)
       if (this.#remaining === 0) this.droppedPackets++
     }

@@ -12,6 +12,7 @@ import type { Dialled } from "../../tls/dial.ts"
 import { couple } from "../byte-pump.ts"
 import { socketSource, type ByteSource } from "../byte-source.ts"
 import type { Judge, SessionDeps } from "./judge.ts"
+import type { RecordedMessage } from "./recording.ts"
 import { createSession } from "./session.ts"
 import type { CloseReason } from "./session-port.ts"
 
@@ -35,6 +36,7 @@ export interface ConnectionDeps {
   /** Called before any chunk is judged: brings the session onto the policy in force (see `listener.ts`). */
   refresh(): void
   readonly denied: (action: Action, verdict: Verdict, object: string, will: boolean) => void
+  readonly recorded: (message: RecordedMessage) => void
   readonly passed: (direction: "up" | "down", messages: number, bytes: number) => void
   connected(clientId: string, version: 4 | 5): void
   /** Once, when it is over. */
@@ -78,6 +80,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
       toUpstream: (bytes) => toUpstream.push(bytes),
       toClient: (bytes) => toClient.push(bytes),
       denied: deps.denied,
+      recorded: deps.recorded,
       passed: deps.passed,
       connected: (clientId, version) => {
         cancelConnectTimer()

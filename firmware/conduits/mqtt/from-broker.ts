@@ -31,7 +31,7 @@ export function brokerHandler(side: BrokerSide): PacketHandler {
   }
 
   return {
-    publish: (bytes, start, end, scan) => down.publish(bytes, start, end, scan),
+    publish: (bytes, start, end, scan, whole) => down.publish(bytes, start, end, scan, whole),
     control(bytes, start, end, scan) {
       const { type } = scan
       const body = start + scan.headerLength

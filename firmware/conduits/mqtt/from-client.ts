@@ -31,7 +31,7 @@ export function clientHandler(side: ClientSide): PacketHandler {
   }
 
   return {
-    publish: (bytes, start, end, scan) => up.publish(bytes, start, end, scan),
+    publish: (bytes, start, end, scan, whole) => up.publish(bytes, start, end, scan, whole),
     control(bytes, start, end, scan) {
       const { type } = scan
       const body = start + scan.headerLength

@@ -1,15 +1,21 @@
 import { REASON, type Verdict, verdict } from "../../../policy/filter/verdict.ts"
 import type { MqttConduit } from "../../../policy/language/policy.ts"
 import type { Limits } from "../../config/gateway-config.ts"
+import type { Tap } from "../traffic-tap.ts"
 import type { Version } from "./packet-type.ts"
+import type { Hash } from "./recording.ts"
 
 /** The filter as the session sees it, for one peer and one policy epoch. */
 export interface Judge {
-  /** A PUBLISH of the client, in hand from its first byte through at least its variable header. */
+  /**
+   * A PUBLISH of the client, in hand from its first byte through at least its variable header. `incomplete` if the verdict
+   * hangs on a payload that does not end before `end`.
+   */
   publish(bytes: Uint8Array, start: number, end: number, nowMs: number): Verdict
   /**
    * A topic apart from its packet: wills and resolved topic aliases. `flags` is the low nibble of a PUBLISH header;
-   * direction `up` is a publish of the client, `down` a delivery to it.
+   * direction `up` is a publish of the client, `down` a delivery to it. The payload is in `payload` from `payloadAt` on, or
+   * not in hand if that is negative.
    */
   topic(
     direction: Direction,
@@ -19,11 +25,23 @@ export interface Judge {
     flags: number,
     payloadBytes: number,
     nowMs: number,
+    payload: Uint8Array,
+    payloadAt: number,
   ): Verdict
   /** A PUBLISH of the broker, in hand like the client's. */
   receive(bytes: Uint8Array, start: number, end: number, nowMs: number): Verdict
   /** A filter of a SUBSCRIBE, `$share/...` included, and the QoS asked for. */
   subscribe(bytes: Uint8Array, start: number, end: number, qos: number): Verdict
+  /** How the messages that this verdict's rule allows are recorded; null if they are not. */
+  record(verdict: Verdict): RecordWish | null
+}
+
+/** What a rule wants in the log. */
+export interface RecordWish {
+  /** The rule's id. */
+  readonly rule: string
+  /** Only payloads that differ from the last one; else every message. */
+  readonly changesOnly: boolean
 }
 
 /** `up`: client to broker. */
@@ -44,8 +62,11 @@ export interface SessionDeps {
   readonly subject: string
   /** Client ids the subject may use: `%u` for its name, at most one trailing `*`. */
   readonly clientIdPattern: string
+  /** Told of every verdict while somebody records. */
+  readonly tap?: Tap
   /** What makes an assigned client id unique where the pattern ends in `*`: `[A-Za-z0-9]{8,32}`. */
   randomSuffix(): string
+  newHash(): Hash
   /** The filter of the policy epoch in force. Called once, for a CONNECT whose client id is in order. */
   admit(facts: ConnectFacts): Judge
 }
@@ -58,4 +79,5 @@ export const REFUSING_JUDGE: Judge = {
   topic: () => NO,
   receive: () => NO,
   subscribe: () => NO,
+  record: () => null,
 }

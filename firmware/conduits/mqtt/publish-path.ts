@@ -1,4 +1,5 @@
-import { isAllowed, REASON, type Verdict, verdict } from "../../../policy/filter/verdict.ts"
+import { MAX_INSPECTED_BYTES } from "../../../policy/language/payload-form.ts"
+import { isAllowed, REASON, reasonOf, type Verdict, verdict } from "../../../policy/filter/verdict.ts"
 import { type Acknowledgement, acknowledgedCode, acknowledgedId, encodeAcknowledgement } from "./acknowledgement.ts"
 import { OUTCOME, type Outcome } from "./boundary.ts"
 import type { Direction } from "./judge.ts"
@@ -6,6 +7,7 @@ import { ID_STATE, PacketIds, stepOf } from "./packet-ids.ts"
 import { PUBACK, PUBCOMP, PUBREC } from "./packet-type.ts"
 import type { PacketScan } from "./packet-scan.ts"
 import { mqttError } from "./protocol-error.ts"
+import { Recording } from "./recording.ts"
 import { CODE, publishRefusal } from "./reason-code.ts"
 import type { SessionContext } from "./session-context.ts"
 import { printable } from "./text.ts"
@@ -13,6 +15,7 @@ import { TopicAliases } from "./topic-aliases.ts"
 import { MAX_VARIABLE_INTEGER, variableIntegerSize, writeVariableInteger } from "./variable-integer.ts"
 
 const TOO_LARGE = verdict(REASON["payload-size"], -1)
+const OTHER_FORM = verdict(REASON["payload-form"], -1)
 
 /**
  * The PUBLISH packets of one direction with all that belongs to them: verdict, aliases, packet identifiers, and the
@@ -24,6 +27,7 @@ const TOO_LARGE = verdict(REASON["payload-size"], -1)
 export class PublishPath {
   readonly aliases: TopicAliases
   readonly ids = new PacketIds()
+  readonly recording: Recording
   /** Largest packet that the receiver takes. */
   receiverMaxBytes = Infinity
   /** Messages let through, ever. */
@@ -35,13 +39,21 @@ export class PublishPath {
   constructor(context: SessionContext, direction: Direction) {
     this.#context = context
     this.#up = direction === "up"
+    this.recording = new Recording(context)
     this.aliases = new TopicAliases(context.deps.limits.maxControlBytes)
   }
 
-  /** Decide one PUBLISH. @throws ERR_MQTT_PACKET_ID_IN_USE, and what aliases throw. */
-  publish(bytes: Uint8Array, start: number, end: number, scan: PacketScan): Outcome {
-    if (scan.topicAlias >= 0) return this.#aliased(bytes, start, end, scan)
-    return this.#settle(this.#judge(bytes, start, end), scan, bytes, scan.topicStart, scan.topicEnd)
+  /**
+   * Decide one PUBLISH, whose control part is [start, end); with `whole`, its payload is in hand behind it. Without, the
+   * outcome is `hold` if the verdict hangs on the payload: nothing has happened then but that an alias was learnt.
+   *
+   * @throws ERR_MQTT_PACKET_ID_IN_USE, and what aliases throw.
+   */
+  publish(bytes: Uint8Array, start: number, end: number, scan: PacketScan, whole: boolean): Outcome {
+    if (scan.topicAlias >= 0) return this.#aliased(bytes, start, end, scan, whole)
+    const judged = final(this.#judge(bytes, start, scan, whole), scan, whole)
+    if (judged === HOLD) return OUTCOME.hold
+    return this.#settle(judged, scan, bytes, scan.topicStart, scan.topicEnd)
   }
 
   /** A PUBACK, PUBREC or PUBCOMP of the receiver; true if it goes on to the sender. */
@@ -67,19 +79,22 @@ export class PublishPath {
     return false
   }
 
-  #judge(bytes: Uint8Array, start: number, end: number): Verdict {
+  #judge(bytes: Uint8Array, start: number, scan: PacketScan, whole: boolean): Verdict {
     const { judge, nowMs } = this.#context
+    const end = start + (whole ? scan.length : scan.controlLength)
     return this.#up ? judge.publish(bytes, start, end, nowMs) : judge.receive(bytes, start, end, nowMs)
   }
 
-  #aliased(bytes: Uint8Array, start: number, end: number, scan: PacketScan): Outcome {
+  #aliased(bytes: Uint8Array, start: number, end: number, scan: PacketScan, whole: boolean): Outcome {
     const { aliases } = this
     const alias = scan.topicAlias
     aliases.check(alias)
     const named = scan.topicEnd > scan.topicStart
     const topic = named ? aliases.mean(alias, bytes, scan.topicStart, scan.topicEnd) : aliases.meant(alias)
     const rewrite = !named && !aliases.agree(alias)
-    let judged = named ? this.#judge(bytes, start, end) : this.#judgeTopic(topic, scan)
+    const said = named ? this.#judge(bytes, start, scan, whole) : this.#judgeTopic(topic, scan, bytes, whole ? end : -1)
+    let judged = final(said, scan, whole)
+    if (judged === HOLD) return OUTCOME.hold
     if (rewrite && isAllowed(judged) && rewrittenLength(scan, topic) > this.receiverMaxBytes) judged = TOO_LARGE
     const outcome = this.#settle(judged, scan, topic, 0, topic.length)
     if (outcome !== OUTCOME.pass) return outcome
@@ -89,26 +104,31 @@ export class PublishPath {
     return OUTCOME.replaced
   }
 
-  #judgeTopic(topic: Uint8Array, scan: PacketScan): Verdict {
+  #judgeTopic(topic: Uint8Array, scan: PacketScan, bytes: Uint8Array, payloadAt: number): Verdict {
     const { judge, nowMs } = this.#context
     const direction = this.#up ? "up" : "down"
-    return judge.topic(direction, topic, 0, topic.length, scan.flags, scan.payloadBytes, nowMs)
+    return judge.topic(direction, topic, 0, topic.length, scan.flags, scan.payloadBytes, nowMs, bytes, payloadAt)
   }
 
   /** Turn a verdict into what becomes of the packet; the topic is [start, end) of `topic`. */
   #settle(judged: Verdict, scan: PacketScan, topic: Uint8Array, start: number, end: number): Outcome {
     const allowed = isAllowed(judged)
+    const { tap } = this.#context.deps
+    if (tap?.on === true) {
+      const action = this.#up ? "publish" : "receive"
+      tap.judged(action, judged, topic, start, end, scan.flags, scan.payloadBytes, false)
+    }
     if (!allowed) {
       this.#context.port.denied(this.#up ? "publish" : "receive", judged, printable(topic, start, end), false)
     }
     if (scan.qos === 0) {
-      if (allowed) this.passedMessages++
+      if (allowed) this.#pass(judged, scan, topic, start, end)
       return allowed ? OUTCOME.pass : OUTCOME.drop
     }
     switch (stepOf(this.ids.get(scan.packetId), allowed, scan.qos, (scan.flags & 8) !== 0)) {
       case "forward":
         this.ids.set(scan.packetId, ID_STATE.forwarded)
-        this.passedMessages++
+        this.#pass(judged, scan, topic, start, end)
         return OUTCOME.pass
       case "silent":
         return OUTCOME.drop
@@ -117,6 +137,13 @@ export class PublishPath {
       case "refuse":
         return this.#refuse(judged, scan)
     }
+  }
+
+  #pass(judged: Verdict, scan: PacketScan, topic: Uint8Array, start: number, end: number): void {
+    this.passedMessages++
+    const wish = this.#context.judge.record(judged)
+    if (wish === null) return
+    this.recording.begin(wish, this.#up ? "publish" : "receive", topic, start, end, scan.payloadBytes)
   }
 
   /** Drop a message of QoS 1 or 2 and answer for the receiver. */
@@ -139,6 +166,16 @@ export class PublishPath {
     const packet = encodeAcknowledgement(type, id, code, this.#context.version)
     this.#context.inject(this.#up ? "down" : "up", packet)
   }
+}
+
+/** In place of a verdict that is not final. No verdict is negative. */
+const HOLD = -1
+
+/** What a verdict means that may be `incomplete`: hold the packet, unless it is whole already or more than we hold. */
+function final(judged: Verdict, scan: PacketScan, whole: boolean): Verdict {
+  if (reasonOf(judged) !== REASON.incomplete) return judged
+  if (whole) return OTHER_FORM
+  return scan.payloadBytes > MAX_INSPECTED_BYTES ? TOO_LARGE : HOLD
 }
 
 /** Length of the whole packet with its topic written out; Infinity if no packet can be that long. */

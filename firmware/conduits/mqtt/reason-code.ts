@@ -18,6 +18,7 @@ export const CODE = {
   packetIdentifierNotFound: 0x92,
   quotaExceeded: 0x97,
   administrativeAction: 0x98,
+  payloadFormatInvalid: 0x99,
   sharedNotSupported: 0x9e,
 } as const
 
@@ -85,6 +86,8 @@ export function publishRefusal(verdict: Verdict): number {
       return CODE.quotaExceeded
     case REASON["bad-topic"]:
       return CODE.topicNameInvalid
+    case REASON["payload-form"]:
+      return CODE.payloadFormatInvalid
     case REASON["too-complex"]:
       return CODE.implementationSpecific
     default:

@@ -33,6 +33,7 @@ export function rehearse(inForce: InForce | null, rehearsal: Rehearsal, nowMs: n
       denied: (action, v) => {
         denied.push({ action, reason: reasonName(v), rule: nameAt(compiled.ruleNames, ruleOf(v)) })
       },
+      recorded: () => undefined,
       passed: () => undefined,
       connected: () => undefined,
       close: (reason, detail) => (closed ??= detail === "" ? reason : detail),
@@ -43,6 +44,8 @@ export function rehearse(inForce: InForce | null, rehearsal: Rehearsal, nowMs: n
       subject: rehearsal.subject,
       clientIdPattern: "%u",
       randomSuffix: () => "rehearsal",
+      // What a rehearsal says is not recorded, so nobody compares it.
+      newHash: () => ({ update: () => undefined, digest: () => "" }),
       admit: (facts) => {
         version = facts.version
         const rights = {

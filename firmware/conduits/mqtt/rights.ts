@@ -1,8 +1,9 @@
-import { createFilterState, decide, decideTopic } from "../../../policy/filter/decide.ts"
+import { createFilterState, decide, decideMessage } from "../../../policy/filter/decide.ts"
 import { decideSubscription } from "../../../policy/filter/contain.ts"
-import type { Buckets } from "../../../policy/filter/table.ts"
+import { RECORD_CHANGES, RECORD_NONE, type Buckets } from "../../../policy/filter/table.ts"
+import { ruleOf } from "../../../policy/filter/verdict.ts"
 import type { Action } from "../../../policy/language/policy.ts"
-import type { EngineTables } from "../engine-policy.ts"
+import { nameAt, type EngineTables } from "../engine-policy.ts"
 import type { ConnectFacts, Judge } from "./judge.ts"
 
 /** One peer's rights under one policy: what every decision about it starts from. */
@@ -17,7 +18,7 @@ export interface Rights {
 
 /** The filter for one connection: three states over one table, made once a connection and policy. */
 export function createJudge(rights: Rights, facts: ConnectFacts): Judge {
-  const table = rights.compiled.table
+  const { table, records, ruleNames } = rights.compiled
   const encoder = new TextEncoder()
   const name = encoder.encode(rights.name)
   const clientId = encoder.encode(facts.clientId)
@@ -37,8 +38,15 @@ export function createJudge(rights: Rights, facts: ConnectFacts): Judge {
   return {
     publish: (bytes, start, end, nowMs) => decide(table, publish, bytes, start, end, nowMs),
     receive: (bytes, start, end, nowMs) => decide(table, receive, bytes, start, end, nowMs),
-    topic: (direction, bytes, start, end, flags, payloadBytes, nowMs) =>
-      decideTopic(table, direction === "up" ? publish : receive, bytes, start, end, flags, payloadBytes, nowMs),
+    topic: (direction, bytes, start, end, flags, payloadBytes, nowMs, payload, payloadAt) => {
+      const state = direction === "up" ? publish : receive
+      return decideMessage(table, state, bytes, start, end, flags, payloadBytes, nowMs, payload, payloadAt)
+    },
     subscribe: (bytes, start, end, qos) => decideSubscription(table, subscribe, bytes, start, end, qos),
+    record: (verdict) => {
+      const record = records[ruleOf(verdict)] ?? RECORD_NONE
+      if (record === RECORD_NONE) return null
+      return { rule: nameAt(ruleNames, ruleOf(verdict)) ?? "?", changesOnly: record === RECORD_CHANGES }
+    },
   }
 }

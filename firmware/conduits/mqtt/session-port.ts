@@ -1,5 +1,6 @@
 import type { Action } from "../../../policy/language/policy.ts"
 import type { Verdict } from "../../../policy/filter/verdict.ts"
+import type { RecordedMessage } from "./recording.ts"
 
 /**
  * What a session asks of the shell around it. The session itself does no I/O: bytes come in by `fromClient` and
@@ -19,6 +20,8 @@ export interface SessionPort {
   toClient(bytes: Uint8Array): void
   /** A message was denied. `object` is the topic or filter, cut to 128 characters, control characters replaced. */
   denied(action: Action, verdict: Verdict, object: string, will: boolean): void
+  /** A message passed whole, and its rule wants it recorded. */
+  recorded(message: RecordedMessage): void
   /** Messages let through, for the counters: called at most once per chunk and direction. */
   passed(direction: "up" | "down", messages: number, bytes: number): void
   /** CONNACK with success went to the client. */

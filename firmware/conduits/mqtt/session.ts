@@ -13,6 +13,7 @@ import { CONNACK, CONNECT, FROM_BROKER, FROM_CLIENT, PINGREQ_PACKET, typeSet, ty
 import { PacketScan } from "./packet-scan.ts"
 import { faultOf, mqttError } from "./protocol-error.ts"
 import { PublishPath } from "./publish-path.ts"
+import { Recording } from "./recording.ts"
 import { CODE, RETURN_CODE } from "./reason-code.ts"
 import type { SessionContext } from "./session-context.ts"
 import type { CloseReason, SessionPort } from "./session-port.ts"
@@ -107,8 +108,8 @@ class ProxySession implements Session, SessionContext {
     const fromBroker = brokerHandler({ ...parts, connack: (...packet) => this.#connack(...packet) })
     const upScan = new PacketScan(typeSet(CONNECT), true, deps.limits)
     const downScan = new PacketScan(typeSet(CONNACK), false, deps.limits)
-    this.#up = new Lane(upScan, fromClient, (bytes) => port.toUpstream(bytes))
-    this.#down = new Lane(downScan, fromBroker, (bytes) => port.toClient(bytes))
+    this.#up = new Lane(upScan, fromClient, this.#upPath.recording, (bytes) => port.toUpstream(bytes))
+    this.#down = new Lane(downScan, fromBroker, this.#downPath.recording, (bytes) => port.toClient(bytes))
   }
 
   get draining(): boolean {
@@ -118,7 +119,8 @@ class ProxySession implements Session, SessionContext {
   get heldBytes(): number {
     const paths = [this.#upPath, this.#downPath]
     const tables = paths.reduce((sum, path) => sum + path.aliases.heldBytes + path.ids.heldBytes, 0)
-    return this.#up.heldBytes + this.#down.heldBytes + tables + this.#subscriptions.heldBytes
+    const will = this.#will?.payload.length ?? 0
+    return this.#up.heldBytes + this.#down.heldBytes + tables + this.#subscriptions.heldBytes + will
   }
 
   fromClient(chunk: Uint8Array, nowMs: number): void {
@@ -231,9 +233,19 @@ class ProxySession implements Session, SessionContext {
     this.#downPath.receiverMaxBytes = admission.clientMaxPacketBytes
     this.#up.scan.accepted = FROM_CLIENT
     this.#phase = "connack"
+    if (this.#will !== null) this.#recordWill(this.#will, admission.willVerdict)
     this.port.dial()
     this.#up.replace(admission.forward)
     return OUTCOME.replaced
+  }
+
+  #recordWill({ topic, payload }: WillInForce, verdict: number): void {
+    const wish = this.judge.record(verdict)
+    if (wish === null) return
+    const recording = new Recording(this)
+    recording.begin(wish, "will", topic, 0, topic.length, payload.length)
+    recording.payload(payload, 0, payload.length)
+    recording.end()
   }
 
   #refuse(refused: Refused): Outcome {

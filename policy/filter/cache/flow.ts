@@ -1,4 +1,4 @@
-import type { FilterState } from "../state.ts"
+import { STATE_VERSION_5, type FilterState } from "../state.ts"
 import type { Verdict } from "../verdict.ts"
 
 /**
@@ -10,6 +10,8 @@ export interface Flows {
   /** The number, in two words. */
   readonly low: number
   readonly high: number
+  /** The peer speaks MQTT 5. */
+  readonly version5: boolean
   /** Falls by misses, rises by hits; below zero the cache is passed by for a while. */
   credit: number
   /** Decisions still to be made without the cache. */
@@ -72,7 +74,8 @@ export function factorOf(word: number): number {
 
 /** The `number`th state of a cache. */
 export function newFlows(state: FilterState, number: number): Flows {
-  return { state, low: number | 0, high: Math.floor(number / 2 ** 32), credit: FULL_CREDIT, rest: 0 }
+  const version5 = (state.flags & STATE_VERSION_5) !== 0
+  return { state, low: number | 0, high: Math.floor(number / 2 ** 32), version5, credit: FULL_CREDIT, rest: 0 }
 }
 
 /** Count a miss. */

@@ -1,13 +1,13 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- packet offsets are checked against `end`, slots lie in arrays made here */
 import { InvariantError } from "../../base/errors.ts"
 import { decide, payloadSpan } from "../decide.ts"
-import { STATE_VERSION_5, type FilterState } from "../state.ts"
+import type { FilterState } from "../state.ts"
 import type { Verdict } from "../verdict.ts"
 import * as flow from "./flow.ts"
+import { HEAD_ABOUT, HEAD_PAYLOAD, HEAD_TOPIC, readHead } from "./head.ts"
 import type { FlowCache, FlowCacheOptions, Flows } from "./flow.ts"
 
 // V8 folds a module's own constants into the code, but reads imported ones from memory each time.
-const VERSION_5 = STATE_VERSION_5
 const WAYS = flow.WAYS
 const MAX_TOPIC = flow.MAX_TOPIC
 const MISS = flow.MISS
@@ -40,9 +40,11 @@ export class ScriptFlowCache implements FlowCache {
   readonly #factorB: number
   /** The topic that is looked for, in words; zero past its end. */
   readonly #key = new Int32Array(MAX_TOPIC / 4)
+  readonly #head = new Int32Array(3)
   readonly #span = new Int32Array(2)
   #next: number
   #challenges = 0
+  #coin = 1
   // What the last look that ended in ADMIT found.
   #slot = 0
   #tag = 0
@@ -86,44 +88,12 @@ export class ScriptFlowCache implements FlowCache {
 
   /** The verdict that is known, or MISS, ADMIT, UNFIT. Reads what `decide` reads, in the same bounds. */
   #look(flows: Flows, bytes: Uint8Array, start: number, end: number): number {
-    if (start < 0 || end > bytes.length || end - start < 4) return MISS
-    const first = bytes[start]!
-    if (first >> 4 !== 3 || (first & 6) === 6) return MISS
-    let at = (start + 1) | 0
-    let remaining = bytes[at]! | 0
-    at = (at + 1) | 0
-    if (remaining >= 0x80) {
-      remaining &= 0x7f
-      for (let shift = 7; ; shift += 7) {
-        if (shift > 21 || at >= end) return MISS
-        const byte = bytes[at]! | 0
-        at = (at + 1) | 0
-        remaining |= (byte & 0x7f) << shift
-        if (byte < 0x80) break
-      }
-    }
-    const stop = (at + remaining) | 0
-    if (end - at < 2 || remaining < 2) return MISS
-    const length = (bytes[at]! << 8) | bytes[(at + 1) | 0]!
-    if (length === 0 || length > MAX_TOPIC) return MISS
-    const topic = (at + 2) | 0
-    const topicEnd = (topic + length) | 0
-    at = (first & 6) === 0 ? topicEnd : (topicEnd + 2) | 0
-    if (at > end || at > stop) return MISS
-    if ((flows.state.flags & VERSION_5) !== 0) {
-      let size = 0
-      for (let shift = 0; ; shift += 7) {
-        if (shift > 21 || at >= end || at >= stop) return MISS
-        const byte = bytes[at]! | 0
-        at = (at + 1) | 0
-        size |= (byte & 0x7f) << shift
-        if (byte < 0x80) break
-      }
-      at = (at + size) | 0
-      if (at > stop) return MISS
-    }
-    const payloadBytes = (stop - at) | 0
-    const meta = ((first & 7) << 16) | length
+    const head = this.#head
+    if (!readHead(bytes, start, end, flows.version5, head)) return MISS
+    const topic = head[HEAD_TOPIC]!
+    const meta = head[HEAD_ABOUT]!
+    const topicEnd = (topic + (meta & 0xffff)) | 0
+    const payloadBytes = head[HEAD_PAYLOAD]!
 
     const key = this.#key
     let a = this.#seedA ^ flows.low
@@ -198,8 +168,11 @@ export class ScriptFlowCache implements FlowCache {
       return this.#remember(set, way, tag, meta, topic, payloadBytes)
     }
     const candidate = base + CANDIDATES + wanted
-    if (index[candidate] !== tag) {
-      index[candidate] = tag
+    const seen = index[candidate]!
+    if (seen !== tag) {
+      // Two topics that take turns would wipe each other out for ever: so a coin decides.
+      this.#coin = (Math.imul(this.#coin, 1664525) + 1013904223) | 0
+      if (seen === 0 || this.#coin < 0) index[candidate] = tag
       return MISS
     }
     const way = empty >= 0 ? empty : this.#victim(set)

@@ -16,6 +16,7 @@ import { createHandlers } from "../../../firmware/management/handlers.ts"
 import { openIsland } from "../../../firmware/management/island.ts"
 import { createLocalSocket } from "../../../firmware/management/local-socket.ts"
 import { createManagement } from "../../../firmware/management/pipeline.ts"
+import { openRecordingKeeper } from "../../../firmware/recording/keeper.ts"
 import type { StatusReport } from "../../../firmware/management/status-report.ts"
 import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 import { makeSigner } from "../../support/bundles.ts"
@@ -63,8 +64,17 @@ const report = (): StatusReport => ({
   ],
   audit: { entries: log.events.length, publishing: "off" },
 })
+const recording = await openRecordingKeeper({
+  storage: world.storage,
+  clock: world.clock,
+  engine: { startRecording: async () => undefined, collectRecording: async () => null },
+  interval: () => ({ earliestAt: 0, latestAt: Infinity }),
+  note: () => undefined,
+  gateway: "press-hall",
+})
 const handlers = createHandlers({
   policy: world.activation,
+  recording,
   island: mode,
   status: report,
   assess: async () => [],

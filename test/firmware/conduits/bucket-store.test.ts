@@ -11,6 +11,9 @@ const table = (): FilterTable => ({
   scratch: new Int32Array(0),
   numbers: new Float64Array(8),
   rateCount: 0,
+  gates: [],
+  gateStates: new Uint8Array(),
+  forms: [],
 })
 
 test("[CR 7.1] all connections of a subject share their buckets, and reconnecting does not refill them", () => {

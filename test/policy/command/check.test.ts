@@ -17,6 +17,10 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "policy.confirm": { version: 7 },
   "policy.rollback": {},
   island: { state: "on" },
+  "recording.start": { minutes: 60 },
+  "recording.stop": {},
+  "recording.status": {},
+  "recording.read": { offset: 0 },
   assess: {},
 }
 

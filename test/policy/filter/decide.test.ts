@@ -296,11 +296,13 @@ test("deciding allocates nothing", () => {
       makeRule({ id: "a", topics: ["a/+/%u/#"] }),
       makeRule({ id: "b", topics: ["a/b/#"], rate: { perSecond: 1000, burst: 10 }, maxQos: 1 }),
       makeRule({ id: "c", topics: ["a/b/secret"], effect: "deny" }),
+      makeRule({ id: "d", topics: ["g/#"], emergency: "fire", rate: { perSecond: 1, burst: 1 } }),
+      makeRule({ id: "e", topics: ["g/+"], maxQos: 1, payload: { kind: "utf8" }, maxPayloadBytes: 4 }),
     ]),
   )
   const { table } = compiled
   const state = stateFor(compiled, { version: 5 })
-  const packets = ["a/b/dev/x", "a/b/c", "a/b/secret", "a/é/dev", "q", "lockgate/x"].map((topic) => {
+  const packets = ["a/b/dev/x", "a/b/c", "a/b/secret", "a/é/dev", "g/x", "lockgate/x"].map((topic) => {
     const name = text.encode(topic)
     return Uint8Array.from([0x32, 2 + name.length + 3 + 5, 0, name.length, ...name, 0, 7, 0, 1, 2, 3, 4, 5])
   })

@@ -16,6 +16,7 @@ const test = suite("policy/language/json-schema")
 interface Subject {
   readonly schema: JsonSchema
   readonly example: JsonValue
+  readonly others: readonly JsonValue[]
   readonly reference: string
   readonly read: (text: string) => Parsed<unknown>
 }
@@ -26,12 +27,16 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
   "the policy": {
     schema: policyJsonSchema(),
     example: parse(file("policy/examples/pumping-station.yaml")),
-    reference: file("policy/language/README.md"),
+    others: ["packaging-line", "substation", "building", "test-bench"].map(
+      (name) => parse(file(`policy/examples/${name}.yaml`)) as JsonValue,
+    ),
+    reference: file("policy/README.md"),
     read: (text) => parsePolicy(text, "p"),
   },
   "the board file": {
     schema: gatewayJsonSchema(),
     example: parse(file("firmware/config/examples/gateway.yaml")),
+    others: [],
     reference: file("firmware/config/README.md"),
     read: (text) => parseGatewayConfig(text, "g", "/etc/lockgate"),
   },
@@ -43,6 +48,7 @@ function* within(schema: JsonValue, key = ""): Generator<{ key: string; schema: 
   const here = schema as Record<string, JsonValue>
   yield { key, schema: here }
   for (const [name, property] of Object.entries((here["properties"] ?? {}) as object)) yield* within(property, name)
+  for (const [name, definition] of Object.entries((here["$defs"] ?? {}) as object)) yield* within(definition, name)
   for (const keyword of ["items", "additionalProperties"]) yield* within(here[keyword] ?? null)
   for (const keyword of ["anyOf", "oneOf"]) {
     for (const one of (here[keyword] ?? []) as JsonValue[]) yield* within(one, key)
@@ -67,10 +73,12 @@ function damage(value: JsonValue, seed: number, by: JsonValue): JsonValue {
   return copy
 }
 
-for (const [name, { schema, example, reference, read }] of Object.entries(SUBJECTS)) {
+for (const [name, { schema, example, others, reference, read }] of Object.entries(SUBJECTS)) {
   test(`the schema of ${name} accepts the example, and so does the reader`, () => {
-    assert.ok(read(JSON.stringify(example)).ok)
-    assert.ok(accepts(schema, example))
+    for (const one of [example, ...others]) {
+      assert.ok(read(JSON.stringify(one)).ok)
+      assert.ok(accepts(schema, one))
+    }
     assert.is(schema["$schema"], "https://json-schema.org/draft/2020-12/schema")
     assert.equal(JSON.parse(JSON.stringify(schema)), schema)
   })
@@ -97,6 +105,12 @@ for (const [name, { schema, example, reference, read }] of Object.entries(SUBJEC
         "4KiB",
         "10s",
         "publish",
+        "read",
+        "5-9",
+        "tls",
+        "utf8",
+        "08:00",
+        "in",
         0,
         1,
         1.5,
@@ -112,8 +126,8 @@ for (const [name, { schema, example, reference, read }] of Object.entries(SUBJEC
     let taken = 0
     let refused = 0
     fc.assert(
-      fc.property(fc.nat(), by, (seed, value) => {
-        const damaged = damage(example, seed, value)
+      fc.property(fc.nat(), fc.nat(others.length), by, (seed, which, value) => {
+        const damaged = damage([example, ...others][which] ?? null, seed, value)
         const reads = read(JSON.stringify(damaged)).ok
         if (reads) taken++
         else refused++
@@ -126,7 +140,7 @@ for (const [name, { schema, example, reference, read }] of Object.entries(SUBJEC
 
   test(`every key and default of ${name} stands in its reference`, () => {
     for (const { key, schema: here } of within(schema)) {
-      if (key === "") continue
+      if (key === "" || key === "json-form") continue
       const row = reference.split("\n").find((line) => line.startsWith(`| \`${key}\``))
       assert.ok(row, `no row for ${key}`)
       const written = here["default"]

@@ -15,6 +15,8 @@ const test = suite("firmware/conduits/mqtt/boundary")
 
 const BOUNDS = { maxPacketBytes: 1 << 20, maxControlBytes: 128 * 1024 }
 
+const UNWATCHED = { active: false, payload: () => undefined, end: () => undefined }
+
 interface Bench {
   readonly lane: Lane
   readonly writes: Uint8Array[]
@@ -35,7 +37,9 @@ function bench(decide: (topic: string) => Outcome = (topic) => (topic.includes("
       return OUTCOME.pass
     },
   }
-  const lane = new Lane(new PacketScan(FROM_CLIENT, true, BOUNDS), handler, (bytes) => writes.push(bytes.slice()))
+  const lane = new Lane(new PacketScan(FROM_CLIENT, true, BOUNDS), handler, UNWATCHED, (bytes) =>
+    writes.push(bytes.slice()),
+  )
   return { lane, writes, seen }
 }
 
@@ -46,7 +50,7 @@ test("a chunk of allowed packets is written as the very view that came in, witho
   const chunk = concat([packet("a"), packet("b"), packet("c")])
   const views: Uint8Array[] = []
   const handler: PacketHandler = { publish: () => OUTCOME.pass, control: () => OUTCOME.pass }
-  const lane = new Lane(new PacketScan(FROM_CLIENT, true, BOUNDS), handler, (bytes) => views.push(bytes))
+  const lane = new Lane(new PacketScan(FROM_CLIENT, true, BOUNDS), handler, UNWATCHED, (bytes) => views.push(bytes))
   lane.feed(chunk)
   assert.is(views.length, 1)
   assert.is(views[0]!.buffer, chunk.buffer)
@@ -136,7 +140,9 @@ test("what a handler replaces is written in its place, its payload behind it", (
     },
     control: () => OUTCOME.pass,
   }
-  const lane = new Lane(new PacketScan(FROM_CLIENT, true, BOUNDS), handler, (bytes) => writes.push(bytes.slice()))
+  const lane = new Lane(new PacketScan(FROM_CLIENT, true, BOUNDS), handler, UNWATCHED, (bytes) =>
+    writes.push(bytes.slice()),
+  )
   lane.feed(concat([packet("aa"), packet("b", "payload"), packet("cc")]))
   assert.equal(concat(writes), concat([packet("aa"), Uint8Array.of(1, 2, 3), Buffer.from("payload"), packet("cc")]))
 })

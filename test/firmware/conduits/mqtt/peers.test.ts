@@ -27,6 +27,7 @@ function conduit(broker: Aedes, closed: string[]): Duplex {
       toUpstream: (bytes) => upstream.write(Buffer.from(bytes)),
       toClient: (bytes) => clientEnd.write(Buffer.from(bytes)),
       denied: () => undefined,
+      recorded: () => undefined,
       passed: () => undefined,
       connected: () => undefined,
       close: (reason, detail) => {
@@ -41,6 +42,7 @@ function conduit(broker: Aedes, closed: string[]): Duplex {
       subject: "s",
       clientIdPattern: "%u-*",
       randomSuffix: () => "x",
+      newHash: () => ({ update: () => undefined, digest: () => "" }),
       admit: ({ version }) => fakeJudge(version, SECRETS),
     },
   )

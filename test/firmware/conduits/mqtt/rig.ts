@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto"
 import * as assert from "uvu/assert"
 import { generate, type Packet, parser } from "mqtt-packet"
 import { createSession, type Session } from "../../../../firmware/conduits/mqtt/session.ts"
-import type { ConnectFacts, Judge, SessionDeps } from "../../../../firmware/conduits/mqtt/judge.ts"
+import type { ConnectFacts, Judge, RecordWish, SessionDeps } from "../../../../firmware/conduits/mqtt/judge.ts"
+import type { RecordedMessage } from "../../../../firmware/conduits/mqtt/recording.ts"
 import type { SessionPort } from "../../../../firmware/conduits/mqtt/session-port.ts"
 import { DEFAULT_LIMITS, type Limits } from "../../../../firmware/config/gateway-config.ts"
 import { REASON, type Reason, reasonName, verdict, type Verdict } from "../../../../policy/filter/verdict.ts"
@@ -57,23 +59,36 @@ export interface Asked {
   readonly qos: number
   readonly retain: boolean
   readonly payloadBytes: number
+  /** Null if not all of it is in hand. */
+  readonly payload: string | null
 }
 
 export type Rules = (asked: Asked) => Verdict
 
-/** Topics (and filters) that contain the word `secret` are denied; a `reason=<word>` in them says why. */
-export const SECRETS: Rules = ({ topic }) => {
+/** What is kept of a question. */
+export type Asking = Omit<Asked, "payload">
+
+/**
+ * Topics (and filters) that contain the word `secret` are denied; a `reason=<word>` in them says why. On a topic with the
+ * word `form` payloads are looked into: those with `bad` in them are denied.
+ */
+export const SECRETS: Rules = ({ topic, payload }) => {
+  if (topic.includes("form")) {
+    if (payload === null) return verdict(REASON.incomplete, -1)
+    return payload.includes("bad") ? no("payload-form") : ALLOWED
+  }
   const reason = /reason=([a-z-]+)/.exec(topic)?.[1] as Reason | undefined
   return topic.includes("secret") ? no(reason ?? "no-rule") : ALLOWED
 }
 
 /**
  * A filter with a function for a policy. It reads the packet by itself from [start, end) alone, and fails if that does not
- * hold the variable header.
+ * hold the variable header. Everything it allows is recorded as `record` says.
  */
-export function fakeJudge(version: Version, rules: Rules, log: Asked[] = []): Judge {
+export function fakeJudge(version: Version, rules: Rules, log: Asking[] = [], record: RecordWish | null = null): Judge {
   const ask = (asked: Asked): Verdict => {
-    log.push(asked)
+    const { action, topic, qos, retain, payloadBytes } = asked
+    log.push({ action, topic, qos, retain, payloadBytes })
     return rules(asked)
   }
   const packet = (action: "publish" | "receive", given: Uint8Array, start: number, end: number): Verdict => {
@@ -107,18 +122,22 @@ export function fakeJudge(version: Version, rules: Rules, log: Asked[] = []): Ju
       at += size
     }
     assert.ok(at <= bytes.length, "the variable header is in hand")
-    return ask({ action, topic: topic.toString(), qos, retain: (flags & 1) === 1, payloadBytes: total - at })
+    assert.ok(bytes.length <= total, "nothing behind the packet")
+    const payload = bytes.length === total ? bytes.toString("latin1", at) : null
+    return ask({ action, topic: topic.toString(), qos, retain: (flags & 1) === 1, payloadBytes: total - at, payload })
   }
   return {
     publish: (bytes, start, end) => packet("publish", bytes, start, end),
     receive: (bytes, start, end) => packet("receive", bytes, start, end),
-    topic: (direction, bytes, start, end, flags, payloadBytes) =>
+    topic: (direction, bytes, start, end, flags, payloadBytes, _nowMs, payload, payloadAt) =>
       ask({
         action: `topic-${direction}`,
         topic: Buffer.from(bytes.slice(start, end)).toString(),
         qos: (flags >> 1) & 3,
         retain: (flags & 1) === 1,
         payloadBytes,
+        payload:
+          payloadAt < 0 ? null : Buffer.from(payload.slice(payloadAt, payloadAt + payloadBytes)).toString("latin1"),
       }),
     subscribe: (bytes, start, end, qos) =>
       ask({
@@ -127,7 +146,9 @@ export function fakeJudge(version: Version, rules: Rules, log: Asked[] = []): Ju
         qos,
         retain: false,
         payloadBytes: 0,
+        payload: "",
       }),
+    record: () => record,
   }
 }
 
@@ -139,6 +160,8 @@ export interface RigOptions {
   readonly upstreamIdentity?: "strip" | "subject"
   readonly subject?: string
   readonly clientIdPattern?: string
+  /** What is recorded of everything that is allowed. */
+  readonly record?: RecordWish
 }
 
 /** Everything observable of a session, for comparison. */
@@ -146,6 +169,7 @@ export interface Outcome {
   readonly upstream: Uint8Array
   readonly client: Uint8Array
   readonly denied: readonly string[]
+  readonly recorded: readonly RecordedMessage[]
   readonly closed: string | null
   readonly connected: string | null
   readonly messages: Readonly<Record<"up" | "down", number>>
@@ -155,8 +179,9 @@ export interface Outcome {
 /** A session with a port that records, and with checks of what a port may rely on. */
 export class Rig {
   readonly session: Session
-  readonly asked: Asked[] = []
+  readonly asked: Asking[] = []
   readonly denied: string[] = []
+  readonly recorded: RecordedMessage[] = []
   readonly admitted: ConnectFacts[] = []
   readonly version: Version
   now = 1000
@@ -200,6 +225,10 @@ export class Rig {
         open()
         this.denied.push(`${will ? "will" : action} ${object} ${reasonName(verdict)}`)
       },
+      recorded: (message) => {
+        open()
+        this.recorded.push(message)
+      },
       passed: (direction, messages, bytes) => {
         open()
         assert.not(this.#passed.has(direction), "at most once a chunk and direction")
@@ -222,9 +251,13 @@ export class Rig {
       subject: options.subject ?? "s1",
       clientIdPattern: options.clientIdPattern ?? "%u",
       randomSuffix: () => "r4nd0m",
+      newHash: () => {
+        const hash = createHash("sha256")
+        return { update: (bytes) => hash.update(bytes), digest: () => hash.digest("base64") }
+      },
       admit: (facts) => {
         this.admitted.push(facts)
-        return fakeJudge(facts.version, (asked) => this.#rules(asked), this.asked)
+        return fakeJudge(facts.version, (asked) => this.#rules(asked), this.asked, options.record ?? null)
       },
     }
     this.session = createSession(port, deps)
@@ -296,6 +329,7 @@ export class Rig {
       upstream: this.upstreamBytes(),
       client: this.clientBytes(),
       denied: this.denied,
+      recorded: this.recorded,
       closed: this.closed,
       connected: this.connected,
       messages: this.messages,

@@ -89,12 +89,34 @@ export function conversation(version: Version): Sent[] {
     }),
     broker({ cmd: "unsuback", messageId: 303, granted: [0, 17], ...props({ reasonString: "ok" }) }),
   ]
+  steps.push(...looked(client, broker, version))
   if (five) steps.push(...aliases(client, broker))
   const leave = {
     cmd: "disconnect",
     ...(five ? { reasonCode: 4, properties: { reasonString: "bye", userProperties: { d: "1" } } } : {}),
   }
   return [...steps, client(leave)]
+}
+
+/** Messages whose payloads are looked into, fit and unfit, both ways. */
+function looked(client: (packet: unknown) => Sent, broker: (packet: unknown) => Sent, version: Version): Sent[] {
+  const long = (word: string): Buffer => Buffer.from("ab".repeat(70) + word)
+  return [
+    client(publishPacket("form/0", { payload: "good" })),
+    client(publishPacket("form/0", { payload: long("bad") })),
+    client(publishPacket("form/empty", { payload: "" })),
+    client(publishPacket("form/1", { qos: 1, messageId: 400, payload: long("good"), retain: true })),
+    broker(ack("puback", 400, version)),
+    client(publishPacket("form/1", { qos: 1, messageId: 401, payload: "bad" })),
+    client(publishPacket("form/2", { qos: 2, messageId: 402, payload: "bad" })),
+    client(ack("pubrel", 402, version)),
+    broker(publishPacket("form/0", { payload: long("good") })),
+    broker(publishPacket("form/0", { payload: "bad" })),
+    broker(publishPacket("form/1", { qos: 1, messageId: 20, payload: "good" })),
+    client(ack("puback", 20, version)),
+    broker(publishPacket("form/2", { qos: 2, messageId: 21, payload: long("bad") })),
+    broker(ack("pubrel", 21, version)),
+  ]
 }
 
 function aliases(client: (packet: unknown) => Sent, broker: (packet: unknown) => Sent): Sent[] {
@@ -104,6 +126,9 @@ function aliases(client: (packet: unknown) => Sent, broker: (packet: unknown) =>
       side(publishPacket(topic, { payload, properties: { topicAlias, userProperties: { x: "y" } } }))
     both.push(set("a/al", 1, "1"), set("", 1, "2"), set("secret/al", 1, "3"), set("", 1, "4"), set("b/al", 2, "5"))
     both.push(set("a/al", 1, "6"), set("", 1, "7"), set("", 2, "8"))
+    both.push(set("form/al", 3, "good"), set("", 3, "bad"), set("", 3, "good too"))
+    // Learnt from a message that was dropped: the next is rewritten, with its payload behind it.
+    both.push(set("form/b", 4, "bad"), set("", 4, "good, written out"), set("", 4, "good"))
   }
   return both
 }
@@ -114,10 +139,11 @@ export function clientFlood(version: Version, count: number, seed: number): Uint
   const pick = (n: number): number => Math.floor(random() * n)
   const packets: Uint8Array[] = []
   for (let i = 0; i < count; i++) {
-    const topic = (pick(3) === 0 ? "secret/" : "a/") + "l/".repeat(pick(40)) + `${i}`
+    const topic = ["secret/", "a/", "form/"][pick(3)]! + "l/".repeat(pick(40)) + `${i}`
     const qos = pick(3)
     const lengths = [0, 1, 60, 120, 130, 700, 20_000]
     const payload = Buffer.alloc(lengths[pick(i % 50 === 0 ? 7 : 6)]!, i)
+    if (payload.length > 0 && pick(3) === 0) payload.write("bad", pick(payload.length))
     const properties =
       version === 5 && pick(2) === 0 ? { properties: { userProperties: { k: "v".repeat(pick(200)) } } } : {}
     const packet =

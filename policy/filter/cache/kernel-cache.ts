@@ -1,0 +1,213 @@
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- packet offsets are checked against `end`; what the kernel writes lies in its memory */
+import { InvariantError } from "../../base/errors.ts"
+import { decide, payloadSpan } from "../decide.ts"
+import type { FilterState } from "../state.ts"
+import type { Verdict } from "../verdict.ts"
+import * as flow from "./flow.ts"
+import { HEAD_ABOUT, HEAD_PAYLOAD, HEAD_TOPIC, readHead } from "./head.ts"
+import type { FlowCache, FlowCacheOptions, Flows } from "./flow.ts"
+
+// V8 folds a module's own constants into the code, but reads imported ones from memory each time.
+const MISS = flow.MISS
+const ADMIT = flow.ADMIT
+const UNFIT = flow.UNFIT
+const FULL_CREDIT = flow.FULL_CREDIT
+const GAIN = flow.GAIN
+
+// The memory, in words where it is read in words. The same numbers stand in `kernel.as.ts`.
+const KEY_WORD = 0x100 >> 2
+const MISSES_WORD = 0x200 >> 2
+const RESULTS_WORD = 0x1000 >> 2
+const INDEX = 0x10000
+const SET_BYTES = 64
+const RECORD_BYTES = 128
+const PAGE = 0x10000
+
+/** What is used of WebAssembly; the runtime's types know it only together with a browser's. */
+declare const WebAssembly: {
+  readonly Memory: new (size: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer }
+  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object
+  readonly Instance: new (module: object, imports: object) => { readonly exports: object }
+}
+
+/** What `kernel.as.ts` exports. */
+interface Kernel {
+  setup(sets: number): void
+  seed(a: bigint, b: bigint, c: bigint, d: bigint): void
+  look(low: number, high: number, version5: number, at: number, end: number): number
+  lookAgain(low: number, high: number, version5: number, at: number, end: number): number
+  lookTopic(low: number, high: number, about: number, payload: number): number
+  admit(low: number, high: number, verdict: number, least: number, most: number): void
+  topicAt(): number
+  topicBytes(): number
+  payload(): number
+  chunk(low: number, high: number, version5: number, rest: number, at: number, end: number): number
+}
+
+/** As for any flow cache, and how many bytes of chunks there is room for. */
+export interface KernelOptions extends FlowCacheOptions {
+  readonly inputBytes?: number
+}
+
+/**
+ * The flow cache in WebAssembly. Makes its module and memory at once, in about a millisecond.
+ *
+ * Packets that stand in `input`, where a read may put them, are judged where they lie: a whole chunk by `decideChunk`, one
+ * by `decideInput`. For a packet elsewhere `decide` brings its topic over.
+ */
+export class KernelFlowCache implements FlowCache {
+  /** Room for received bytes, in the module's memory. Never moves. */
+  readonly input: Uint8Array
+  /** After `decideChunk`: for each packet where it ends in `input`, then its verdict. */
+  readonly results: Int32Array
+  readonly #kernel: Kernel
+  readonly #bytes: Uint8Array
+  readonly #words: Int32Array
+  readonly #base: number
+  readonly #head = new Int32Array(3)
+  readonly #span = new Int32Array(2)
+  #next: number
+
+  constructor(bytes: Uint8Array<ArrayBuffer>, options: KernelOptions) {
+    const { seed, sets = flow.DEFAULT_SETS, firstNumber = 1, inputBytes = 0x10000 } = options
+    if (sets < 1 || sets > 1 << 16 || (sets & (sets - 1)) !== 0)
+      throw new InvariantError("ERR_FLOW_CACHE_SETS", "the number of sets must be a power of two")
+    const tables = sets * (SET_BYTES + flow.WAYS * RECORD_BYTES)
+    this.#base = INDEX + tables
+    const pages = Math.ceil((this.#base + inputBytes) / PAGE)
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
+    const module = new WebAssembly.Module(bytes)
+    const kernel = new WebAssembly.Instance(module, { env: { memory } }).exports as Kernel
+    const pair = (k: number): bigint => (BigInt(seed[k + 1]!) << 32n) | BigInt(seed[k]!)
+    const factor = (k: number): bigint =>
+      (BigInt(flow.factorOf(seed[k + 1]!) >>> 0) << 32n) | BigInt(flow.factorOf(seed[k]!) >>> 0)
+    kernel.setup(sets)
+    kernel.seed(pair(0), pair(2), factor(4), factor(6))
+    this.#kernel = kernel
+    this.#bytes = new Uint8Array(memory.buffer)
+    this.#words = new Int32Array(memory.buffer)
+    this.input = this.#bytes.subarray(this.#base, this.#base + inputBytes)
+    this.results = this.#words.subarray(RESULTS_WORD, INDEX >> 2)
+    this.#next = firstNumber
+  }
+
+  open(state: FilterState): Flows {
+    return flow.newFlows(state, this.#next++)
+  }
+
+  decide(flows: Flows, bytes: Uint8Array, start: number, end: number, nowMs: number): Verdict {
+    const { state } = flows
+    if (flows.rest > 0) {
+      flows.rest--
+      return decide(state.table, state, bytes, start, end, nowMs)
+    }
+    const head = this.#head
+    let found = MISS
+    if (readHead(bytes, start, end, flows.version5, head)) {
+      const about = head[HEAD_ABOUT]!
+      pack(bytes, head[HEAD_TOPIC]!, about & 0xffff, this.#words)
+      found = this.#kernel.lookTopic(flows.low, flows.high, about, head[HEAD_PAYLOAD]!)
+      if (found >= 0) {
+        if (flows.credit < FULL_CREDIT) flows.credit += GAIN
+        return found
+      }
+    }
+    flow.missed(flows)
+    const verdict = decide(state.table, state, bytes, start, end, nowMs)
+    if (found === ADMIT) this.#admit(flows, verdict)
+    return verdict
+  }
+
+  /** As `decide`, for a packet in `input`. */
+  decideInput(flows: Flows, start: number, end: number, nowMs: number): Verdict {
+    const { state } = flows
+    if (flows.rest > 0) {
+      flows.rest--
+      return decide(state.table, state, this.input, start, end, nowMs)
+    }
+    const base = this.#base
+    const found =
+      start < 0 || end > this.input.length
+        ? MISS
+        : this.#kernel.look(flows.low, flows.high, flows.version5 ? 1 : 0, base + start, base + end)
+    if (found >= 0) {
+      if (flows.credit < FULL_CREDIT) flows.credit += GAIN
+      return found
+    }
+    flow.missed(flows)
+    const verdict = decide(state.table, state, this.input, start, end, nowMs)
+    if (found === ADMIT) this.#admit(flows, verdict)
+    return verdict
+  }
+
+  /**
+   * Judge every whole PUBLISH in `input[start, end)` up to the first packet that is something else, at most 4,096. Returns
+   * how many; `results` says where each ends and what `decide` says of it. None: the first packet is not a PUBLISH, or
+   * not wholly in hand.
+   */
+  decideChunk(flows: Flows, start: number, end: number, nowMs: number): number {
+    const base = this.#base
+    if (start < 0 || end > this.input.length) return 0
+    const rest = flows.rest > 0
+    const { low, high, version5 } = flows
+    const count = this.#kernel.chunk(low, high, version5 ? 1 : 0, rest ? 1 : 0, base + start, base + end)
+    const misses = this.#words[MISSES_WORD]!
+    if (rest) flows.rest = Math.max(0, flows.rest - count)
+    else {
+      flows.credit = Math.min(FULL_CREDIT, flows.credit + GAIN * (count - misses)) - misses + 1
+      flow.missed(flows)
+    }
+    this.#settle(flows, start, count, misses, nowMs)
+    return count
+  }
+
+  /** Ends relative to `input`, and a verdict in place of each miss. */
+  #settle(flows: Flows, start: number, count: number, misses: number, nowMs: number): void {
+    const { results, input } = this
+    const { state } = flows
+    const base = this.#base
+    let at = start
+    for (let k = 0; k < count * 2; k += 2) {
+      const end = results[k]! - base
+      results[k] = end
+      const found = results[k + 1]!
+      if (misses > 0 && found < 0) {
+        const verdict = decide(state.table, state, input, at, end, nowMs)
+        results[k + 1] = verdict
+        if (
+          found === ADMIT &&
+          this.#kernel.lookAgain(flows.low, flows.high, flows.version5 ? 1 : 0, base + at, base + end) === ADMIT
+        )
+          this.#admit(flows, verdict)
+      }
+      at = end
+    }
+  }
+
+  /** Remember what the last look asked for: its topic still stands where the kernel found it. */
+  #admit({ state, low, high }: Flows, verdict: Verdict): void {
+    const kernel = this.#kernel
+    const at = kernel.topicAt()
+    const end = at + kernel.topicBytes()
+    const fit = payloadSpan(state.table, state, this.#bytes, at, end, kernel.payload(), this.#span)
+    if (fit) kernel.admit(low, high, verdict, this.#span[0]!, this.#span[1]!)
+    else kernel.admit(low, high, UNFIT, 0, 0x7fffffff)
+  }
+}
+
+/** Put `bytes[from, from + length)` into the memory, four bytes a step. */
+function pack(bytes: Uint8Array, from: number, length: number, words: Int32Array): void {
+  const end = (from + length) | 0
+  let word = KEY_WORD
+  let k = from
+  for (const whole = (end - 4) | 0; k <= whole; k = (k + 4) | 0) {
+    words[word] = bytes[k]! | (bytes[(k + 1) | 0]! << 8) | (bytes[(k + 2) | 0]! << 16) | (bytes[(k + 3) | 0]! << 24)
+    word = (word + 1) | 0
+  }
+  if (k < end) {
+    let last = bytes[k]! | 0
+    if (((k + 1) | 0) < end) last |= bytes[(k + 1) | 0]! << 8
+    if (((k + 2) | 0) < end) last |= bytes[(k + 2) | 0]! << 16
+    words[word] = last
+  }
+}

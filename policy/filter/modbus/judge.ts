@@ -1,0 +1,170 @@
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler */
+import { REASON, type Verdict } from "../verdict.ts"
+import { entryOf, firstAt, lastStart } from "./intervals.ts"
+import * as layout from "./layout.ts"
+import type { ModbusState } from "./state.ts"
+import { checkPoints, POINTS_PART, POINTS_VALUE } from "./value.ts"
+
+/** Larger than any rule word: "none yet" where the lowest rule is sought. */
+const NONE = 0x7fffffff
+
+/** Reasons by how far a rule got that allows all addresses: the checks in their order. */
+const RANKS = [
+  REASON.address,
+  REASON["part-of-point"],
+  REASON.value,
+  REASON["not-essential"],
+  REASON.emergency,
+  REASON.hours,
+  REASON.rate,
+] as const
+const PART = 1
+const VALUE = 2
+const NOT_ESSENTIAL = 3
+const EMERGENCY = 4
+const HOURS = 5
+const RATE = 6
+
+/** The offset of a rule's record; only of one whose word says that it has one. */
+function recordOf(state: ModbusState, rule: number): number {
+  const { records, firstRule } = state.table
+  return records[(rule >> 8) - 1 - firstRule]!
+}
+
+/**
+ * The word of the first deny rule in force that has any key of `from..to`, or 0; `denies` is a node's deny list.
+ *
+ * Looks at every interval that the range meets, of which there is at most one a key.
+ */
+export function firstDeny(state: ModbusState, denies: number, from: number, to: number): number {
+  const { words } = state.table
+  const starts = denies + layout.DENY_STARTS
+  const count = words[denies]!
+  let start = lastStart(words, starts, count, from)
+  let best = NONE
+  for (const stop = starts + count; start < stop && words[start]! <= to; start++) {
+    let at = entryOf(words, starts, count, start)
+    for (;;) {
+      const rule = words[at]!
+      if (rule >= best) break
+      if (words[at + 1]! >= from && ((rule & layout.RULE_GATE) === 0 || mayDeny(state, rule))) {
+        best = rule
+        break
+      }
+      if ((rule & layout.ENTRY_LAST) !== 0) break
+      at += layout.ENTRY_WORDS
+    }
+  }
+  return best === NONE ? 0 : best
+}
+
+function mayDeny(state: ModbusState, rule: number): boolean {
+  return (gateOf(state, rule) & layout.GATE_OUTSIDE) === 0
+}
+
+/** The state of a gated rule's gate. */
+function gateOf(state: ModbusState, rule: number): number {
+  const { words, gateStates } = state.table
+  return gateStates[words[recordOf(state, rule) + layout.RECORD_GATE]!]!
+}
+
+/**
+ * The verdict among the first `count` rule words of the scratch space: allow rules that cover every address, ascending.
+ *
+ * The first in the policy that holds and has no rate allows; else the first with rate that has a token, which is taken;
+ * else the rule that came furthest is named. `count` is not 0. A request that writes registers has `data` 0 or more, the
+ * offset of the value of register `from`, or -1 if it changes single bits; one that does not has `NO_DATA`.
+ */
+export function judge(
+  state: ModbusState,
+  count: number,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  data: number,
+  nowMs: number,
+): Verdict {
+  const { words, scratch } = state.table
+  const essentialOnly = (state.mask & layout.RULE_NOT_ESSENTIAL) !== 0
+  let paying = 0
+  let payingBucket = 0
+  let nearest = 0
+  let nearestRank = 0
+  for (let k = 0; k < count; k++) {
+    const rule = scratch[k]!
+    let rank = 0
+    if ((rule & layout.RULE_POINTS) !== 0 && data !== NO_DATA) {
+      const found = checkPoints(words, recordOf(state, rule), from, to, bytes, data)
+      rank = found === POINTS_PART ? PART : found === POINTS_VALUE ? VALUE : 0
+    }
+    if (rank === 0) {
+      if (essentialOnly && (rule & layout.RULE_NOT_ESSENTIAL) !== 0) rank = NOT_ESSENTIAL
+      else if ((rule & layout.RULE_GATE) !== 0) rank = closedRank(state, rule)
+    }
+    if (rank === 0) {
+      if ((rule & layout.RULE_RATE) === 0) return rule & ~0xff
+      const bucket = words[recordOf(state, rule) + layout.RECORD_BUCKET]!
+      if (tokens(state, bucket, nowMs) < 1) rank = RATE
+      else {
+        if (paying === 0) {
+          paying = rule
+          payingBucket = bucket
+        }
+        continue
+      }
+    }
+    if (rank > nearestRank) {
+      nearestRank = rank
+      nearest = rule
+    }
+  }
+  if (paying !== 0) {
+    pay(state, payingBucket, nowMs)
+    return paying & ~0xff
+  }
+  return RANKS[nearestRank]! | (nearest & ~0xff)
+}
+
+/** `data` of a request that writes no register. */
+export const NO_DATA = -2
+
+/** What keeps a gated rule shut: `EMERGENCY`, `HOURS`, or 0 if it is in force. */
+function closedRank(state: ModbusState, rule: number): number {
+  const gate = gateOf(state, rule)
+  return (gate & layout.GATE_ON) === 0 ? EMERGENCY : (gate & layout.GATE_WITHIN) === 0 ? HOURS : 0
+}
+
+/**
+ * The verdict on a request that no rule covers whole: names the rule that came furthest.
+ *
+ * `unit` and `node` are the offsets of the request's unit and function, `key` the first address that it names.
+ */
+export function refuse(state: ModbusState, unit: number, node: number, code: number, key: number): Verdict {
+  const { words, slotCount } = state.table
+  const named = node === 0 ? 0 : words[node + layout.NODE_FIRST]!
+  if (named !== 0) {
+    // Functions 8 and 43 have no addresses, but kinds.
+    if (code === 8 || code === 43) return REASON.function | (named & ~0xff)
+    const first = firstAt(words, node, key)
+    return REASON.address | ((first === 0 ? named : first) & ~0xff)
+  }
+  const ofUnit = words[unit + slotCount + 1]!
+  if (ofUnit !== 0) return REASON.function | (ofUnit & ~0xff)
+  return state.first === 0 ? REASON["no-rule"] : REASON.unit | (state.first & ~0xff)
+}
+
+/** Tokens in a bucket at `nowMs`. A clock that goes back adds none. */
+function tokens(state: ModbusState, bucket: number, nowMs: number): number {
+  const { buckets } = state
+  const { numbers } = state.table
+  const elapsed = nowMs - buckets[bucket * 2 + 1]!
+  const filled = buckets[bucket * 2]! + (elapsed > 0 ? elapsed * numbers[bucket * 2]! : 0)
+  return filled < numbers[bucket * 2 + 1]! ? filled : numbers[bucket * 2 + 1]!
+}
+
+/** Take one token that is there. */
+function pay(state: ModbusState, bucket: number, nowMs: number): void {
+  const { buckets } = state
+  buckets[bucket * 2] = tokens(state, bucket, nowMs) - 1
+  if (nowMs > buckets[bucket * 2 + 1]!) buckets[bucket * 2 + 1] = nowMs
+}

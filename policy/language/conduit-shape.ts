@@ -1,0 +1,113 @@
+import type { Placed } from "./group-shapes.ts"
+import type { Conduit, Transport } from "./policy.ts"
+import type { Shape } from "./shape.ts"
+import { kindsOf, object, optional, required, wordOrMap } from "./group-shapes.ts"
+import { MODBUS_EXCEPTIONS } from "./modbus-rule.ts"
+import { choice, integer, name } from "./shape.ts"
+
+const from = required(name("name of a zone"), "Zone whose peers connect to the gateway.")
+const to = required(name("name of a zone"), "Zone of the broker, or of the units.")
+
+/** `tls` for both ends, or a word for each. */
+function transport<const T extends Transport>(words: readonly T[], refused: Readonly<Record<string, string>>) {
+  const end = choice(words, { refused })
+  return optional(
+    wordOrMap(
+      end,
+      object("a transport", {
+        from: optional(end, "tls", "How peers of `from` connect.", "tls"),
+        to: optional(end, "tls", "How the gateway reaches `to`.", "tls"),
+      }),
+    ),
+    "tls",
+    "What carries it, at both ends or at each.",
+    "tls",
+  )
+}
+
+const exceptionWords = Object.keys(MODBUS_EXCEPTIONS) as (keyof typeof MODBUS_EXCEPTIONS)[]
+
+/** A Modbus exception by name or number; a number comes out. */
+export const refusal: Shape<number> = {
+  expected: "the name of a Modbus exception, or a code 1..255",
+  read(node, path, report) {
+    if (node.kind === "scalar" && typeof node.value === "number") return integer(1, 255).read(node, path, report)
+    const word = choice(exceptionWords, { expected: this.expected }).read(node, path, report)
+    return typeof word === "string" ? MODBUS_EXCEPTIONS[word] : word
+  },
+  schema: () => ({ anyOf: [{ enum: exceptionWords }, { type: "integer", minimum: 1, maximum: 255 }] }),
+}
+
+const ofMqtt = "it belongs to conduits with protocol: mqtt"
+const ofModbus = "it belongs to conduits with protocol: modbus"
+
+/** The way between two zones. */
+export const conduit = kindsOf("a conduit", "protocol", {
+  mqtt: object(
+    "a conduit",
+    {
+      from,
+      to,
+      protocol: required(choice(["mqtt"]), "What is spoken on it."),
+      direction: optional(
+        choice(["both", "out", "in"]),
+        "both",
+        "Which way data may go: `out` is from `from` to `to`.",
+        "both",
+      ),
+      transport: transport(["tls", "tcp"], { rtu: "a serial line carries Modbus, not MQTT" }),
+      "upstream-identity": optional(
+        choice(["strip", "subject"]),
+        "strip",
+        "User name that the broker sees: none, or the subject's name.",
+        "strip",
+      ),
+      "on-deny": optional(
+        choice(["ack", "close"]),
+        "ack",
+        "Answer to a denied QoS 1 or 2 message in MQTT 3.1.1.",
+        "ack",
+      ),
+    },
+    { refused: { refusal: ofModbus } },
+  ),
+  modbus: object(
+    "a conduit",
+    {
+      from,
+      to,
+      protocol: required(choice(["modbus"]), "What is spoken on it."),
+      direction: optional(
+        choice(["both", "in"], {
+          refused: { out: "every Modbus request is answered, so something always flows back; leave the key out" },
+        }),
+        "both",
+        "`in`: values come from `to` and none go there, so reads only.",
+        "both",
+      ),
+      transport: transport(["tls", "tcp", "rtu"], {}),
+      refusal: optional(
+        refusal,
+        MODBUS_EXCEPTIONS["illegal-function"],
+        "Exception that answers a refused request.",
+        "illegal-function",
+      ),
+    },
+    { refused: { "upstream-identity": ofMqtt, "on-deny": ofMqtt } },
+  ),
+})
+
+export type ConduitEntry = typeof conduit extends Shape<infer T> ? T : never
+
+/** What carries the conduit at either end. */
+export function transportOf({ transport }: ConduitEntry): { readonly from: Transport; readonly to: Transport } {
+  return typeof transport === "string" ? { from: transport, to: transport } : { from: transport.from, to: transport.to }
+}
+
+/** The conduit as the policy holds it. */
+export function buildConduit({ name, value }: Placed<ConduitEntry>): Conduit {
+  const { from, to, direction } = value
+  const base = { name, from, to, direction, transport: transportOf(value) }
+  if (value.protocol === "modbus") return { ...base, protocol: "modbus", refusal: value.refusal }
+  return { ...base, protocol: "mqtt", upstreamIdentity: value["upstream-identity"], onDeny: value["on-deny"] }
+}
