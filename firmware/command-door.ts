@@ -7,6 +7,7 @@ import { listeningSockets } from "./assess/open-sockets.ts"
 import { assess, type RowResult } from "./assess/run.ts"
 import { canMakeCode } from "./code-from-text.ts"
 import type { PolicyActivation } from "./bundles/activation-port.ts"
+import type { Incoming } from "./bundles/incoming.ts"
 import type { RunningConduits } from "./running-conduits.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { interfaceTable } from "./interfaces.ts"
@@ -22,6 +23,7 @@ export interface CommandDoorDeps {
   readonly config: GatewayConfig
   readonly audit: (event: AuditEvent) => Promise<number>
   readonly policy: PolicyActivation
+  readonly incoming: Incoming
   readonly posture: PostureKeeper
   readonly island: Island
   readonly recording: RecordingKeeper
@@ -83,6 +85,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
         confirm: (...given) => followed(policy.confirm(...given)),
         rollback: (...given) => followed(policy.rollback(...given)),
       },
+      incoming: deps.incoming,
       island,
       recording: deps.recording,
       status: deps.status,

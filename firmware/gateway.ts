@@ -19,6 +19,7 @@ import type { EnginePort } from "./conduits/engine-port.ts"
 import type { Listening } from "./conduits/messages.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
 import { createCompiler } from "./bundles/compile-port.ts"
+import { createIncoming } from "./bundles/incoming.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
@@ -228,6 +229,7 @@ async function build(
     status,
     ownCertificates: material.ownCertificates,
     inForce: () => inForce,
+    incoming: createIncoming({ storage, audit }),
     readPolicy: async (text) => {
       try {
         await compiler.prepare({ policy: text, file: "probe.yaml", cases: null })
