@@ -46,6 +46,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-check.ts")).policyCheck,
   },
   {
+    words: "policy fmt",
+    usage: "<policy.yaml> [--check | --write]",
+    summary: "lay a policy out in its canonical form; comments stay",
+    load: async () => (await import("./cli/policy-fmt.ts")).policyFmt,
+  },
+  {
     words: "policy schema",
     usage: "",
     summary: "print the JSON Schema of a policy, for editors",
@@ -122,6 +128,18 @@ const COMMANDS: readonly Entry[] = [
     usage: "on|off",
     summary: "close or reopen all normal conduits",
     load: async () => (await import("./cli/island.ts")).island,
+  },
+  {
+    words: "override start",
+    usage: '<emergency> --minutes <1..480> --reason "<why>"',
+    summary: "switch on an emergency of the policy for a time",
+    load: async () => (await import("./cli/override.ts")).overrideStart,
+  },
+  {
+    words: "override end",
+    usage: "<emergency>",
+    summary: "switch it off again",
+    load: async () => (await import("./cli/override.ts")).overrideEnd,
   },
   {
     words: "assess run",

@@ -1,13 +1,14 @@
 import type { Freshness } from "../../policy/bundle/judge.ts"
 import type { Statement } from "../../policy/bundle/statement.ts"
-import type { CompiledPolicy } from "../../policy/filter/table.ts"
 import type { Policy } from "../../policy/language/policy.ts"
+import type { EnginePolicy } from "../conduits/engine-policy.ts"
 
 /** What the engine judges by. */
 export interface PolicyInForce {
   readonly version: number
+  /** Whole, for those who speak of it; the engine judges by `engine`. */
   readonly policy: Policy
-  readonly compiled: CompiledPolicy
+  readonly engine: EnginePolicy
   readonly statement: Statement
 }
 

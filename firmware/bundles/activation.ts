@@ -291,8 +291,8 @@ export function createPolicyActivation(deps: ActivationDeps): PolicyActivation {
 
 function engineView(candidate: Candidate | null): PolicyInForce | null {
   if (candidate === null) return null
-  const { policy, compiled, statement } = candidate
-  return { version: statement.version, policy, compiled, statement }
+  const { policy, engine, statement } = candidate
+  return { version: statement.version, policy, engine, statement }
 }
 
 function versionOf(candidate: Candidate | null): number | null {

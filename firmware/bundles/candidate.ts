@@ -1,9 +1,9 @@
 import { judgeBundle, judgeOrigin } from "../../policy/bundle/judge.ts"
 import type { Statement } from "../../policy/bundle/statement.ts"
-import type { CompiledPolicy } from "../../policy/filter/table.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { PolicySource, PreparedPolicy } from "./prepare.ts"
+import type { EnginePolicy } from "../conduits/engine-policy.ts"
 import { refused, refuseOn } from "./refusal.ts"
 import type { VerifiedBundle, VerifyBundle } from "./verify.ts"
 
@@ -12,7 +12,7 @@ export interface Candidate extends VerifiedBundle {
   /** The bundle as it came. */
   readonly text: string
   readonly policy: Policy
-  readonly compiled: CompiledPolicy
+  readonly engine: EnginePolicy
 }
 
 /** What turns the text of a bundle into a policy. */

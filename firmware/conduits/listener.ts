@@ -16,6 +16,7 @@ import { serverOptions } from "../tls/options.ts"
 import { peerChain } from "../tls/peer-chain.ts"
 import { countDenial, newCounters, type CounterSet } from "./counters.ts"
 import { judgeAgain, judgeArrival, type Admission } from "./arrival.ts"
+import { nameAt } from "./engine-policy.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
 import type { EngineContext } from "./engine-context.ts"
 import type { EngineConduit, Listening } from "./messages.ts"
@@ -92,7 +93,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   }
 
   function rightsOf(now: Now, name: string, classIndex: number): Rights {
-    const { compiled } = now.all.epoch
+    const { compiled } = now.all.epoch.policy
     return {
       compiled,
       classIndex,
@@ -133,15 +134,14 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         admit: (facts) => {
           entry.facts = facts
           tap.become({ clientId: facts.clientId })
-          return createJudge(entry.rights, facts)
+          return createJudge(entry.rights, facts, context.flows)
         },
       },
       refresh: () => {
         if (inForce === null || entry.generation !== inForce.all.generation) readmit(entry)
       },
       denied: (action, v, object, will) => {
-        const rules = (inForce ?? now).all.epoch.compiled.ruleIds
-        const rule = rules[ruleOf(v)] ?? null
+        const rule = nameAt((inForce ?? now).all.epoch.policy.compiled.ruleNames, ruleOf(v))
         const reason = reasonName(v)
         countDenial(counters, action === "receive" ? "down" : "up", rule, reason)
         context.denied({ conduit: conduit.name, subject: name, action: will ? "will" : action, rule, reason }, object)
@@ -223,7 +223,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     entry.anchorKey = now.own.anchorKey
     entry.rights = rightsOf(now, entry.name, verdict.classIndex)
     entry.tap.become({ roles: verdict.subject.roles })
-    if (entry.facts !== null) entry.connection.rejudge(createJudge(entry.rights, entry.facts))
+    if (entry.facts !== null) entry.connection.rejudge(createJudge(entry.rights, entry.facts, context.flows))
   }
 
   /** What was settled at CONNECT cannot change afterwards: who is let in under other terms connects anew. */

@@ -4,13 +4,13 @@
  * The gateway sends `ToEngine`, the engine answers `FromEngine`. Policy changes are numbered by `epoch`, so that an
  * `applied` can be matched with what was sent; a peer is only ever judged by one whole epoch.
  */
-import type { Action, Policy } from "../../policy/language/policy.ts"
-import type { CompiledPolicy } from "../../policy/filter/table.ts"
+import type { Action } from "../../policy/language/policy.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { RecordedPart } from "../../policy/recording/recorder.ts"
 import type { RecordingEnd } from "../../policy/recording/recording.ts"
 import type { Limits } from "../config/gateway-config.ts"
+import type { EnginePolicy } from "./engine-policy.ts"
 
 /** A key and its chain, PEM; given once, at start or on rotation. */
 export interface TlsCredential {
@@ -32,8 +32,7 @@ export interface EngineConduit {
 /** What is in force: all of it changes at once. */
 export interface EngineEpoch {
   readonly epoch: number
-  readonly policy: Policy
-  readonly compiled: CompiledPolicy
+  readonly policy: EnginePolicy
   /** Zone authority name to PEM certificates; only names that the policy uses. */
   readonly authorities: Readonly<Record<string, string>>
 }
@@ -55,6 +54,8 @@ export type ToEngine =
   | { readonly kind: "epoch"; readonly epoch: EngineEpoch | null; readonly number: number }
   | { readonly kind: "posture"; readonly posture: FlowPosture; readonly number: number }
   | { readonly kind: "time"; readonly time: TimeInterval }
+  /** The emergencies that an override has switched on, all of them; none at start. */
+  | { readonly kind: "overrides"; readonly emergencies: readonly string[] }
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }

@@ -18,6 +18,7 @@ const LIMITS: Readonly<Partial<Record<SparkplugType, readonly [min: number, max:
   UInt16: [0, 2 ** 16 - 1],
   UInt32: [0, 2 ** 32 - 1],
   UInt64: [0, 2 ** 64],
+  DateTime: [0, 2 ** 64],
   Float: [-(2 - 2 ** -23) * 2 ** 127, (2 - 2 ** -23) * 2 ** 127],
   Double: [-Number.MAX_VALUE, Number.MAX_VALUE],
 }

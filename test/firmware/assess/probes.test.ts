@@ -9,7 +9,9 @@ import { join } from "node:path"
 import { CONTROLS, PROBES } from "../../../firmware/assess/controls.ts"
 import type { ProbeContext } from "../../../firmware/assess/probe-context.ts"
 import { assess, runProbe } from "../../../firmware/assess/run.ts"
+import { enginePolicyOf } from "../../../firmware/conduits/engine-policy.ts"
 import { prepareInForce } from "../../../firmware/conduits/in-force.ts"
+import { createFlowCache } from "../../../policy/filter/cache/create.ts"
 import { rehearse } from "../../../firmware/conduits/mqtt/rehearse.ts"
 import { certificateFacts } from "../../../firmware/tls/certificate-facts.ts"
 import { parsePemChain } from "../../../firmware/tls/pem.ts"
@@ -40,9 +42,10 @@ const POLICY_VALUE = policyOf(POLICY)
 
 /** The live session and filter under `inForce`, whatever policy the probe believes in. */
 function rehearsing(inForce: Policy): ProbeContext["rehearse"] {
-  const epoch = { epoch: 1, policy: inForce, compiled: compilePolicy(inForce), authorities: {} }
+  const epoch = { epoch: 1, policy: enginePolicyOf(inForce, compilePolicy(inForce)), authorities: {} }
   const prepared = prepareInForce(epoch, { normal: "open", essential: "open" }, 1)
-  return async (rehearsal) => rehearse(prepared, rehearsal, 0)
+  const flows = createFlowCache({ seed: new Uint32Array(8) })
+  return async (rehearsal) => rehearse(prepared, rehearsal, 0, flows)
 }
 
 const commands: CommandPort = {
