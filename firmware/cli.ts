@@ -76,6 +76,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-simulate.ts")).policySimulate,
   },
   {
+    words: "policy graph",
+    usage: "<policy.yaml> [-o <file.svg>]",
+    summary: "draw zones, conduits and who may do what",
+    load: async () => (await import("./cli/policy-graph.ts")).policyGraph,
+  },
+  {
     words: "policy sign",
     usage: "<policy.yaml> --key <pem> --version <n> [--gateway <name>]... [--cases <file>] [--out <file>]",
     summary: "make a signed bundle",
