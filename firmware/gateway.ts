@@ -19,6 +19,7 @@ import type { EnginePort } from "./conduits/engine-port.ts"
 import type { Listening } from "./conduits/messages.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
 import { createCompiler } from "./bundles/compile-port.ts"
+import { createIncoming } from "./bundles/incoming.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
@@ -187,8 +188,8 @@ async function build(
         ),
       )
       inForce = next?.policy ?? null
-      overrides.policyChanged(inForce)
       recording.policyInForce(next === null ? null : { version: next.version, sha256: sha256(next.statement.policy) })
+      overrides.policyChanged(inForce)
       for (const text of inForce === null ? [] : describeFit(checkAgainstPolicy(config, inForce))) {
         note({ id: "policy.unfit", outcome: "failure", source: "gateway", detail: { text } })
       }
@@ -234,12 +235,22 @@ async function build(
     policy,
     posture,
     island,
-    overrides,
     recording,
+    overrides,
     conduits,
     status,
     ownCertificates: material.ownCertificates,
     inForce: () => inForce,
+    incoming: createIncoming({ storage, audit }),
+    readPolicy: async (text) => {
+      try {
+        await compiler.prepare({ policy: text, file: "probe.yaml", cases: null })
+        return null
+      } catch (error) {
+        if (error instanceof LockgateError && error.kind !== "invariant") return String(error.code)
+        throw error
+      }
+    },
   })
   const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit })
   await socket.start()

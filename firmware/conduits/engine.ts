@@ -13,6 +13,7 @@ import { advance } from "../../policy/time/advance.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
+import { canMakeCode } from "../code-from-text.ts"
 import { BucketStore } from "./bucket-store.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
@@ -200,6 +201,8 @@ export function createEngine(deps: EngineDeps): Engine {
           number: message.number,
           result: rehearse(inForce, message.rehearsal, deps.nowMs(), deps.flows),
         })
+      case "try-code":
+        return deps.post({ kind: "code-tried", number: message.number, made: canMakeCode() })
       case "record":
         recording.start()
         return recording.collect(message.number, false, deps.post, deps.soon)

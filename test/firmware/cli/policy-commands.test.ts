@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import { createIncoming } from "../../../firmware/bundles/incoming.ts"
 import { createBundleVerifier } from "../../../firmware/bundles/verify.ts"
 import type { CliHandler } from "../../../firmware/cli/handler.ts"
 import { island } from "../../../firmware/cli/island.ts"
@@ -84,6 +85,7 @@ const recording = await openRecordingKeeper({
 })
 const handlers = createHandlers({
   policy: world.activation,
+  incoming: createIncoming({ storage: world.storage, audit: log.audit }),
   recording,
   island: mode,
   overrides,
