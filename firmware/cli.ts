@@ -41,8 +41,8 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "policy check",
-    usage: "<policy.yaml>",
-    summary: "list every fault of a policy",
+    usage: "[--strict] [--posture] <policy.yaml>...",
+    summary: "list every fault of a policy, and what its author may not have meant",
     load: async () => (await import("./cli/policy-check.ts")).policyCheck,
   },
   {
@@ -50,6 +50,18 @@ const COMMANDS: readonly Entry[] = [
     usage: "<policy.yaml> [--check | --write]",
     summary: "lay a policy out in its canonical form; comments stay",
     load: async () => (await import("./cli/policy-fmt.ts")).policyFmt,
+  },
+  {
+    words: "policy explain",
+    usage: "<policy.yaml> --as <subject> publish <topic> ... | --last --config <gateway.yaml>",
+    summary: "say why a policy allows or denies, and what would have to change",
+    load: async () => (await import("./cli/policy-explain.ts")).policyExplain,
+  },
+  {
+    words: "policy test",
+    usage: "<policy.yaml> [<cases.yaml>...]",
+    summary: "ask a policy the cases kept beside it",
+    load: async () => (await import("./cli/policy-test.ts")).policyTest,
   },
   {
     words: "policy schema",
@@ -62,6 +74,12 @@ const COMMANDS: readonly Entry[] = [
     usage: "<candidate.yaml> <recording>... [--json]",
     summary: "what a policy would have denied, or let pass, of recorded traffic",
     load: async () => (await import("./cli/policy-simulate.ts")).policySimulate,
+  },
+  {
+    words: "policy graph",
+    usage: "<policy.yaml> [-o <file.svg>]",
+    summary: "draw zones, conduits and who may do what",
+    load: async () => (await import("./cli/policy-graph.ts")).policyGraph,
   },
   {
     words: "policy sign",
@@ -122,6 +140,18 @@ const COMMANDS: readonly Entry[] = [
     usage: "on|off",
     summary: "close or reopen all normal conduits",
     load: async () => (await import("./cli/island.ts")).island,
+  },
+  {
+    words: "override start",
+    usage: '<emergency> --minutes <1..480> --reason "<why>"',
+    summary: "switch on an emergency of the policy for a time",
+    load: async () => (await import("./cli/override.ts")).overrideStart,
+  },
+  {
+    words: "override end",
+    usage: "<emergency>",
+    summary: "switch it off again",
+    load: async () => (await import("./cli/override.ts")).overrideEnd,
   },
   {
     words: "assess run",

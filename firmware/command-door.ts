@@ -13,6 +13,7 @@ import type { GatewayConfig } from "./config/gateway-config.ts"
 import { interfaceTable } from "./interfaces.ts"
 import { createHandlers } from "./management/handlers.ts"
 import type { Island } from "./management/island.ts"
+import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
@@ -27,6 +28,7 @@ export interface CommandDoorDeps {
   readonly posture: PostureKeeper
   readonly island: Island
   readonly recording: RecordingKeeper
+  readonly overrides: Overrides
   readonly conduits: RunningConduits
   readonly status: () => StatusReport
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
@@ -88,6 +90,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       incoming: deps.incoming,
       island,
       recording: deps.recording,
+      overrides: deps.overrides,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: runAssessment,

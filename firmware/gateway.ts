@@ -25,6 +25,7 @@ import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { openIsland } from "./management/island.ts"
+import { openOverrides } from "./management/overrides.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { loadMaterial, readText } from "./material.ts"
@@ -159,6 +160,14 @@ async function build(
   })
   log.onState((state) => void posture.set("log-failing", state.condition === "failing"))
 
+  const overrides = await openOverrides({
+    storage,
+    clock,
+    audit,
+    apply: (emergencies) => engine.setOverrides(emergencies),
+  })
+  closers.push(() => overrides.stop())
+
   // Policy: what is in force, from the store; read and compiled in a thread of its own.
   let inForce: Policy | null = null
   const compiler = createCompiler({ clock })
@@ -180,6 +189,7 @@ async function build(
       )
       inForce = next?.policy ?? null
       recording.policyInForce(next === null ? null : { version: next.version, sha256: sha256(next.statement.policy) })
+      overrides.policyChanged(inForce)
       for (const text of inForce === null ? [] : describeFit(checkAgainstPolicy(config, inForce))) {
         note({ id: "policy.unfit", outcome: "failure", source: "gateway", detail: { text } })
       }
@@ -215,6 +225,7 @@ async function build(
     posture: posture.posture,
     island: island.on,
     policy: policy.status(),
+    emergencies: overrides.status(),
     conduits: conduits.status(),
     audit: { entries: log.size, publishing: publishing.state },
   })
@@ -225,6 +236,7 @@ async function build(
     posture,
     island,
     recording,
+    overrides,
     conduits,
     status,
     ownCertificates: material.ownCertificates,

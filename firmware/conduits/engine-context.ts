@@ -1,5 +1,6 @@
 import type { DenialKey, RefusedPeer } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { FlowCache } from "../../policy/filter/cache/flow.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Limits } from "../config/gateway-config.ts"
@@ -14,6 +15,8 @@ export interface EngineContext {
   readonly limits: Limits
   readonly buckets: BucketStore
   readonly recording: TrafficRecording
+  /** Verdicts remembered, of all conduits and policies. */
+  readonly flows: FlowCache
   readonly certificates: FactsCache
   readonly time: () => TimeInterval
   readonly nowMs: () => number

@@ -68,6 +68,8 @@ export interface EnginePort {
   /** Resolves when the conduits follow; told again to a new thread if the old one dies of something else meanwhile. */
   setPosture(posture: FlowPosture): Promise<readonly Listening[]>
   setTime(time: TimeInterval): void
+  /** All emergencies that are switched on; a new thread is told them again. */
+  setOverrides(emergencies: readonly string[]): void
   ping(): void
   /** Null when the conduit is not in the policy in force. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
@@ -87,6 +89,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
   let time = setup.time
+  let emergencies: readonly string[] = []
   let number = 0
   let stopping = false
   let stopped: (() => void) | null = null
@@ -159,6 +162,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     if (stopping) return
     try {
       worker = await spawn()
+      worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
       await tell({ kind: "posture", posture, number: ++number })
       const answer = await tell({ kind: "epoch", epoch, number: ++number })
       reviving?.resolve()
@@ -240,6 +244,10 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     setTime: (next) => {
       time = next
       worker.postMessage({ kind: "time", time } satisfies ToEngine)
+    },
+    setOverrides: (next) => {
+      emergencies = next
+      worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
     },
     ping: () => worker.postMessage({ kind: "ping", number: ++number } satisfies ToEngine),
     rehearse: async (rehearsal) => {

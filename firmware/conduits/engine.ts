@@ -6,7 +6,10 @@
  */
 import { createDenialAggregator } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { FlowCache } from "../../policy/filter/cache/flow.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import { setGates } from "../../policy/filter/gates.ts"
+import { advance } from "../../policy/time/advance.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
@@ -23,6 +26,8 @@ import type { Hash } from "./mqtt/recording.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
+/** A timer takes no longer wait than some 24 days. */
+const LONGEST_WAIT_MS = 3_600_000
 /** Longest slice of a sweep over connections: a swap of policy must not hold up traffic. */
 const SWEEP_SLICE_MS = 2
 
@@ -35,6 +40,8 @@ export interface EngineDeps {
   /** Call after the current input was handled. */
   readonly soon: (action: () => void) => void
   readonly randomSuffix: () => string
+  /** One a thread: its seed is secret. */
+  readonly flows: FlowCache
   readonly newHash: () => Hash
 }
 
@@ -56,6 +63,9 @@ export function createEngine(deps: EngineDeps): Engine {
   let inForce: InForce | null = null
   let generation = 0
   let time: TimeInterval = { earliestAt: 0, latestAt: Infinity }
+  let timeToldMs = deps.nowMs()
+  let emergencies: ReadonlySet<string> = new Set()
+  let cancelBorder = (): void => undefined
   let outbox: AuditEvent[] = []
   let stopping = false
   let turn: Promise<void> = Promise.resolve()
@@ -80,6 +90,7 @@ export function createEngine(deps: EngineDeps): Engine {
       limits,
       buckets,
       recording,
+      flows: deps.flows,
       certificates: createFactsCache(4_096),
       time: () => time,
       nowMs: deps.nowMs,
@@ -112,9 +123,28 @@ export function createEngine(deps: EngineDeps): Engine {
 
   async function apply(number: number): Promise<void> {
     inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf)
+    watchGates()
     const now = inForce
     await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
     deps.post({ kind: "applied", number, listening: listeningNow() })
+  }
+
+  /** Set the gates of the policy in force, and come back at the next border. True if one is not what it was. */
+  function watchGates(): boolean {
+    cancelBorder()
+    if (inForce === null) return false
+    const now = advance(time, deps.nowMs() - timeToldMs)
+    const { changed, againInMs } = setGates(inForce.epoch.policy.compiled.table, now, emergencies)
+    if (againInMs !== Infinity)
+      cancelBorder = deps.after(Math.min(Math.ceil(againInMs), LONGEST_WAIT_MS), gatesMayChange)
+    return changed
+  }
+
+  /** Time or an override says something new: if a gate has changed, every peer is judged again as by a new policy. */
+  function gatesMayChange(): void {
+    if (!watchGates() || inForce === null) return
+    inForce = { ...inForce, generation: ++generation }
+    for (const listener of listeners.values()) void listener.apply(inForce)
   }
 
   function listeningNow(): readonly Listening[] {
@@ -142,6 +172,7 @@ export function createEngine(deps: EngineDeps): Engine {
     switch (message.kind) {
       case "configure": {
         time = message.time
+        timeToldMs = deps.nowMs()
         const context = contextWith(message.limits)
         for (const conduit of message.conduits) listeners.set(conduit.name, createListener(conduit, context))
         reportPeriodically()
@@ -155,14 +186,18 @@ export function createEngine(deps: EngineDeps): Engine {
         return change(message.number)
       case "time":
         time = message.time
-        return
+        timeToldMs = deps.nowMs()
+        return gatesMayChange()
+      case "overrides":
+        emergencies = new Set(message.emergencies)
+        return gatesMayChange()
       case "ping":
         return deps.post({ kind: "pong", number: message.number })
       case "rehearse":
         return deps.post({
           kind: "rehearsed",
           number: message.number,
-          result: rehearse(inForce, message.rehearsal, deps.nowMs()),
+          result: rehearse(inForce, message.rehearsal, deps.nowMs(), deps.flows),
         })
       case "try-code":
         return deps.post({ kind: "code-tried", number: message.number, made: canMakeCode() })
@@ -179,6 +214,7 @@ export function createEngine(deps: EngineDeps): Engine {
       }
       case "stop":
         stopping = true
+        cancelBorder()
         for (const listener of listeners.values()) void listener.apply(null)
         for (const event of aggregator.flush(deps.nowMs(), true)) report(event)
         recorder.flush(deps.nowMs(), true)

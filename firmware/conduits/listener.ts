@@ -134,7 +134,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         admit: (facts) => {
           entry.facts = facts
           tap.become({ clientId: facts.clientId })
-          return createJudge(entry.rights, facts)
+          return createJudge(entry.rights, facts, context.flows)
         },
       },
       refresh: () => {
@@ -223,7 +223,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     entry.anchorKey = now.own.anchorKey
     entry.rights = rightsOf(now, entry.name, verdict.classIndex)
     entry.tap.become({ roles: verdict.subject.roles })
-    if (entry.facts !== null) entry.connection.rejudge(createJudge(entry.rights, entry.facts))
+    if (entry.facts !== null) entry.connection.rejudge(createJudge(entry.rights, entry.facts, context.flows))
   }
 
   /** What was settled at CONNECT cannot change afterwards: who is let in under other terms connects anew. */

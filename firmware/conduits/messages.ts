@@ -54,6 +54,8 @@ export type ToEngine =
   | { readonly kind: "epoch"; readonly epoch: EngineEpoch | null; readonly number: number }
   | { readonly kind: "posture"; readonly posture: FlowPosture; readonly number: number }
   | { readonly kind: "time"; readonly time: TimeInterval }
+  /** The emergencies that an override has switched on, all of them; none at start. */
+  | { readonly kind: "overrides"; readonly emergencies: readonly string[] }
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }

@@ -3,6 +3,7 @@ import type { PolicyActivation } from "../bundles/activation-port.ts"
 import type { Incoming } from "../bundles/incoming.ts"
 import type { RecordingKeeper } from "../recording/keeper.ts"
 import type { Island } from "./island.ts"
+import type { Overrides } from "./overrides.ts"
 import type { Handlers } from "./pipeline.ts"
 import type { StatusReport } from "./status-report.ts"
 
@@ -12,6 +13,7 @@ export interface HandlerDeps {
   readonly incoming: Incoming
   readonly island: Island
   readonly recording: Pick<RecordingKeeper, "start" | "stop" | "status" | "read">
+  readonly overrides: Overrides
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -20,7 +22,7 @@ export interface HandlerDeps {
 
 /** A handler for each command: turns arguments into a call of the part that owns the matter, nothing more. */
 export function createHandlers(deps: HandlerDeps): Handlers {
-  const { policy, incoming, island, recording } = deps
+  const { policy, incoming, island, recording, overrides } = deps
   return {
     status: async () => ({ result: await deps.status() }),
     "bundle.offer": async ({ hash, length }) => {
@@ -58,6 +60,14 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     "recording.stop": async (_, { name }) => ({ result: await recording.stop(name) }),
     "recording.status": async () => ({ result: await recording.status() }),
     "recording.read": async ({ offset }) => ({ result: await recording.read(offset), detail: { offset } }),
+    "override.start": async ({ emergency, minutes, reason }, { name }) => {
+      const before = await overrides.start(emergency, minutes, reason, name)
+      return { result: { emergency, minutes, before }, detail: { emergency, minutes } }
+    },
+    "override.end": async ({ emergency }, { name }) => {
+      const before = await overrides.end(emergency, name)
+      return { result: { emergency, before }, detail: { emergency, wasOn: before !== null } }
+    },
     assess: async () => ({ result: await deps.assess() }),
   }
 }

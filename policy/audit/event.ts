@@ -201,6 +201,18 @@ export const EVENTS = {
     requirement: "CR 2.8",
     severity: "notice",
   },
+  "override.started": {
+    category: "configuration",
+    text: "an override switched on an emergency of the policy",
+    requirement: "CR 2.8",
+    severity: "alarm",
+  },
+  "override.ended": {
+    category: "configuration",
+    text: "an override ended",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
   "audit.repaired": {
     category: "audit-log",
     text: "a torn tail of the audit log was repaired",

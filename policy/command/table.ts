@@ -89,6 +89,22 @@ export const COMMANDS = {
     changes: false,
     arguments: { offset: { kind: "integer", min: 0, max: 8 * 1024 * 1024 } },
   },
+  "override.start": {
+    summary: "switch on an emergency of the policy for a time",
+    permission: "policy",
+    changes: true,
+    arguments: {
+      emergency: { kind: "string", maxLength: 64 },
+      minutes: { kind: "integer", min: 1, max: 480 },
+      reason: { kind: "string", maxLength: 120 },
+    },
+  },
+  "override.end": {
+    summary: "switch it off again",
+    permission: "policy",
+    changes: true,
+    arguments: { emergency: { kind: "string", maxLength: 64 } },
+  },
   assess: {
     summary: "run the probes and answer the requirement rows",
     permission: "assess",

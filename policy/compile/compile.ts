@@ -35,6 +35,9 @@ export const MAX_RULES = 1 << 22
 /** Most bytes of the compiled tables together. */
 export const MAX_TABLE_BYTES = 128 * 1024 * 1024
 
+/** Most distinct pairs of hours and emergency: all of them are looked at once a second. */
+export const MAX_GATES = 1024
+
 /** Most distinct payload forms of a policy, and most schemas, members, metrics and values in them together. */
 export const MAX_FORMS = 1024
 export const MAX_FORM_PARTS = 65_536
@@ -70,6 +73,7 @@ interface Table {
 export function compilePolicy(policy: Policy): CompiledPolicy {
   if (policy.rules.length > MAX_RULES) throw tooComplex("policy", "rules", policy.rules.length, MAX_RULES)
   const { words: rules, numbers, rateCount, gates, forms, records } = compileRules(policy)
+  if (gates.length > MAX_GATES) throw tooComplex("policy", "pairs of hours and emergency", gates.length, MAX_GATES)
   checkForms(forms)
   const classes = classKeys(policy)
   const out = new GrowingWords()

@@ -17,6 +17,8 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "recording.stop": { command: "recording.stop", arguments: {} },
   "recording.status": { command: "recording.status", arguments: {} },
   "recording.read": { command: "recording.read", arguments: { offset: 0 } },
+  "override.start": { command: "override.start", arguments: { emergency: "fire", minutes: 30, reason: "smoke" } },
+  "override.end": { command: "override.end", arguments: { emergency: "fire" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -41,6 +43,8 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "recording.stop": handler("recording.stop"),
     "recording.status": handler("recording.status"),
     "recording.read": handler("recording.read"),
+    "override.start": handler("override.start"),
+    "override.end": handler("override.end"),
     assess: handler("assess"),
   }
 }

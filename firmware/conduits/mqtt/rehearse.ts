@@ -1,3 +1,4 @@
+import type { FlowCache } from "../../../policy/filter/cache/flow.ts"
 import { createBuckets } from "../../../policy/filter/decide.ts"
 import { reasonName, ruleOf } from "../../../policy/filter/verdict.ts"
 import { DEFAULT_LIMITS } from "../../config/gateway-config.ts"
@@ -16,7 +17,12 @@ const CONNACK = { 4: Uint8Array.of(0x20, 2, 0, 0), 5: Uint8Array.of(0x20, 3, 0, 
  * The same functions as for a real connection, without sockets: nothing reaches a broker, no counter moves, and the
  * peer's buckets are its own. Null when the policy in force has no such conduit.
  */
-export function rehearse(inForce: InForce | null, rehearsal: Rehearsal, nowMs: number): RehearsalResult | null {
+export function rehearse(
+  inForce: InForce | null,
+  rehearsal: Rehearsal,
+  nowMs: number,
+  cache: FlowCache,
+): RehearsalResult | null {
   const own = inForce?.conduits.get(rehearsal.conduit)
   if (inForce === null || own === undefined) return null
   const { compiled } = inForce.epoch.policy
@@ -55,7 +61,7 @@ export function rehearse(inForce: InForce | null, rehearsal: Rehearsal, nowMs: n
           buckets: createBuckets(compiled.table),
           essentialOnly: own.essentialOnly,
         }
-        return createJudge(rights, facts)
+        return createJudge(rights, facts, cache)
       },
     },
   )

@@ -23,6 +23,8 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "recording.stop": {},
   "recording.status": {},
   "recording.read": { offset: 0 },
+  "override.start": { emergency: "fire", minutes: 480, reason: "smoke" },
+  "override.end": { emergency: "fire" },
   assess: {},
 }
 
@@ -71,11 +73,11 @@ for (const [what, request, code] of REFUSED) {
   })
 }
 
-test("only closing the conduits is fail-safe", () => {
+test("only closing is fail-safe: the conduits, or what an override has opened", () => {
   const safe = Object.entries(VALID).filter(([command, args]) => isFailSafe(checkRequest({ command, arguments: args })))
   assert.equal(
     safe.map(([command]) => command),
-    ["island"],
+    ["island", "override.end"],
   )
   assert.not(isFailSafe(checkRequest({ command: "island", arguments: { state: "off" } })))
 })

@@ -1,6 +1,6 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { compilePolicy } from "../../../policy/compile/compile.ts"
+import { compilePolicy, MAX_GATES } from "../../../policy/compile/compile.ts"
 import { decideSubscription } from "../../../policy/filter/contain.ts"
 import { createBuckets, decideMessage, decideTopic } from "../../../policy/filter/decide.ts"
 import { setGates } from "../../../policy/filter/gates.ts"
@@ -11,6 +11,7 @@ import type { Hours, MqttRule } from "../../../policy/language/policy.ts"
 import type { TimeInterval } from "../../../policy/time/interval.ts"
 import { say, stateFor } from "../../support/filter-peers.ts"
 import { makePolicy, makeRule } from "../../support/policies.ts"
+import { rejects } from "../../support/rejects.ts"
 
 const test = suite("policy/filter/gates")
 const text = new TextEncoder()
@@ -142,6 +143,13 @@ test("equal pairs of hours and emergency are one gate; a rule without has none",
     { hours: null, emergency: "fire" },
     { hours: shift, emergency: "fire" },
   ])
+})
+
+test("gates are bounded in number", async () => {
+  const policy = (count: number) =>
+    makePolicy(Array.from({ length: count }, (_, k) => makeRule({ topics: [`${k}`], emergency: `e${k}` })))
+  assert.is(compilePolicy(policy(MAX_GATES)).table.gates.length, MAX_GATES)
+  await rejects(() => compilePolicy(policy(MAX_GATES + 1)), "ERR_POLICY_TOO_COMPLEX")
 })
 
 test("setting the gates says whether anything changed, and when the next border comes", () => {
