@@ -218,7 +218,7 @@ test("[CR 7.4] a policy is activated, confirmed, replaced, rolled back, and the 
   const again = await run(policyActivate, at("12.jws"), ...here)
   assert.is(again.code, 1)
   assert.match(again.err, /nothing has changed \(ERR_POLICY_REFUSED\); entry \d+/)
-  assert.is(log.events.at(-1).reason, "ERR_BUNDLE_VERSION")
+  assert.is(log.events.at(-1)!.reason, "ERR_BUNDLE_VERSION")
   const shown = await run(status, ...here)
   assert.match(shown.out, /policy {4}11 \(.+\), signed by anna, bert, valid without end/)
   assert.match(shown.out, "sensors  127.0.0.1:8883  3 connected  1,234,567 allowed  12 denied")
@@ -314,7 +314,7 @@ test("[CR 2.1 RE(4)] one signature of two is refused by the gateway", async () =
   const { code, err } = await run(policyActivate, file, ...here)
   assert.is(code, 1)
   assert.match(err, "ERR_POLICY_REFUSED")
-  assert.is(log.events.at(-1).reason, "ERR_BUNDLE_SIGNATURES")
+  assert.is(log.events.at(-1)!.reason, "ERR_BUNDLE_SIGNATURES")
 })
 
 test("the status of a gateway without policy, and control characters in a name, are harmless to read", async () => {
