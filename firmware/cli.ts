@@ -89,8 +89,8 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "policy approve",
-    usage: "<bundle> --key <pem>",
-    summary: "add a signature to a bundle",
+    usage: "<bundle> (--key <pem> [--out <file>] | --show)",
+    summary: "tell what a bundle holds, and add a signature to it",
     load: async () => (await import("./cli/policy-approve.ts")).policyApprove,
   },
   {

@@ -140,7 +140,7 @@ test("[CR 2.1 RE(4)] a policy is signed by one and approved by another, with eve
   )
   await writeFile(at("7.jws"), signed.out)
   const approved = await run(policyApprove, at("7.jws"), "--key", at("bert.pem"))
-  assert.match(approved.err, "approved: policy 7")
+  assert.match(approved.err, "about to be approved: policy 7")
   const { statement, signers, statementHash } = await verify(approved.out)
   assert.equal(signers, ["anna", "bert"])
   assert.equal(statement.gateways, ["press-hall", "pump-17"])
