@@ -22,7 +22,7 @@ help:
 	@echo "make test     every test, against real peers too        make lint    types, lint, format"
 	@echo "make storm    the long forms of the tests               make format  write the format"
 	@echo "make bench    the measures, peers beside us             make clean   remove .demo and .cache"
-	@echo "make generate the flow cache's WebAssembly module, from its source"
+	@echo "make generate what is generated and committed, from its source"
 	@echo "make install  put lockgate on the PATH                  make distclean  remove the packages too"
 
 setup: node_modules/.ready
@@ -51,8 +51,10 @@ bench: setup
 	@$(NODE) --expose-gc bench/run.ts
 
 # The committed WebAssembly module of the flow cache, from its AssemblyScript source.
+# Code that is generated and committed; tests hold it against its source.
 generate: setup
 	@$(NODE) test/generate.ts
+	@$(BIN) test/support/sparkplug/generate.ts
 
 check: setup
 	@$(BIN) node_modules/typescript/bin/tsc

@@ -2,7 +2,9 @@ import eslint from "@eslint/js"
 import tseslint from "typescript-eslint"
 
 export default tseslint.config(
-  { ignores: ["node_modules", ".demo", ".cache", "firmware/launcher.js", ".config", "**/*.as.ts"] },
+  {
+    ignores: ["node_modules", ".demo", ".cache", "firmware/launcher.js", ".config", "**/*.as.ts", "**/*.generated.*"],
+  },
   eslint.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {

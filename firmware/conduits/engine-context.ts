@@ -1,10 +1,12 @@
 import type { DenialKey, RefusedPeer } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { FlowCache } from "../../policy/filter/cache/flow.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { BucketStore } from "./bucket-store.ts"
+import type { TrafficRecording } from "./traffic-tap.ts"
 import type { RecordedFlow } from "./flow-recorder.ts"
 import type { Hash } from "./mqtt/recording.ts"
 
@@ -12,6 +14,9 @@ import type { Hash } from "./mqtt/recording.ts"
 export interface EngineContext {
   readonly limits: Limits
   readonly buckets: BucketStore
+  readonly recording: TrafficRecording
+  /** Verdicts remembered, of all conduits and policies. */
+  readonly flows: FlowCache
   readonly certificates: FactsCache
   readonly time: () => TimeInterval
   readonly nowMs: () => number

@@ -1,7 +1,8 @@
 /** Entry of the worker thread that runs the conduit engine. Started by `engine-port.ts`; nothing imports it. */
-import { createHash, randomBytes } from "node:crypto"
+import { createHash, getRandomValues, randomBytes } from "node:crypto"
 import { parentPort, workerData } from "node:worker_threads"
 import { InvariantError } from "../../policy/base/errors.ts"
+import { createFlowCache } from "../../policy/filter/cache/create.ts"
 import { createEngine } from "./engine.ts"
 import type { ToEngine } from "./messages.ts"
 
@@ -23,6 +24,7 @@ const engine = createEngine({
     return { update: (bytes) => hash.update(bytes), digest: () => hash.digest("base64") }
   },
   randomSuffix: () => randomBytes(6).toString("hex"),
+  flows: createFlowCache({ seed: getRandomValues(new Uint32Array(8)) }),
 })
 
 port.on("message", (message: ToEngine) => engine.handle(message))

@@ -239,14 +239,12 @@ function changeOf({ kind, cell, what, before, after, units, spans, example }: Gr
 
 /** The same numbers in as few ranges as can be. */
 function merged(ranges: readonly Range[]): readonly Range[] {
-  const out: Range[] = []
-  for (const range of ranges.toSorted((a, b) => a.from - b.from)) {
+  const sorted = ranges.toSorted((a, b) => a.from - b.from)
+  return sorted.reduce<readonly Range[]>((out, range) => {
     const last = out.at(-1)
-    if (last !== undefined && range.from <= last.to + 1)
-      out[out.length - 1] = { from: last.from, to: Math.max(last.to, range.to) }
-    else out.push(range)
-  }
-  return out
+    if (last === undefined || range.from > last.to + 1) return [...out, range]
+    return [...out.slice(0, -1), { from: last.from, to: Math.max(last.to, range.to) }]
+  }, [])
 }
 
 function unknown(sides: readonly [Side, Side], maxRequests: number): Omit<Change, "classes"> {

@@ -15,6 +15,7 @@ import {
   MAX_WORK,
   SCRATCH_WORDS,
 } from "../filter/layout.ts"
+import { compileForm } from "../filter/payload/compile-form.ts"
 import { gateState } from "../filter/gates.ts"
 import type { ClassKey, CompiledPolicy } from "../filter/table.ts"
 import type { JsonForm, PayloadForm } from "../language/payload-form.ts"
@@ -33,6 +34,9 @@ export const MAX_RULES = 1 << 22
 
 /** Most bytes of the compiled tables together. */
 export const MAX_TABLE_BYTES = 128 * 1024 * 1024
+
+/** Most distinct pairs of hours and emergency: all of them are looked at once a second. */
+export const MAX_GATES = 1024
 
 /** Most distinct payload forms of a policy, and most schemas, members, metrics and values in them together. */
 export const MAX_FORMS = 1024
@@ -71,6 +75,9 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
   const { words: rules, numbers, rateCount, gates, forms, records } = compileRules(policy)
   checkForms(forms)
   const classes = classKeys(policy)
+  const modbus = compileModbus(policy, classes)
+  const pairs = gates.length + modbus.gates.length
+  if (pairs > MAX_GATES) throw tooComplex("policy", "pairs of hours and emergency", pairs, MAX_GATES)
   const out = new GrowingWords()
   out.reserve(HEADER_WORDS + classes.length * CLASS_WORDS)
   out.array[HEADER_CLASSES] = classes.length
@@ -125,9 +132,9 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
       rateCount,
       gates,
       gateStates: Uint8Array.from(gates, (gate) => gateState(gate, NOT_KNOWN, NONE_ON)),
-      forms,
+      forms: forms.map(compileForm),
     },
-    modbus: compileModbus(policy, classes),
+    modbus,
     ruleIds: policy.rules.map((rule) => rule.id),
     records,
   }

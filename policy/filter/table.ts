@@ -1,4 +1,4 @@
-import type { PayloadForm } from "../language/payload-form.ts"
+import type { CompiledForm } from "./payload/compile-form.ts"
 import type { Action, Hours } from "../language/policy.ts"
 import type { ModbusTable } from "./modbus/table.ts"
 
@@ -50,7 +50,7 @@ export interface FilterTable {
   /** By gate, `GATE_...` of `layout.ts`; kept by `setGates`, each thread its own copy. New ones are closed. */
   readonly gateStates: Uint8Array
   /** Every distinct payload form that a rule has. */
-  readonly forms: readonly PayloadForm[]
+  readonly forms: readonly CompiledForm[]
 }
 
 /** Token buckets of one subject (all its connections share it): fill and time of the last change, per rule with a rate. */

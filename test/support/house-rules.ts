@@ -19,7 +19,7 @@ const protocolAnd = (...more: RegExp[]): RegExp[] => [/^provisioning\/protocol\/
 /** The layer table: folder to what it may import. The first row that fits a file counts; firmware, bench and test follow below. */
 const LAYERS: readonly (readonly [folder: RegExp, mayImport: readonly RegExp[]])[] = [
   [BASE, [BASE]],
-  [/^policy\/language\//, [/^policy\//, /^yaml$/]],
+  [/^policy\/language\/yaml-text\.ts$/, [/^policy\//, /^yaml$/]],
   [/^policy\//, [/^policy\//]],
   [/^hal\/linux\//, [/^hal\//, BASE, /^node:/]],
   [/^hal\/memory\//, [/^hal\/memory\//, PORTS, BASE]],
@@ -32,6 +32,8 @@ const LAYERS: readonly (readonly [folder: RegExp, mayImport: readonly RegExp[]])
   [/^provisioning\//, [/^provisioning\//, /^policy\//, PORTS, CERTIFICATES]],
 ]
 const ROOTS = /^(firmware\/(gateway\.ts|cli[./-]|demo\/)|hal\/linux\/|test\/|bench\/)/
+/** Written by `make generate`, read by nobody. */
+const GENERATED = /\.generated(\.d)?\.[jt]s$/
 const GATEWAY = "firmware/gateway.ts"
 const IMPURE =
   /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bperformance\.\w|\bset(Timeout|Interval|Immediate)\(|\bprocess\.\w|\bfetch\(|\bcrypto\.(subtle|getRandom|random)/
@@ -72,7 +74,7 @@ function* form(path: string, source: string): Generator<string> {
   if (/new\s+(tls\.)?TLSSocket\([^;]*?isServer/.test(text))
     yield "a bare server-side TLSSocket fails open: use tls.Server"
   if (!path.startsWith("test/") && /\bimport\((?!\s*["'])/.test(text)) yield "imports a computed name"
-  if (source.split("\n").length > 501) yield "is over 500 lines"
+  if (source.split("\n").length > 501 && !GENERATED.test(name)) yield "is over 500 lines"
   if (/(^|-)(utils?|helpers?|common|types|managers?|services?)[-.]/.test(name)) yield "has a name that says nothing"
   if (!/^[a-z0-9]+([-.][a-z0-9]+)*$/.test(name)) yield "is not named in kebab-case"
   if (name === "index.ts" || /^export \* from/m.test(text)) yield "is a barrel"

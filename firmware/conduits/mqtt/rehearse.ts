@@ -1,6 +1,8 @@
+import type { FlowCache } from "../../../policy/filter/cache/flow.ts"
 import { createBuckets } from "../../../policy/filter/decide.ts"
 import { reasonName, ruleOf } from "../../../policy/filter/verdict.ts"
 import { DEFAULT_LIMITS } from "../../config/gateway-config.ts"
+import { nameAt } from "../engine-policy.ts"
 import type { InForce } from "../in-force.ts"
 import type { Rehearsal, RehearsalResult } from "../messages.ts"
 import { createJudge } from "./rights.ts"
@@ -15,10 +17,15 @@ const CONNACK = { 4: Uint8Array.of(0x20, 2, 0, 0), 5: Uint8Array.of(0x20, 3, 0, 
  * The same functions as for a real connection, without sockets: nothing reaches a broker, no counter moves, and the
  * peer's buckets are its own. Null when the policy in force has no such conduit.
  */
-export function rehearse(inForce: InForce | null, rehearsal: Rehearsal, nowMs: number): RehearsalResult | null {
+export function rehearse(
+  inForce: InForce | null,
+  rehearsal: Rehearsal,
+  nowMs: number,
+  cache: FlowCache,
+): RehearsalResult | null {
   const own = inForce?.conduits.get(rehearsal.conduit)
   if (inForce === null || own === undefined) return null
-  const { compiled } = inForce.epoch
+  const { compiled } = inForce.epoch.policy
   const forwarded: Uint8Array[] = []
   const answered: Uint8Array[] = []
   const denied: { action: "publish" | "subscribe" | "receive"; reason: string; rule: string | null }[] = []
@@ -30,7 +37,7 @@ export function rehearse(inForce: InForce | null, rehearsal: Rehearsal, nowMs: n
       toUpstream: (bytes) => forwarded.push(Uint8Array.from(bytes)),
       toClient: (bytes) => answered.push(Uint8Array.from(bytes)),
       denied: (action, v) => {
-        denied.push({ action, reason: reasonName(v), rule: compiled.ruleIds[ruleOf(v)] ?? null })
+        denied.push({ action, reason: reasonName(v), rule: nameAt(compiled.ruleNames, ruleOf(v)) })
       },
       recorded: () => undefined,
       passed: () => undefined,
@@ -54,7 +61,7 @@ export function rehearse(inForce: InForce | null, rehearsal: Rehearsal, nowMs: n
           buckets: createBuckets(compiled.table),
           essentialOnly: own.essentialOnly,
         }
-        return createJudge(rights, facts)
+        return createJudge(rights, facts, cache)
       },
     },
   )

@@ -1,13 +1,15 @@
-import { createFilterState, decide, decideMessage } from "../../../policy/filter/decide.ts"
+import type { FlowCache } from "../../../policy/filter/cache/flow.ts"
+import { createFilterState, decideMessage } from "../../../policy/filter/decide.ts"
 import { decideSubscription } from "../../../policy/filter/contain.ts"
-import { RECORD_CHANGES, RECORD_NONE, type Buckets, type CompiledPolicy } from "../../../policy/filter/table.ts"
+import { RECORD_CHANGES, RECORD_NONE, type Buckets } from "../../../policy/filter/table.ts"
 import { ruleOf } from "../../../policy/filter/verdict.ts"
 import type { Action } from "../../../policy/language/policy.ts"
+import { nameAt, type EngineTables } from "../engine-policy.ts"
 import type { ConnectFacts, Judge } from "./judge.ts"
 
 /** One peer's rights under one policy: what every decision about it starts from. */
 export interface Rights {
-  readonly compiled: CompiledPolicy
+  readonly compiled: EngineTables
   /** -1: no rights at all. */
   readonly classIndex: number
   readonly name: string
@@ -15,9 +17,12 @@ export interface Rights {
   readonly essentialOnly: boolean
 }
 
-/** The filter for one connection: three states over one table, made once a connection and policy. */
-export function createJudge(rights: Rights, facts: ConnectFacts): Judge {
-  const { table, records, ruleIds } = rights.compiled
+/**
+ * The filter for one connection: three states over one table, made once a connection and policy. Whole messages go through
+ * `cache`, which gives each state a number of its own; nothing need be given back when the connection closes.
+ */
+export function createJudge(rights: Rights, facts: ConnectFacts, cache: FlowCache): Judge {
+  const { table, records, ruleNames } = rights.compiled
   const encoder = new TextEncoder()
   const name = encoder.encode(rights.name)
   const clientId = encoder.encode(facts.clientId)
@@ -34,9 +39,11 @@ export function createJudge(rights: Rights, facts: ConnectFacts): Judge {
   const publish = stateFor("publish")
   const receive = stateFor("receive")
   const subscribe = stateFor("subscribe")
+  const up = cache.open(publish)
+  const down = cache.open(receive)
   return {
-    publish: (bytes, start, end, nowMs) => decide(table, publish, bytes, start, end, nowMs),
-    receive: (bytes, start, end, nowMs) => decide(table, receive, bytes, start, end, nowMs),
+    publish: (bytes, start, end, nowMs) => cache.decide(up, bytes, start, end, nowMs),
+    receive: (bytes, start, end, nowMs) => cache.decide(down, bytes, start, end, nowMs),
     topic: (direction, bytes, start, end, flags, payloadBytes, nowMs, payload, payloadAt) => {
       const state = direction === "up" ? publish : receive
       return decideMessage(table, state, bytes, start, end, flags, payloadBytes, nowMs, payload, payloadAt)
@@ -45,7 +52,7 @@ export function createJudge(rights: Rights, facts: ConnectFacts): Judge {
     record: (verdict) => {
       const record = records[ruleOf(verdict)] ?? RECORD_NONE
       if (record === RECORD_NONE) return null
-      return { rule: ruleIds[ruleOf(verdict)] ?? "?", changesOnly: record === RECORD_CHANGES }
+      return { rule: nameAt(ruleNames, ruleOf(verdict)) ?? "?", changesOnly: record === RECORD_CHANGES }
     },
   }
 }

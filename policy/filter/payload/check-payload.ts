@@ -1,35 +1,55 @@
-/* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets are checked against `end` */
-import type { PayloadForm } from "../../language/payload-form.ts"
+import { MAX_INSPECTED_BYTES, type PayloadForm } from "../../language/payload-form.ts"
+import { compileForm } from "./compile-form.ts"
+import { explainJson } from "./explain-json.ts"
+import { JsonScan } from "./json-scan.ts"
+import { checkSparkplug, explainSparkplug } from "./sparkplug.ts"
+import { findMalformed } from "./utf8.ts"
+
+export { compileForm, type CompiledForm } from "./compile-form.ts"
 
 /**
- * True if the payload `bytes[start, end)` is of this form. Reads nothing outside it and never throws.
+ * True if the payload `bytes[start, end)` fits the form. All but `any` fit in at most `MAX_INSPECTED_BYTES`.
  *
- * `json` and `sparkplug-b` fit nothing yet: what cannot be judged does not pass.
+ * Takes steps in the payload's size alone if the form comes from `compileForm`; otherwise it is compiled on the spot. Range
+ * errors are misfits: nothing outside the bytes in hand is read.
  */
 export function checkPayload(form: PayloadForm, bytes: Uint8Array, start: number, end: number): boolean {
-  switch (form.kind) {
+  if (form.kind === "any") return true
+  if (start < 0 || end < start || end > bytes.length || end - start > MAX_INSPECTED_BYTES) return false
+  const compiled = compileForm(form)
+  switch (compiled.kind) {
     case "any":
       return true
     case "utf8":
-      return isWellFormed(bytes, start, end)
+      return findMalformed(bytes, start, end) < 0
     case "json":
+      return new JsonScan(bytes, start, end, false).text(compiled.root)
     case "sparkplug-b":
-      return false
+      return checkSparkplug(compiled, bytes, start, end, null)
   }
 }
 
-/** @see RFC 3629 section 4 */
-function isWellFormed(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) {
-    const lead = bytes[at]!
-    if (lead < 0x80) continue
-    const more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1
-    if (lead < 0xc2 || lead > 0xf4 || end - at <= more) return false
-    const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
-    const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
-    if (bytes[at + 1]! < low || bytes[at + 1]! > high) return false
-    for (let k = 2; k <= more; k++) if ((bytes[at + k]! & 0xc0) !== 0x80) return false
-    at += more
+/**
+ * Why the payload does not fit, in one line, or null if it does. Says where (member, metric, byte) and what the policy asks;
+ * never a value of the payload, only its names, cut and made printable.
+ *
+ * @see IEC 62443-4-2 CR 3.7
+ */
+export function explainPayload(form: PayloadForm, bytes: Uint8Array, start: number, end: number): string | null {
+  if (form.kind === "any") return null
+  if (start < 0 || end < start || end > bytes.length) return "the payload is not in hand"
+  if (end - start > MAX_INSPECTED_BYTES) return `the payload is larger than ${MAX_INSPECTED_BYTES} bytes`
+  const compiled = compileForm(form)
+  switch (compiled.kind) {
+    case "any":
+      return null
+    case "utf8": {
+      const at = findMalformed(bytes, start, end)
+      return at < 0 ? null : `byte ${at - start}: is not UTF-8`
+    }
+    case "json":
+      return explainJson(compiled.root, bytes, start, end)
+    case "sparkplug-b":
+      return explainSparkplug(compiled, bytes, start, end, null)
   }
-  return true
 }

@@ -1,6 +1,7 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { COMPILE_LIMITS, createCompiler } from "../../../firmware/bundles/compile-port.ts"
+import { enginePolicyOf } from "../../../firmware/conduits/engine-policy.ts"
 import { buffersOf } from "../../../firmware/transferables.ts"
 import { MemoryClock } from "../../../hal/memory/clock.ts"
 import { compilePolicy } from "../../../policy/compile/compile.ts"
@@ -20,9 +21,9 @@ test("what the thread prepares is what this thread would have, rule by rule and 
   for (const text of [POLICY, largePolicy(1_234)]) {
     const parsed = parsePolicy(text, "p.yaml")
     if (!parsed.ok) throw new Error("the policy has faults")
-    const { policy, compiled } = await compiler.prepare(source(text))
+    const { policy, engine } = await compiler.prepare(source(text))
     assert.equal(policy, parsed.value)
-    assert.equal(compiled, compilePolicy(parsed.value))
+    assert.equal(engine, enginePolicyOf(parsed.value, compilePolicy(parsed.value)))
   }
 })
 

@@ -30,7 +30,7 @@ async function run(command: typeof policyCheck, ...args: string[]): Promise<Run>
 test("a good policy is summed up, exit code 0", async () => {
   const { exitCode, lines, errors } = await run(policyCheck, example)
   assert.is(exitCode, 0)
-  assert.equal(lines, [`${example}: ok: 2 zones, 3 roles, 3 subject entries, 1 conduit, 5 rules`])
+  assert.equal(lines, [`${example}: ok: 3 zones, 5 roles, 5 subject entries, 2 conduits, 11 rules`])
   assert.equal(errors, [])
 })
 
