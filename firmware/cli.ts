@@ -41,8 +41,8 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "policy check",
-    usage: "<policy.yaml>",
-    summary: "list every fault of a policy",
+    usage: "[--strict] [--posture] <policy.yaml>...",
+    summary: "list every fault of a policy, and what its author may not have meant",
     load: async () => (await import("./cli/policy-check.ts")).policyCheck,
   },
   {
@@ -50,6 +50,18 @@ const COMMANDS: readonly Entry[] = [
     usage: "<policy.yaml> [--check | --write]",
     summary: "lay a policy out in its canonical form; comments stay",
     load: async () => (await import("./cli/policy-fmt.ts")).policyFmt,
+  },
+  {
+    words: "policy explain",
+    usage: "<policy.yaml> --as <subject> publish <topic> ... | --last --config <gateway.yaml>",
+    summary: "say why a policy allows or denies, and what would have to change",
+    load: async () => (await import("./cli/policy-explain.ts")).policyExplain,
+  },
+  {
+    words: "policy test",
+    usage: "<policy.yaml> [<cases.yaml>...]",
+    summary: "ask a policy the cases kept beside it",
+    load: async () => (await import("./cli/policy-test.ts")).policyTest,
   },
   {
     words: "policy schema",
@@ -83,8 +95,8 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "policy approve",
-    usage: "<bundle> --key <pem>",
-    summary: "add a signature to a bundle",
+    usage: "<bundle> (--key <pem> [--out <file>] | --show)",
+    summary: "tell what a bundle holds, and add a signature to it",
     load: async () => (await import("./cli/policy-approve.ts")).policyApprove,
   },
   {

@@ -5,7 +5,9 @@ import type { Policy } from "../policy/language/policy.ts"
 import { CONTROLS, PROBES } from "./assess/controls.ts"
 import { listeningSockets } from "./assess/open-sockets.ts"
 import { assess, type RowResult } from "./assess/run.ts"
+import { canMakeCode } from "./code-from-text.ts"
 import type { PolicyActivation } from "./bundles/activation-port.ts"
+import type { Incoming } from "./bundles/incoming.ts"
 import type { RunningConduits } from "./running-conduits.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { interfaceTable } from "./interfaces.ts"
@@ -22,6 +24,7 @@ export interface CommandDoorDeps {
   readonly config: GatewayConfig
   readonly audit: (event: AuditEvent) => Promise<number>
   readonly policy: PolicyActivation
+  readonly incoming: Incoming
   readonly posture: PostureKeeper
   readonly island: Island
   readonly recording: RecordingKeeper
@@ -29,6 +32,8 @@ export interface CommandDoorDeps {
   readonly conduits: RunningConduits
   readonly status: () => StatusReport
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
+  /** Why the live reader refuses a policy document, or null. */
+  readonly readPolicy: (text: string) => Promise<string | null>
   /** The policy in force, or null. */
   readonly inForce: () => Policy | null
 }
@@ -52,6 +57,11 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       essentialOnly: () => posture.posture.normal === "closed",
       listening: () => conduits.listening,
       rehearse: (rehearsal) => conduits.engine.rehearse(rehearsal),
+      bundleInForce: () => policy.bundle(),
+      offerBundle: (text) => policy.examine(text),
+      readPolicy: deps.readPolicy,
+      codeFromText: async () => ({ gateway: canMakeCode(), engine: await conduits.engine.makesCode() }),
+      execArgv: process.execArgv,
       commands,
       commandSocket: config.management.socket,
       interfaces: interfaceTable(config),
@@ -77,6 +87,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
         confirm: (...given) => followed(policy.confirm(...given)),
         rollback: (...given) => followed(policy.rollback(...given)),
       },
+      incoming: deps.incoming,
       island,
       recording: deps.recording,
       overrides: deps.overrides,

@@ -19,6 +19,7 @@ import type { EnginePort } from "./conduits/engine-port.ts"
 import type { Listening } from "./conduits/messages.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
 import { createCompiler } from "./bundles/compile-port.ts"
+import { createIncoming } from "./bundles/incoming.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
@@ -240,6 +241,16 @@ async function build(
     status,
     ownCertificates: material.ownCertificates,
     inForce: () => inForce,
+    incoming: createIncoming({ storage, audit }),
+    readPolicy: async (text) => {
+      try {
+        await compiler.prepare({ policy: text, file: "probe.yaml", cases: null })
+        return null
+      } catch (error) {
+        if (error instanceof LockgateError && error.kind !== "invariant") return String(error.code)
+        throw error
+      }
+    },
   })
   const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit })
   await socket.start()

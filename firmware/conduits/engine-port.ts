@@ -73,6 +73,8 @@ export interface EnginePort {
   ping(): void
   /** Null when the conduit is not in the policy in force. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
+  /** Whether the engine's thread made code of a text when tried just now. */
+  makesCode(): Promise<boolean>
   /** Record traffic from now on; what an earlier recording held is forgotten. */
   startRecording(): Promise<void>
   /** All that was recorded until now; with `stop` nothing more is. Null if nothing is, as in a thread that replaced another. */
@@ -178,6 +180,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         return
       case "applied":
       case "rehearsed":
+      case "code-tried":
         waiting.get(message.number)?.resolve(message)
         waiting.delete(message.number)
         return
@@ -250,6 +253,10 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     rehearse: async (rehearsal) => {
       const answer = await ask({ kind: "rehearse", number: ++number, rehearsal })
       return answer.kind === "rehearsed" ? answer.result : null
+    },
+    makesCode: async () => {
+      const answer = await ask({ kind: "try-code", number: ++number })
+      return answer.kind !== "code-tried" || answer.made
     },
     startRecording: async () => {
       await ask({ kind: "record", number: ++number })

@@ -13,6 +13,7 @@ import { advance } from "../../policy/time/advance.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
+import { canMakeCode } from "../code-from-text.ts"
 import { BucketStore } from "./bucket-store.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
@@ -133,10 +134,12 @@ export function createEngine(deps: EngineDeps): Engine {
     cancelBorder()
     if (inForce === null) return false
     const now = advance(time, deps.nowMs() - timeToldMs)
-    const { changed, againInMs } = setGates(inForce.epoch.policy.compiled.table, now, emergencies)
+    const { table, modbus } = inForce.epoch.policy.compiled
+    const set = [table, modbus].map((gated) => setGates(gated, now, emergencies))
+    const againInMs = Math.min(...set.map((own) => own.againInMs))
     if (againInMs !== Infinity)
       cancelBorder = deps.after(Math.min(Math.ceil(againInMs), LONGEST_WAIT_MS), gatesMayChange)
-    return changed
+    return set.some(({ changed }) => changed)
   }
 
   /** Time or an override says something new: if a gate has changed, every peer is judged again as by a new policy. */
@@ -198,6 +201,8 @@ export function createEngine(deps: EngineDeps): Engine {
           number: message.number,
           result: rehearse(inForce, message.rehearsal, deps.nowMs(), deps.flows),
         })
+      case "try-code":
+        return deps.post({ kind: "code-tried", number: message.number, made: canMakeCode() })
       case "record":
         recording.start()
         return recording.collect(message.number, false, deps.post, deps.soon)

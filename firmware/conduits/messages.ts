@@ -59,6 +59,8 @@ export type ToEngine =
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }
+  /** Try to make code of a text; for probes. */
+  | { readonly kind: "try-code"; readonly number: number }
   /** Record traffic from now on; what an earlier recording held is forgotten. */
   | { readonly kind: "record"; readonly number: number }
   /** Send all that was recorded; with `stop` nothing more is. */
@@ -96,6 +98,7 @@ export type FromEngine =
   | { readonly kind: "counters"; readonly conduits: readonly ConduitCounters[] }
   | { readonly kind: "pong"; readonly number: number }
   | { readonly kind: "rehearsed"; readonly number: number; readonly result: RehearsalResult | null }
+  | { readonly kind: "code-tried"; readonly number: number; readonly made: boolean }
   /** Some of a recording. The last one has totals; none and no parts: nothing is recorded. */
   | {
       readonly kind: "recorded"

@@ -60,7 +60,12 @@ const metric = checked(rawMetric, ({ types, min, max }, place, report) => {
 
 /** What a payload must look like. */
 export const form = wordOrMap(
-  choice(["any", "utf8"]),
+  choice(["any", "utf8"], {
+    refused: {
+      json: "it says what the JSON looks like: write { json: { type: object, ... } }",
+      "sparkplug-b": "it says which metrics there may be: write { sparkplug-b: [{ metric: ..., types: ... }] }",
+    },
+  }),
   variants("a form", {
     json: object("a form", { json: required(jsonForm, "One JSON text of this form (JSON Schema, bounded profile).") }),
     "sparkplug-b": object("a form", {

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
-import asc from "assemblyscript/asc"
 import { format } from "prettier"
 
 const ROOT = new URL("../../", import.meta.url)
@@ -9,10 +8,26 @@ export const KERNEL_SOURCE = new URL("policy/filter/cache/kernel.as.ts", ROOT)
 /** The file that holds the built module. */
 export const KERNEL_MODULE = new URL("policy/filter/cache/kernel-module.ts", ROOT)
 
+/** What is used of the compiler. Its own types are not imported: they redeclare `Array` for every file of the project. */
+interface Compiler {
+  main(
+    args: readonly string[],
+    files: {
+      readFile(name: string): string | null
+      writeFile(name: string, content: string | Uint8Array): void
+      listFiles(): readonly string[]
+      readonly stderr: { write(chunk: string | Uint8Array): void }
+    },
+  ): Promise<{ readonly error: Error | null }>
+}
+
+const COMPILER: string = "assemblyscript/asc"
+
 const SWITCHES = "-O3 --converge --noAssert --runtime stub --use abort= --importMemory --noExportMemory --enable simd"
 
 /** The module that the pinned compiler makes of `source`. The same source gives the same bytes. */
 async function compileKernel(source: string): Promise<Uint8Array> {
+  const asc = ((await import(COMPILER)) as { default: Compiler }).default
   let built: Uint8Array | null = null
   let said = ""
   const { error } = await asc.main(["kernel.as.ts", "--outFile", "kernel.wasm", ...SWITCHES.split(" ")], {

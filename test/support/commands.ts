@@ -8,6 +8,8 @@ import type { CommandId, CommandRequest } from "../../policy/command/port.ts"
 export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   status: { command: "status", arguments: {} },
   "policy.activate": { command: "policy.activate", arguments: { bundle: "text", trialSeconds: 60 } },
+  "bundle.offer": { command: "bundle.offer", arguments: { hash: "0".repeat(64), length: 1 } },
+  "bundle.chunk": { command: "bundle.chunk", arguments: { hash: "0".repeat(64), offset: 0, data: "eA==" } },
   "policy.confirm": { command: "policy.confirm", arguments: { version: 7 } },
   "policy.rollback": { command: "policy.rollback", arguments: {} },
   island: { command: "island", arguments: { state: "on" } },
@@ -32,6 +34,8 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
   return {
     status: handler("status"),
     "policy.activate": handler("policy.activate"),
+    "bundle.offer": handler("bundle.offer"),
+    "bundle.chunk": handler("bundle.chunk"),
     "policy.confirm": handler("policy.confirm"),
     "policy.rollback": handler("policy.rollback"),
     island: handler("island"),

@@ -55,6 +55,24 @@ test("[CR 3.5] every fault of every file is a line, exit code 2", async () => {
   }
 })
 
+test("findings follow the summary; with --strict a warning is exit code 1; --posture prints the table", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lockgate-check-"))
+  try {
+    const weak = join(folder, "weak.yaml")
+    await writeFile(weak, (await readFile(example, "utf8")).replace('["plant/#"]', '["#"]'))
+    const { exitCode, lines } = await run(policyCheck, weak)
+    assert.is(exitCode, 0)
+    assert.is(lines.length, 2)
+    assert.match(lines[1]!, /^ {2}warning {2}rule history: it opens #: .+ -> name the first levels/)
+    assert.is((await run(policyCheck, "--strict", weak)).exitCode, 1)
+    assert.is((await run(policyCheck, "--strict", example)).exitCode, 0)
+    const posture = await run(policyCheck, example, "--posture")
+    assert.match(posture.lines.join("\n"), /island +closed +open +NDR 5\.2/)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})
+
 test("wrong arguments are told, exit code 2", async () => {
   for (const args of [[], ["--fix"], ["-"]]) assert.is((await run(policyCheck, ...args)).exitCode, 2)
   for (const args of [["plant"], ["policy", "x"]]) assert.is((await run(policySchema, ...args)).exitCode, 2)

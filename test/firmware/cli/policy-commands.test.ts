@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import { createIncoming } from "../../../firmware/bundles/incoming.ts"
 import { createBundleVerifier } from "../../../firmware/bundles/verify.ts"
 import type { CliHandler } from "../../../firmware/cli/handler.ts"
 import { island } from "../../../firmware/cli/island.ts"
@@ -84,6 +85,7 @@ const recording = await openRecordingKeeper({
 })
 const handlers = createHandlers({
   policy: world.activation,
+  incoming: createIncoming({ storage: world.storage, audit: log.audit }),
   recording,
   island: mode,
   overrides,
@@ -138,7 +140,7 @@ test("[CR 2.1 RE(4)] a policy is signed by one and approved by another, with eve
   )
   await writeFile(at("7.jws"), signed.out)
   const approved = await run(policyApprove, at("7.jws"), "--key", at("bert.pem"))
-  assert.match(approved.err, "approved: policy 7")
+  assert.match(approved.err, "about to be approved: policy 7")
   const { statement, signers, statementHash } = await verify(approved.out)
   assert.equal(signers, ["anna", "bert"])
   assert.equal(statement.gateways, ["press-hall", "pump-17"])

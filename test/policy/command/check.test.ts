@@ -14,6 +14,8 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const VALID: Record<keyof typeof COMMANDS, unknown> = {
   status: {},
   "policy.activate": { bundle: "text", trialSeconds: 60 },
+  "bundle.offer": { hash: "0".repeat(64), length: 1 },
+  "bundle.chunk": { hash: "0".repeat(64), offset: 0, data: "eA==" },
   "policy.confirm": { version: 7 },
   "policy.rollback": {},
   island: { state: "on" },

@@ -3,9 +3,11 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import * as fc from "fast-check"
 import { compilePolicy } from "../../../policy/compile/compile.ts"
+import { compileModbus } from "../../../policy/compile/modbus.ts"
 import { formatFault } from "../../../policy/language/fault.ts"
 import { formatPolicy } from "../../../policy/language/policy-format.ts"
 import { parsePolicy } from "../../../policy/language/parse-policy.ts"
+import { policyAsJson } from "../../../policy/language/policy-as-json.ts"
 import { cpuMs } from "../../support/cpu-time.ts"
 import { good } from "../../support/faults.ts"
 
@@ -17,7 +19,10 @@ const EXAMPLES = readdirSync(folder).map((name) => [name, readFileSync(new URL(n
 for (const [name, text] of EXAMPLES) {
   test(`${name} is a policy, and compiles`, () => {
     const policy = good(parsePolicy(text, name))
-    assert.is(compilePolicy(policy).ruleIds.length, policy.rules.length)
+    const { ruleIds, classes } = compilePolicy(policy)
+    assert.is(ruleIds.length, policy.rules.length)
+    assert.ok(compileModbus(policy, classes))
+    assert.equal(good(parsePolicy(good(policyAsJson(text, name)), name)), policy)
   })
 }
 

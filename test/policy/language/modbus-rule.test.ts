@@ -220,7 +220,7 @@ const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Exp
   ["a fraction of a whole type", p("{ name: b, at: 1, type: uint32, min: ¦0.5 }"), ["rules[0].points[1].min", "whole numbers"]],
   ["a bound that is no number", p("{ name: b, at: 1, type: float32, min: ¦.nan, max: ¦.inf }"), ["rules[0].points[1].min", "a number"], ["rules[0].points[1].max", "a number"]],
   ["a bound that loses digits", p("{ name: b, at: 1, type: uint64, max: ¦18446744073709551615 }"), ["rules[0].points[1].max", "last digits"]],
-  ["an exception of no name", r("allow: read, registers: 1, refusal: ¦busy"), ["rules[0].refusal", "a Modbus exception"]],
+  ["an exception of no name", r("allow: read, registers: 1, refusal: ¦busy"), ["rules[0].refusal", "a Modbus exception such as"]],
   ["exception 0", r("allow: read, registers: 1, refusal: ¦0"), ["rules[0].refusal", "1..255"]],
   ["a Modbus rule where no conduit carries it", modbus("¦{ id: r, allow: read, roles: [sensor], units: 1, registers: 1 }", "{ from: field, to: control, protocol: mqtt }"), ["rules[0]", "none is declared for modbus"]],
   ["a Modbus rule on an MQTT conduit", r("allow: read, registers: 1, conduits: [units, ¦telemetry]"), ["rules[0].conduits[1]", '"telemetry" carries mqtt']],
