@@ -82,6 +82,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-simulate.ts")).policySimulate,
   },
   {
+    words: "policy learn",
+    usage: "<recording>... [--base <policy.yaml>] [--wild <n>] [--include-denied]",
+    summary: "propose least privilege from recorded traffic",
+    load: async () => (await import("./cli/policy-learn.ts")).policyLearn,
+  },
+  {
     words: "policy graph",
     usage: "<policy.yaml> [-o <file.svg>]",
     summary: "draw zones, conduits and who may do what",
