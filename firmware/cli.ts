@@ -41,15 +41,57 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "policy check",
-    usage: "<policy.yaml>",
-    summary: "list every fault of a policy",
+    usage: "[--strict] [--posture] <policy.yaml>...",
+    summary: "list every fault of a policy, and what its author may not have meant",
     load: async () => (await import("./cli/policy-check.ts")).policyCheck,
+  },
+  {
+    words: "policy fmt",
+    usage: "<policy.yaml> [--check | --write]",
+    summary: "lay a policy out in its canonical form; comments stay",
+    load: async () => (await import("./cli/policy-fmt.ts")).policyFmt,
+  },
+  {
+    words: "policy explain",
+    usage: "<policy.yaml> --as <subject> publish <topic> ... | --last --config <gateway.yaml>",
+    summary: "say why a policy allows or denies, and what would have to change",
+    load: async () => (await import("./cli/policy-explain.ts")).policyExplain,
+  },
+  {
+    words: "policy diff",
+    usage: "(<old.yaml> | --config <gateway.yaml>) <new.yaml> [--all]",
+    summary: "say what a change of policy allows and denies, for whom, with examples",
+    load: async () => (await import("./cli/policy-diff.ts")).policyDiff,
+  },
+  {
+    words: "policy test",
+    usage: "<policy.yaml> [<cases.yaml>...]",
+    summary: "ask a policy the cases kept beside it",
+    load: async () => (await import("./cli/policy-test.ts")).policyTest,
   },
   {
     words: "policy schema",
     usage: "",
     summary: "print the JSON Schema of a policy, for editors",
     load: async () => (await import("./cli/policy-schema.ts")).policySchema,
+  },
+  {
+    words: "policy simulate",
+    usage: "<candidate.yaml> <recording>... [--json]",
+    summary: "what a policy would have denied, or let pass, of recorded traffic",
+    load: async () => (await import("./cli/policy-simulate.ts")).policySimulate,
+  },
+  {
+    words: "policy learn",
+    usage: "<recording>... [--base <policy.yaml>] [--wild <n>] [--include-denied]",
+    summary: "propose least privilege from recorded traffic",
+    load: async () => (await import("./cli/policy-learn.ts")).policyLearn,
+  },
+  {
+    words: "policy graph",
+    usage: "<policy.yaml> [-o <file.svg>]",
+    summary: "draw zones, conduits and who may do what",
+    load: async () => (await import("./cli/policy-graph.ts")).policyGraph,
   },
   {
     words: "policy sign",
@@ -59,8 +101,8 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "policy approve",
-    usage: "<bundle> --key <pem>",
-    summary: "add a signature to a bundle",
+    usage: "<bundle> (--key <pem> [--out <file>] | --show)",
+    summary: "tell what a bundle holds, and add a signature to it",
     load: async () => (await import("./cli/policy-approve.ts")).policyApprove,
   },
   {
@@ -82,10 +124,46 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-activate.ts")).policyRollback,
   },
   {
+    words: "record start",
+    usage: "[--minutes <n>]",
+    summary: "record what passes and what is denied, without payloads",
+    load: async () => (await import("./cli/record.ts")).recordStart,
+  },
+  {
+    words: "record stop",
+    usage: "",
+    summary: "end the recording now",
+    load: async () => (await import("./cli/record.ts")).recordStop,
+  },
+  {
+    words: "record status",
+    usage: "",
+    summary: "whether a recording runs, and what the last one holds",
+    load: async () => (await import("./cli/record.ts")).recordStatus,
+  },
+  {
+    words: "record fetch",
+    usage: "-o <file>",
+    summary: "bring the recording here",
+    load: async () => (await import("./cli/record.ts")).recordFetch,
+  },
+  {
     words: "island",
     usage: "on|off",
     summary: "close or reopen all normal conduits",
     load: async () => (await import("./cli/island.ts")).island,
+  },
+  {
+    words: "override start",
+    usage: '<emergency> --minutes <1..480> --reason "<why>"',
+    summary: "switch on an emergency of the policy for a time",
+    load: async () => (await import("./cli/override.ts")).overrideStart,
+  },
+  {
+    words: "override end",
+    usage: "<emergency>",
+    summary: "switch it off again",
+    load: async () => (await import("./cli/override.ts")).overrideEnd,
   },
   {
     words: "assess run",

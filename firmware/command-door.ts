@@ -5,26 +5,35 @@ import type { Policy } from "../policy/language/policy.ts"
 import { CONTROLS, PROBES } from "./assess/controls.ts"
 import { listeningSockets } from "./assess/open-sockets.ts"
 import { assess, type RowResult } from "./assess/run.ts"
+import { canMakeCode } from "./code-from-text.ts"
 import type { PolicyActivation } from "./bundles/activation-port.ts"
+import type { Incoming } from "./bundles/incoming.ts"
 import type { RunningConduits } from "./running-conduits.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { interfaceTable } from "./interfaces.ts"
 import { createHandlers } from "./management/handlers.ts"
 import type { Island } from "./management/island.ts"
+import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
+import type { RecordingKeeper } from "./recording/keeper.ts"
 
 /** The parts that commands act on. */
 export interface CommandDoorDeps {
   readonly config: GatewayConfig
   readonly audit: (event: AuditEvent) => Promise<number>
   readonly policy: PolicyActivation
+  readonly incoming: Incoming
   readonly posture: PostureKeeper
   readonly island: Island
+  readonly recording: RecordingKeeper
+  readonly overrides: Overrides
   readonly conduits: RunningConduits
   readonly status: () => StatusReport
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
+  /** Why the live reader refuses a policy document, or null. */
+  readonly readPolicy: (text: string) => Promise<string | null>
   /** The policy in force, or null. */
   readonly inForce: () => Policy | null
 }
@@ -48,6 +57,11 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       essentialOnly: () => posture.posture.normal === "closed",
       listening: () => conduits.listening,
       rehearse: (rehearsal) => conduits.engine.rehearse(rehearsal),
+      bundleInForce: () => policy.bundle(),
+      offerBundle: (text) => policy.examine(text),
+      readPolicy: deps.readPolicy,
+      codeFromText: async () => ({ gateway: canMakeCode(), engine: await conduits.engine.makesCode() }),
+      execArgv: process.execArgv,
       commands,
       commandSocket: config.management.socket,
       interfaces: interfaceTable(config),
@@ -73,7 +87,10 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
         confirm: (...given) => followed(policy.confirm(...given)),
         rollback: (...given) => followed(policy.rollback(...given)),
       },
+      incoming: deps.incoming,
       island,
+      recording: deps.recording,
+      overrides: deps.overrides,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: runAssessment,

@@ -5,7 +5,7 @@
  *
  * Stopping runs it backwards. Nothing here decides: facts go from ports to `policy/`, decisions come back.
  */
-import { randomUUID } from "node:crypto"
+import { createHash, randomUUID } from "node:crypto"
 import type { Board } from "../hal/board.ts"
 import { LockgateError } from "../policy/base/errors.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
@@ -19,15 +19,18 @@ import type { EnginePort } from "./conduits/engine-port.ts"
 import type { Listening } from "./conduits/messages.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
 import { createCompiler } from "./bundles/compile-port.ts"
+import { createIncoming } from "./bundles/incoming.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { openIsland } from "./management/island.ts"
+import { openOverrides } from "./management/overrides.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { loadMaterial, readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
+import { openRecordingKeeper } from "./recording/keeper.ts"
 import { startPublishing } from "./publishing.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
 import { BUILT_AT, VERSION } from "./version.ts"
@@ -135,6 +138,16 @@ async function build(
   const { engine } = conduits
   closers.push(() => engine.stop())
 
+  const recording = await openRecordingKeeper({
+    storage,
+    clock,
+    engine,
+    interval: () => time.interval(),
+    note,
+    gateway: config.gateway,
+  })
+  closers.push(() => recording.close())
+
   const posture = createPostureKeeper(async (next, before) => {
     conduits.nowListening(await engine.setPosture({ normal: next.normal, essential: next.essential }))
     note({
@@ -146,6 +159,14 @@ async function build(
     })
   })
   log.onState((state) => void posture.set("log-failing", state.condition === "failing"))
+
+  const overrides = await openOverrides({
+    storage,
+    clock,
+    audit,
+    apply: (emergencies) => engine.setOverrides(emergencies),
+  })
+  closers.push(() => overrides.stop())
 
   // Policy: what is in force, from the store; read and compiled in a thread of its own.
   let inForce: Policy | null = null
@@ -163,12 +184,12 @@ async function build(
     apply: async (next) => {
       conduits.nowListening(
         await engine.setEpoch(
-          next === null
-            ? null
-            : { epoch: next.version, policy: next.policy, compiled: next.compiled, authorities: material.authorities },
+          next === null ? null : { epoch: next.version, policy: next.engine, authorities: material.authorities },
         ),
       )
       inForce = next?.policy ?? null
+      recording.policyInForce(next === null ? null : { version: next.version, sha256: sha256(next.statement.policy) })
+      overrides.policyChanged(inForce)
       for (const text of inForce === null ? [] : describeFit(checkAgainstPolicy(config, inForce))) {
         note({ id: "policy.unfit", outcome: "failure", source: "gateway", detail: { text } })
       }
@@ -204,6 +225,7 @@ async function build(
     posture: posture.posture,
     island: island.on,
     policy: policy.status(),
+    emergencies: overrides.status(),
     conduits: conduits.status(),
     audit: { entries: log.size, publishing: publishing.state },
   })
@@ -213,10 +235,22 @@ async function build(
     policy,
     posture,
     island,
+    recording,
+    overrides,
     conduits,
     status,
     ownCertificates: material.ownCertificates,
     inForce: () => inForce,
+    incoming: createIncoming({ storage, audit }),
+    readPolicy: async (text) => {
+      try {
+        await compiler.prepare({ policy: text, file: "probe.yaml", cases: null })
+        return null
+      } catch (error) {
+        if (error instanceof LockgateError && error.kind !== "invariant") return String(error.code)
+        throw error
+      }
+    },
   })
   const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit })
   await socket.start()
@@ -258,6 +292,10 @@ async function build(
     status,
     stop,
   }
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex")
 }
 
 /** Run `action` now and then every `ms`; the returned function ends that. */

@@ -124,9 +124,9 @@ async function writeGateway(
  *
  * From a thousand on, every topic in use has a rule of its own (a third exact, a third with `+`, a third with `#`), and the
  * rest are for topics that nobody uses; below, few rules with `#` speak for all. Rules that could share an entry do from ten
- * thousand on, since a policy document has a bounded size.
+ * thousand on (`perEntry`), since a policy document has a bounded size.
  */
-export function policyText(rules: number): string {
+export function policyText(rules: number, perEntry = rules >= 10 * CELLS ? 10 : 1): string {
   const roles = Array.from({ length: ROLES }, (_, k) => `r${String(k).padStart(2, "0")}`)
   return JSON.stringify({
     "lockgate-policy": 1,
@@ -140,7 +140,7 @@ export function policyText(rules: number): string {
       "client-id": "%u*",
     })),
     conduits: { telemetry: { from: "field", to: "control", protocol: "mqtt" } },
-    rules: rules < CELLS ? fewRules(rules, roles) : manyRules(rules, roles),
+    rules: rules < CELLS ? fewRules(rules, roles) : manyRules(rules, roles, perEntry),
   })
 }
 
@@ -153,8 +153,7 @@ function fewRules(rules: number, roles: readonly string[]): object[] {
   }))
 }
 
-function manyRules(rules: number, roles: readonly string[]): object[] {
-  const perEntry = rules >= 10 * CELLS ? 10 : 1
+function manyRules(rules: number, roles: readonly string[], perEntry: number): object[] {
   return Array.from({ length: rules / perEntry }, (_, entry) => ({
     id: `rule-${entry}`,
     allow: "publish",

@@ -1,11 +1,14 @@
 import type { Control } from "../../policy/requirements/control.ts"
+import { everyUserIsJudged, rolesAreThePolicys } from "./probes/authority.ts"
 import {
   filterAgreesWithPolicy,
   malformedIsRefused,
   reservedStaysClosed,
   strangerHasNoRights,
 } from "./probes/boundary.ts"
+import { bundlesAreAuthentic, noCodeFromText } from "./probes/code.ts"
 import { commandsNeedPermission, errorsAreCodes, onlyDeclaredSockets } from "./probes/management.ts"
+import { noPersonToPerson } from "./probes/person-to-person.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "./probes/transport.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
@@ -18,10 +21,28 @@ export const PROBES: readonly GatewayProbe[] = [
   filterAgreesWithPolicy,
   reservedStaysClosed,
   malformedIsRefused,
+  noPersonToPerson,
+  everyUserIsJudged,
+  rolesAreThePolicys,
+  bundlesAreAuthentic,
+  noCodeFromText,
   commandsNeedPermission,
   errorsAreCodes,
   onlyDeclaredSockets,
 ]
+
+const MOBILE_CODE = {
+  claim:
+    "No code is taken from outside. A policy bundle is the only thing that is loaded; it is data, read by a parser of our own " +
+    "bounds, and no thread of the gateway can make code of a text.",
+  enforcedIn: ["policy/language/parse-policy.ts", "firmware/launcher.js", "firmware/bundles/candidate.ts"],
+  probes: [noCodeFromText.id, bundlesAreAuthentic.id],
+}
+const MOBILE_CODE_AUTHENTICITY = {
+  claim: "A bundle is read only after signatures of enough trusted signers over its very bytes were found good.",
+  enforcedIn: ["firmware/bundles/verify.ts", "policy/bundle/judge.ts"],
+  probes: [bundlesAreAuthentic.id],
+}
 
 /** The requirement rows that this gateway answers so far; what is not here is `not tested`. */
 export const CONTROLS: readonly Control[] = [
@@ -40,6 +61,21 @@ export const CONTROLS: readonly Control[] = [
       "start from no rights.",
     enforcedIn: ["policy/filter/decide.ts", "policy/command/authorise.ts", "firmware/management/pipeline.ts"],
     probes: [strangerHasNoRights.id, filterAgreesWithPolicy.id, commandsNeedPermission.id],
+  },
+  {
+    requirement: "CR 2.1 RE(1)",
+    claim:
+      "People, processes and devices pass the same enforcement: commands by permission whatever way they come, messages by " +
+      "role whoever sends them; without either there is no right at all.",
+    enforcedIn: ["policy/command/authorise.ts", "firmware/management/pipeline.ts", "policy/filter/decide.ts"],
+    probes: [everyUserIsJudged.id, strangerHasNoRights.id, commandsNeedPermission.id],
+  },
+  {
+    requirement: "CR 2.1 RE(2)",
+    claim:
+      "What each role may do stands in the policy and nowhere else; who may sign policy defines and changes it, by bundles alone.",
+    enforcedIn: ["policy/compile/rules.ts", "policy/bundle/judge.ts", "firmware/bundles/activation.ts"],
+    probes: [rolesAreThePolicys.id],
   },
   {
     requirement: "CR 3.5",
@@ -65,6 +101,10 @@ export const CONTROLS: readonly Control[] = [
     enforcedIn: ["firmware/interfaces.ts"],
     probes: [onlyDeclaredSockets.id],
   },
+  { requirement: "EDR 2.4", ...MOBILE_CODE },
+  { requirement: "EDR 2.4 RE(1)", ...MOBILE_CODE_AUTHENTICITY },
+  { requirement: "NDR 2.4", ...MOBILE_CODE },
+  { requirement: "NDR 2.4 RE(1)", ...MOBILE_CODE_AUTHENTICITY },
   {
     requirement: "NDR 5.2",
     claim: "Traffic between the zones is terminated, judged message by message, and counted.",
@@ -76,5 +116,12 @@ export const CONTROLS: readonly Control[] = [
     claim: "What no rule allows is denied; without a policy no conduit listens at all.",
     enforcedIn: ["policy/filter/decide.ts", "policy/posture.ts"],
     probes: [strangerHasNoRights.id, filterAgreesWithPolicy.id],
+  },
+  {
+    requirement: "NDR 5.3",
+    claim:
+      "Only declared protocols have a session at all, and of MQTT only the topics of rules: mail and chat find no way.",
+    enforcedIn: ["firmware/conduits/mqtt/boundary.ts", "firmware/conduits/mqtt/session.ts", "policy/filter/decide.ts"],
+    probes: [noPersonToPerson.id],
   },
 ]

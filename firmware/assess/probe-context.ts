@@ -19,6 +19,16 @@ export interface ProbeContext {
   listening(): readonly Listening[]
   /** Run client bytes through the live session and filter, without a socket. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
+  /** The bundle in force as it came; null when there is none. */
+  bundleInForce(): string | null
+  /** Why the live verification would refuse this bundle as a new one, or null if it would not. Nothing changes, nothing is logged. */
+  offerBundle(text: string): Promise<string | null>
+  /** Why the live reader refuses this policy document, or null if it takes it. Nothing changes. */
+  readPolicy(text: string): Promise<string | null>
+  /** Whether the gateway's thread, and the engine's, made code of a text when tried just now. */
+  codeFromText(): Promise<{ readonly gateway: boolean; readonly engine: boolean }>
+  /** Flags of the runtime that this process was started with. */
+  readonly execArgv: readonly string[]
   /** The one door for changes. */
   readonly commands: CommandPort
   /** Path of the local command socket. */

@@ -16,7 +16,7 @@ export interface RowResult {
 }
 
 /**
- * Run every probe once and answer every row of the catalogue for a network component.
+ * Run every probe once and answer every row of the catalogue for a network component and the embedded device that it is.
  *
  * A row is `met` when all its probes passed, `not met` when one failed or threw, `not tested` when nobody owns it yet or
  * a probe had nothing to run on.
@@ -29,7 +29,7 @@ export async function assess(
   const results = new Map<string, ProbeResult>()
   for (const probe of probes) results.set(probe.id, await runProbe(probe, context))
   return catalogue()
-    .filter((row) => row.types.includes("network"))
+    .filter((row) => row.types.includes("network") || row.types.includes("embedded"))
     .map((row) => {
       const own = controls.filter((control) => control.requirement === row.id)
       const ids = [...new Set(own.flatMap((control) => control.probes))]

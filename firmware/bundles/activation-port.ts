@@ -1,13 +1,14 @@
 import type { Freshness } from "../../policy/bundle/judge.ts"
 import type { Statement } from "../../policy/bundle/statement.ts"
-import type { CompiledPolicy } from "../../policy/filter/table.ts"
 import type { Policy } from "../../policy/language/policy.ts"
+import type { EnginePolicy } from "../conduits/engine-policy.ts"
 
 /** What the engine judges by. */
 export interface PolicyInForce {
   readonly version: number
+  /** Whole, for those who speak of it; the engine judges by `engine`. */
   readonly policy: Policy
-  readonly compiled: CompiledPolicy
+  readonly engine: EnginePolicy
   readonly statement: Statement
 }
 
@@ -73,6 +74,10 @@ export interface PolicyActivation {
   confirm(version: number, by: string | null): Promise<{ readonly before: number | null }>
   /** Drop the policy on trial. @throws StateError `ERR_NO_TRIAL` */
   rollback(reason: string, by: string | null): Promise<{ readonly dropped: number; readonly inForce: number | null }>
+  /** The bundle in force as it came; null when there is none. */
+  bundle(): string | null
+  /** Why `text` would be refused as a new bundle, before its policy is read; null if it would not. Changes nothing, writes nothing. */
+  examine(text: string): Promise<string | null>
   status(): PolicyStatus
   conditions(): ReadonlySet<PolicyCondition>
   /** Look at the time again: to be called when the interval has jumped. It is looked at every ten seconds anyway. */

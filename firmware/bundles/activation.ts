@@ -14,7 +14,7 @@ import { createConditionWatch } from "./condition-watch.ts"
 import { openPolicyStore } from "./policy-store.ts"
 import type { PolicyStore } from "./policy-store.ts"
 import { createQueue } from "./queue.ts"
-import { isDamage, refused, refuseOn, survivable } from "./refusal.ts"
+import { isDamage, reasonOf, refused, refuseOn, survivable } from "./refusal.ts"
 
 /** What the activation stands on. */
 export interface ActivationDeps extends CandidateParts {
@@ -269,6 +269,15 @@ export function createPolicyActivation(deps: ActivationDeps): PolicyActivation {
         await endTrial("rollback", reason, by)
         return { dropped, inForce: versionOf(confirmed) }
       }),
+    bundle: () => (trial?.candidate ?? confirmed)?.text ?? null,
+    examine: async (text) => {
+      try {
+        judgeNew(await admit(text, deps), deps, store().state.highest, interval())
+        return null
+      } catch (error) {
+        return reasonOf(survivable(error))
+      }
+    },
     status: () => {
       const { active, highest } = store().state
       const current = trial?.candidate ?? confirmed
@@ -291,8 +300,8 @@ export function createPolicyActivation(deps: ActivationDeps): PolicyActivation {
 
 function engineView(candidate: Candidate | null): PolicyInForce | null {
   if (candidate === null) return null
-  const { policy, compiled, statement } = candidate
-  return { version: statement.version, policy, compiled, statement }
+  const { policy, engine, statement } = candidate
+  return { version: statement.version, policy, engine, statement }
 }
 
 function versionOf(candidate: Candidate | null): number | null {

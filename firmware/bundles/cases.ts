@@ -1,3 +1,4 @@
+import { failuresOf } from "../../policy/analysis/cases.ts"
 import type { CompiledPolicy } from "../../policy/filter/table.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 
@@ -8,4 +9,4 @@ export type TestCases = (policy: Policy, compiled: CompiledPolicy, text: string)
  * The cases of a bundle, run against its own policy. Cases that cannot be run are as bad as cases that fail: what a signer
  * demanded is not known to hold.
  */
-export const testCases: TestCases = () => ["this release cannot run the test cases of a bundle"]
+export const testCases: TestCases = failuresOf

@@ -78,7 +78,7 @@ export function createCompiler(setup: CompilerSetup): Compiler {
             return
           case "done":
             end()
-            return resolve({ policy: { ...message.policy, rules }, compiled: message.compiled })
+            return resolve({ policy: { ...message.policy, rules }, engine: message.engine })
           case "refused":
             return fail(new InputError(message.code, message.message, { detail: message.detail }))
         }

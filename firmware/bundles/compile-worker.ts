@@ -39,6 +39,6 @@ if (result !== null) {
     port.postMessage({ kind: "rules", rules: rules.slice(at, at + SLICE) } satisfies FromCompiler)
     await once(port, "message")
   }
-  post({ kind: "done", policy, compiled: result.compiled })
+  post({ kind: "done", policy, engine: result.engine })
 }
 port.close()

@@ -34,7 +34,7 @@ export type EnvelopeErrorCode =
 /** The only two: ECDSA over P-256 with SHA-256, and Ed25519. */
 export const BUNDLE_ALGORITHMS = ["ES256", "EdDSA"] as const
 export const BUNDLE_TYPE = "lockgate-policy+jws"
-export const MAX_BUNDLE_LENGTH = 4 * 1024 * 1024
+export const MAX_BUNDLE_LENGTH = 32 * 1024 * 1024
 export const MAX_SIGNATURES = 16
 
 /** 32 bytes in base64url. */
@@ -51,7 +51,7 @@ const MAX_HEADER_LENGTH = 1024
  *   unknown in a header), `ERR_BUNDLE_ALGORITHM`
  */
 export function parseEnvelope(text: string): Envelope {
-  if (text.length > MAX_BUNDLE_LENGTH) throw new InputError("ERR_BUNDLE_SIZE", "the bundle is longer than 4 MiB")
+  if (text.length > MAX_BUNDLE_LENGTH) throw new InputError("ERR_BUNDLE_SIZE", "the bundle is longer than 32 MiB")
   const bundle = record(json(text), "the bundle")
   members(bundle, ["payload", "signatures"], "the bundle")
   const { payload, signatures } = bundle

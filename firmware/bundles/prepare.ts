@@ -3,6 +3,8 @@ import type { CompiledPolicy } from "../../policy/filter/table.ts"
 import { formatFault } from "../../policy/language/fault.ts"
 import type { Parsed } from "../../policy/language/fault.ts"
 import type { Policy } from "../../policy/language/policy.ts"
+import { enginePolicyOf } from "../conduits/engine-policy.ts"
+import type { EnginePolicy } from "../conduits/engine-policy.ts"
 import type { TestCases } from "./cases.ts"
 
 /** What a signed statement holds of a policy. */
@@ -15,10 +17,10 @@ export interface PolicySource {
   readonly cases: string | null
 }
 
-/** A policy that has no fault and passes its own cases, in the form the filter walks. */
+/** A policy that has no fault and passes its own cases: whole, and as the engine is told it. */
 export interface PreparedPolicy {
   readonly policy: Policy
-  readonly compiled: CompiledPolicy
+  readonly engine: EnginePolicy
 }
 
 /** What it is read, compiled and tested with. */
@@ -56,5 +58,5 @@ export function preparePolicy(source: PolicySource, parts: PrepareParts): Prepar
     const detail = { cases: failures.length, case: first.slice(0, MAX_WORDS) }
     throw new InputError("ERR_BUNDLE_CASES", "the policy fails its own test cases", { detail })
   }
-  return { policy, compiled }
+  return { policy, engine: enginePolicyOf(policy, compiled) }
 }

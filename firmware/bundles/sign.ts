@@ -80,6 +80,6 @@ async function sign(
 
 function write(envelope: PlainEnvelope): string {
   const text = JSON.stringify(envelope, null, 2) + "\n"
-  if (text.length > MAX_BUNDLE_LENGTH) throw new InputError("ERR_BUNDLE_SIZE", "the bundle would be longer than 4 MiB")
+  if (text.length > MAX_BUNDLE_LENGTH) throw new InputError("ERR_BUNDLE_SIZE", "the bundle would be longer than 32 MiB")
   return text
 }

@@ -37,7 +37,12 @@ export function renderRows(rows: readonly RowResult[]): string[] {
   const counts = `${count("met")} met, ${count("not met")} not met, ${count("not tested")} not tested`
   const open = rows.filter((row) => row.claim === null).map((row) => row.requirement)
   const rest = open.length === 0 ? [] : ["", "not tested:", ...wrapped(open)]
-  return [...lines, ...rest, "", `${rows.length} rows apply to a network component: ${counts}`]
+  return [
+    ...lines,
+    ...rest,
+    "",
+    `${rows.length} rows apply to a network component that is an embedded device: ${counts}`,
+  ]
 }
 
 /** The posture table: an assessor asks first what the gateway does when something is wrong. */

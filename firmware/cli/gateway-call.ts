@@ -38,12 +38,13 @@ export async function askGateway(
   options: GatewayOptions,
   request: CommandRequest,
   io: CliIo,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<{ readonly result: unknown } | { readonly exitCode: number }> {
   try {
     checkRequest(request)
     const socket = await socketOf(options, io)
     if (socket === null) return { exitCode: 2 }
-    const answer = await callLocal(socket, request, TIMEOUT_MS, io.signal)
+    const answer = await callLocal(socket, request, timeoutMs, io.signal)
     if (answer.ok) return { result: answer.result }
     io.err(refusalText(answer))
     return { exitCode: 1 }
@@ -51,6 +52,18 @@ export async function askGateway(
     if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
     io.err(`${error.message} (${String(error.code)})\n`)
     return { exitCode: error instanceof InputError && String(error.code).startsWith("ERR_COMMAND_") ? 2 : 1 }
+  }
+}
+
+/** Exit code 2 after what is wrong with a request was told, before anybody is asked; null if it may be sent. */
+export function requestFault(request: CommandRequest, io: CliIo): { readonly exitCode: number } | null {
+  try {
+    checkRequest(request)
+    return null
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error
+    io.err(`${error.message} (${String(error.code)})\n`)
+    return { exitCode: 2 }
   }
 }
 

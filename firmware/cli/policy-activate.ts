@@ -1,7 +1,10 @@
 import type { TrialStarted } from "../bundles/activation-port.ts"
 import { MAX_BUNDLE_LENGTH } from "../bundles/envelope.ts"
 import { readText } from "../config/read-text.ts"
-import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE, sameGateway } from "./gateway-call.ts"
+import { MAX_INLINE_LENGTH } from "../../policy/command/transfer.ts"
+import { sendBundle } from "./bundle-transfer.ts"
+import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE, requestFault, sameGateway } from "./gateway-call.ts"
+import type { GatewayOptions } from "./gateway-call.ts"
 import { readArguments } from "./handler.ts"
 import type { CliIo } from "./handler.ts"
 import { tellFaults } from "./policy-file.ts"
@@ -11,15 +14,20 @@ const ACTIVATE = `lockgate policy activate <bundle> [--trial <seconds>] ${GATEWA
 const CONFIRM = `lockgate policy confirm <version> ${GATEWAY_USAGE}`
 const ROLLBACK = `lockgate policy rollback ${GATEWAY_USAGE}`
 
-/** `lockgate policy activate`: put a signed bundle in force on trial, and say how to keep it. */
+/** The gateway gives up preparing a policy before that. */
+const ACTIVATION_TIMEOUT_MS = 180_000
+
+/** `lockgate policy activate`: put a signed bundle in force on trial, and say how to keep it. A large one is sent in pieces. */
 export async function policyActivate(args: readonly string[], io: CliIo): Promise<number> {
   const read = readArguments(args, { ...GATEWAY_OPTIONS, trial: { type: "string" } }, 1, ACTIVATE, io)
   if (read === null) return 2
   const bundle = await readText(read.positionals[0] ?? "", MAX_BUNDLE_LENGTH)
   if (!bundle.ok) return tellFaults(bundle.faults, io)
   const trial = read.values.trial === undefined ? {} : { trialSeconds: wholeNumber(read.values.trial) }
-  const request = { command: "policy.activate", arguments: { bundle: bundle.value, ...trial } }
-  const answer = await askGateway(read.values, request, io)
+  const source = await sourceOf(bundle.value, trial, read.values, io)
+  if ("exitCode" in source) return source.exitCode
+  const request = { command: "policy.activate", arguments: { ...source, ...trial } }
+  const answer = await askGateway(read.values, request, io, ACTIVATION_TIMEOUT_MS)
   if ("exitCode" in answer) return answer.exitCode
   const started = answer.result as TrialStarted
   const until = localTime(started.trialEndsAt, started.trialEndsAt - started.trialMs)
@@ -30,6 +38,19 @@ export async function policyActivate(args: readonly string[], io: CliIo): Promis
   if (started.timeUncertain)
     io.err("note: the gateway does not know the time well enough to tell whether it is valid now\n")
   return 0
+}
+
+/** The bundle itself, or, where it is too large for one command, its hash after it was sent. */
+async function sourceOf(
+  bundle: string,
+  trial: object,
+  options: GatewayOptions,
+  io: CliIo,
+): Promise<{ readonly bundle: string } | { readonly hash: string } | { readonly exitCode: number }> {
+  if (bundle.length <= MAX_INLINE_LENGTH) return { bundle }
+  // A wrong option is told before minutes are spent on sending.
+  const faulty = requestFault({ command: "policy.activate", arguments: { bundle: "", ...trial } }, io)
+  return faulty ?? sendBundle(bundle, options, io)
 }
 
 /** `lockgate policy confirm`: keep the policy that is on trial. */

@@ -1,30 +1,47 @@
+import { formatFinding, type Finding } from "../../policy/analysis/finding.ts"
+import { lintPolicy } from "../../policy/analysis/lint.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import { formatFault } from "../../policy/language/fault.ts"
 import { POLICY_LIMITS, parsePolicy } from "../../policy/language/parse-policy.ts"
+import { postureTable } from "../../policy/posture.ts"
 import { readText } from "../config/read-text.ts"
 import type { CliIo } from "./handler.ts"
+import { printable } from "./text.ts"
+
+const USAGE = "usage: lockgate policy check [--strict] [--posture] <file>...\n"
+const FLAGS = ["--strict", "--posture"]
 
 /**
- * `lockgate policy check <file>...`: every fault of every file on one line each, or `ok` and what is in it.
- * Resolves to the exit code: 0 if all are good, 2 otherwise. Never rejects.
+ * `lockgate policy check <file>...`: every fault of every file on one line each, or `ok`, what is in it, and then what its
+ * author may not have meant. `--posture` prints which conditions close what.
+ *
+ * Resolves to the exit code: 0 if all are good, 2 if one has faults, 1 if one has a finding that is an error, or with
+ * `--strict` a warning. Never rejects.
  */
 export async function policyCheck(args: readonly string[], io: CliIo): Promise<number> {
-  if (args.length === 0 || args.some((arg) => arg.startsWith("-"))) {
-    io.err("usage: lockgate policy check <file>...\n")
+  const files = args.filter((arg) => !FLAGS.includes(arg))
+  if (files.length === 0 || files.some((arg) => arg.startsWith("-"))) {
+    io.err(USAGE)
     return 2
   }
   let exitCode = 0
-  for (const file of args) {
-    const text = await readText(file, POLICY_LIMITS.maxJsonBytes)
-    const parsed = text.ok ? parsePolicy(text.value, file) : text
-    if (parsed.ok) {
-      io.out(`${file}: ok: ${summary(parsed.value)}\n`)
-      continue
-    }
-    exitCode = 2
-    for (const fault of parsed.faults) io.err(`${formatFault(fault)}\n`)
-  }
+  for (const file of files) exitCode = Math.max(exitCode, await checkFile(file, args.includes("--strict"), io))
+  if (args.includes("--posture")) io.out(`\n${postureTable().join("\n")}\n`)
   return exitCode
+}
+
+async function checkFile(file: string, strict: boolean, io: CliIo): Promise<number> {
+  const text = await readText(file, POLICY_LIMITS.maxJsonBytes)
+  const parsed = text.ok ? parsePolicy(text.value, file) : text
+  if (!parsed.ok) {
+    for (const fault of parsed.faults) io.err(`${formatFault(fault)}\n`)
+    return 2
+  }
+  const findings = lintPolicy(parsed.value)
+  io.out(`${file}: ok: ${summary(parsed.value)}\n`)
+  for (const finding of findings) io.out(`  ${printable(formatFinding(finding))}\n`)
+  const has = (severity: Finding["severity"]): boolean => findings.some((finding) => finding.severity === severity)
+  return has("error") || (strict && has("warning")) ? 1 : 0
 }
 
 function summary(policy: Policy): string {

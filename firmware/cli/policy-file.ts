@@ -49,13 +49,16 @@ export async function readKeyFile(file: string, io: CliIo): Promise<SigningKey |
 
 /** Write a bundle to a file, whole or not at all, or to standard output if there is no file. False after a fault was told. */
 export async function writeBundle(text: string, file: string | undefined, io: CliIo): Promise<boolean> {
-  if (file === undefined) {
-    io.out(text)
-    return true
-  }
+  if (file !== undefined) return writeWhole(text, file, io)
+  io.out(text)
+  return true
+}
+
+/** Write a file, whole or not at all. False after a fault was told. */
+export async function writeWhole(data: string | Uint8Array, file: string, io: CliIo): Promise<boolean> {
   const temporary = `${file}.${randomBytes(6).toString("hex")}`
   try {
-    await writeFile(temporary, text, { flag: "wx" })
+    await writeFile(temporary, data, { flag: "wx" })
     await rename(temporary, file)
     return true
   } catch (error) {
@@ -63,6 +66,11 @@ export async function writeBundle(text: string, file: string | undefined, io: Cl
     io.err(`${file}: cannot be written: ${reasonOf(error)}\n`)
     return false
   }
+}
+
+/** `plant.yaml` has its cases in `plant.cases.yaml`. */
+export function casesFileOf(file: string): string {
+  return `${file.replace(/\.(yaml|yml|json)$/, "")}.cases.yaml`
 }
 
 /** A statement and what goes with it: what a person reads before a name is put under it. */

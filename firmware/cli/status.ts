@@ -1,4 +1,5 @@
 import type { PolicyStatus } from "../bundles/activation-port.ts"
+import type { EmergencyStatus } from "../management/overrides.ts"
 import type { StatusReport } from "../management/status-report.ts"
 import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE } from "./gateway-call.ts"
 import { readArguments } from "./handler.ts"
@@ -28,6 +29,7 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     ...policyLines(report.policy, nowAt),
     `posture   normal ${posture.normal}, essential ${posture.essential}${because}`,
     `island    ${report.island ? "ON" : "off"}`,
+    ...emergencyLines(report.emergencies),
     ...conduits.map(
       ({ name, listening, connections, allowed, denied }, index) =>
         `${index === 0 ? "conduits" : "        "}  ${name}  ${listening ?? "closed"}  ${connections} connected  ` +
@@ -36,6 +38,19 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     ...(conduits.length === 0 ? ["conduits  none"] : []),
     `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}`,
   ]
+}
+
+/** What is on, each with its end; what could be, in one line. */
+function emergencyLines(emergencies: readonly EmergencyStatus[]): string[] {
+  const off = emergencies.filter(({ on }) => on === null).map(({ emergency }) => emergency)
+  const lines = emergencies.flatMap(({ emergency, on }) =>
+    on === null
+      ? []
+      : [`override  ${emergency} is ON for ${Math.ceil(on.remainingSeconds / 60)} min more, by ${on.by}: ${on.reason}`],
+  )
+  if (off.length === 0) return lines
+  const more = off.length > 10 ? ` and ${off.length - 10} more` : ""
+  return [...lines, `override  off: ${off.slice(0, 10).join(", ")}${more}`]
 }
 
 function policyLines(policy: PolicyStatus, nowAt: number): string[] {

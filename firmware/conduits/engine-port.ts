@@ -17,8 +17,11 @@ import type {
   Listening,
   Rehearsal,
   RehearsalResult,
+  RecordedTotals,
   ToEngine,
 } from "./messages.ts"
+import { joinParts, type RecordedPart } from "../../policy/recording/recorder.ts"
+import type { RecordedPeer } from "../../policy/recording/recording.ts"
 import type { Clock } from "../../hal/clock.ts"
 import type { Limits } from "../config/gateway-config.ts"
 
@@ -50,6 +53,11 @@ export interface EngineSetup {
   readonly allowStall: boolean
 }
 
+/** What a recording holds. */
+export interface Collected extends RecordedTotals {
+  readonly peers: readonly RecordedPeer[]
+}
+
 /** The engine as the gateway drives it. */
 export interface EnginePort {
   /**
@@ -60,9 +68,17 @@ export interface EnginePort {
   /** Resolves when the conduits follow; told again to a new thread if the old one dies of something else meanwhile. */
   setPosture(posture: FlowPosture): Promise<readonly Listening[]>
   setTime(time: TimeInterval): void
+  /** All emergencies that are switched on; a new thread is told them again. */
+  setOverrides(emergencies: readonly string[]): void
   ping(): void
   /** Null when the conduit is not in the policy in force. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
+  /** Whether the engine's thread made code of a text when tried just now. */
+  makesCode(): Promise<boolean>
+  /** Record traffic from now on; what an earlier recording held is forgotten. */
+  startRecording(): Promise<void>
+  /** All that was recorded until now; with `stop` nothing more is. Null if nothing is, as in a thread that replaced another. */
+  collectRecording(stop: boolean): Promise<Collected | null>
   /** Block the engine's loop, for the supervisor's test; ignored unless `allowStall`. */
   stall(ms: number): void
   stop(): Promise<void>
@@ -73,10 +89,12 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
   let time = setup.time
+  let emergencies: readonly string[] = []
   let number = 0
   let stopping = false
   let stopped: (() => void) | null = null
   const waiting = new Map<number, { resolve(message: FromEngine): void; reject(error: Error): void }>()
+  const collecting = new Map<number, RecordedPart[]>()
   /** The last thread that is known to have ended. */
   let dead: Worker | null = null
   let worker = await spawn()
@@ -118,6 +136,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     const error = new HardwareError("ERR_ENGINE_DIED", `the conduit engine's thread ended: ${reason}`)
     for (const waiter of waiting.values()) waiter.reject(error)
     waiting.clear()
+    collecting.clear()
     if (stopping) {
       stopped?.()
       return
@@ -143,6 +162,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     if (stopping) return
     try {
       worker = await spawn()
+      worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
       await tell({ kind: "posture", posture, number: ++number })
       const answer = await tell({ kind: "epoch", epoch, number: ++number })
       reviving?.resolve()
@@ -160,6 +180,13 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         return
       case "applied":
       case "rehearsed":
+      case "code-tried":
+        waiting.get(message.number)?.resolve(message)
+        waiting.delete(message.number)
+        return
+      case "recorded":
+        collecting.get(message.number)?.push(...message.parts)
+        if (!message.last) return
         waiting.get(message.number)?.resolve(message)
         waiting.delete(message.number)
         return
@@ -218,10 +245,33 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
       time = next
       worker.postMessage({ kind: "time", time } satisfies ToEngine)
     },
+    setOverrides: (next) => {
+      emergencies = next
+      worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
+    },
     ping: () => worker.postMessage({ kind: "ping", number: ++number } satisfies ToEngine),
     rehearse: async (rehearsal) => {
       const answer = await ask({ kind: "rehearse", number: ++number, rehearsal })
       return answer.kind === "rehearsed" ? answer.result : null
+    },
+    makesCode: async () => {
+      const answer = await ask({ kind: "try-code", number: ++number })
+      return answer.kind !== "code-tried" || answer.made
+    },
+    startRecording: async () => {
+      await ask({ kind: "record", number: ++number })
+    },
+    collectRecording: async (stop) => {
+      const own = ++number
+      const parts: RecordedPart[] = []
+      collecting.set(own, parts)
+      try {
+        const answer = await ask({ kind: "collect", number: own, stop })
+        if (answer.kind !== "recorded" || answer.totals === null) return null
+        return { peers: joinParts(parts), ...answer.totals }
+      } finally {
+        collecting.delete(own)
+      }
     },
     stall: (ms) => worker.postMessage({ kind: "stall", ms } satisfies ToEngine),
     stop: () => {

@@ -8,9 +8,12 @@ import { createDenialAggregator } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { FlowCache } from "../../policy/filter/cache/flow.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import { setGates } from "../../policy/filter/gates.ts"
+import { advance } from "../../policy/time/advance.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
+import { canMakeCode } from "../code-from-text.ts"
 import { BucketStore } from "./bucket-store.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
@@ -18,10 +21,13 @@ import { FlowRecorder } from "./flow-recorder.ts"
 import { prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
 import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "./messages.ts"
+import { TrafficRecording } from "./traffic-tap.ts"
 import type { Hash } from "./mqtt/recording.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
+/** A timer takes no longer wait than some 24 days. */
+const LONGEST_WAIT_MS = 3_600_000
 /** Longest slice of a sweep over connections: a swap of policy must not hold up traffic. */
 const SWEEP_SLICE_MS = 2
 
@@ -50,12 +56,16 @@ export function createEngine(deps: EngineDeps): Engine {
   const aggregator = createDenialAggregator()
   const recorder = new FlowRecorder((event) => report(event))
   const buckets = new BucketStore()
+  const recording = new TrafficRecording(deps.nowMs)
   const anchors = new Map<string, readonly CertificateFacts[]>()
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
   let inForce: InForce | null = null
   let generation = 0
   let time: TimeInterval = { earliestAt: 0, latestAt: Infinity }
+  let timeToldMs = deps.nowMs()
+  let emergencies: ReadonlySet<string> = new Set()
+  let cancelBorder = (): void => undefined
   let outbox: AuditEvent[] = []
   let stopping = false
   let turn: Promise<void> = Promise.resolve()
@@ -69,21 +79,24 @@ export function createEngine(deps: EngineDeps): Engine {
     outbox = []
   }
 
+  function anchorsOf(pem: string): readonly CertificateFacts[] {
+    const known = anchors.get(pem) ?? factsFromPem(pem)
+    anchors.set(pem, known)
+    return known
+  }
+
   function contextWith(limits: EngineContext["limits"]): EngineContext {
     return {
       limits,
       buckets,
+      recording,
       flows: deps.flows,
       certificates: createFactsCache(4_096),
       time: () => time,
       nowMs: deps.nowMs,
       after: deps.after,
       randomSuffix: deps.randomSuffix,
-      anchorsOf: (pem) => {
-        const known = anchors.get(pem) ?? factsFromPem(pem)
-        anchors.set(pem, known)
-        return known
-      },
+      anchorsOf,
       report,
       denied: (key, object) => aggregator.add(key, object, deps.nowMs()),
       allowed: (flow) => recorder.note(flow, deps.nowMs()),
@@ -109,10 +122,31 @@ export function createEngine(deps: EngineDeps): Engine {
   }
 
   async function apply(number: number): Promise<void> {
-    inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation)
+    inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf)
+    watchGates()
     const now = inForce
     await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
     deps.post({ kind: "applied", number, listening: listeningNow() })
+  }
+
+  /** Set the gates of the policy in force, and come back at the next border. True if one is not what it was. */
+  function watchGates(): boolean {
+    cancelBorder()
+    if (inForce === null) return false
+    const now = advance(time, deps.nowMs() - timeToldMs)
+    const { table, modbus } = inForce.epoch.policy.compiled
+    const set = [table, modbus].map((gated) => setGates(gated, now, emergencies))
+    const againInMs = Math.min(...set.map((own) => own.againInMs))
+    if (againInMs !== Infinity)
+      cancelBorder = deps.after(Math.min(Math.ceil(againInMs), LONGEST_WAIT_MS), gatesMayChange)
+    return set.some(({ changed }) => changed)
+  }
+
+  /** Time or an override says something new: if a gate has changed, every peer is judged again as by a new policy. */
+  function gatesMayChange(): void {
+    if (!watchGates() || inForce === null) return
+    inForce = { ...inForce, generation: ++generation }
+    for (const listener of listeners.values()) void listener.apply(inForce)
   }
 
   function listeningNow(): readonly Listening[] {
@@ -122,7 +156,7 @@ export function createEngine(deps: EngineDeps): Engine {
   /** Changes are applied one after the other, each whole. Closing takes effect at once, in this turn of the loop. */
   function change(number: number): void {
     if (epoch === null || posture.normal === "closed") {
-      const now = epoch === null ? null : prepareInForce(epoch, posture, ++generation)
+      const now = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf)
       for (const listener of listeners.values()) void listener.apply(now)
     }
     turn = turn.then(() => apply(number))
@@ -140,6 +174,7 @@ export function createEngine(deps: EngineDeps): Engine {
     switch (message.kind) {
       case "configure": {
         time = message.time
+        timeToldMs = deps.nowMs()
         const context = contextWith(message.limits)
         for (const conduit of message.conduits) listeners.set(conduit.name, createListener(conduit, context))
         reportPeriodically()
@@ -153,7 +188,11 @@ export function createEngine(deps: EngineDeps): Engine {
         return change(message.number)
       case "time":
         time = message.time
-        return
+        timeToldMs = deps.nowMs()
+        return gatesMayChange()
+      case "overrides":
+        emergencies = new Set(message.emergencies)
+        return gatesMayChange()
       case "ping":
         return deps.post({ kind: "pong", number: message.number })
       case "rehearse":
@@ -162,6 +201,13 @@ export function createEngine(deps: EngineDeps): Engine {
           number: message.number,
           result: rehearse(inForce, message.rehearsal, deps.nowMs(), deps.flows),
         })
+      case "try-code":
+        return deps.post({ kind: "code-tried", number: message.number, made: canMakeCode() })
+      case "record":
+        recording.start()
+        return recording.collect(message.number, false, deps.post, deps.soon)
+      case "collect":
+        return recording.collect(message.number, message.stop, deps.post, deps.soon)
       case "stall": {
         if (!deps.allowStall) return
         const until = deps.nowMs() + message.ms
@@ -170,6 +216,7 @@ export function createEngine(deps: EngineDeps): Engine {
       }
       case "stop":
         stopping = true
+        cancelBorder()
         for (const listener of listeners.values()) void listener.apply(null)
         for (const event of aggregator.flush(deps.nowMs(), true)) report(event)
         recorder.flush(deps.nowMs(), true)

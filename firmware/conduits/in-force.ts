@@ -29,8 +29,16 @@ export interface ConduitInForce {
   classFor(roles: readonly string[]): number
 }
 
-/** Prepare a policy epoch and a posture for use. Pure but for parsing the authorities' certificates. */
-export function prepareInForce(epoch: EngineEpoch, posture: FlowPosture, generation: number): InForce {
+/**
+ * Prepare a policy epoch and a posture for use; no work that grows with the number of rules, since traffic waits for it.
+ * Pure but for parsing the authorities' certificates (`anchorsOf` may remember them).
+ */
+export function prepareInForce(
+  epoch: EngineEpoch,
+  posture: FlowPosture,
+  generation: number,
+  anchorsOf: (pem: string) => readonly CertificateFacts[] = factsFromPem,
+): InForce {
   const { policy } = epoch
   const conduits = new Map<string, ConduitInForce>()
   for (const settings of policy.conduits) {
@@ -39,13 +47,11 @@ export function prepareInForce(epoch: EngineEpoch, posture: FlowPosture, generat
     if (zone === undefined) throw new InvariantError("ERR_ZONE_MISSING", `conduit ${settings.name} names no zone`)
     const anchors = zone.authorities.flatMap((name) => {
       const pem = epoch.authorities[name]
-      return pem === undefined ? [] : factsFromPem(pem)
+      return pem === undefined ? [] : anchorsOf(pem)
     })
-    const essentialRules = policy.rules.filter(
-      (rule) => rule.essential && rule.effect === "allow" && rule.conduits.includes(settings.name),
-    )
+    const essentialRoles = policy.essentialRoles[settings.name] ?? []
     const essentialOnly = posture.normal === "closed"
-    const open = posture.normal === "open" || (posture.essential === "open" && essentialRules.length > 0)
+    const open = posture.normal === "open" || (posture.essential === "open" && essentialRoles.length > 0)
     conduits.set(settings.name, {
       settings,
       zone,
@@ -55,8 +61,8 @@ export function prepareInForce(epoch: EngineEpoch, posture: FlowPosture, generat
       open,
       essentialOnly,
       classFor: (roles) => {
-        if (essentialOnly && !essentialRules.some((rule) => rule.roles.some((role) => roles.includes(role)))) return -1
-        return classOf(epoch.compiled, settings.name, roles)
+        if (essentialOnly && !essentialRoles.some((role) => roles.includes(role))) return -1
+        return classOf(policy.compiled, settings.name, roles)
       },
     })
   }

@@ -16,9 +16,11 @@ import { serverOptions } from "../tls/options.ts"
 import { peerChain } from "../tls/peer-chain.ts"
 import { countDenial, newCounters, type CounterSet } from "./counters.ts"
 import { judgeAgain, judgeArrival, type Admission } from "./arrival.ts"
+import { nameAt } from "./engine-policy.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
 import type { EngineContext } from "./engine-context.ts"
 import type { EngineConduit, Listening } from "./messages.ts"
+import { PeerTap } from "./traffic-tap.ts"
 import { openConnection, WITHDRAW_GRACE_MS, type Connection } from "./mqtt/connection.ts"
 import type { ConnectFacts } from "./mqtt/judge.ts"
 import { createJudge, type Rights } from "./mqtt/rights.ts"
@@ -41,6 +43,7 @@ interface Admitted {
   readonly name: string
   readonly clientIdPattern: string
   readonly settings: MqttConduit
+  readonly tap: PeerTap
   rights: Rights
   generation: number
   anchorKey: string
@@ -90,7 +93,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   }
 
   function rightsOf(now: Now, name: string, classIndex: number): Rights {
-    const { compiled } = now.all.epoch
+    const { compiled } = now.all.epoch.policy
     return {
       compiled,
       classIndex,
@@ -107,11 +110,13 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     verdict: Extract<Admission, { ok: true }>,
   ): void {
     const { leaf } = verdict
-    const { name } = verdict.subject
+    const { name, roles } = verdict.subject
     counters.accepted++
     counters.connections++
     context.certificateSeen(leaf.notBeforeAt)
     let established = false
+    const whom = { conduit: conduit.name, zone: now.own.zone.name, subject: name, roles, clientId: "" }
+    const tap = new PeerTap(context.recording, { ...whom, names: leaf, fingerprint: leaf.fingerprint })
     const connection = openConnection({
       client: socket,
       connectTimeoutMs: context.limits.connectTimeoutMs,
@@ -124,9 +129,11 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         subject: name,
         clientIdPattern: verdict.subject.clientIdPattern,
         randomSuffix: context.randomSuffix,
+        tap,
         newHash: context.newHash,
         admit: (facts) => {
           entry.facts = facts
+          tap.become({ clientId: facts.clientId })
           return createJudge(entry.rights, facts, context.flows)
         },
       },
@@ -134,8 +141,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         if (inForce === null || entry.generation !== inForce.all.generation) readmit(entry)
       },
       denied: (action, v, object, will) => {
-        const rules = (inForce ?? now).all.epoch.compiled.ruleIds
-        const rule = rules[ruleOf(v)] ?? null
+        const rule = nameAt((inForce ?? now).all.epoch.policy.compiled.ruleNames, ruleOf(v))
         const reason = reasonName(v)
         countDenial(counters, action === "receive" ? "down" : "up", rule, reason)
         context.denied({ conduit: conduit.name, subject: name, action: will ? "will" : action, rule, reason }, object)
@@ -191,6 +197,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       name,
       clientIdPattern: verdict.subject.clientIdPattern,
       settings: now.own.settings,
+      tap,
       rights: rightsOf(now, name, verdict.classIndex),
       generation: now.all.generation,
       anchorKey: now.own.anchorKey,
@@ -215,6 +222,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     if (!sameTerms(entry, now.own, verdict.subject)) return entry.connection.withdraw("terms", graceMs)
     entry.anchorKey = now.own.anchorKey
     entry.rights = rightsOf(now, entry.name, verdict.classIndex)
+    entry.tap.become({ roles: verdict.subject.roles })
     if (entry.facts !== null) entry.connection.rejudge(createJudge(entry.rights, entry.facts, context.flows))
   }
 

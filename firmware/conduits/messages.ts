@@ -4,11 +4,13 @@
  * The gateway sends `ToEngine`, the engine answers `FromEngine`. Policy changes are numbered by `epoch`, so that an
  * `applied` can be matched with what was sent; a peer is only ever judged by one whole epoch.
  */
-import type { Action, Policy } from "../../policy/language/policy.ts"
-import type { CompiledPolicy } from "../../policy/filter/table.ts"
+import type { Action } from "../../policy/language/policy.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { RecordedPart } from "../../policy/recording/recorder.ts"
+import type { RecordingEnd } from "../../policy/recording/recording.ts"
 import type { Limits } from "../config/gateway-config.ts"
+import type { EnginePolicy } from "./engine-policy.ts"
 
 /** A key and its chain, PEM; given once, at start or on rotation. */
 export interface TlsCredential {
@@ -30,8 +32,7 @@ export interface EngineConduit {
 /** What is in force: all of it changes at once. */
 export interface EngineEpoch {
   readonly epoch: number
-  readonly policy: Policy
-  readonly compiled: CompiledPolicy
+  readonly policy: EnginePolicy
   /** Zone authority name to PEM certificates; only names that the policy uses. */
   readonly authorities: Readonly<Record<string, string>>
 }
@@ -53,9 +54,17 @@ export type ToEngine =
   | { readonly kind: "epoch"; readonly epoch: EngineEpoch | null; readonly number: number }
   | { readonly kind: "posture"; readonly posture: FlowPosture; readonly number: number }
   | { readonly kind: "time"; readonly time: TimeInterval }
+  /** The emergencies that an override has switched on, all of them; none at start. */
+  | { readonly kind: "overrides"; readonly emergencies: readonly string[] }
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }
+  /** Try to make code of a text; for probes. */
+  | { readonly kind: "try-code"; readonly number: number }
+  /** Record traffic from now on; what an earlier recording held is forgotten. */
+  | { readonly kind: "record"; readonly number: number }
+  /** Send all that was recorded; with `stop` nothing more is. */
+  | { readonly kind: "collect"; readonly number: number; readonly stop: boolean }
   /** Busy-loop for that long: the supervisor's test. Refused unless the engine was started with `allowStall`. */
   | { readonly kind: "stall"; readonly ms: number }
   | { readonly kind: "stop" }
@@ -89,11 +98,23 @@ export type FromEngine =
   | { readonly kind: "counters"; readonly conduits: readonly ConduitCounters[] }
   | { readonly kind: "pong"; readonly number: number }
   | { readonly kind: "rehearsed"; readonly number: number; readonly result: RehearsalResult | null }
+  | { readonly kind: "code-tried"; readonly number: number; readonly made: boolean }
+  /** Some of a recording. The last one has totals; none and no parts: nothing is recorded. */
+  | {
+      readonly kind: "recorded"
+      readonly number: number
+      readonly parts: readonly RecordedPart[]
+      readonly last: boolean
+      readonly totals: RecordedTotals | null
+    }
   /** A listener could not be opened, or the engine failed in itself: the conduit is closed. */
   | { readonly kind: "fault"; readonly conduit: string | null; readonly code: string; readonly message: string }
   /** A certificate verified whose validity begins then: it is at least that late. */
   | { readonly kind: "certificate-seen"; readonly notBeforeAt: number }
   | { readonly kind: "stopped" }
+
+/** Messages in the flows of a recording, and what had no room. */
+export type RecordedTotals = Pick<RecordingEnd, "messages" | "missed">
 
 /** A conduit that listens, and where. */
 export interface Listening {

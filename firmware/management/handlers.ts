@@ -1,12 +1,19 @@
+import { InputError } from "../../policy/base/errors.ts"
 import type { PolicyActivation } from "../bundles/activation-port.ts"
+import type { Incoming } from "../bundles/incoming.ts"
+import type { RecordingKeeper } from "../recording/keeper.ts"
 import type { Island } from "./island.ts"
+import type { Overrides } from "./overrides.ts"
 import type { Handlers } from "./pipeline.ts"
 import type { StatusReport } from "./status-report.ts"
 
 /** The parts that commands act on. */
 export interface HandlerDeps {
   readonly policy: PolicyActivation
+  readonly incoming: Incoming
   readonly island: Island
+  readonly recording: Pick<RecordingKeeper, "start" | "stop" | "status" | "read">
+  readonly overrides: Overrides
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -15,11 +22,23 @@ export interface HandlerDeps {
 
 /** A handler for each command: turns arguments into a call of the part that owns the matter, nothing more. */
 export function createHandlers(deps: HandlerDeps): Handlers {
-  const { policy, island } = deps
+  const { policy, incoming, island, recording, overrides } = deps
   return {
     status: async () => ({ result: await deps.status() }),
-    "policy.activate": async ({ bundle, trialSeconds = deps.trialSeconds }, { name }) => {
-      const result = await policy.activate(bundle, trialSeconds * 1000, name)
+    "bundle.offer": async ({ hash, length }) => {
+      const result = await incoming.offer(hash, length)
+      return { result, detail: { hash, length, have: result.have } }
+    },
+    "bundle.chunk": async ({ hash, offset, data }, { name }) => ({
+      result: await incoming.chunk(hash, offset, data, name),
+    }),
+    "policy.activate": async ({ bundle, hash, trialSeconds = deps.trialSeconds }, { name }) => {
+      if ((bundle === undefined) === (hash === undefined)) {
+        throw new InputError("ERR_BUNDLE_SOURCE", "a bundle is needed, or the hash of one that was sent, and not both")
+      }
+      const text = bundle ?? (await incoming.take(hash ?? ""))
+      const result = await policy.activate(text, trialSeconds * 1000, name)
+      if (hash !== undefined) await incoming.done(hash)
       return { result, detail: { before: result.previous ?? 0, after: result.version, trialSeconds } }
     },
     "policy.confirm": async ({ version }, { name }) => {
@@ -34,6 +53,20 @@ export function createHandlers(deps: HandlerDeps): Handlers {
       const { before, durable } = await island.set(state === "on", name)
       const was = before ? "on" : "off"
       return { result: { state, before: was, durable }, detail: { before: was, after: state, durable } }
+    },
+    "recording.start": async ({ minutes }, { name }) => {
+      return { result: await recording.start(minutes, name), detail: { minutes } }
+    },
+    "recording.stop": async (_, { name }) => ({ result: await recording.stop(name) }),
+    "recording.status": async () => ({ result: await recording.status() }),
+    "recording.read": async ({ offset }) => ({ result: await recording.read(offset), detail: { offset } }),
+    "override.start": async ({ emergency, minutes, reason }, { name }) => {
+      const before = await overrides.start(emergency, minutes, reason, name)
+      return { result: { emergency, minutes, before }, detail: { emergency, minutes } }
+    },
+    "override.end": async ({ emergency }, { name }) => {
+      const before = await overrides.end(emergency, name)
+      return { result: { emergency, before }, detail: { emergency, wasOn: before !== null } }
     },
     assess: async () => ({ result: await deps.assess() }),
   }

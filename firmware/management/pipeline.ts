@@ -40,7 +40,7 @@ export interface ManagementDeps {
  * A change is in the log twice: `command.accepted`, on disk before it is executed, and `command.executed` with its
  * outcome, on disk before it is answered. If the first cannot be written the change is refused (`ERR_COMMAND_FAILED`,
  * no entry); if the second cannot, the answer is `ERR_COMMAND_FAILED` with the entry of the first: then the change may
- * have taken place. Only what is fail-safe (`island on`) is executed first and logged afterwards, if it can be. Reading
+ * have taken place. Only what is fail-safe (`isFailSafe`) is executed first and logged afterwards, if it can be. Reading
  * is answered even while the log is down, since that is when somebody must look.
  *
  * Outside go codes alone; texts and inner codes stay in the log. `execute` never throws, but for an InvariantError of a

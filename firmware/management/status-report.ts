@@ -1,4 +1,5 @@
 import type { ConduitCounters } from "../conduits/messages.ts"
+import type { EmergencyStatus } from "./overrides.ts"
 import type { PolicyStatus } from "../bundles/activation-port.ts"
 
 /** What `status` answers: what the gateway does now. Plain JSON; times in milliseconds since 1970. */
@@ -13,6 +14,8 @@ export interface StatusReport {
   }
   readonly island: boolean
   readonly policy: PolicyStatus
+  /** Every emergency that the policy in force names, on or off. */
+  readonly emergencies: readonly EmergencyStatus[]
   readonly conduits: readonly ConduitStatus[]
   readonly audit: {
     /** Entries in the log. */

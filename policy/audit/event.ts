@@ -189,6 +189,30 @@ export const EVENTS = {
     severity: "warning",
   },
   "island.off": { category: "configuration", text: "island mode ended", requirement: "NDR 5.2", severity: "notice" },
+  "recording.started": {
+    category: "control-system",
+    text: "traffic is being recorded, without payloads",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "recording.ended": {
+    category: "control-system",
+    text: "a recording of traffic ended",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "override.started": {
+    category: "configuration",
+    text: "an override switched on an emergency of the policy",
+    requirement: "CR 2.8",
+    severity: "alarm",
+  },
+  "override.ended": {
+    category: "configuration",
+    text: "an override ended",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
   "audit.repaired": {
     category: "audit-log",
     text: "a torn tail of the audit log was repaired",

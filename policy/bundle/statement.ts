@@ -44,10 +44,10 @@ export const STATEMENT_FORMAT = "lockgate-policy-bundle/2"
 /** The one before it, read as well. */
 export const FORMER_STATEMENT_FORMAT = "lockgate-policy-bundle/1"
 export const MAX_VERSION = 2 ** 31
-/** In base64url and with sixteen signatures it stays under the 4 MiB of a bundle. */
-export const MAX_STATEMENT_BYTES = 2.75 * 1024 * 1024
-/** Characters of the policy document. */
-export const MAX_POLICY_LENGTH = 2 * 1024 * 1024
+/** In base64url and with sixteen signatures it stays under the 32 MiB of a bundle. */
+export const MAX_STATEMENT_BYTES = 23 * 1024 * 1024
+/** Characters of the policy document. In the statement it is quoted: a document of this length may have 7 MiB of quotes. */
+export const MAX_POLICY_LENGTH = 16 * 1024 * 1024
 /** Characters of the test cases: what a gateway's YAML reader takes. */
 export const MAX_CASES_LENGTH = 256 * 1024
 export const MAX_GATEWAYS = 1000

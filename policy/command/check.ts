@@ -86,13 +86,13 @@ export function checkRequest(request: unknown): CheckedRequest {
 }
 
 /**
- * True for a command that must work even when nothing can be written down: closing the conduits. Everything else
- * waits for the audit log.
+ * True for a command that must work even when nothing can be written down: closing the conduits, or what an override has
+ * opened. Everything else waits for the audit log.
  *
  * @see IEC 62443-4-2 NDR 5.2
  */
 export function isFailSafe(request: CheckedRequest): boolean {
-  return request.command === "island" && request.arguments.state === "on"
+  return (request.command === "island" && request.arguments.state === "on") || request.command === "override.end"
 }
 
 function checkValue(name: string, kind: ArgumentKind, value: unknown): string | number {

@@ -1,4 +1,5 @@
 import type { Permission } from "./port.ts"
+import { MAX_CHUNK_LENGTH, MAX_TRANSFER_BYTES } from "./transfer.ts"
 
 /** One argument: what values it takes. */
 export type ArgumentKind =
@@ -12,7 +13,7 @@ export interface CommandRow {
   readonly permission: Permission
   /** Whether the command changes anything: `command.executed` or `command.read` in the log. */
   readonly changes: boolean
-  /** True for what a live view asks every second: answered without an entry in the log; refusals are logged. */
+  /** True for what is asked many times in a row: answered without an entry in the log; refusals are logged. */
   readonly quiet?: true
   readonly arguments: Readonly<Record<string, ArgumentKind & { readonly optional?: true }>>
 }
@@ -21,12 +22,34 @@ export interface CommandRow {
 export const COMMANDS = {
   status: { summary: "what the gateway does now", permission: "read", changes: false, quiet: true, arguments: {} },
   "policy.activate": {
-    summary: "put a signed policy bundle in force on trial",
+    summary: "put a signed policy bundle, given or sent before and named by its hash, in force on trial",
     permission: "policy",
     changes: true,
     arguments: {
-      bundle: { kind: "string", maxLength: 4 * 1024 * 1024 },
+      bundle: { kind: "string", maxLength: 4 * 1024 * 1024, optional: true },
+      hash: { kind: "string", maxLength: 64, optional: true },
       trialSeconds: { kind: "integer", min: 5, max: 86_400, optional: true },
+    },
+  },
+  "bundle.offer": {
+    summary: "begin, or go on with, sending a large bundle in pieces",
+    permission: "policy",
+    changes: true,
+    arguments: {
+      hash: { kind: "string", maxLength: 64 },
+      length: { kind: "integer", min: 1, max: MAX_TRANSFER_BYTES },
+    },
+  },
+  // Part of an offer that is in the log, and nothing that anybody acts on before its hash was checked.
+  "bundle.chunk": {
+    summary: "a piece of a bundle that was offered",
+    permission: "policy",
+    changes: false,
+    quiet: true,
+    arguments: {
+      hash: { kind: "string", maxLength: 64 },
+      offset: { kind: "integer", min: 0, max: MAX_TRANSFER_BYTES },
+      data: { kind: "string", maxLength: MAX_CHUNK_LENGTH },
     },
   },
   "policy.confirm": {
@@ -46,6 +69,41 @@ export const COMMANDS = {
     permission: "island",
     changes: true,
     arguments: { state: { kind: "choice", of: ["on", "off"] } },
+  },
+  "recording.start": {
+    summary: "record what passes and what is denied, without payloads, for a time",
+    permission: "policy",
+    changes: true,
+    arguments: { minutes: { kind: "integer", min: 1, max: 1_440 } },
+  },
+  "recording.stop": { summary: "end the recording now", permission: "policy", changes: true, arguments: {} },
+  "recording.status": {
+    summary: "whether a recording runs, and what the last one holds",
+    permission: "policy",
+    changes: false,
+    arguments: {},
+  },
+  "recording.read": {
+    summary: "a piece of the recording on disk",
+    permission: "policy",
+    changes: false,
+    arguments: { offset: { kind: "integer", min: 0, max: 8 * 1024 * 1024 } },
+  },
+  "override.start": {
+    summary: "switch on an emergency of the policy for a time",
+    permission: "policy",
+    changes: true,
+    arguments: {
+      emergency: { kind: "string", maxLength: 64 },
+      minutes: { kind: "integer", min: 1, max: 480 },
+      reason: { kind: "string", maxLength: 120 },
+    },
+  },
+  "override.end": {
+    summary: "switch it off again",
+    permission: "policy",
+    changes: true,
+    arguments: { emergency: { kind: "string", maxLength: 64 } },
   },
   assess: {
     summary: "run the probes and answer the requirement rows",

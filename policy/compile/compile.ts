@@ -35,6 +35,9 @@ export const MAX_RULES = 1 << 22
 /** Most bytes of the compiled tables together. */
 export const MAX_TABLE_BYTES = 128 * 1024 * 1024
 
+/** Most distinct pairs of hours and emergency: all of them are looked at once a second. */
+export const MAX_GATES = 1024
+
 /** Most distinct payload forms of a policy, and most schemas, members, metrics and values in them together. */
 export const MAX_FORMS = 1024
 export const MAX_FORM_PARTS = 65_536
@@ -72,6 +75,9 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
   const { words: rules, numbers, rateCount, gates, forms, records } = compileRules(policy)
   checkForms(forms)
   const classes = classKeys(policy)
+  const modbus = compileModbus(policy, classes)
+  const pairs = gates.length + modbus.gates.length
+  if (pairs > MAX_GATES) throw tooComplex("policy", "pairs of hours and emergency", pairs, MAX_GATES)
   const out = new GrowingWords()
   out.reserve(HEADER_WORDS + classes.length * CLASS_WORDS)
   out.array[HEADER_CLASSES] = classes.length
@@ -128,7 +134,7 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
       gateStates: Uint8Array.from(gates, (gate) => gateState(gate, NOT_KNOWN, NONE_ON)),
       forms: forms.map(compileForm),
     },
-    modbus: compileModbus(policy, classes),
+    modbus,
     ruleIds: policy.rules.map((rule) => rule.id),
     records,
   }

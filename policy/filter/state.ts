@@ -112,7 +112,7 @@ export function createBuckets(table: FilterTable): Buckets {
 }
 
 /** The class of a peer with these roles (in any order) on this conduit, or -1: then it has no rights. */
-export function classOf(compiled: CompiledPolicy, conduit: string, roles: readonly string[]): number {
+export function classOf(compiled: Pick<CompiledPolicy, "classes">, conduit: string, roles: readonly string[]): number {
   const wanted = [...new Set(roles)].sort()
   return compiled.classes.findIndex(
     (key) =>

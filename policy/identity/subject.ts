@@ -18,6 +18,9 @@ export type SubjectReason = "no-subject" | "ambiguous-subject" | "bad-name"
 export type SubjectResult =
   ({ readonly ok: true } & Subject) | { readonly ok: false; readonly reason: SubjectReason; readonly detail: string }
 
+/** What of a certificate names its bearer. */
+type NamesOf = Pick<CertificateFacts, "sanUri" | "sanDns" | "commonName">
+
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 
 /**
@@ -32,7 +35,7 @@ const NAME = /^[A-Za-z0-9._-]{1,64}$/
  *
  * @see IEC 62443-4-2 CR 1.2, CR 1.9
  */
-export function resolveSubject(rules: readonly SubjectRule[], zone: string, leaf: CertificateFacts): SubjectResult {
+export function resolveSubject(rules: readonly SubjectRule[], zone: string, leaf: NamesOf): SubjectResult {
   const found = new Map<string, Subject>()
   let misnamed: string | null = null
   for (const rule of rules) {
@@ -59,7 +62,7 @@ export function resolveSubject(rules: readonly SubjectRule[], zone: string, leaf
   return { ok: false, reason: "no-subject", detail: `no rule of zone ${zone} fits` }
 }
 
-function namesAt(leaf: CertificateFacts, source: SubjectRule["source"]): readonly string[] {
+function namesAt(leaf: NamesOf, source: SubjectRule["source"]): readonly string[] {
   switch (source) {
     case "san-uri":
       return leaf.sanUri

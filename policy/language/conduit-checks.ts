@@ -43,6 +43,8 @@ function checkEnd(
   const steps = typeof value.transport === "string" ? ["transport"] : ["transport", end]
   const message = `${transport} is clear text, which zone ${quote(value[end])} does not accept`
   const mend =
-    zone.kind === "untrusted" ? "an untrusted zone is always encrypted" : `that zone then says clear-text: true`
+    zone.kind === "untrusted"
+      ? "an untrusted zone is always encrypted"
+      : "write tls, or say clear-text: true in that zone"
   faultAt(report, placed, steps, message, mend)
 }

@@ -29,7 +29,7 @@ const exceptionWords = Object.keys(MODBUS_EXCEPTIONS) as (keyof typeof MODBUS_EX
 
 /** A Modbus exception by name or number; a number comes out. */
 export const refusal: Shape<number> = {
-  expected: "the name of a Modbus exception, or a code 1..255",
+  expected: "a Modbus exception such as illegal-function or server-device-busy, or a code 1..255",
   read(node, path, report) {
     if (node.kind === "scalar" && typeof node.value === "number") return integer(1, 255).read(node, path, report)
     const word = choice(exceptionWords, { expected: this.expected }).read(node, path, report)

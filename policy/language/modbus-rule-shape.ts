@@ -108,7 +108,7 @@ export const modbusRule = variants("a rule", {
       ...everyModbusRule,
       allow: required(functions, "Functions it allows."),
       points: optional(
-        list(point, { min: 1, max: MODBUS_BOUNDS.points }),
+        list(point, { max: MODBUS_BOUNDS.points }),
         [],
         "Values in holding registers; their registers are added to `registers`.",
         [],

@@ -18,6 +18,7 @@ const LIMITS: Readonly<Partial<Record<SparkplugType, readonly [min: number, max:
   UInt16: [0, 2 ** 16 - 1],
   UInt32: [0, 2 ** 32 - 1],
   UInt64: [0, 2 ** 64],
+  DateTime: [0, 2 ** 64],
   Float: [-(2 - 2 ** -23) * 2 ** 127, (2 - 2 ** -23) * 2 ** 127],
   Double: [-Number.MAX_VALUE, Number.MAX_VALUE],
 }
@@ -59,7 +60,12 @@ const metric = checked(rawMetric, ({ types, min, max }, place, report) => {
 
 /** What a payload must look like. */
 export const form = wordOrMap(
-  choice(["any", "utf8"]),
+  choice(["any", "utf8"], {
+    refused: {
+      json: "it says what the JSON looks like: write { json: { type: object, ... } }",
+      "sparkplug-b": "it says which metrics there may be: write { sparkplug-b: [{ metric: ..., types: ... }] }",
+    },
+  }),
   variants("a form", {
     json: object("a form", { json: required(jsonForm, "One JSON text of this form (JSON Schema, bounded profile).") }),
     "sparkplug-b": object("a form", {

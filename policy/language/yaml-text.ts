@@ -71,6 +71,32 @@ export function readYamlText(report: Report, limits: DocumentLimits): DocNode | 
   }
 }
 
+/** One comment: where it begins, and its text from the `#` to the end of the line. */
+export interface YamlComment {
+  readonly at: number
+  readonly text: string
+}
+
+/** The comments of a text that `readYamlText` has read without fault, in its order. */
+export function readYamlComments(text: string): readonly YamlComment[] {
+  const comments: YamlComment[] = []
+  let at = 0
+  let scalarFollows = false
+  for (const lexeme of new Lexer().lex(text)) {
+    if (MARKS.has(lexeme)) {
+      scalarFollows = lexeme === Tokens.SCALAR
+      continue
+    }
+    if (lexeme.startsWith("#") && !scalarFollows) comments.push({ at, text: lexeme.trimEnd() })
+    scalarFollows = false
+    at += lexeme.length
+  }
+  return comments
+}
+
+/** Lexemes that stand for nothing in the text. */
+const MARKS: ReadonlySet<string> = new Set([Tokens.DOCUMENT, Tokens.FLOW_END, Tokens.SCALAR])
+
 function readTokens(report: Report, { maxDepth, maxYamlLexemes }: DocumentLimits): CST.Token[] | null {
   const parser = new Parser()
   const tokens: CST.Token[] = []

@@ -239,6 +239,43 @@ export function recordedPeer(peer: OpenPeer): RecordedPeer {
   }
 }
 
+/** A peer by its number, with some of its flows: what is sent from thread to thread. */
+export interface RecordedPart {
+  readonly index: number
+  readonly peer: RecordedPeer
+}
+
+/** All that was collected, in slices of at most `maxFlows` flows. What comes in between two slices may be in or not. */
+export function* slicesOf(recorder: Recorder, maxFlows: number): Generator<readonly RecordedPart[]> {
+  let slice: RecordedPart[] = []
+  let room = maxFlows
+  for (const [index, peer] of recorder.peers.entries()) {
+    const { flows, ...facts } = recordedPeer(peer)
+    for (let from = 0; from === 0 || from < flows.length;) {
+      const part = flows.slice(from, from + room)
+      slice.push({ index, peer: { ...facts, flows: part } })
+      from += Math.max(part.length, 1)
+      room -= part.length + 1
+      if (room > 0) continue
+      yield slice
+      slice = []
+      room = maxFlows
+    }
+  }
+  if (slice.length > 0) yield slice
+}
+
+/** The peers of all slices, whole again. */
+export function joinParts(parts: readonly RecordedPart[]): readonly RecordedPeer[] {
+  const peers: { last: RecordedPeer; flows: Flow[] }[] = []
+  for (const { index, peer } of parts) {
+    const known = peers[index]
+    if (known === undefined) peers[index] = { last: peer, flows: [...peer.flows] }
+    else known.flows.push(...peer.flows)
+  }
+  return peers.map(({ last, flows }) => ({ ...last, flows }))
+}
+
 function closedFlow(open: OpenFlow): Flow {
   const flow: Flow & Partial<Pick<OpenFlow, "second" | "inSecond">> = { ...open }
   delete flow.second

@@ -8,9 +8,17 @@ import type { CommandId, CommandRequest } from "../../policy/command/port.ts"
 export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   status: { command: "status", arguments: {} },
   "policy.activate": { command: "policy.activate", arguments: { bundle: "text", trialSeconds: 60 } },
+  "bundle.offer": { command: "bundle.offer", arguments: { hash: "0".repeat(64), length: 1 } },
+  "bundle.chunk": { command: "bundle.chunk", arguments: { hash: "0".repeat(64), offset: 0, data: "eA==" } },
   "policy.confirm": { command: "policy.confirm", arguments: { version: 7 } },
   "policy.rollback": { command: "policy.rollback", arguments: {} },
   island: { command: "island", arguments: { state: "on" } },
+  "recording.start": { command: "recording.start", arguments: { minutes: 60 } },
+  "recording.stop": { command: "recording.stop", arguments: {} },
+  "recording.status": { command: "recording.status", arguments: {} },
+  "recording.read": { command: "recording.read", arguments: { offset: 0 } },
+  "override.start": { command: "override.start", arguments: { emergency: "fire", minutes: 30, reason: "smoke" } },
+  "override.end": { command: "override.end", arguments: { emergency: "fire" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -26,9 +34,17 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
   return {
     status: handler("status"),
     "policy.activate": handler("policy.activate"),
+    "bundle.offer": handler("bundle.offer"),
+    "bundle.chunk": handler("bundle.chunk"),
     "policy.confirm": handler("policy.confirm"),
     "policy.rollback": handler("policy.rollback"),
     island: handler("island"),
+    "recording.start": handler("recording.start"),
+    "recording.stop": handler("recording.stop"),
+    "recording.status": handler("recording.status"),
+    "recording.read": handler("recording.read"),
+    "override.start": handler("override.start"),
+    "override.end": handler("override.end"),
     assess: handler("assess"),
   }
 }

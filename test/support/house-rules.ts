@@ -19,7 +19,7 @@ const protocolAnd = (...more: RegExp[]): RegExp[] => [/^provisioning\/protocol\/
 /** The layer table: folder to what it may import. The first row that fits a file counts; firmware, bench and test follow below. */
 const LAYERS: readonly (readonly [folder: RegExp, mayImport: readonly RegExp[]])[] = [
   [BASE, [BASE]],
-  [/^policy\/language\//, [/^policy\//, /^yaml$/]],
+  [/^policy\/language\/yaml-text\.ts$/, [/^policy\//, /^yaml$/]],
   [/^policy\//, [/^policy\//]],
   [/^hal\/linux\//, [/^hal\//, BASE, /^node:/]],
   [/^hal\/memory\//, [/^hal\/memory\//, PORTS, BASE]],

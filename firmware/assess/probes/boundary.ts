@@ -5,24 +5,12 @@ import { isAllowed } from "../../../policy/filter/verdict.ts"
 import type { ProbeResult } from "../../../policy/requirements/control.ts"
 import { decideReference } from "../../../policy/filter/reference.ts"
 import type { GatewayProbe } from "../probe-context.ts"
+import { classesOf, exampleTopic } from "./classes.ts"
 import { concat, connectPacket, contains, publishPacket, subscribePacket } from "./packets.ts"
 
 /** Not `lockgate-...`: such a client id is refused at CONNECT, and then nothing would be tested. */
 const SUBJECT = "probe-of-the-gateway"
 const NO_POLICY: ProbeResult = { outcome: "not-tested", why: "no policy is in force: nothing listens, nothing passes" }
-
-/** Every (conduit, set of roles) that the policy can give to a peer. */
-function* classesOf(policy: Policy): Generator<{ conduit: string; roles: readonly string[] }> {
-  for (const conduit of policy.conduits) {
-    const seen = new Set<string>()
-    for (const subject of policy.subjects.filter((s) => s.zone === conduit.from)) {
-      const key = [...subject.roles].sort().join(" ")
-      if (seen.has(key)) continue
-      seen.add(key)
-      yield { conduit: conduit.name, roles: subject.roles }
-    }
-  }
-}
 
 /** A peer with no role gets nothing through, whatever the policy says. */
 export const strangerHasNoRights: GatewayProbe = {
@@ -39,7 +27,7 @@ export const strangerHasNoRights: GatewayProbe = {
       const topics = policy.rules
         .filter((r) => r.protocol === "mqtt")
         .filter((r) => r.effect === "allow")
-        .flatMap((r) => r.topics.map(exampleTopic))
+        .flatMap((r) => r.topics.map((filter) => exampleTopic(filter, SUBJECT)))
       const bytes = concat(connectPacket(SUBJECT), ...topics.map((topic) => publishPacket(topic, marker)))
       const seen = await context.rehearse({ conduit: conduit.name, subject: SUBJECT, roles: [], bytes })
       if (seen === null) return NO_POLICY
@@ -161,21 +149,12 @@ export const malformedIsRefused: GatewayProbe = {
   },
 }
 
-/** A topic that the filter matches, wildcards filled with words of the probe's own. */
-function exampleTopic(filter: string): string {
-  return filter
-    .replace(/^\$share\/[^/]+\//, "")
-    .split("/")
-    .map((level) => (level === "%u" || level === "%c" ? SUBJECT : level === "+" || level === "#" ? "probe" : level))
-    .join("/")
-}
-
 /** Topics that rules name, and their neighbours: one level more, one less, one letter off, another subject's. */
 function probeTopics(policy: Policy): readonly string[] {
   const topics = new Set<string>([`probe-${randomUUID()}`])
   for (const rule of policy.rules.filter((r) => r.protocol === "mqtt").slice(0, 200)) {
     for (const filter of rule.topics.slice(0, 5)) {
-      const topic = exampleTopic(filter)
+      const topic = exampleTopic(filter, SUBJECT)
       topics.add(topic)
       topics.add(`${topic}/more`)
       topics.add(`${topic}x`)

@@ -78,6 +78,9 @@ export function admitConnect(packet: ConnectPacket, deps: SessionDeps, nowMs: nu
   const judge = deps.admit({ version, clientId })
   const will = willInForce(packet)
   const verdict = will === null ? 0 : judgeWill(judge, will, nowMs)
+  if (will !== null && deps.tap?.on === true) {
+    deps.tap.judged("publish", verdict, will.topic, 0, will.topic.length, will.flags, will.payload.length, true)
+  }
   if (will !== null && !isAllowed(verdict)) {
     const code = version === 5 ? publishRefusal(verdict) : RETURN_CODE.notAuthorized
     return { ...refusal(code, version, "ERR_MQTT_WILL_DENIED"), deniedWill: { verdict, topic: will.topic } }

@@ -1,3 +1,4 @@
+import { fitsClientIdPattern } from "../../../policy/identity/client-id.ts"
 import { isPrintable } from "./text.ts"
 
 /** Longest client id let in; MQTT asks a server to take 23 bytes and leaves more to it. */
@@ -16,8 +17,7 @@ export const RESERVED_PREFIX = "lockgate-"
 export function mayUseClientId(id: string, pattern: string, name: string): boolean {
   if (id === "" || id.length > MAX_CLIENT_ID_LENGTH || id.startsWith(RESERVED_PREFIX)) return false
   if (/[+#/]/.test(id) || !isPrintable(id)) return false
-  const expanded = pattern.replaceAll("%u", () => name)
-  return expanded.endsWith("*") ? id.startsWith(expanded.slice(0, -1)) : id === expanded
+  return fitsClientIdPattern(id, pattern, name)
 }
 
 /** The id for a peer that left it to us: the only one its pattern allows, or the pattern's prefix with `suffix`. */

@@ -1,6 +1,7 @@
 import { REASON, type Verdict, verdict } from "../../../policy/filter/verdict.ts"
 import type { MqttConduit } from "../../../policy/language/policy.ts"
 import type { Limits } from "../../config/gateway-config.ts"
+import type { Tap } from "../traffic-tap.ts"
 import type { Version } from "./packet-type.ts"
 import type { Hash } from "./recording.ts"
 
@@ -61,6 +62,8 @@ export interface SessionDeps {
   readonly subject: string
   /** Client ids the subject may use: `%u` for its name, at most one trailing `*`. */
   readonly clientIdPattern: string
+  /** Told of every verdict while somebody records. */
+  readonly tap?: Tap
   /** What makes an assigned client id unique where the pattern ends in `*`: `[A-Za-z0-9]{8,32}`. */
   randomSuffix(): string
   newHash(): Hash

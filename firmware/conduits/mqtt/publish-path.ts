@@ -113,6 +113,11 @@ export class PublishPath {
   /** Turn a verdict into what becomes of the packet; the topic is [start, end) of `topic`. */
   #settle(judged: Verdict, scan: PacketScan, topic: Uint8Array, start: number, end: number): Outcome {
     const allowed = isAllowed(judged)
+    const { tap } = this.#context.deps
+    if (tap?.on === true) {
+      const action = this.#up ? "publish" : "receive"
+      tap.judged(action, judged, topic, start, end, scan.flags, scan.payloadBytes, false)
+    }
     if (!allowed) {
       this.#context.port.denied(this.#up ? "publish" : "receive", judged, printable(topic, start, end), false)
     }

@@ -2,6 +2,7 @@ import type { FlowCache } from "../../../policy/filter/cache/flow.ts"
 import { createBuckets } from "../../../policy/filter/decide.ts"
 import { reasonName, ruleOf } from "../../../policy/filter/verdict.ts"
 import { DEFAULT_LIMITS } from "../../config/gateway-config.ts"
+import { nameAt } from "../engine-policy.ts"
 import type { InForce } from "../in-force.ts"
 import type { Rehearsal, RehearsalResult } from "../messages.ts"
 import { createJudge } from "./rights.ts"
@@ -24,7 +25,7 @@ export function rehearse(
 ): RehearsalResult | null {
   const own = inForce?.conduits.get(rehearsal.conduit)
   if (inForce === null || own === undefined) return null
-  const { compiled } = inForce.epoch
+  const { compiled } = inForce.epoch.policy
   const forwarded: Uint8Array[] = []
   const answered: Uint8Array[] = []
   const denied: { action: "publish" | "subscribe" | "receive"; reason: string; rule: string | null }[] = []
@@ -36,7 +37,7 @@ export function rehearse(
       toUpstream: (bytes) => forwarded.push(Uint8Array.from(bytes)),
       toClient: (bytes) => answered.push(Uint8Array.from(bytes)),
       denied: (action, v) => {
-        denied.push({ action, reason: reasonName(v), rule: compiled.ruleIds[ruleOf(v)] ?? null })
+        denied.push({ action, reason: reasonName(v), rule: nameAt(compiled.ruleNames, ruleOf(v)) })
       },
       recorded: () => undefined,
       passed: () => undefined,

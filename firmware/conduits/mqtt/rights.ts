@@ -1,14 +1,15 @@
 import type { FlowCache } from "../../../policy/filter/cache/flow.ts"
 import { createFilterState, decideMessage } from "../../../policy/filter/decide.ts"
 import { decideSubscription } from "../../../policy/filter/contain.ts"
-import { RECORD_CHANGES, RECORD_NONE, type Buckets, type CompiledPolicy } from "../../../policy/filter/table.ts"
+import { RECORD_CHANGES, RECORD_NONE, type Buckets } from "../../../policy/filter/table.ts"
 import { ruleOf } from "../../../policy/filter/verdict.ts"
 import type { Action } from "../../../policy/language/policy.ts"
+import { nameAt, type EngineTables } from "../engine-policy.ts"
 import type { ConnectFacts, Judge } from "./judge.ts"
 
 /** One peer's rights under one policy: what every decision about it starts from. */
 export interface Rights {
-  readonly compiled: CompiledPolicy
+  readonly compiled: EngineTables
   /** -1: no rights at all. */
   readonly classIndex: number
   readonly name: string
@@ -21,7 +22,7 @@ export interface Rights {
  * `cache`, which gives each state a number of its own; nothing need be given back when the connection closes.
  */
 export function createJudge(rights: Rights, facts: ConnectFacts, cache: FlowCache): Judge {
-  const { table, records, ruleIds } = rights.compiled
+  const { table, records, ruleNames } = rights.compiled
   const encoder = new TextEncoder()
   const name = encoder.encode(rights.name)
   const clientId = encoder.encode(facts.clientId)
@@ -51,7 +52,7 @@ export function createJudge(rights: Rights, facts: ConnectFacts, cache: FlowCach
     record: (verdict) => {
       const record = records[ruleOf(verdict)] ?? RECORD_NONE
       if (record === RECORD_NONE) return null
-      return { rule: ruleIds[ruleOf(verdict)] ?? "?", changesOnly: record === RECORD_CHANGES }
+      return { rule: nameAt(ruleNames, ruleOf(verdict)) ?? "?", changesOnly: record === RECORD_CHANGES }
     },
   }
 }

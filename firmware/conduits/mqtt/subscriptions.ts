@@ -47,7 +47,7 @@ export class Subscriptions {
    * @throws ERR_MQTT_PACKET_ID_IN_USE, ERR_MQTT_QUOTA, and what the parser throws.
    */
   request(bytes: Uint8Array, body: number, end: number): Outcome {
-    const { judge, port, version } = this.#context
+    const { judge, port, version, deps } = this.#context
     const packet = parseSubscribe(bytes, body, end, version)
     const { packetId } = packet
     if (this.#pending.has(packetId)) {
@@ -57,6 +57,9 @@ export class Subscriptions {
     const granted: RequestedFilter[] = []
     packet.filters.forEach((filter, i) => {
       const judged = judge.subscribe(bytes, filter.start, filter.end, filter.options & 3)
+      if (deps.tap?.on === true) {
+        deps.tap.judged("subscribe", judged, bytes, filter.start, filter.end, (filter.options & 3) << 1, 0, false)
+      }
       if (isAllowed(judged)) granted.push(filter)
       else {
         codes[i] = subscribeRefusal(judged, version)

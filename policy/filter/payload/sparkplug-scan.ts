@@ -230,19 +230,22 @@ export class SparkplugScan {
   #isAllowed({ prefixLengths, table: { slots } }: SparkplugTable): boolean {
     const bytes = this.#nameBytes
     const end = this.#nameEnd
+    // Reading beyond a typed array is slow in V8.
+    const longest = prefixLengths.length
     let hash = HASH_START
     let at = this.#nameStart
     for (let points = 0; ; points++) {
       const whole = at === end
-      if (whole || prefixLengths[points] === 1) {
+      if (whole || (points < longest && prefixLengths[points] === 1)) {
         const mask = slots.length - 1
         for (let slot = firstSlot(hash, slots); slots[slot] !== 0; slot = (slot + 1) & mask)
           if (this.#fits(slots[slot]! - 1, hash, at, whole)) return true
       }
       if (whole) return false
-      const point = codePointAt(bytes, at, end)
+      const byte = bytes[at]!
+      const point = byte < 0x80 ? byte : codePointAt(bytes, at, end)
       hash = mix(hash, point)
-      at += sizeOf(point)
+      at += point < 0x80 ? 1 : sizeOf(point)
     }
   }
 
@@ -253,7 +256,8 @@ export class SparkplugScan {
     const metric = metrics[index]!
     const { min, max } = metric
     let reached = NO_TYPE
-    if ((types[index]! & (1 << this.#datatype)) !== 0) {
+    // A shift goes by the lowest five bits alone: 35 would be 3.
+    if (this.#datatype < 32 && (types[index]! & (1 << this.#datatype)) !== 0) {
       if (this.#value.fitsBounds(min, max)) return true
       reached = this.#value.isNaN() ? NOT_A_NUMBER : min !== null && !this.#value.fitsBounds(min, null) ? BELOW : ABOVE
     }

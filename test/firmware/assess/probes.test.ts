@@ -9,12 +9,18 @@ import { join } from "node:path"
 import { CONTROLS, PROBES } from "../../../firmware/assess/controls.ts"
 import type { ProbeContext } from "../../../firmware/assess/probe-context.ts"
 import { assess, runProbe } from "../../../firmware/assess/run.ts"
+import { enginePolicyOf } from "../../../firmware/conduits/engine-policy.ts"
+import { canMakeCode } from "../../../firmware/code-from-text.ts"
+import { preparePolicy } from "../../../firmware/bundles/prepare.ts"
+import { signBundle } from "../../../firmware/bundles/sign.ts"
+import { createBundleVerifier } from "../../../firmware/bundles/verify.ts"
 import { prepareInForce } from "../../../firmware/conduits/in-force.ts"
-import { ScriptFlowCache } from "../../../policy/filter/cache/script-cache.ts"
+import { createFlowCache } from "../../../policy/filter/cache/create.ts"
 import { rehearse } from "../../../firmware/conduits/mqtt/rehearse.ts"
 import { certificateFacts } from "../../../firmware/tls/certificate-facts.ts"
 import { parsePemChain } from "../../../firmware/tls/pem.ts"
 import { serverOptions } from "../../../firmware/tls/options.ts"
+import type { LockgateError } from "../../../policy/base/errors.ts"
 import type { CommandAnswer, CommandPort, Principal } from "../../../policy/command/port.ts"
 import { authorise } from "../../../policy/command/authorise.ts"
 import { COMMANDS, type CommandId } from "../../../policy/command/table.ts"
@@ -23,6 +29,8 @@ import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 import type { Policy } from "../../../policy/language/policy.ts"
 import { catalogue, controlFaults } from "../../../policy/requirements/catalogue.ts"
 import { createAuthority, issue } from "../../../provisioning/owner/authority.ts"
+import { aStatement, makeSigner } from "../../support/bundles.ts"
+import { PolicyWorld } from "../../support/policy-world.ts"
 import { POLICY } from "../../support/rig.ts"
 
 const test = suite("firmware/assess/probes")
@@ -41,10 +49,33 @@ const POLICY_VALUE = policyOf(POLICY)
 
 /** The live session and filter under `inForce`, whatever policy the probe believes in. */
 function rehearsing(inForce: Policy): ProbeContext["rehearse"] {
-  const epoch = { epoch: 1, policy: inForce, compiled: compilePolicy(inForce), authorities: {} }
+  const epoch = { epoch: 1, policy: enginePolicyOf(inForce, compilePolicy(inForce)), authorities: {} }
   const prepared = prepareInForce(epoch, { normal: "open", essential: "open" }, 1)
-  const flows = new ScriptFlowCache({ seed: new Uint32Array(8) })
+  const flows = createFlowCache({ seed: new Uint32Array(8) })
   return async (rehearsal) => rehearse(prepared, rehearsal, 0, flows)
+}
+
+/** The gateway's policy side with a real bundle in force. */
+const signer = await makeSigner("owner")
+const bundles = new PolicyWorld(undefined, {
+  verify: createBundleVerifier([signer.trusted]),
+  parsePolicy,
+  compile: compilePolicy,
+})
+await bundles.activation.start()
+await bundles.activation.installFromFile(await signBundle(aStatement({ policy: POLICY }), signer.signing))
+bundles.activation.stop()
+
+async function readPolicy(text: string): Promise<string | null> {
+  try {
+    preparePolicy(
+      { policy: text, file: "p", cases: null },
+      { parsePolicy, compile: compilePolicy, testCases: () => [] },
+    )
+    return null
+  } catch (error) {
+    return (error as LockgateError).code
+  }
 }
 
 const commands: CommandPort = {
@@ -93,6 +124,11 @@ async function world(tls: (credential: World["credential"]) => TlsOptions = stri
       essentialOnly: () => false,
       listening: () => [{ conduit: "telemetry", address: "127.0.0.1", port }],
       rehearse: rehearsing(POLICY_VALUE),
+      bundleInForce: () => bundles.activation.bundle(),
+      offerBundle: (text) => bundles.activation.examine(text),
+      readPolicy,
+      codeFromText: async () => ({ gateway: canMakeCode(), engine: false }),
+      execArgv: process.execArgv,
       commands,
       commandSocket,
       interfaces: [
@@ -162,7 +198,8 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
   const rows = await assess(CONTROLS, PROBES, context)
   await close()
   const met = rows.filter((row) => row.result === "met").map((row) => row.requirement)
-  const owned = ["CR 1.2", "CR 2.1", "CR 3.5", "CR 3.7", "CR 4.3", "CR 7.7", "NDR 5.2", "NDR 5.2 RE(1)"]
+  const owned = ["CR 1.2", "CR 2.1", "CR 2.1 RE(1)", "CR 2.1 RE(2)", "CR 3.5", "CR 3.7", "CR 4.3", "CR 7.7"]
+  owned.push("EDR 2.4", "EDR 2.4 RE(1)", "NDR 2.4", "NDR 2.4 RE(1)", "NDR 5.2", "NDR 5.2 RE(1)", "NDR 5.3")
   assert.equal(
     met.sort(),
     owned.sort(),
@@ -178,22 +215,25 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
 
 test("nothing is met without a policy: what could not be tested says so", async () => {
   const { context, close } = await world()
-  const none = { ...context, policy: () => null, listening: () => [], rehearse: async () => null }
+  const none = { ...context, policy: () => null, bundleInForce: () => null, listening: () => [], rehearse: async () => null } // prettier-ignore
   const rows = await assess(CONTROLS, PROBES, none)
   await close()
-  for (const id of ["NDR 5.2", "NDR 5.2 RE(1)", "CR 2.1", "CR 1.2", "CR 4.3"]) {
+  const traffic = ["NDR 5.2", "NDR 5.2 RE(1)", "NDR 5.3", "CR 2.1", "CR 2.1 RE(1)", "CR 2.1 RE(2)", "CR 1.2", "CR 4.3"]
+  for (const id of [...traffic, "EDR 2.4", "NDR 2.4", "NDR 2.4 RE(1)"]) {
     assert.is(rows.find((row) => row.requirement === id)?.result, "not tested", id)
   }
 })
 
 test("[NDR 5.2 RE(1)] a filter that allows more than the policy is found", async () => {
   const wide = policyOf(POLICY.replace('topics: ["plant/%u/#"]', 'topics: ["#"]'))
-  await breaks(() => ({ rehearse: rehearsing(wide) }), ["boundary.filter-agrees-with-policy"])
+  const failing = ["boundary.filter-agrees-with-policy", "boundary.person-to-person"]
+  await breaks(() => ({ rehearse: rehearsing(wide) }), failing)
 })
 
 test("[NDR 5.2] a filter that allows less than the policy is found", async () => {
   const narrow = policyOf(POLICY.replace('topics: ["plant/%u/#"]', 'topics: ["plant/%u/x"]'))
-  await breaks(() => ({ rehearse: rehearsing(narrow) }), ["boundary.filter-agrees-with-policy"])
+  const failing = ["boundary.filter-agrees-with-policy", "authority.roles-by-policy"]
+  await breaks(() => ({ rehearse: rehearsing(narrow) }), failing)
 })
 
 test("[CR 2.1, NDR 5.2, CR 3.5] a gateway that forwards whatever it reads is found by every boundary probe", async () => {
@@ -205,18 +245,113 @@ test("[CR 2.1, NDR 5.2, CR 3.5] a gateway that forwards whatever it reads is fou
       "boundary.filter-agrees-with-policy",
       "boundary.reserved-topics",
       "mqtt.malformed-refused",
+      "boundary.person-to-person",
+      "authority.every-user",
+      "authority.roles-by-policy",
     ],
   )
 })
 
 test("[CR 2.1] a command door that does not authorise is found", async () => {
   const open: CommandPort = { execute: async () => ({ ok: true, result: null }) }
-  await breaks(() => ({ commands: open }), ["command.permission-enforced"])
+  await breaks(() => ({ commands: open }), ["command.permission-enforced", "authority.every-user"])
   const anybody: CommandPort = {
     execute: async (principal, request) =>
       principal === null ? { ok: false, code: "ERR_NOT_AUTHENTICATED", entry: 1 } : open.execute(principal, request),
   }
-  await breaks(() => ({ commands: anybody }), ["command.permission-enforced"])
+  await breaks(() => ({ commands: anybody }), ["command.permission-enforced", "authority.every-user"])
+})
+
+test("[CR 2.1 RE(1)] a door that trusts those who come one way, or lets nobody in, is found", async () => {
+  const trusting: CommandPort = {
+    execute: async (principal, request) =>
+      principal?.via === "serial" ? { ok: true, result: null } : commands.execute(principal, request),
+  }
+  await breaks(() => ({ commands: trusting }), ["authority.every-user"])
+  const shut: CommandPort = {
+    execute: async (principal) => ({ ok: false, code: principal === null ? "ERR_NOT_AUTHENTICATED" : "ERR_NOT_PERMITTED", entry: 1 }), // prettier-ignore
+  }
+  await breaks(() => ({ commands: shut }), ["authority.every-user"])
+})
+
+test("[CR 2.1 RE(1)] a boundary that lets a device without roles subscribe is found", async () => {
+  const lenient = rehearsing(POLICY_VALUE)
+  const ears: ProbeContext["rehearse"] = async (asked) => {
+    const seen = await lenient(asked)
+    const subscribes = asked.roles.length === 0 && Buffer.from(asked.bytes).includes(0x82)
+    return seen === null || !subscribes
+      ? seen
+      : { ...seen, forwarded: Uint8Array.of(...seen.forwarded, 0x82, 5, 0, 1, 0) }
+  }
+  await breaks(() => ({ rehearse: ears }), ["authority.every-user"])
+})
+
+test("[CR 2.1 RE(2)] rights that do not come from the roles in the policy are found", async () => {
+  const swapped = policyOf(POLICY.replace("allow: publish, roles: [sensor]", "allow: publish, roles: [pump]"))
+  const failing = ["boundary.filter-agrees-with-policy", "authority.roles-by-policy"]
+  await breaks(() => ({ rehearse: rehearsing(swapped) }), failing)
+  // A filter that knows one set of roles too many: only who asks with one role less sees it.
+  const more = policyOf(
+    POLICY.replace("conduits:", `  - { zone: field, match: { cn: "{name}" }, roles: [pump] }\nconduits:`),
+  )
+  const pumps = policyOf(POLICY.replace("allow: publish, roles: [sensor]", "allow: publish, roles: [sensor, pump]"))
+  const both = { ...pumps, subjects: more.subjects }
+  await breaks(() => ({ rehearse: rehearsing(both) }), ["authority.roles-by-policy"])
+})
+
+test("[NDR 2.4 RE(1)] a verification that reads what nobody signed is found, and one that refuses everything as well", async () => {
+  const failing = ["authority.roles-by-policy", "code.bundles-authentic"]
+  await breaks(() => ({ offerBundle: async () => null }), failing)
+  const inForce = bundles.activation.bundle()
+  const late = async (text: string): Promise<string | null> => (text === inForce ? "ERR_BUNDLE_VERSION" : "ERR_BUNDLE_STATEMENT") // prettier-ignore
+  await breaks(() => ({ offerBundle: late }), ["code.bundles-authentic"])
+  await breaks(() => ({ offerBundle: async () => "ERR_BUNDLE_SIGNATURES" }), ["code.bundles-authentic"])
+  const flips = async (text: string): Promise<string | null> => {
+    // A verifier that looks at the signatures only where there is more than one bit wrong.
+    const reason = await bundles.activation.examine(text)
+    return JSON.parse(text).signatures?.[0]?.signature !== JSON.parse(inForce!).signatures[0].signature ? null : reason
+  }
+  await breaks(() => ({ offerBundle: flips }), failing)
+})
+
+test("[NDR 2.4] a gateway, or an engine, that makes code of text is found; so is a reader of policies that does", async () => {
+  const failing = ["code.none-from-text"]
+  await breaks(() => ({ codeFromText: async () => ({ gateway: true, engine: false }) }), failing)
+  await breaks(() => ({ codeFromText: async () => ({ gateway: false, engine: true }) }), failing)
+  await breaks(() => ({ execArgv: ["--inspect"] }), failing)
+  await breaks(() => ({ readPolicy: async () => null }), failing)
+  let mark = ""
+  const naive = async (text: string): Promise<string | null> => {
+    mark = /probe[0-9a-f]{32}/.exec(text)?.[0] ?? mark
+    if (mark !== "") Object.assign(globalThis, { [mark]: 1 })
+    return "ERR_POLICY_FAULTS"
+  }
+  await breaks(() => ({ readPolicy: naive }), failing)
+  Reflect.deleteProperty(globalThis, mark)
+})
+
+test("[NDR 5.3] a boundary that lets the words of another protocol through, or stays open for more, is found", async () => {
+  const strict = rehearsing(POLICY_VALUE)
+  const words: ProbeContext["rehearse"] = async (asked) => {
+    const seen = await strict(asked)
+    const mail = Buffer.from(asked.bytes).includes("EHLO")
+    return seen !== null && mail ? { ...seen, forwarded: asked.bytes } : seen
+  }
+  await breaks(() => ({ rehearse: words }), ["boundary.person-to-person"])
+  const patient: ProbeContext["rehearse"] = async (asked) => {
+    const seen = await strict(asked)
+    return seen !== null && Buffer.from(asked.bytes).includes("INVITE") ? { ...seen, closed: null } : seen
+  }
+  await breaks(() => ({ rehearse: patient }), ["boundary.person-to-person"])
+})
+
+test("[NDR 5.3] a policy that lets everybody publish everywhere shows nothing, and says so", async () => {
+  const wide = policyOf(POLICY.replace('topics: ["plant/%u/#"]', 'topics: ["#"]'))
+  const { context, close } = await world()
+  const probe = PROBES.find((p) => p.id === "boundary.person-to-person")!
+  const result = await runProbe(probe, { ...context, policy: () => wide, rehearse: rehearsing(wide) })
+  await close()
+  assert.is(result.outcome, "not-tested")
 })
 
 test("[CR 7.7] a socket that nobody declared is found", async () => {

@@ -1,6 +1,7 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { COMPILE_LIMITS, createCompiler } from "../../../firmware/bundles/compile-port.ts"
+import { enginePolicyOf } from "../../../firmware/conduits/engine-policy.ts"
 import { buffersOf } from "../../../firmware/transferables.ts"
 import { MemoryClock } from "../../../hal/memory/clock.ts"
 import { compilePolicy } from "../../../policy/compile/compile.ts"
@@ -20,9 +21,9 @@ test("what the thread prepares is what this thread would have, rule by rule and 
   for (const text of [POLICY, largePolicy(1_234)]) {
     const parsed = parsePolicy(text, "p.yaml")
     if (!parsed.ok) throw new Error("the policy has faults")
-    const { policy, compiled } = await compiler.prepare(source(text))
+    const { policy, engine } = await compiler.prepare(source(text))
     assert.equal(policy, parsed.value)
-    assert.equal(compiled, compilePolicy(parsed.value))
+    assert.equal(engine, enginePolicyOf(parsed.value, compilePolicy(parsed.value)))
   }
 })
 
@@ -31,6 +32,17 @@ test("[CR 3.5] faults, and cases that fail, come back with code and place", asyn
   const faulty = await rejects(() => compiler.prepare(source("lockgate-policy: 1\nzones: 7\n")), "ERR_POLICY_FAULTS")
   assert.match(String(faulty.detail["fault"]), /^p\.yaml:\d+:\d+: /)
   await rejects(() => compiler.prepare(source(POLICY, "no cases at all")), "ERR_BUNDLE_CASES")
+})
+
+test("[CR 3.4] the thread holds a policy against its real cases, and names the one that fails", async () => {
+  const compiler = createCompiler({ clock: new MemoryClock() })
+  const cases = (expect: string): string =>
+    `lockgate-cases: 1\ncases:\n  - { name: own topic, as: s1, roles: [sensor], publish: plant/s1/x, expect: ${expect} }\n` +
+    "  - { as: s1, roles: [sensor], publish: plant/s2/x, expect: deny }\n"
+  assert.is((await compiler.prepare(source(POLICY, cases("allow")))).policy.name, "test plant")
+  const error = await rejects(() => compiler.prepare(source(POLICY, cases("deny"))), "ERR_BUNDLE_CASES")
+  assert.is(error.detail["cases"], 1)
+  assert.match(String(error.detail["case"]), "own topic")
 })
 
 test("[CR 7.1] a thread that hangs is ended after its time, with a code", async () => {

@@ -39,16 +39,19 @@ test("a row is shown with what each of its probes found; rows that nobody answer
     "not tested:",
     "           CR 2.2, CR 2.5",
     "",
-    "3 rows apply to a network component: 0 met, 1 not met, 2 not tested",
+    "3 rows apply to a network component that is an embedded device: 0 met, 1 not met, 2 not tested",
   ])
 })
 
-test("without controls no row is met, and every row of a network component is listed once", async () => {
+test("without controls no row is met, and every row of a network component and an embedded device is listed once", async () => {
   const rows = await assess([], [], null as never)
   const text = renderRows(rows).join("\n")
-  assert.match(text, /92 rows apply to a network component: 0 met, 0 not met, 92 not tested$/)
-  const listed = text.match(/(CR|NDR) \d+\.\d+( RE\(\d\))?/g) ?? []
-  assert.is(new Set(listed).size, 92)
+  assert.match(
+    text,
+    /105 rows apply to a network component that is an embedded device: 0 met, 0 not met, 105 not tested$/,
+  )
+  const listed = text.match(/(CR|NDR|EDR) \d+\.\d+( RE\(\d\))?/g) ?? []
+  assert.is(new Set(listed).size, 105)
   assert.ok(text.split("\n").every((line) => line.length <= 110))
 })
 

@@ -30,7 +30,7 @@ async function run(command: typeof policyCheck, ...args: string[]): Promise<Run>
 test("a good policy is summed up, exit code 0", async () => {
   const { exitCode, lines, errors } = await run(policyCheck, example)
   assert.is(exitCode, 0)
-  assert.equal(lines, [`${example}: ok: 2 zones, 3 roles, 3 subject entries, 1 conduit, 5 rules`])
+  assert.equal(lines, [`${example}: ok: 3 zones, 5 roles, 5 subject entries, 2 conduits, 11 rules`])
   assert.equal(errors, [])
 })
 
@@ -50,6 +50,24 @@ test("[CR 3.5] every fault of every file is a line, exit code 2", async () => {
     )
     assert.match(errors[1]!, /rules\[2\]\.roles\[0\]: there is no role "pmup" \(did you mean "pump"\?\)$/)
     assert.match(errors[2]!, /none\.yaml:1:1: cannot be read: there is no such file$/)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})
+
+test("findings follow the summary; with --strict a warning is exit code 1; --posture prints the table", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lockgate-check-"))
+  try {
+    const weak = join(folder, "weak.yaml")
+    await writeFile(weak, (await readFile(example, "utf8")).replace('["plant/#"]', '["#"]'))
+    const { exitCode, lines } = await run(policyCheck, weak)
+    assert.is(exitCode, 0)
+    assert.is(lines.length, 2)
+    assert.match(lines[1]!, /^ {2}warning {2}rule history: it opens #: .+ -> name the first levels/)
+    assert.is((await run(policyCheck, "--strict", weak)).exitCode, 1)
+    assert.is((await run(policyCheck, "--strict", example)).exitCode, 0)
+    const posture = await run(policyCheck, example, "--posture")
+    assert.match(posture.lines.join("\n"), /island +closed +open +NDR 5\.2/)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

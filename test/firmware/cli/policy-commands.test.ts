@@ -1,10 +1,11 @@
 import { mkdtempSync } from "node:fs"
-import { chmod, readFile, rm, stat, writeFile } from "node:fs/promises"
+import { chmod, copyFile, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import { createIncoming } from "../../../firmware/bundles/incoming.ts"
 import { createBundleVerifier } from "../../../firmware/bundles/verify.ts"
 import type { CliHandler } from "../../../firmware/cli/handler.ts"
 import { island } from "../../../firmware/cli/island.ts"
@@ -13,19 +14,24 @@ import { policyApprove } from "../../../firmware/cli/policy-approve.ts"
 import { policySign } from "../../../firmware/cli/policy-sign.ts"
 import { renderStatus, status } from "../../../firmware/cli/status.ts"
 import { createHandlers } from "../../../firmware/management/handlers.ts"
+import { overrideEnd, overrideStart } from "../../../firmware/cli/override.ts"
+import { openOverrides } from "../../../firmware/management/overrides.ts"
 import { openIsland } from "../../../firmware/management/island.ts"
 import { createLocalSocket } from "../../../firmware/management/local-socket.ts"
 import { createManagement } from "../../../firmware/management/pipeline.ts"
+import { openRecordingKeeper } from "../../../firmware/recording/keeper.ts"
 import type { StatusReport } from "../../../firmware/management/status-report.ts"
 import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 import { makeSigner } from "../../support/bundles.ts"
 import { MemoryLog } from "../../support/commands.ts"
+import { makePolicy, makeRule } from "../../support/policies.ts"
 import { PolicyWorld } from "../../support/policy-world.ts"
 
 const test = suite("firmware/cli/policy-commands")
 const folder = mkdtempSync(join(tmpdir(), "lockgate-cli-"))
 const at = (name: string): string => join(folder, name)
-const example = fileURLToPath(new URL("../../../policy/examples/pumping-station.yaml", import.meta.url))
+/** Without the cases that lie beside the original: signing with cases is proved in `policy-sign.test.ts`. */
+const example = at("pumping-station.yaml")
 
 const [anna, bert] = await Promise.all([makeSigner("anna"), makeSigner("bert", "EdDSA")])
 const verify = createBundleVerifier([anna.trusted, bert.trusted])
@@ -52,20 +58,38 @@ async function run(command: CliHandler, ...args: string[]): Promise<Run> {
 const world = new PolicyWorld(undefined, { verify, parsePolicy, threshold: 2 })
 const log = new MemoryLog()
 const mode = await openIsland({ storage: world.storage, audit: log.audit, apply: async () => undefined })
+const overrides = await openOverrides({
+  storage: world.storage,
+  clock: world.clock,
+  audit: log.audit,
+  apply: () => undefined,
+})
 const report = (): StatusReport => ({
   gateway: "press-hall",
   startedAt: Date.UTC(2026, 0, 31),
   posture: { normal: mode.on ? "closed" : "open", essential: "open", because: mode.on ? ["island"] : [] },
   island: mode.on,
   policy: world.activation.status(),
+  emergencies: overrides.status(),
   conduits: [
     { name: "sensors", listening: "127.0.0.1:8883", connections: 3, allowed: 1234567, denied: 12, counters: null },
   ],
   audit: { entries: log.events.length, publishing: "off" },
 })
+const recording = await openRecordingKeeper({
+  storage: world.storage,
+  clock: world.clock,
+  engine: { startRecording: async () => undefined, collectRecording: async () => null },
+  interval: () => ({ earliestAt: 0, latestAt: Infinity }),
+  note: () => undefined,
+  gateway: "press-hall",
+})
 const handlers = createHandlers({
   policy: world.activation,
+  incoming: createIncoming({ storage: world.storage, audit: log.audit }),
+  recording,
   island: mode,
+  overrides,
   status: report,
   assess: async () => [],
   trialSeconds: 300,
@@ -79,6 +103,7 @@ const door = createLocalSocket({
 const here = ["--socket", at("run/command.sock")]
 
 test.before(async () => {
+  await copyFile(fileURLToPath(new URL("../../../policy/examples/pumping-station.yaml", import.meta.url)), example)
   await world.activation.start()
   await door.start()
   for (const [name, pem] of [
@@ -117,7 +142,7 @@ test("[CR 2.1 RE(4)] a policy is signed by one and approved by another, with eve
   )
   await writeFile(at("7.jws"), signed.out)
   const approved = await run(policyApprove, at("7.jws"), "--key", at("bert.pem"))
-  assert.match(approved.err, "approved: policy 7")
+  assert.match(approved.err, "about to be approved: policy 7")
   const { statement, signers, statementHash } = await verify(approved.out)
   assert.equal(signers, ["anna", "bert"])
   assert.equal(statement.gateways, ["press-hall", "pump-17"])
@@ -220,6 +245,22 @@ test("[NDR 5.2 RE(2)] island on and off, and what the status says of it", async 
   await run(island, "off", ...here)
 })
 
+test("[CR 2.1] an override on and off, and what the status says of it", async () => {
+  overrides.policyChanged(makePolicy([makeRule({ topics: ["a"], emergency: "fire" })]))
+  assert.match((await run(status, ...here)).out, /override {2}off: fire\n/)
+  const started = await run(overrideStart, "fire", "--minutes", "30", "--reason", "smoke in hall 2", ...here)
+  assert.match(started.out, /^override: fire is on until .*\d\d:\d\d:\d\d \(30 min\)\nit ends by itself then/)
+  assert.match(
+    (await run(status, ...here)).out,
+    "override  fire is ON for 30 min more, by local:owner: smoke in hall 2\n",
+  )
+  assert.is(log.events.findLast(({ id }) => id === "override.started")?.detail?.["why"], "smoke in hall 2")
+  assert.is((await run(overrideEnd, "fire", ...here)).out, "override: fire is off again\n")
+  assert.is((await run(overrideEnd, "fire", ...here)).out, "override: fire was not on\n")
+  overrides.policyChanged(null)
+  assert.not.match((await run(status, ...here)).out, "override")
+})
+
 const CALLS: readonly (readonly [what: string, command: CliHandler, args: readonly string[], code: number, said: string])[] = [
   ["no gateway named", status, [], 2, "which gateway?"],
   ["a gateway that does not run", status, ["--socket", at("none.sock")], 1, "no gateway is running at"],
@@ -233,6 +274,13 @@ const CALLS: readonly (readonly [what: string, command: CliHandler, args: readon
   ["what is no bundle", policyActivate, [example, ...here], 1, "ERR_POLICY_REFUSED"],
   ["a version in words", policyConfirm, ["seven", ...here], 2, "version is not an integer"],
   ["two versions", policyConfirm, ["7", "8", ...here], 2, "usage: lockgate policy confirm"],
+  ["an override without a reason", overrideStart, ["fire", "--minutes", "3", ...here], 2, "needs --minutes and --reason"],
+  ["an override of nothing", overrideStart, ["--minutes", "3", "--reason", "x", ...here], 2, "usage: lockgate override start"],
+  ["an override in words", overrideStart, ["fire", "--minutes", "0x10", "--reason", "x", ...here], 2, "minutes is not an integer"],
+  ["an override for ever", overrideStart, ["fire", "--minutes", "481", "--reason", "x", ...here], 2, "minutes is not in 1..480"],
+  ["an emergency that no policy names", overrideStart, ["fire", "--minutes", "3", "--reason", "x", ...here], 1, "not possible now"],
+  ["a reason of blanks", overrideStart, ["fire", "--minutes", "3", "--reason", " ", ...here], 1, "ERR_COMMAND_ARGUMENT"],
+  ["the end of nothing", overrideEnd, here, 2, "usage: lockgate override end"],
   ["a rollback without trial", policyRollback, here, 1, "not possible now"],
   ["an unknown option", policyRollback, ["--force", ...here], 2, "--force"],
 ] // prettier-ignore

@@ -14,9 +14,17 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const VALID: Record<keyof typeof COMMANDS, unknown> = {
   status: {},
   "policy.activate": { bundle: "text", trialSeconds: 60 },
+  "bundle.offer": { hash: "0".repeat(64), length: 1 },
+  "bundle.chunk": { hash: "0".repeat(64), offset: 0, data: "eA==" },
   "policy.confirm": { version: 7 },
   "policy.rollback": {},
   island: { state: "on" },
+  "recording.start": { minutes: 60 },
+  "recording.stop": {},
+  "recording.status": {},
+  "recording.read": { offset: 0 },
+  "override.start": { emergency: "fire", minutes: 480, reason: "smoke" },
+  "override.end": { emergency: "fire" },
   assess: {},
 }
 
@@ -65,11 +73,11 @@ for (const [what, request, code] of REFUSED) {
   })
 }
 
-test("only closing the conduits is fail-safe", () => {
+test("only closing is fail-safe: the conduits, or what an override has opened", () => {
   const safe = Object.entries(VALID).filter(([command, args]) => isFailSafe(checkRequest({ command, arguments: args })))
   assert.equal(
     safe.map(([command]) => command),
-    ["island"],
+    ["island", "override.end"],
   )
   assert.not(isFailSafe(checkRequest({ command: "island", arguments: { state: "off" } })))
 })

@@ -1,6 +1,6 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { compilePolicy } from "../../../policy/compile/compile.ts"
+import { compilePolicy, MAX_GATES } from "../../../policy/compile/compile.ts"
 import { decideSubscription } from "../../../policy/filter/contain.ts"
 import { createBuckets, decideMessage, decideTopic } from "../../../policy/filter/decide.ts"
 import { setGates } from "../../../policy/filter/gates.ts"
@@ -10,7 +10,9 @@ import { reasonName } from "../../../policy/filter/verdict.ts"
 import type { Hours, MqttRule } from "../../../policy/language/policy.ts"
 import type { TimeInterval } from "../../../policy/time/interval.ts"
 import { say, stateFor } from "../../support/filter-peers.ts"
+import { makeModbusPolicy, makeModbusRule } from "../../support/modbus-policies.ts"
 import { makePolicy, makeRule } from "../../support/policies.ts"
+import { rejects } from "../../support/rejects.ts"
 
 const test = suite("policy/filter/gates")
 const text = new TextEncoder()
@@ -144,6 +146,13 @@ test("equal pairs of hours and emergency are one gate; a rule without has none",
   ])
 })
 
+test("gates are bounded in number", async () => {
+  const policy = (count: number) =>
+    makePolicy(Array.from({ length: count }, (_, k) => makeRule({ topics: [`${k}`], emergency: `e${k}` })))
+  assert.is(compilePolicy(policy(MAX_GATES)).table.gates.length, MAX_GATES)
+  await rejects(() => compilePolicy(policy(MAX_GATES + 1)), "ERR_POLICY_TOO_COMPLEX")
+})
+
 test("setting the gates says whether anything changed, and when the next border comes", () => {
   const { table, set } = world([both({ hours: shift }), both({ id: "e", emergency: "fire" })])
   // Nothing new: it was not known before. 1970 began on a Thursday.
@@ -157,6 +166,17 @@ test("setting the gates says whether anything changed, and when the next border 
   assert.equal(set(DAY, ["fire"]), { changed: true, againInMs: 10 * HOUR })
   assert.equal([...table.gateStates], [GATE_ON | GATE_WITHIN, GATE_ON | GATE_WITHIN])
   assert.equal(world([both({ emergency: "fire" })]).set(DAY).againInMs, Infinity)
+})
+
+test("the gates of Modbus rules are set alike", () => {
+  const { modbus } = compilePolicy(
+    makeModbusPolicy([makeModbusRule({ hours: shift }), makeModbusRule({ emergency: "fire" })]),
+  )
+  assert.is(modbus.gates.length, 2)
+  assert.equal(setGates(modbus, DAY, new Set(["fire"])), { changed: true, againInMs: 10 * HOUR })
+  assert.equal([...modbus.gateStates], [GATE_ON | GATE_WITHIN, GATE_ON | GATE_WITHIN])
+  assert.equal(setGates(modbus, NIGHT, none), { changed: true, againInMs: 3 * HOUR })
+  assert.equal([...modbus.gateStates], [GATE_ON | GATE_OUTSIDE, GATE_WITHIN])
 })
 
 test("each thread sets the gates of its own copy", () => {

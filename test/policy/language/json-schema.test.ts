@@ -16,6 +16,7 @@ const test = suite("policy/language/json-schema")
 interface Subject {
   readonly schema: JsonSchema
   readonly example: JsonValue
+  readonly others: readonly JsonValue[]
   readonly reference: string
   readonly read: (text: string) => Parsed<unknown>
 }
@@ -26,12 +27,16 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
   "the policy": {
     schema: policyJsonSchema(),
     example: parse(file("policy/examples/pumping-station.yaml")),
+    others: ["packaging-line", "substation", "building", "test-bench"].map(
+      (name) => parse(file(`policy/examples/${name}.yaml`)) as JsonValue,
+    ),
     reference: file("policy/README.md"),
     read: (text) => parsePolicy(text, "p"),
   },
   "the board file": {
     schema: gatewayJsonSchema(),
     example: parse(file("firmware/config/examples/gateway.yaml")),
+    others: [],
     reference: file("firmware/config/README.md"),
     read: (text) => parseGatewayConfig(text, "g", "/etc/lockgate"),
   },
@@ -68,10 +73,12 @@ function damage(value: JsonValue, seed: number, by: JsonValue): JsonValue {
   return copy
 }
 
-for (const [name, { schema, example, reference, read }] of Object.entries(SUBJECTS)) {
+for (const [name, { schema, example, others, reference, read }] of Object.entries(SUBJECTS)) {
   test(`the schema of ${name} accepts the example, and so does the reader`, () => {
-    assert.ok(read(JSON.stringify(example)).ok)
-    assert.ok(accepts(schema, example))
+    for (const one of [example, ...others]) {
+      assert.ok(read(JSON.stringify(one)).ok)
+      assert.ok(accepts(schema, one))
+    }
     assert.is(schema["$schema"], "https://json-schema.org/draft/2020-12/schema")
     assert.equal(JSON.parse(JSON.stringify(schema)), schema)
   })
@@ -98,6 +105,12 @@ for (const [name, { schema, example, reference, read }] of Object.entries(SUBJEC
         "4KiB",
         "10s",
         "publish",
+        "read",
+        "5-9",
+        "tls",
+        "utf8",
+        "08:00",
+        "in",
         0,
         1,
         1.5,
@@ -112,17 +125,23 @@ for (const [name, { schema, example, reference, read }] of Object.entries(SUBJEC
     )
     let taken = 0
     let refused = 0
+    let refusedByBoth = 0
     fc.assert(
-      fc.property(fc.nat(), by, (seed, value) => {
-        const damaged = damage(example, seed, value)
+      fc.property(fc.nat(), fc.nat(others.length), by, (seed, which, value) => {
+        const damaged = damage([example, ...others][which] ?? null, seed, value)
         const reads = read(JSON.stringify(damaged)).ok
         if (reads) taken++
-        else refused++
+        else {
+          refused++
+          if (!accepts(schema, damaged)) refusedByBoth++
+        }
         if (reads) assert.ok(accepts(schema, damaged), JSON.stringify(damaged))
       }),
       { numRuns: 600 },
     )
     assert.ok(taken > 10 && refused > 100, `${taken} ${refused}`)
+    // The rest are names that nothing bears and keys that contradict, which no schema sees.
+    assert.ok(refusedByBoth > refused * 0.7, `${refusedByBoth} of ${refused}`)
   })
 
   test(`every key and default of ${name} stands in its reference`, () => {
@@ -141,16 +160,51 @@ for (const [name, { schema, example, reference, read }] of Object.entries(SUBJEC
   })
 }
 
-test("the defaults in the schemas are those of the readers", () => {
-  const policy = JSON.parse(JSON.stringify(SUBJECTS["the policy"]!.example))
-  const bare = policy.rules[0]
-  for (const key of ["qos", "payload", "rate"]) Reflect.deleteProperty(bare, key)
-  const written = structuredClone(policy)
-  Object.assign(written.rules[0], { qos: 1, payload: "64KiB", retain: false, essential: false })
-  Object.assign(written.conduits.telemetry, { "upstream-identity": "strip", "on-deny": "ack" })
-  Object.assign(written.zones.field, { "tls-min": "1.3" })
-  written.subjects[0]["client-id"] = "%u"
-  assert.equal(parsePolicy(JSON.stringify(policy), "p"), parsePolicy(JSON.stringify(written), "p"))
+/** A copy of `value` with every default of its schema that it lacks; `skip` says where a default would be a fault. */
+function withDefaults(schema: JsonValue, value: any, defs: any, skip: (key: string, value: any) => boolean): any {
+  const here = schema as any
+  if (here.$ref !== undefined) return withDefaults(defs[here.$ref.replace("#/$defs/", "")], value, defs, skip)
+  const branch = (here.oneOf ?? here.anyOf)?.find((one: JsonSchema) => accepts({ ...one, $defs: defs }, value))
+  if (branch !== undefined) return withDefaults(branch, value, defs, skip)
+  if (Array.isArray(value)) return value.map((item) => withDefaults(here.items ?? {}, item, defs, skip))
+  if (typeof value !== "object" || value === null) return value
+  const filled: Record<string, JsonValue> = {}
+  for (const [key, inner] of Object.entries(value)) {
+    filled[key] = withDefaults(here.properties?.[key] ?? here.additionalProperties ?? {}, inner, defs, skip)
+  }
+  for (const [key, { default: written }] of Object.entries<any>(here.properties ?? {})) {
+    if (written !== undefined && !(key in value) && !skip(key, value)) {
+      filled[key] = written
+      filledIn.add(key)
+    }
+  }
+  return filled
+}
+const filledIn = new Set<string>()
+
+test("the defaults in the schemas are those of the readers: written out, the policies are the same", () => {
+  const { schema, example, others } = SUBJECTS["the policy"]!
+  const hasNoEffect = (key: string, value: any): boolean =>
+    (key === "payload" && value.allow === "subscribe") ||
+    (key === "additionalProperties" && ![value.type].flat().includes("object"))
+  const rest = parse(`
+lockgate-policy: 1
+name: what the worked policies always say
+zones: { a: { level: 1, clear-text: true }, b: { level: 1 } }
+roles: { r: "" }
+subjects: []
+conduits: { c: { from: a, to: b, protocol: mqtt, transport: { from: tcp } } }
+rules:
+  - { id: r, deny: publish, roles: [r], topics: [x], hours: { from: "01:00", to: "02:00" } }
+  - { id: s, allow: publish, roles: [r], topics: [x], form: { json: { type: object } } }
+`) as JsonValue
+  for (const one of [example, ...others, rest]) {
+    const written = withDefaults(schema, one, schema["$defs"], hasNoEffect)
+    assert.ok(accepts(schema, written))
+    assert.equal(parsePolicy(JSON.stringify(written), "p"), parsePolicy(JSON.stringify(one), "p"))
+  }
+  const defaults = [...within(schema)].filter(({ schema: here }) => "default" in here).map(({ key }) => key)
+  assert.equal([...filledIn].toSorted(), [...new Set(defaults)].toSorted())
 })
 
 test.run()

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import type { Expected } from "../../support/faults.ts"
@@ -5,7 +6,9 @@ import type { ModbusRule } from "../../../policy/language/modbus-rule.ts"
 import type { Parsed } from "../../../policy/language/fault.ts"
 import type { Policy } from "../../../policy/language/policy.ts"
 import { mayWrite } from "../../../policy/language/modbus-function.ts"
-import { MODBUS_FUNCTIONS } from "../../../policy/language/modbus-rule.ts"
+import { READS, kindOf } from "../../../policy/filter/modbus/functions.ts"
+import { MODBUS_EXCEPTIONS, MODBUS_FUNCTIONS } from "../../../policy/language/modbus-rule.ts"
+import { tableOf } from "../../../policy/language/modbus-rule-build.ts"
 import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 import { faulty, good } from "../../support/faults.ts"
 import { modbus } from "../../support/policy-text.ts"
@@ -125,12 +128,37 @@ test("[CR 2.12 RE 1] rules that can write record changes unless told otherwise, 
   assert.is(record("[read, write]"), "changes")
   assert.is(record("[read, 99]"), "changes")
   assert.is(record("[read, diagnostics]"), "changes")
-  assert.is(record("[read, { diagnostics: [0] }]"), "none")
+  assert.is(record("[read, { diagnostics: [2, 18] }]"), "none")
   assert.is(record("[read, { encapsulated-interface: [13] }]"), "changes")
   assert.is(record("write", ", record: none"), "none")
   assert.is(record("read", ", record: each"), "each")
   const writing = Object.values(MODBUS_FUNCTIONS).filter((code) => mayWrite({ code, sub: null }))
   assert.equal(writing, [5, 6, 8, 15, 16, 21, 22, 23, 43])
+})
+
+test("language and filter hold the same of every function: does it only read?", () => {
+  for (let code = 1; code <= 127; code++) {
+    const subs = code === 8 ? 65_536 : code === 43 ? 256 : 1
+    for (let sub = 0; sub < subs; sub++) {
+      assert.is(mayWrite({ code, sub: [sub] }), kindOf(code, sub) !== READS, `${code} ${sub}`)
+    }
+  }
+})
+
+test("every function and exception stands in the reference with its number, and so does what only reads", () => {
+  const page = readFileSync(new URL("../../../policy/README.md", import.meta.url), "utf8")
+  const rows = page.split("\n")
+  for (const [name, code] of Object.entries(MODBUS_FUNCTIONS)) {
+    const row = rows.find(
+      (line) => line.startsWith(`| \`${name}\` | ${code} |`) || line.startsWith(`| \`${name}\` | ${code};`),
+    )
+    assert.ok(row, name)
+    const table = tableOf(code)
+    assert.ok(row.endsWith(table === null ? "| |" : `| \`${table}\` |`), row)
+  }
+  for (const [name, code] of Object.entries(MODBUS_EXCEPTIONS)) assert.ok(page.includes(`\`${name}\` (${code})`), name)
+  const reading = Array.from({ length: 127 }, (_, i) => i + 1).filter((code) => !mayWrite({ code, sub: null }))
+  assert.ok(page.includes(`default of \`record\`: ${reading.join(", ")}, sub-functions`))
 })
 
 test("a Modbus rule without conduits applies to all that carry Modbus, an MQTT rule to all that carry MQTT", () => {
@@ -192,7 +220,7 @@ const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Exp
   ["a fraction of a whole type", p("{ name: b, at: 1, type: uint32, min: ¦0.5 }"), ["rules[0].points[1].min", "whole numbers"]],
   ["a bound that is no number", p("{ name: b, at: 1, type: float32, min: ¦.nan, max: ¦.inf }"), ["rules[0].points[1].min", "a number"], ["rules[0].points[1].max", "a number"]],
   ["a bound that loses digits", p("{ name: b, at: 1, type: uint64, max: ¦18446744073709551615 }"), ["rules[0].points[1].max", "last digits"]],
-  ["an exception of no name", r("allow: read, registers: 1, refusal: ¦busy"), ["rules[0].refusal", "a Modbus exception"]],
+  ["an exception of no name", r("allow: read, registers: 1, refusal: ¦busy"), ["rules[0].refusal", "a Modbus exception such as"]],
   ["exception 0", r("allow: read, registers: 1, refusal: ¦0"), ["rules[0].refusal", "1..255"]],
   ["a Modbus rule where no conduit carries it", modbus("¦{ id: r, allow: read, roles: [sensor], units: 1, registers: 1 }", "{ from: field, to: control, protocol: mqtt }"), ["rules[0]", "none is declared for modbus"]],
   ["a Modbus rule on an MQTT conduit", r("allow: read, registers: 1, conduits: [units, ¦telemetry]"), ["rules[0].conduits[1]", '"telemetry" carries mqtt']],

@@ -37,7 +37,8 @@ export function encodePayload(payload: PlainPayload): Uint8Array {
       ...(at === undefined ? {} : { timestamp: long(at) }),
     })),
   }
-  return sparkplug.Payload.encode(message).finish().slice()
+  // A plain array: in Node protobufjs makes a Buffer, of which a slice would share the bytes.
+  return new Uint8Array(sparkplug.Payload.encode(message).finish())
 }
 
 /** The payload as protobufjs reads it. @throws what protobufjs throws. */

@@ -1,0 +1,86 @@
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { suite } from "uvu"
+import * as assert from "uvu/assert"
+import { policyExplain } from "../../../firmware/cli/policy-explain.ts"
+
+const test = suite("firmware/cli/policy-explain")
+
+const example = fileURLToPath(new URL("../../../policy/examples/pumping-station.yaml", import.meta.url))
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const said = { out: "", err: "" }
+  const io = {
+    out: (text: string) => void (said.out += text),
+    err: (text: string) => void (said.err += text),
+    isTTY: false,
+    signal: new AbortController().signal,
+  }
+  return { code: await policyExplain(args, io), ...said }
+}
+
+test("a message is explained with all that was said of it", async () => {
+  const who = ["--as", "flow-1", "--roles", "sensor"]
+  const allowed = await run(example, ...who, "publish", "plant/flow-1/flow", "--qos", "1", "--size", "4KiB")
+  assert.equal([allowed.code, allowed.err], [0, ""])
+  assert.match(
+    allowed.out,
+    /asked +publish plant\/flow-1\/flow, QoS 1, 4KiB\nby +flow-1 \[sensor\] on conduit telemetry\nverdict +ALLOWED/,
+  )
+  const denied = await run(
+    example,
+    ...who,
+    "publish",
+    "plant/flow-1/flow",
+    "--retain",
+    "--text",
+    "x",
+    "--posture",
+    "island",
+  )
+  assert.is(denied.code, 0)
+  assert.match(denied.out, /retained, 1B, normal flows closed[^]+DENIED: not-essential/)
+  const filter = await run(example, "--as", "historian", "subscribe", "plant/#")
+  assert.match(filter.out, "ALLOWED by rule history")
+})
+
+test("what cannot be asked is told with what to say, exit code 2", async () => {
+  const cases: readonly (readonly [args: readonly string[], told: string])[] = [
+    [["publish", "a"], "usage"],
+    [["--as", "flow-1", "publish"], "usage"],
+    [["--as", "flow-1", "publish", "a"], "say its roles: sensor or pump,sensor"],
+    [["--as", "historian", "send", "a"], "send is none of publish, receive, subscribe"],
+    [["--as", "historian", "publish", "a", "--qos", "3"], "--qos takes"],
+    [["--as", "historian", "publish", "a", "--size", "many"], "--size takes"],
+    [["--as", "historian", "publish", "a", "--at", "noon"], "--at takes"],
+    [["--as", "historian", "publish", "a", "--posture", "storm"], "known are no-policy"],
+    [["--as", "historian", "publish", "a", "--posture", "no-policy"], "every flow is closed"],
+    [["--as", "historian", "--modbus", "unit 1 read-coils 0"], "no conduit for modbus"],
+    [["--as", "historian", "publish", "a", "--nonsense"], "nonsense"],
+  ]
+  for (const [args, told] of cases) {
+    const { code, err } = await run(example, ...args)
+    assert.is(code, 2, args.join(" "))
+    assert.match(err, told)
+  }
+})
+
+test("without policy or log there is nothing to explain", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lockgate-explain-"))
+  try {
+    assert.match((await run("--last")).err, "which gateway?")
+    const none = await run("--last", "--state", folder)
+    assert.is(none.code, 2)
+    assert.match(none.err, `no policy is in force by ${folder}`)
+    const empty = await run("--last", "--state", folder, example)
+    assert.is(empty.code, 1)
+    assert.match(empty.err, "no denial in the log")
+    assert.is((await run("--state", folder, "--as", "historian", "publish", "a")).code, 2)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})
+
+test.run()

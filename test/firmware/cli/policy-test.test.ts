@@ -1,0 +1,59 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { suite } from "uvu"
+import * as assert from "uvu/assert"
+import { policyTest } from "../../../firmware/cli/policy-test.ts"
+
+const test = suite("firmware/cli/policy-test")
+
+const example = fileURLToPath(new URL("../../../policy/examples/pumping-station.yaml", import.meta.url))
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const said = { out: "", err: "" }
+  const io = {
+    out: (text: string) => void (said.out += text),
+    err: (text: string) => void (said.err += text),
+    isTTY: false,
+    signal: new AbortController().signal,
+  }
+  return { code: await policyTest(args, io), ...said }
+}
+
+test("the cases beside a policy are asked; all pass and every rule decides one", async () => {
+  const { code, out, err } = await run(example)
+  assert.is(code, 0, out + err)
+  assert.match(out, /^15 cases: 15 passed, 0 failed\n5 of 5 rules decided a case\n$/)
+})
+
+test("a case that fails is told with its line and why; rules that decided none are named", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lockgate-cases-"))
+  try {
+    const cases = join(folder, "own.yaml")
+    await writeFile(cases, "lockgate-cases: 1\ncases:\n  - { as: historian, publish: plant/a, expect: allow }\n")
+    const { code, out } = await run(example, cases)
+    assert.is(code, 1)
+    assert.match(out, `FAILED  ${cases}:3: historian: publish plant/a\n        expected allow, found deny (no-rule)\n`)
+    assert.match(out, "nearest   rule history")
+    assert.match(
+      out,
+      "0 of 5 rules decided a case; none was decided by report, last-will, set-points, history, no-secrets",
+    )
+    await writeFile(cases, "lockgate-cases: 1\ncases:\n  - { as: historian }\n")
+    const faulty = await run(example, cases)
+    assert.is(faulty.code, 2)
+    assert.match(faulty.err, `${cases}:3:5: cases[0]: a case needs the key`)
+    const alone = join(folder, "alone.yaml")
+    await writeFile(alone, await readFile(example, "utf8"))
+    assert.match((await run(alone)).err, "alone.cases.yaml:1:1: cannot be read: there is no such file")
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})
+
+test("wrong arguments are told, exit code 2", async () => {
+  for (const args of [[], ["--fix"], [example, "-x"]]) assert.is((await run(...args)).code, 2)
+})
+
+test.run()
