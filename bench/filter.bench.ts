@@ -134,7 +134,7 @@ Nanoseconds a decision, median (and best round) of 15 interleaved rounds; ${coun
 bytes, 90 % allowed, a client's packets one behind the other. *Script*, *kernel*: one call a packet that lies anywhere, in plain
 TypeScript and in WebAssembly; *in place*: one call a packet in the module's memory; *chunk 8*, *chunk 64*: one call for the 8 (64)
 packets of one client of 1,000 (128), in the module's memory, where a pooled read puts them; *copied*: with the copy there. The floors read
-each header and hash the topic; that of 8 bytes a step is WebAssembly, one call a chunk of 64.
+each header and hash the topic; that of 8 bytes a step is WebAssembly, one call a chunk of 8 or 64, a result for each packet.
 
 ${warmFlows()}
 
