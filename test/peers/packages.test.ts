@@ -7,7 +7,7 @@ const test = suite("peers/packages")
 
 test("every listed package has a command to be seen by", () => {
   const names = debianPackages().map((p) => p.name)
-  assert.equal(names, ["mosquitto", "mosquitto-clients", "openssl", "socat"])
+  assert.equal(names, ["mosquitto", "mosquitto-clients", "openssl", "socat", "nftables"])
   assert.is(debianPackages()[1]!.command, "mosquitto_pub")
 })
 
