@@ -58,6 +58,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-explain.ts")).policyExplain,
   },
   {
+    words: "policy diff",
+    usage: "(<old.yaml> | --config <gateway.yaml>) <new.yaml> [--all]",
+    summary: "say what a change of policy allows and denies, for whom, with examples",
+    load: async () => (await import("./cli/policy-diff.ts")).policyDiff,
+  },
+  {
     words: "policy test",
     usage: "<policy.yaml> [<cases.yaml>...]",
     summary: "ask a policy the cases kept beside it",

@@ -31,8 +31,10 @@ export const ANYBODY: Identity = {
 /** A topic and who stands behind it, as an example of all that match the same filters. */
 export interface Example {
   readonly topic: string
-  /** `+` where any word will do. */
+  /** The same with `+` where any word will do, and `%u` and `%c` where the name or client id stands that is none of the words. */
   readonly pattern: string
+  /** Every longer topic matches the same. */
+  readonly open: boolean
   /** Null if any will do. */
   readonly name: string | null
   readonly clientId: string | null
@@ -75,6 +77,7 @@ interface State {
 const FRESH = "\u0001"
 const FRESH_NAME = "\u0001n"
 const FRESH_CLIENT = "\u0001c"
+const SIGNS: Readonly<Record<string, string>> = { [FRESH]: "+", [FRESH_NAME]: "%u", [FRESH_CLIENT]: "%c" }
 const isFresh = (word: string): boolean => word.startsWith("\u0001")
 
 type Variable = "name" | "client"
@@ -315,7 +318,8 @@ export class TopicSpace {
     const name = state.name === null ? null : spoken(state.name)
     return {
       topic: words.map(spoken).join("/"),
-      pattern: words.map((word) => (word === FRESH ? "+" : spoken(word))).join("/"),
+      pattern: words.map((word) => SIGNS[word] ?? word).join("/"),
+      open: state.nodes.length === 0,
       name,
       clientId: this.#identity.client.kind === "name" ? name : state.client === null ? null : spoken(state.client),
     }

@@ -8,28 +8,27 @@ export const KERNEL_SOURCE = new URL("policy/filter/cache/kernel.as.ts", ROOT)
 /** The file that holds the built module. */
 export const KERNEL_MODULE = new URL("policy/filter/cache/kernel-module.ts", ROOT)
 
-/** What is used of the compiler. Its own types are not imported: they redeclare `Array` for every file of the project. */
+const SWITCHES = "-O3 --converge --noAssert --runtime stub --use abort= --importMemory --noExportMemory --enable simd"
+
+/** What is used of the compiler. Its own types would come with globals of AssemblyScript, which change those of TypeScript. */
 interface Compiler {
   main(
-    args: readonly string[],
-    files: {
+    argv: readonly string[],
+    io: {
       readFile(name: string): string | null
-      writeFile(name: string, content: string | Uint8Array): void
+      writeFile(name: string, content: Uint8Array | string): void
       listFiles(): readonly string[]
-      readonly stderr: { write(chunk: string | Uint8Array): void }
+      stderr: { write(chunk: Uint8Array | string): void }
     },
   ): Promise<{ readonly error: Error | null }>
 }
-
 const COMPILER: string = "assemblyscript/asc"
 
-const SWITCHES = "-O3 --converge --noAssert --runtime stub --use abort= --importMemory --noExportMemory --enable simd"
-
 /** The module that the pinned compiler makes of `source`. The same source gives the same bytes. */
-async function compileKernel(source: string): Promise<Uint8Array> {
-  const asc = ((await import(COMPILER)) as { default: Compiler }).default
+export async function compileAssembly(source: string): Promise<Uint8Array<ArrayBuffer>> {
   let built: Uint8Array | null = null
   let said = ""
+  const asc = (await import(COMPILER)) as Compiler
   const { error } = await asc.main(["kernel.as.ts", "--outFile", "kernel.wasm", ...SWITCHES.split(" ")], {
     readFile: (name) => (name === "kernel.as.ts" ? source : null),
     writeFile: (name, content) => {
@@ -39,13 +38,13 @@ async function compileKernel(source: string): Promise<Uint8Array> {
     stderr: { write: (chunk) => void (said += Buffer.from(chunk).toString()) },
   })
   if (error !== null || built === null || said !== "") throw new Error(`asc: ${error?.message ?? ""}\n${said}`)
-  return built
+  return Uint8Array.from(built)
 }
 
 /** The text of `kernel-module.ts`, built anew from the source. */
 export async function buildKernel(): Promise<string> {
   const source = readFileSync(KERNEL_SOURCE, "utf8")
-  const module = await compileKernel(source)
+  const module = await compileAssembly(source)
   const sha256 = (of: string | Uint8Array): string => createHash("sha256").update(of).digest("hex")
   const base64 =
     Buffer.from(module)
