@@ -3,6 +3,7 @@ import * as assert from "uvu/assert"
 import { DEFAULT_WILD, learn, type Learnt } from "../../../policy/analysis/learn.ts"
 import { policyOf, writeLearnt } from "../../../policy/analysis/learn-text.ts"
 import { covers, filterFor, widen, WordSets } from "../../../policy/analysis/learn-topics.ts"
+import { lintPolicy } from "../../../policy/analysis/lint.ts"
 import { simulate } from "../../../policy/analysis/simulate.ts"
 import { compilePolicy } from "../../../policy/compile/compile.ts"
 import { formatFault } from "../../../policy/language/fault.ts"
@@ -198,6 +199,8 @@ function check(seed: number): { passed: number; rules: number; whole: number } {
   const read = parsed(proposal)
   assert.equal(sorted(read), sorted(told), `seed ${seed}`)
   compilePolicy(read)
+  const errors = lintPolicy(read).filter(({ severity }) => severity === "error")
+  assert.equal(errors, [], `seed ${seed}`)
   const { peers, totals } = simulate(read, [recording])
   const denied = peers.flatMap((p) => p.changes.filter((c) => c.outcome === "denied" || c.outcome === "may-be-denied"))
   const unlearnt = [...proposal.notLearnt.values()].reduce((sum, n) => sum + n, 0)
@@ -206,7 +209,7 @@ function check(seed: number): { passed: number; rules: number; whole: number } {
   return { passed: totals.flows, rules: read.rules.length, whole: unlearnt === 0 ? 1 : 0 }
 }
 
-test("[property] a proposal parses without fault, and replayed against it nothing that passed is denied", () => {
+test("[property] a proposal parses without fault, lints without error, and replayed against it nothing that passed is denied", () => {
   const seen = { passed: 0, rules: 0, whole: 0 }
   for (let seed = 1; seed <= 150; seed++) {
     const one = check(seed)
