@@ -8,7 +8,7 @@ import type { Shape } from "../language/shape.ts"
 
 /** Most cases in one document. */
 export const MAX_CASES = 10_000
-/** Longest payload that a case may spell out. */
+/** Longest payload that a case may spell out, in characters; two of hex are a byte. */
 const MAX_TEXT = 65_536
 
 const topicName = text({ expected: "a topic", maxLength: 65_535 })
@@ -45,6 +45,11 @@ const message = {
   retain: optional(flag(), false, "Retain flag.", false),
   payload: optional(size(0, MAX_PAYLOAD_BYTES), null, "Length of the payload; default 0."),
   text: optional(text({ expected: "a payload", minLength: 0, maxLength: MAX_TEXT }), null, "The payload itself."),
+  hex: optional(
+    text({ expected: 'bytes in hex such as "0a 1b 2c"', pattern: /^ *([0-9A-Fa-f]{2} *)*$/, minLength: 0, maxLength: MAX_TEXT }), // prettier-ignore
+    null,
+    "The payload itself where it is not text: two hexadecimal digits a byte, with or without spaces.",
+  ),
 } as const
 
 const functionCode: Shape<ModbusFunctionName | number> = {

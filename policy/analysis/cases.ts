@@ -66,6 +66,7 @@ export interface CaseResult {
   readonly lines: readonly string[]
 }
 
+const encoder = new TextEncoder()
 const LIMITS: DocumentLimits = { ...DEFAULT_DOCUMENT_LIMITS }
 
 /** Read a document of cases, YAML 1.2 or JSON: whole, or every fault in it. Never throws. */
@@ -113,16 +114,24 @@ function actionOf(placed: Placed<CaseEntry>, report: Report): CaseAction | null 
     return null
   }
   if ("subscribe" in value) return { kind: "subscribe", filter: value.subscribe, qos: value.qos }
-  if (value.text !== null && value.payload !== null) {
-    faultAt(report, placed, ["payload"], "the payload is given twice, by its length and as text", "keep one of both")
+  const given = (["text", "hex", "payload"] as const).filter((key) => value[key] !== null)
+  if (given.length > 1) {
+    const message = `the payload is given more than once, by ${given.join(" and ")}`
+    faultAt(report, placed, [given.at(-1) ?? "payload"], message, "keep one of them")
     return null
   }
-  const payload = value.text === null ? null : new TextEncoder().encode(value.text)
+  const payload = value.hex === null ? (value.text === null ? null : encoder.encode(value.text)) : bytesOf(value.hex)
   const { qos, retain } = value
   const rest = { qos, retain, payload, payloadBytes: payload?.length ?? value.payload ?? 0 }
   return "publish" in value
     ? { kind: "publish", topic: value.publish, ...rest }
     : { kind: "receive", topic: value.receive, ...rest }
+}
+
+/** The bytes of a text that is hex. */
+function bytesOf(hex: string): Uint8Array {
+  const digits = hex.replace(/\s+/g, "")
+  return Uint8Array.from({ length: digits.length / 2 }, (_, k) => Number.parseInt(digits.slice(k * 2, k * 2 + 2), 16))
 }
 
 /** What is asked, in a few words: `publish plant/flow-1/state`. */
@@ -175,9 +184,14 @@ function runCase(policy: Policy, compiled: CompiledPolicy, one: PolicyCase): Cas
   return { case: one, passed: false, judgement, lines: [`expected ${expected}, found ${found}`, ...why] }
 }
 
-/** Ids of the rules that no case was decided by, in the order of the policy. */
+/**
+ * Ids of the rules that no case was decided by, in the order of the policy: allows that let none pass, denies that stopped
+ * none. A denial that only names the nearest rule is not decided by it.
+ */
 export function rulesNotExercised(policy: Policy, results: readonly CaseResult[]): readonly string[] {
-  const seen = new Set(results.map(({ judgement }) => judgement?.rule ?? -1))
+  const decided = ({ judgement }: CaseResult): number =>
+    judgement !== null && (judgement.allowed || judgement.reason === "deny-rule") ? judgement.rule : -1
+  const seen = new Set(results.map(decided))
   return policy.rules.flatMap(({ id }, index) => (seen.has(index) ? [] : [id]))
 }
 

@@ -47,10 +47,10 @@ export function explain(policy: Policy, question: Question, seen: Judgement | nu
 function asked(policy: Policy, question: Question): readonly string[] {
   const { who } = question
   const roles = who.roles.length === 0 ? "no roles" : who.roles.join(", ")
+  const isOfKind = ({ protocol }: Rule): boolean => (protocol === "modbus") === (question.kind === "modbus")
+  const hasHours = policy.rules.some((rule) => rule.hours !== null && isOfKind(rule))
   const circumstances = [
-    ...(question.at === null || !policy.rules.some(({ hours }) => hours !== null)
-      ? []
-      : [`at ${new Date(question.at).toISOString()}`]),
+    ...(question.at === null || !hasHours ? [] : [`at ${new Date(question.at).toISOString()}`]),
     ...(question.essentialOnly ? ["normal flows closed"] : []),
     ...question.emergencies.map((name) => `emergency ${name} on`),
   ]
