@@ -168,3 +168,10 @@ export function nullModbus(bytes: Uint8Array, start: number, end: number): numbe
   for (let at = start; at < end; at++) sum = (sum + bytes[at]!) | 0
   return sum
 }
+
+/** The null filter of the other bench: a hash (FNV-1a) over the same bytes. */
+export function hashModbus(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5 | 0
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193)
+  return hash
+}

@@ -1,28 +1,32 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
 import {
   BLOCK,
+  BLOCK_FACTS,
   BLOCK_LAST,
   BLOCK_RULE,
-  BLOCK_WORDS,
   DENY_STARTS,
   ENTRY_DENIED,
   ENTRY_LAST,
   ENTRY_LIST,
+  ENTRY_TREE,
   ENTRY_WORDS,
+  FACT_DENY,
+  FACT_FIRST,
+  FACT_WORDS,
+  KEY_BITS,
+  LINE_SKEW,
   LINE_WORDS,
   MAX_DENY_STEPS,
   MAX_OVERLAP,
   MAX_QUANTITY,
-  NODE_BLOCKS,
-  NODE_DENY,
-  NODE_FIRST,
-  NODE_WORDS,
   NO_START,
   RULE_GATE,
   RULE_NOT_ESSENTIAL,
   RULE_RATE,
+  TREE_STARTS,
 } from "../filter/modbus/layout.ts"
 import { spaceOf } from "../filter/modbus/functions.ts"
+import { firstBlock } from "../filter/modbus/intervals.ts"
 import { tooComplex } from "./bound.ts"
 import type { GrowingWords } from "./growing.ts"
 import { keysOf, type ModbusFacts } from "./modbus-rules.ts"
@@ -91,7 +95,7 @@ interface Active {
 }
 
 /**
- * Write the node of function `code` for the rules with these numbers (ascending); returns its offset.
+ * Write the node of function `code` for the rules with these numbers (ascending); returns a reference to it.
  *
  * An interval begins where a range begins, and holds all ranges that have its first key. Where one ends, nothing need
  * begin: its end stands with it.
@@ -106,46 +110,91 @@ export function writeNode(
   ranges: RangeList,
   out: GrowingWords,
 ): number {
-  const denies = rules.filter((rule) => facts.denies[rule] === 1)
-  const allows = denies.length === 0 ? rules : rules.filter((rule) => facts.denies[rule] === 0)
+  const denying = rules.filter((rule) => facts.denies[rule] === 1)
+  const allows = denying.length === 0 ? rules : rules.filter((rule) => facts.denies[rule] === 0)
   ranges.fill(facts, allows, code)
+  const space = spaceOf(code)
   // Functions 20, 21 and 23 name several ranges: what is of no use at one address may be at the other.
-  const several = ["registers", "files"].includes(spaceOf(code))
+  const several = space === "registers" || space === "files"
   const intervals = sweep(facts, ranges, where, out, several ? null : (active) => useful(facts, active))
-  const blocks = Math.max(1, Math.ceil(intervals.length / BLOCK))
-  if (blocks > 1) out.reserve(-out.length & (LINE_WORDS - 1))
-  const node = out.reserve(NODE_WORDS + (blocks > 1 ? blocks : BLOCK_WORDS))
-  if (blocks > 1) out.reserve(-out.length & (LINE_WORDS - 1))
-  const first = blocks > 1 ? out.reserve(blocks * LINE_WORDS) : node + NODE_WORDS
-  const words = out.array
-  words[node + NODE_BLOCKS] = blocks
-  words[node + NODE_FIRST] = allows.length === 0 ? 0 : facts.words[allows[0]!]!
-  for (let k = 0; k < blocks * BLOCK; k++) {
-    const at = first + Math.floor(k / BLOCK) * LINE_WORDS + (k % BLOCK)
-    const interval = intervals[k]
-    words[at] = interval?.from ?? (k === 0 ? 0 : NO_START)
-    words[at + BLOCK_RULE] = interval?.rule ?? ENTRY_LAST
-    words[at + BLOCK_LAST] = interval?.last ?? -1
-    if (blocks > 1 && k % BLOCK === 0) words[node + NODE_WORDS + k / BLOCK] = words[at]
+  let denies = 0
+  if (denying.length > 0) {
+    ranges.fill(facts, denying, code)
+    markDenied(intervals, ranges)
+    const denied = sweep(facts, ranges, where, out, (active) => nameable(facts, active))
+    const worst = worstRequest(denied)
+    if (worst > MAX_DENY_STEPS) throw tooComplex(where, "denies that one request can touch", worst, MAX_DENY_STEPS)
+    if (denied.length > 0) denies = writeDenies(denied, out)
   }
-  if (denies.length === 0) return node
-  ranges.fill(facts, denies, code)
-  markDenied(words, intervals, ranges, first)
-  const denied = sweep(facts, ranges, where, out, (active) => nameable(facts, active))
-  const worst = worstRequest(denied)
-  if (worst > MAX_DENY_STEPS) throw tooComplex(where, "denies that one request can touch", worst, MAX_DENY_STEPS)
-  const at = denied.length > 0 ? writeDenies(denied, out) : 0
-  // The array may be another one by now.
-  out.array[node + NODE_DENY] = at
-  return node
+  const written = out.reserve(FACT_WORDS)
+  out.array[written + FACT_DENY] = denies
+  out.array[written + FACT_FIRST] = allows.length === 0 ? 0 : facts.words[allows[0]!]!
+  return writeBlocks(intervals, space === "files" ? 0 : blockBits(intervals.length), written, out)
 }
 
-/** An interval: its first key, its entry, and how many rules that has. */
+/** An interval: its first key, its entry, how many rules that has, and the last key of any of them. */
 interface Interval {
   readonly from: number
-  readonly rule: number
+  rule: number
   readonly last: number
   readonly count: number
+  readonly reach: number
+}
+
+/** The log2 of how many blocks: so that two intervals begin in each, at most, if they are spread evenly. */
+function blockBits(count: number): number {
+  return count <= BLOCK ? 0 : Math.min(KEY_BITS - 1, Math.ceil(Math.log2(count / 2)))
+}
+
+/** Write a node of `2 ** bits` blocks; returns the reference. */
+function writeBlocks(intervals: readonly Interval[], bits: number, facts: number, out: GrowingWords): number {
+  const blocks = 2 ** bits
+  out.reserve((LINE_SKEW - out.length) & (LINE_WORDS - 1))
+  const first = out.reserve(blocks * LINE_WORDS)
+  const keys = bits === 0 ? Infinity : 2 ** (KEY_BITS - bits)
+  let next = 0
+  for (let block = 0; block < blocks; block++) {
+    const begins = block === 0 ? 0 : block * keys
+    // Back to the one that the block's first key lies in, if any.
+    if (next > 0 && intervals[next - 1]!.reach >= begins && intervals[next]?.from !== begins) next--
+    const from = next
+    while (next < intervals.length && intervals[next]!.from < begins + keys) next++
+    writeBlock(intervals.slice(from, next), first + block * LINE_WORDS, out)
+  }
+  out.array[first + BLOCK_FACTS] = facts
+  return (first - LINE_SKEW) | bits
+}
+
+/** Write a block of these intervals at `at`, or of a tree with them. */
+function writeBlock(intervals: readonly Interval[], at: number, out: GrowingWords): void {
+  if (intervals.length > BLOCK) {
+    const tree = writeTree(intervals, out)
+    const { from } = intervals[0]!
+    writeBlock([{ from, rule: ENTRY_TREE, last: tree, count: 0, reach: 0 }], at, out)
+    return
+  }
+  for (let k = 0; k < BLOCK; k++) {
+    const interval = intervals[k]
+    out.array[at + k] = interval?.from ?? NO_START
+    // Where there is none, one that ends before it begins.
+    out.array[at + BLOCK_RULE + k] = interval?.rule ?? ENTRY_LAST
+    out.array[at + BLOCK_LAST + k] = interval?.last ?? -1
+  }
+}
+
+/** Write a tree of these intervals; returns its offset. */
+function writeTree(intervals: readonly Interval[], out: GrowingWords): number {
+  const blocks = Math.ceil(intervals.length / BLOCK)
+  const tree = out.reserve(TREE_STARTS + blocks)
+  const first = firstBlock(tree, blocks)
+  out.reserve(first + blocks * LINE_WORDS - out.length)
+  out.array[tree] = blocks
+  for (let k = 0; k < blocks; k++) {
+    const some = intervals.slice(k * BLOCK, (k + 1) * BLOCK)
+    out.array[tree + TREE_STARTS + k] = some[0]!.from
+    writeBlock(some, first + k * LINE_WORDS, out)
+  }
+  return tree
 }
 
 function writeDenies(denied: readonly Interval[], out: GrowingWords): number {
@@ -183,7 +232,7 @@ function sweep(
       reach = lasts[k]!
       if (active.length > 0) active = []
       active.push({ rule, to: reach })
-      intervals.push({ from, rule: facts.words[rule]! | ENTRY_LAST, last: reach, count: 1 })
+      intervals.push({ from, rule: facts.words[rule]! | ENTRY_LAST, last: reach, count: 1, reach })
       k++
       continue
     }
@@ -196,7 +245,7 @@ function sweep(
     const chosen = select === null ? active : select(active)
     const [only] = chosen
     if (chosen.length === 1 && only !== undefined) {
-      intervals.push({ from, rule: facts.words[only.rule]! | ENTRY_LAST, last: only.to, count: 1 })
+      intervals.push({ from, rule: facts.words[only.rule]! | ENTRY_LAST, last: only.to, count: 1, reach })
       continue
     }
     if (chosen.length > MAX_OVERLAP) throw tooComplex(where, "rules that name one address", chosen.length, MAX_OVERLAP)
@@ -205,21 +254,24 @@ function sweep(
       out.array[list + place * ENTRY_WORDS] = facts.words[rule]! | (place === chosen.length - 1 ? ENTRY_LAST : 0)
       out.array[list + place * ENTRY_WORDS + 1] = to
     })
-    intervals.push({ from, rule: ENTRY_LIST, last: list, count: chosen.length })
+    intervals.push({ from, rule: ENTRY_LIST, last: list, count: chosen.length, reach })
   }
   return intervals
 }
 
-/** Mark every entry of one rule that some of the denied ranges meets; the blocks begin at `first`. */
-function markDenied(words: Uint32Array, intervals: readonly Interval[], denied: RangeList, first: number): void {
+/** Mark every interval's entry that some of the denied ranges meets. */
+function markDenied(intervals: readonly Interval[], denied: RangeList): void {
   // How far the ranges reach that begin no later; the next one that begins later.
   let reach = -1
   let next = 0
-  intervals.forEach(({ from, last }, k) => {
-    for (; next < denied.length && denied.from[next]! <= from; next++) reach = Math.max(reach, denied.to[next]!)
-    const at = first + Math.floor(k / BLOCK) * LINE_WORDS + (k % BLOCK)
-    if (reach >= from || (next < denied.length && denied.from[next]! <= last)) words[at + BLOCK_RULE]! |= ENTRY_DENIED
-  })
+  for (const interval of intervals) {
+    for (; next < denied.length && denied.from[next]! <= interval.from; next++) {
+      reach = Math.max(reach, denied.to[next]!)
+    }
+    if (reach >= interval.from || (next < denied.length && denied.from[next]! <= interval.reach)) {
+      interval.rule |= ENTRY_DENIED
+    }
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler; the request's are checked against `end` */
 import { REASON, type Verdict } from "../verdict.ts"
 import { isBroadcast, kindOf, READS, WRITES } from "./functions.ts"
-import { coverers, find, narrow } from "./intervals.ts"
+import { coverers, factsOf, find, findDeep, narrow } from "./intervals.ts"
 import * as layout from "./layout.ts"
 import { firstDeny, judge, NO_DATA as NO_REGISTERS, refuse, valuesFit } from "./judge.ts"
 import * as request from "./request.ts"
@@ -14,7 +14,8 @@ export { createModbusBuckets, createModbusState, exceptionFor, type ModbusState 
 const BLOCK_RULE = layout.BLOCK_RULE
 const BLOCK_LAST = layout.BLOCK_LAST
 const UNIT_MAP = layout.UNIT_MAP_WORDS
-const DENY = layout.NODE_DENY
+const DENY = layout.FACT_DENY
+const TREE = layout.ENTRY_TREE
 const POINTS = layout.RULE_POINTS
 const UNKNOWN = layout.CLASS_UNKNOWN
 const SERIAL = layout.CLASS_SERIAL
@@ -130,13 +131,17 @@ export function decideModbus(
   let at = 0
   if (node !== 0) {
     at = find(words, node, from)
-    const rule = words[(at + BLOCK_RULE) | 0]!
+    let rule = words[(at + BLOCK_RULE) | 0]!
+    if ((rule & TREE) !== 0) {
+      at = findDeep(words, node, from)
+      rule = words[at + BLOCK_RULE]!
+    }
     if (to <= words[(at + BLOCK_LAST) | 0]! && from >= words[at]!) {
       // One rule, and nothing but addresses or values to look at: most of the traffic.
       const more = rule & mask
       if (more === 0 || (more === POINTS && valuesFit(state, rule, from, to, bytes, data))) return rule & ~0xff
     }
-    const denies = words[node + DENY]!
+    const denies = words[factsOf(words, node) + DENY]!
     if (denies !== 0) {
       const denied = firstDeny(state, denies, from, to)
       if (denied !== 0) return DENY_RULE | (denied & ~0xff)
@@ -176,7 +181,7 @@ function decideSeveral(
   if (unit === 0 && (flags & SERIAL) !== 0 && !isBroadcast(code)) return BAD_REQUEST
   const group = groupOf(words, state.units, unit) * (table.slotCount + 2) + state.units + UNIT_MAP
   const node = words[group + table.slots[code]!]!
-  const denies = node === 0 ? 0 : words[node + DENY]!
+  const denies = node === 0 ? 0 : words[factsOf(words, node) + DENY]!
   if (denies !== 0) {
     let first = 0
     for (let k = 0; k < count; k++) {
@@ -189,7 +194,7 @@ function decideSeveral(
   if (node === 0) return refuse(state, group, 0, code, 0, 0)
 
   const from = scratch[RANGES]!
-  const at = find(words, node, from)
+  const at = findDeep(words, node, from)
   let found = coverers(words, at, from, scratch[RANGES + 1]!, scratch)
   for (let k = 1; k < count && found > 0; k++) {
     found = narrow(words, node, scratch[RANGES + k * 2]!, scratch[RANGES + k * 2 + 1]!, scratch, found)

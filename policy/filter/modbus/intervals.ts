@@ -2,11 +2,15 @@
 import * as layout from "./layout.ts"
 
 // V8 folds a module's own constants into the code, but reads imported ones from memory each time.
-const NODE_WORDS = layout.NODE_WORDS
 const BLOCK_RULE = layout.BLOCK_RULE
 const BLOCK_LAST = layout.BLOCK_LAST
 const LINE_WORDS = layout.LINE_WORDS
 const LINE_BITS = layout.LINE_BITS
+const LINE_SKEW = layout.LINE_SKEW
+const KEY_BITS = layout.KEY_BITS
+const BLOCK_FACTS = layout.BLOCK_FACTS
+const TREE_STARTS = layout.TREE_STARTS
+const TREE = layout.ENTRY_TREE
 const LIST = layout.ENTRY_LIST
 const LAST = layout.ENTRY_LAST
 const ENTRY_WORDS = layout.ENTRY_WORDS
@@ -25,15 +29,22 @@ export function lastStart(words: Int32Array, at: number, count: number, key: num
   return at
 }
 
-/** As `lastStart`, among the intervals of `node`: the offset of a start in a block. */
-export function find(words: Int32Array, node: number, key: number): number {
-  const first = (node + NODE_WORDS) | 0
-  const blocks = words[node]!
-  let at = first
-  if (blocks !== 1) {
-    at =
-      ((first + blocks + LINE_WORDS - 1) & -LINE_WORDS) + ((lastStart(words, first, blocks, key) - first) << LINE_BITS)
-  }
+/**
+ * As `lastStart`, among the intervals of a node: the offset of a start in a block, or of an entry with `ENTRY_TREE`. `ref`
+ * refers to the node; `key` has 16 bits at most.
+ */
+export function find(words: Int32Array, ref: number, key: number): number {
+  return inBlock(words, ((ref & -LINE_WORDS) + LINE_SKEW + ((key >> (KEY_BITS - (ref & 15))) << LINE_BITS)) | 0, key)
+}
+
+/** As `find`, and on through a tree. Takes longer keys, too, of a node of one block. */
+export function findDeep(words: Int32Array, ref: number, key: number): number {
+  const at = (ref & 15) === 0 ? inBlock(words, ref + LINE_SKEW, key) : find(words, ref, key)
+  return (words[at + BLOCK_RULE]! & TREE) === 0 ? at : inTree(words, words[at + BLOCK_LAST]!, key)
+}
+
+/** The offset of the last of the five starts at `at` that is not above `key`, or the first. */
+function inBlock(words: Int32Array, at: number, key: number): number {
   // Each shift gives -1 for a start that is not above the key.
   return (
     at -
@@ -44,7 +55,25 @@ export function find(words: Int32Array, node: number, key: number): number {
   )
 }
 
-/** Write the words of the rules at `at` (as `find` gives it) that allow all keys `from..to` into `out`, ascending; returns how many. */
+function inTree(words: Int32Array, tree: number, key: number): number {
+  const starts = tree + TREE_STARTS
+  const blocks = words[tree]!
+  const block = lastStart(words, starts, blocks, key) - starts
+  return inBlock(words, firstBlock(tree, blocks) + (block << LINE_BITS), key)
+}
+
+/** The offset of the first of a tree's blocks. */
+export function firstBlock(tree: number, blocks: number): number {
+  const end = tree + TREE_STARTS + blocks
+  return end + ((LINE_SKEW - end) & (LINE_WORDS - 1))
+}
+
+/** The offset of a node's facts. */
+export function factsOf(words: Int32Array, ref: number): number {
+  return words[(ref & -LINE_WORDS) + LINE_SKEW + BLOCK_FACTS]!
+}
+
+/** Write the words of the rules at `at` (as `findDeep` gives it) that allow all keys `from..to` into `out`, ascending; returns how many. */
 export function coverers(words: Int32Array, at: number, from: number, to: number, out: Int32Array): number {
   if (words[at]! > from) return 0
   const only = words[at + BLOCK_RULE]!
@@ -69,7 +98,7 @@ export function narrow(
   out: Int32Array,
   count: number,
 ): number {
-  const at = find(words, node, from)
+  const at = findDeep(words, node, from)
   if (words[at]! > from) return 0
   const only = words[at + BLOCK_RULE]!
   if ((only & LIST) === 0) {

@@ -1,6 +1,6 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler */
 import { REASON, type Verdict } from "../verdict.ts"
-import { firstAt, lastStart } from "./intervals.ts"
+import { factsOf, firstAt, lastStart } from "./intervals.ts"
 import * as layout from "./layout.ts"
 import type { ModbusState } from "./state.ts"
 import { checkPoints, POINTS_FIT, POINTS_PART, POINTS_VALUE } from "./value.ts"
@@ -150,8 +150,8 @@ function closedRank(state: ModbusState, rule: number): number {
 /**
  * The verdict on a request that no rule covers whole: names the rule that came furthest.
  *
- * `group` and `node` are the offsets of the request's units and function, `key` the first address that it names, and `at`
- * where `find` finds that.
+ * `group` is the offset of the request's units, `node` refers to its function's node, `key` is the first address that it
+ * names, and `at` where `findDeep` finds that.
  */
 export function refuse(
   state: ModbusState,
@@ -162,7 +162,7 @@ export function refuse(
   at: number,
 ): Verdict {
   const { words, slotCount } = state.table
-  const named = node === 0 ? 0 : words[node + layout.NODE_FIRST]!
+  const named = node === 0 ? 0 : words[factsOf(words, node) + layout.FACT_FIRST]!
   if (named !== 0) {
     // Functions 8 and 43 have no addresses, but kinds.
     if (code === 8 || code === 43) return REASON.function | (named & ~0xff)

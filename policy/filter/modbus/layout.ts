@@ -34,30 +34,34 @@ export const CLASS_INWARD = 4
 export const CLASS_OUTWARD = 8
 
 /**
- * A group of units: zero, for functions that no rule names; by slot (from 1 on) the offset of a function's node, or 0; the
+ * A group of units: zero, for functions that no rule names; by slot (from 1 on) a reference to a function's node, or 0; the
  * first allow rule's word.
  *
- * A node: how many blocks it has, the offset of its denies or 0, the first allow rule's word; if there are several blocks
- * the first start of each; the blocks.
- */
-export const NODE_BLOCKS = 0
-export const NODE_DENY = 1
-export const NODE_FIRST = 2
-export const NODE_WORDS = 3
-
-/**
- * A block: the starts of five intervals, then a rule's word for each, then the last key of its range for each; so a search
- * reads few lines of memory. Or, instead of rule and last key, `ENTRY_LIST` and the offset of entries.
+ * A node is a row of blocks, a power of two of them, which share the keys 0..65535 evenly: a reference is the offset of the
+ * first, less `LINE_SKEW`, with the log2 of their number in its low bits. Keys of files are longer, so they have one block.
+ * A block has the intervals that hold any of its keys; if these are too many, one entry with `ENTRY_TREE` and the offset of
+ * a tree. So most searches read one line of memory.
  */
 export const BLOCK = 5
 export const BLOCK_RULE = 5
 export const BLOCK_LAST = 10
-export const BLOCK_WORDS = 15
-/** Of several blocks each begins at a line of memory: so many words. */
+/** In the first block of a node: the offset of its facts. */
+export const BLOCK_FACTS = 15
 export const LINE_WORDS = 16
 export const LINE_BITS = 4
+/** Lines of memory begin here: a large array begins 16 bytes behind one. Nothing but speed depends on it. */
+export const LINE_SKEW = 12
+export const KEY_BITS = 16
 /** The start of an interval that is none: above every key. */
 export const NO_START = 0x7fffffff
+
+/** Facts: the offset of the denies or 0, the first allow rule's word. */
+export const FACT_DENY = 0
+export const FACT_FIRST = 1
+export const FACT_WORDS = 2
+
+/** A tree: how many blocks, the first start of each; from the next line on the blocks. */
+export const TREE_STARTS = 1
 
 /** Denies: how many intervals, their starts, then an entry for each. */
 export const DENY_STARTS = 1
@@ -74,8 +78,10 @@ export const RULE_POINTS = 16
 export const RULE_NOT_ESSENTIAL = 32
 /** Of an entry alone: some deny has a key between the interval's start and the entry's last key. */
 export const ENTRY_DENIED = 64
+/** Of a block's entry: its last key is the offset of a tree. */
+export const ENTRY_TREE = 128
 /** With any of these in an entry, there is more to look at than its last key. */
-export const ENTRY_MORE = ENTRY_LIST | RULE_RATE | RULE_GATE | ENTRY_DENIED
+export const ENTRY_MORE = ENTRY_LIST | RULE_RATE | RULE_GATE | ENTRY_DENIED | ENTRY_TREE
 
 /** A rule's record, of those that have a rate, a gate or points with a value rule. */
 export const RECORD_BUCKET = 0

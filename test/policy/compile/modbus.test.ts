@@ -3,7 +3,7 @@ import * as assert from "uvu/assert"
 import { compilePolicy } from "../../../policy/compile/compile.ts"
 import { MAX_PAIRS } from "../../../policy/compile/modbus.ts"
 import { MAX_DENY_STEPS, MAX_OVERLAP } from "../../../policy/filter/modbus/layout.ts"
-import { isAllowed } from "../../../policy/filter/verdict.ts"
+import { isAllowed, REASON, verdict } from "../../../policy/filter/verdict.ts"
 import type { Hours, Policy } from "../../../policy/language/policy.ts"
 import { seeded } from "../../support/hostile.ts"
 import { modbusPeer, randomModbusPolicy } from "../../support/modbus-cases.ts"
@@ -128,6 +128,37 @@ test("ranges that touch are one, in whatever order they stand", () => {
   assert.is(judge(ask(1, 3, 0, 21)), "address rule")
   assert.is(judge("01 14 07 06 0005 0014 000A"), "allowed rule")
   assert.is(judge("01 14 07 06 0005 0009 0002"), "address rule")
+})
+
+test("every one of 65,536 addresses finds its rule, wherever ranges begin and end", () => {
+  const random = seeded(4)
+  for (const [count, length, grid] of [
+    [5, 20_000, 1],
+    [6, 12_000, 256],
+    [100, 700, 1],
+    [700, 100, 32],
+    [300, 3, 1],
+    [2000, 40, 8],
+  ] as const) {
+    // Ranges apart, that end on a grid or one behind it: where blocks of the table may begin.
+    const owner = new Int32Array(65_536).fill(-1)
+    const rules = []
+    for (let k = 0, at = 0; k < count; k++) {
+      const from = at + 1 + Math.floor(random() * (65_500 / count))
+      const to = Math.min(65_535, Math.floor((from + random() * length) / grid) * grid + Math.floor(random() * 2))
+      if (to < from || from > 65_535) continue
+      owner.fill(rules.length, from, to + 1)
+      rules.push(makeModbusRule({ id: `r${rules.length}`, functions: functions(3), registers: range(from, to) }))
+      at = to + 1
+    }
+    const compiled = compilePolicy(makeModbusPolicy(rules))
+    const peer = modbusPeer(makeModbusPolicy(rules), compiled, of)
+    for (let at = 0; at < 65_536; at++) {
+      const expected = owner[at] === -1 ? verdict(REASON.address, 0) : verdict(REASON.allowed, owner[at]!)
+      const found = peer.filter(ask(1, 3, at, 1))
+      if (found !== expected) assert.unreachable(`${count} ranges, address ${at}: ${found} for ${expected}`)
+    }
+  }
 })
 
 test("ten thousand rules of one unit: a sample is judged as the reference judges it", () => {
