@@ -1,27 +1,87 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
 import {
+  BLOCK,
+  BLOCK_LAST,
+  BLOCK_RULE,
+  BLOCK_WORDS,
   DENY_STARTS,
+  ENTRY_DENIED,
   ENTRY_LAST,
   ENTRY_LIST,
   ENTRY_WORDS,
+  LINE_WORDS,
   MAX_DENY_STEPS,
   MAX_OVERLAP,
   MAX_QUANTITY,
-  NODE_COUNT,
+  NODE_BLOCKS,
   NODE_DENY,
   NODE_FIRST,
-  NODE_STARTS,
+  NODE_WORDS,
+  NO_START,
+  RULE_GATE,
+  RULE_NOT_ESSENTIAL,
+  RULE_RATE,
 } from "../filter/modbus/layout.ts"
+import { spaceOf } from "../filter/modbus/functions.ts"
 import { tooComplex } from "./bound.ts"
 import type { GrowingWords } from "./growing.ts"
 import { keysOf, type ModbusFacts } from "./modbus-rules.ts"
 
-/** Ranges of keys and whose they are, ascending by first key, then by rule. */
-interface Ranges {
-  readonly from: Float64Array
-  readonly to: Float64Array
-  readonly rule: Int32Array
-  readonly length: number
+/** More than ranges can be, and with a key of 30 bits still exact. */
+const PLACES = 2 ** 23
+
+/** Ranges of keys and whose they are, ascending by first key, then by rule; used again and again. */
+export class RangeList {
+  from = new Int32Array(64)
+  to = new Int32Array(64)
+  rule = new Int32Array(64)
+  length = 0
+  /** First key and place as they came, then sorted as one number; what belongs to a place. */
+  #order = new Float64Array(64)
+  #last = new Int32Array(64)
+  #owner = new Int32Array(64)
+
+  /** All ranges of these rules (ascending) for a function. */
+  fill(facts: ModbusFacts, rules: readonly number[], code: number): void {
+    let k = 0
+    let sorted = true
+    for (const rule of rules) {
+      for (const range of keysOf(facts.rules[rule]!, code)) {
+        if (k === this.#order.length) this.#grow()
+        this.#order[k] = range.from * PLACES + k
+        if (k > 0 && this.#order[k]! < this.#order[k - 1]!) sorted = false
+        this.#last[k] = range.to
+        this.#owner[k++] = rule
+      }
+    }
+    this.length = k
+    if (!sorted) this.#order.subarray(0, k).sort()
+    for (let place = 0; place < k; place++) {
+      const both = this.#order[place]!
+      const from = Math.floor(both / PLACES)
+      const came = both - from * PLACES
+      this.from[place] = from
+      this.to[place] = this.#last[came]!
+      this.rule[place] = this.#owner[came]!
+    }
+  }
+
+  #grow(): void {
+    const size = this.#order.length * 2
+    const larger = (of: Int32Array): Int32Array<ArrayBuffer> => {
+      const array = new Int32Array(size)
+      array.set(of)
+      return array
+    }
+    const order = new Float64Array(size)
+    order.set(this.#order)
+    this.#order = order
+    this.#last = larger(this.#last)
+    this.#owner = larger(this.#owner)
+    this.from = larger(this.from)
+    this.to = larger(this.to)
+    this.rule = larger(this.rule)
+  }
 }
 
 /** One range that the sweep is in: the number of its rule, and its last key. */
@@ -43,113 +103,142 @@ export function writeNode(
   rules: readonly number[],
   code: number,
   where: string,
+  ranges: RangeList,
   out: GrowingWords,
 ): number {
-  const allows = rules.filter((rule) => facts.rules[rule]!.effect === "allow")
-  const denies = rules.filter((rule) => facts.rules[rule]!.effect === "deny")
-  const ranges = rangesOf(facts, allows, code)
-  const count = Math.max(distinct(ranges), 1)
-  const node = out.reserve(NODE_STARTS + count * (1 + ENTRY_WORDS))
-  out.array[node + NODE_COUNT] = count
-  out.array[node + NODE_FIRST] = allows.length === 0 ? 0 : facts.words[allows[0]!]!
-  writeIntervals(facts, ranges, node + NODE_STARTS, count, where, out, (active) => active)
+  const denies = rules.filter((rule) => facts.denies[rule] === 1)
+  const allows = denies.length === 0 ? rules : rules.filter((rule) => facts.denies[rule] === 0)
+  ranges.fill(facts, allows, code)
+  // Functions 20, 21 and 23 name several ranges: what is of no use at one address may be at the other.
+  const several = ["registers", "files"].includes(spaceOf(code))
+  const intervals = sweep(facts, ranges, where, out, several ? null : (active) => useful(facts, active))
+  const blocks = Math.max(1, Math.ceil(intervals.length / BLOCK))
+  if (blocks > 1) out.reserve(-out.length & (LINE_WORDS - 1))
+  const node = out.reserve(NODE_WORDS + (blocks > 1 ? blocks : BLOCK_WORDS))
+  if (blocks > 1) out.reserve(-out.length & (LINE_WORDS - 1))
+  const first = blocks > 1 ? out.reserve(blocks * LINE_WORDS) : node + NODE_WORDS
+  const words = out.array
+  words[node + NODE_BLOCKS] = blocks
+  words[node + NODE_FIRST] = allows.length === 0 ? 0 : facts.words[allows[0]!]!
+  for (let k = 0; k < blocks * BLOCK; k++) {
+    const at = first + Math.floor(k / BLOCK) * LINE_WORDS + (k % BLOCK)
+    const interval = intervals[k]
+    words[at] = interval?.from ?? (k === 0 ? 0 : NO_START)
+    words[at + BLOCK_RULE] = interval?.rule ?? ENTRY_LAST
+    words[at + BLOCK_LAST] = interval?.last ?? -1
+    if (blocks > 1 && k % BLOCK === 0) words[node + NODE_WORDS + k / BLOCK] = words[at]
+  }
   if (denies.length === 0) return node
-  const denied = rangesOf(facts, denies, code)
-  const deniedCount = Math.max(distinct(denied), 1)
-  const at = out.reserve(DENY_STARTS + deniedCount * (1 + ENTRY_WORDS))
-  out.array[at] = deniedCount
-  const steps = writeIntervals(facts, denied, at + DENY_STARTS, deniedCount, where, out, (active) =>
-    nameable(facts, active),
-  )
-  const worst = worstRequest(out.array.subarray(at + DENY_STARTS, at + DENY_STARTS + deniedCount), steps)
+  ranges.fill(facts, denies, code)
+  markDenied(words, intervals, ranges, first)
+  const denied = sweep(facts, ranges, where, out, (active) => nameable(facts, active))
+  const worst = worstRequest(denied)
   if (worst > MAX_DENY_STEPS) throw tooComplex(where, "denies that one request can touch", worst, MAX_DENY_STEPS)
+  const at = denied.length > 0 ? writeDenies(denied, out) : 0
+  // The array may be another one by now.
   out.array[node + NODE_DENY] = at
   return node
 }
 
-/** All ranges of these rules for a function. */
-function rangesOf(facts: ModbusFacts, rules: readonly number[], code: number): Ranges {
-  const keys = rules.map((rule) => keysOf(facts.rules[rule]!, code))
-  const length = keys.reduce((sum, each) => sum + each.length, 0)
-  // Sorted as numbers: the first key, then the place in the lists, which ascend by rule.
-  const order = new Float64Array(length)
-  const to = new Float64Array(length)
-  const owner = new Int32Array(length)
-  let k = 0
-  let sorted = true
-  for (let number = 0; number < keys.length; number++) {
-    for (const range of keys[number]!) {
-      order[k] = range.from * PLACES + k
-      if (k > 0 && order[k]! < order[k - 1]!) sorted = false
-      to[k] = range.to
-      owner[k++] = rules[number]!
-    }
-  }
-  if (!sorted) order.sort()
-  const places = order.map((both) => both % PLACES)
-  return {
-    from: order.map((both) => Math.floor(both / PLACES)),
-    to: places.map((place) => to[place]!),
-    rule: Int32Array.from(places, (place) => owner[place]!),
-    length,
-  }
+/** An interval: its first key, its entry, and how many rules that has. */
+interface Interval {
+  readonly from: number
+  readonly rule: number
+  readonly last: number
+  readonly count: number
 }
 
-/** More than ranges can be, and with a key of 30 bits still exact. */
-const PLACES = 2 ** 23
-
-/** How many different first keys there are. */
-function distinct({ from, length }: Ranges): number {
-  let count = 0
-  for (let k = 0; k < length; k++) if (k === 0 || from[k] !== from[k - 1]) count++
-  return count
+function writeDenies(denied: readonly Interval[], out: GrowingWords): number {
+  const at = out.reserve(DENY_STARTS + denied.length * (1 + ENTRY_WORDS))
+  out.array[at] = denied.length
+  denied.forEach(({ from, rule, last }, k) => {
+    const entry = at + DENY_STARTS + denied.length + k * ENTRY_WORDS
+    out.array[at + DENY_STARTS + k] = from
+    out.array[entry] = rule
+    out.array[entry + 1] = last
+  })
+  return at
 }
 
-/** Write starts and entries; returns how many entries each interval has. */
-function writeIntervals(
+/**
+ * The intervals of these ranges, ascending; entries of several rules are written to `out`. Of those that hold a key only
+ * what `select` leaves is kept, where it is given.
+ */
+function sweep(
   facts: ModbusFacts,
-  ranges: Ranges,
-  starts: number,
-  count: number,
+  { from: starts, to: lasts, rule: owners, length }: RangeList,
   where: string,
   out: GrowingWords,
-  select: (active: readonly Active[]) => readonly Active[],
-): number[] {
-  const steps: number[] = []
+  select: ((active: readonly Active[]) => readonly Active[]) | null,
+): Interval[] {
+  const intervals: Interval[] = []
   let active: Active[] = []
-  let k = 0
-  for (let interval = 0; k < ranges.length; interval++) {
-    const from = ranges.from[k]!
-    active = active.filter(({ to }) => to >= from)
-    for (; k < ranges.length && ranges.from[k] === from; k++) {
-      active.push({ rule: ranges.rule[k]!, to: ranges.to[k]! })
-    }
-    if (active.length > 1) active.sort((a, b) => a.rule - b.rule)
-    const chosen = select(active)
-    if (chosen.length > MAX_OVERLAP) throw tooComplex(where, "rules that name one address", chosen.length, MAX_OVERLAP)
-    steps.push(chosen.length)
-    out.array[starts + interval] = from
-    const entry = starts + count + interval * ENTRY_WORDS
-    const [only] = chosen
-    if (chosen.length === 1 && only !== undefined) {
-      out.array[entry] = facts.words[only.rule]! | ENTRY_LAST
-      out.array[entry + 1] = only.to
+  // No range so far reaches beyond this.
+  let reach = -1
+  for (let k = 0; k < length;) {
+    const from = starts[k]!
+    if (reach < from && (k + 1 === length || starts[k + 1] !== from)) {
+      // One rule alone, as nearly always.
+      const rule = owners[k]!
+      reach = lasts[k]!
+      if (active.length > 0) active = []
+      active.push({ rule, to: reach })
+      intervals.push({ from, rule: facts.words[rule]! | ENTRY_LAST, last: reach, count: 1 })
+      k++
       continue
     }
+    active = active.filter(({ to }) => to >= from)
+    for (; k < length && starts[k] === from; k++) {
+      active.push({ rule: owners[k]!, to: lasts[k]! })
+      reach = Math.max(reach, lasts[k]!)
+    }
+    if (active.length > 1) active.sort((a, b) => a.rule - b.rule)
+    const chosen = select === null ? active : select(active)
+    const [only] = chosen
+    if (chosen.length === 1 && only !== undefined) {
+      intervals.push({ from, rule: facts.words[only.rule]! | ENTRY_LAST, last: only.to, count: 1 })
+      continue
+    }
+    if (chosen.length > MAX_OVERLAP) throw tooComplex(where, "rules that name one address", chosen.length, MAX_OVERLAP)
     const list = out.reserve(chosen.length * ENTRY_WORDS)
-    out.array[entry] = ENTRY_LIST
-    out.array[entry + 1] = list
     chosen.forEach(({ rule, to }, place) => {
       out.array[list + place * ENTRY_WORDS] = facts.words[rule]! | (place === chosen.length - 1 ? ENTRY_LAST : 0)
       out.array[list + place * ENTRY_WORDS + 1] = to
     })
+    intervals.push({ from, rule: ENTRY_LIST, last: list, count: chosen.length })
   }
-  if (ranges.length === 0) {
-    // One interval whose only entry ends before it begins.
-    out.array[starts + 1] = ENTRY_LAST
-    out.array[starts + 2] = -1
-  }
-  return steps
+  return intervals
+}
+
+/** Mark every entry of one rule that some of the denied ranges meets; the blocks begin at `first`. */
+function markDenied(words: Uint32Array, intervals: readonly Interval[], denied: RangeList, first: number): void {
+  // How far the ranges reach that begin no later; the next one that begins later.
+  let reach = -1
+  let next = 0
+  intervals.forEach(({ from, last }, k) => {
+    for (; next < denied.length && denied.from[next]! <= from; next++) reach = Math.max(reach, denied.to[next]!)
+    const at = first + Math.floor(k / BLOCK) * LINE_WORDS + (k % BLOCK)
+    if (reach >= from || (next < denied.length && denied.from[next]! <= last)) words[at + BLOCK_RULE]! |= ENTRY_DENIED
+  })
+}
+
+/**
+ * Of allow rules at one place (ascending), those that can ever be named: none that an earlier one outlasts which has neither
+ * rate nor gate, and is essential if that one is.
+ */
+function useful(facts: ModbusFacts, active: readonly Active[]): readonly Active[] {
+  let reach = -1
+  let essentialReach = -1
+  return active.filter(({ rule, to }) => {
+    const word = facts.words[rule]!
+    const normal = (word & RULE_NOT_ESSENTIAL) !== 0
+    if (to <= (normal ? reach : essentialReach)) return false
+    if ((word & (RULE_RATE | RULE_GATE)) === 0) {
+      reach = Math.max(reach, to)
+      if (!normal) essentialReach = Math.max(essentialReach, to)
+    }
+    return true
+  })
 }
 
 /** Of deny rules at one place (ascending), those that can be the first in force: none that an earlier one outlasts. */
@@ -166,16 +255,16 @@ function nameable(facts: ModbusFacts, active: readonly Active[]): readonly Activ
 }
 
 /** The most entries that lie in the intervals which one range of a request can meet. */
-function worstRequest(starts: Uint32Array, steps: readonly number[]): number {
+function worstRequest(intervals: readonly Interval[]): number {
   let worst = 0
   let sum = 0
   let next = 0
-  for (let k = 0; k < steps.length; k++) {
+  intervals.forEach(({ count }, k) => {
     // A range that begins in this interval begins before the next one.
-    const reach = (starts[k + 1] ?? Infinity) + MAX_QUANTITY - 1
-    while (next < steps.length && starts[next]! < reach) sum += steps[next++]!
+    const reach = (intervals[k + 1]?.from ?? Infinity) + MAX_QUANTITY - 1
+    while (next < intervals.length && intervals[next]!.from < reach) sum += intervals[next++]!.count
     worst = Math.max(worst, sum)
-    sum -= steps[k]!
-  }
+    sum -= count
+  })
   return worst
 }

@@ -8,27 +8,28 @@ export const KERNEL_SOURCE = new URL("policy/filter/cache/kernel.as.ts", ROOT)
 /** The file that holds the built module. */
 export const KERNEL_MODULE = new URL("policy/filter/cache/kernel-module.ts", ROOT)
 
-const SWITCHES = "-O3 --converge --noAssert --runtime stub --use abort= --importMemory --noExportMemory --enable simd"
-
-/** What is used of the compiler. Its own types would come with globals of AssemblyScript, which change those of TypeScript. */
+/** What is used of the compiler. Its own types are not imported: they redeclare `Array` for every file of the project. */
 interface Compiler {
   main(
-    argv: readonly string[],
-    io: {
+    args: readonly string[],
+    files: {
       readFile(name: string): string | null
-      writeFile(name: string, content: Uint8Array | string): void
+      writeFile(name: string, content: string | Uint8Array): void
       listFiles(): readonly string[]
-      stderr: { write(chunk: Uint8Array | string): void }
+      readonly stderr: { write(chunk: string | Uint8Array): void }
     },
   ): Promise<{ readonly error: Error | null }>
 }
+
 const COMPILER: string = "assemblyscript/asc"
+
+const SWITCHES = "-O3 --converge --noAssert --runtime stub --use abort= --importMemory --noExportMemory --enable simd"
 
 /** The module that the pinned compiler makes of `source`. The same source gives the same bytes. */
 export async function compileAssembly(source: string): Promise<Uint8Array<ArrayBuffer>> {
+  const asc = ((await import(COMPILER)) as { default: Compiler }).default
   let built: Uint8Array | null = null
   let said = ""
-  const asc = (await import(COMPILER)) as Compiler
   const { error } = await asc.main(["kernel.as.ts", "--outFile", "kernel.wasm", ...SWITCHES.split(" ")], {
     readFile: (name) => (name === "kernel.as.ts" ? source : null),
     writeFile: (name, content) => {

@@ -15,7 +15,7 @@ import { preparePolicy } from "../../../firmware/bundles/prepare.ts"
 import { signBundle } from "../../../firmware/bundles/sign.ts"
 import { createBundleVerifier } from "../../../firmware/bundles/verify.ts"
 import { prepareInForce } from "../../../firmware/conduits/in-force.ts"
-import { ScriptFlowCache } from "../../../policy/filter/cache/script-cache.ts"
+import { createFlowCache } from "../../../policy/filter/cache/create.ts"
 import { rehearse } from "../../../firmware/conduits/mqtt/rehearse.ts"
 import { certificateFacts } from "../../../firmware/tls/certificate-facts.ts"
 import { parsePemChain } from "../../../firmware/tls/pem.ts"
@@ -51,7 +51,7 @@ const POLICY_VALUE = policyOf(POLICY)
 function rehearsing(inForce: Policy): ProbeContext["rehearse"] {
   const epoch = { epoch: 1, policy: enginePolicyOf(inForce, compilePolicy(inForce)), authorities: {} }
   const prepared = prepareInForce(epoch, { normal: "open", essential: "open" }, 1)
-  const flows = new ScriptFlowCache({ seed: new Uint32Array(8) })
+  const flows = createFlowCache({ seed: new Uint32Array(8) })
   return async (rehearsal) => rehearse(prepared, rehearsal, 0, flows)
 }
 

@@ -19,14 +19,24 @@ const ofRules = (rules: readonly Rule[], roleSets?: readonly (readonly string[])
 
 const own = makeRule({ id: "own", topics: ["plant/%u/#"] })
 
-test("the worked policies have no finding that is an error or a warning", () => {
+/** What is so in the worked policies, and meant: each is a weakness that the plant has, and that an assessor should read. */
+const MEANT: Readonly<Record<string, readonly string[]>> = {
+  "building.yaml": ["conduit-weaker-than-zone energy", "conduit-weaker-than-zone chiller"],
+  "pumping-station.yaml": ["write-without-limits drive-parameters"],
+  "substation.yaml": ["conduit-weaker-than-zone metering", "conduit-weaker-than-zone protection"],
+  "test-bench.yaml": ["write-without-limits registers"],
+}
+
+test("the worked policies have no finding above a note but those that are meant", () => {
   const folder = new URL("../../../policy/examples/", import.meta.url)
   const files = readdirSync(folder).filter((name) => /^[a-z0-9-]+\.(yaml|json)$/.test(name))
   assert.ok(files.includes("pumping-station.yaml"))
   const texts = [DEMO_POLICY, ...files.map((name) => readFileSync(new URL(name, folder), "utf8"))]
   for (const [k, text] of texts.entries()) {
     const findings = lintPolicy(good(parsePolicy(text, files[k - 1] ?? "demo")))
-    assert.equal(findings.filter(({ severity }) => severity !== "note").map(formatFinding), [], files[k - 1])
+    const grave = findings.filter(({ severity }) => severity !== "note")
+    const said = grave.map(({ code, place }) => `${code} ${place.id}`)
+    assert.equal(said, MEANT[files[k - 1] ?? ""] ?? [], grave.map(formatFinding).join("\n"))
   }
 })
 

@@ -40,7 +40,7 @@ function elementsOf(svg: string): { name: string; attributes: Record<string, str
   return all
 }
 
-const examples = readdirSync(`${ROOT}policy/examples`).filter((name) => /^[^.]+\.yaml$/.test(name))
+const examples = readdirSync(`${ROOT}policy/examples`).filter((name) => /^[a-z-]+\.yaml$/.test(name))
 function example(name: string): Policy {
   const parsed = parsePolicy(readFileSync(`${ROOT}policy/examples/${name}`, "utf8"), name)
   if (!parsed.ok) throw new Error(`${name} has faults`)

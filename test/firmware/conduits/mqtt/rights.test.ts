@@ -3,7 +3,7 @@ import * as assert from "uvu/assert"
 import { packNames } from "../../../../firmware/conduits/engine-policy.ts"
 import { createJudge, type Rights } from "../../../../firmware/conduits/mqtt/rights.ts"
 import { compilePolicy } from "../../../../policy/compile/compile.ts"
-import { ScriptFlowCache } from "../../../../policy/filter/cache/script-cache.ts"
+import { createFlowCache } from "../../../../policy/filter/cache/create.ts"
 import { classOf, createBuckets } from "../../../../policy/filter/decide.ts"
 import { say } from "../../../support/filter-peers.ts"
 import { publishPacket } from "../../../support/flow-caches.ts"
@@ -26,7 +26,7 @@ function rightsOf(compiled: ReturnType<typeof compile>, role: string, name: stri
 }
 
 test("[CR 2.1] peers and policies share one cache, and none is answered for another", () => {
-  const flows = new ScriptFlowCache({ seed: new Uint32Array(8) })
+  const flows = createFlowCache({ seed: new Uint32Array(8) })
   const before = compile(["plant/%u/#"])
   const after = compile(["yard/%u/#"])
   const facts = { version: 4, clientId: "cid" } as const
@@ -54,7 +54,7 @@ test("[CR 2.1] peers and policies share one cache, and none is answered for anot
 
 test("a judge asks the cache for whole messages of both directions, under a number for each", () => {
   const asked: string[] = []
-  const flows = new ScriptFlowCache({ seed: new Uint32Array(8) })
+  const flows = createFlowCache({ seed: new Uint32Array(8) })
   const compiled = compile(["plant/#"])
   const judge = createJudge(
     rightsOf(compiled, "sensor", "s1"),
