@@ -113,16 +113,25 @@ function actionOf(placed: Placed<CaseEntry>, report: Report): CaseAction | null 
     return null
   }
   if ("subscribe" in value) return { kind: "subscribe", filter: value.subscribe, qos: value.qos }
-  if (value.text !== null && value.payload !== null) {
-    faultAt(report, placed, ["payload"], "the payload is given twice, by its length and as text", "keep one of both")
+  const given = (["text", "hex", "payload"] as const).filter((key) => value[key] !== null)
+  if (given.length > 1) {
+    faultAt(report, placed, [given[1] ?? ""], `the payload is given as ${given.join(" and as ")}`, "keep one of them")
     return null
   }
-  const payload = value.text === null ? null : new TextEncoder().encode(value.text)
+  const payload = bytesOf(value)
   const { qos, retain } = value
   const rest = { qos, retain, payload, payloadBytes: payload?.length ?? value.payload ?? 0 }
   return "publish" in value
     ? { kind: "publish", topic: value.publish, ...rest }
     : { kind: "receive", topic: value.receive, ...rest }
+}
+
+/** The payload that a case spells out, or null. */
+function bytesOf({ text, hex }: { readonly text: string | null; readonly hex: string | null }): Uint8Array | null {
+  if (text !== null) return new TextEncoder().encode(text)
+  if (hex === null) return null
+  const digits = hex.replaceAll(" ", "")
+  return Uint8Array.from({ length: digits.length / 2 }, (_, k) => parseInt(digits.slice(k * 2, k * 2 + 2), 16))
 }
 
 /** What is asked, in a few words: `publish plant/flow-1/state`. */

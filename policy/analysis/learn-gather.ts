@@ -69,8 +69,18 @@ export function gather(recordings: readonly Recording[], base: Policy, includeDe
       const known = replay.know(peer)
       if (known.ok) roleSets.get(known.conduit)?.push(known.roles)
       const { asked, received } = sortFlows(peer, includeDenied)
+      const modbus = peer.flows.filter(({ kind, verdict }) => kind === "modbus" && verdict === "allowed")
+      if (modbus.length > 0) {
+        miss(
+          `Modbus on ${peer.conduit}: only MQTT is learnt`,
+          modbus.reduce((sum, flow) => sum + flow.count, 0),
+        )
+      }
       if (!known.ok || known.roles.length === 0) {
-        const messages = peer.flows.reduce((sum, { verdict, count }) => (verdict === "allowed" ? sum + count : sum), 0)
+        const messages = peer.flows.reduce(
+          (sum, { kind, verdict, count }) => (kind === "mqtt" && verdict === "allowed" ? sum + count : sum),
+          0,
+        )
         const why = known.ok ? "it has no roles" : `it is nobody in the base policy (${known.refusal})`
         if (messages > 0) miss(`${peer.subject} on ${peer.conduit}: ${why}`, messages)
         continue

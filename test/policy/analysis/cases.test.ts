@@ -1,6 +1,8 @@
+import { readdirSync, readFileSync } from "node:fs"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { failuresOf, parseCases, rulesNotExercised, runCases } from "../../../policy/analysis/cases.ts"
+import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 import { compilePolicy } from "../../../policy/compile/compile.ts"
 import { makePolicy, makeRule } from "../../support/policies.ts"
 import { faulty, good, MARK } from "../../support/faults.ts"
@@ -82,7 +84,7 @@ test("[CR 3.5] cases with faults are refused whole, every fault with its place",
       ["cases[0].expect", '"allow" or "deny"'],
       ["cases[1]", 'needs the key "publish" or "receive" or "subscribe" or "modbus"'],
       ["cases[2].subscribe", "found both"],
-      ["cases[3].payload", "given twice"],
+      ["cases[3].payload", "given as text and as payload"],
       ["cases[4].reason", "does not go with"],
       ["cases[5].at", "no such time"],
       ["cases[6].modbus", 'needs "values"'],
@@ -91,6 +93,20 @@ test("[CR 3.5] cases with faults are refused whole, every fault with its place",
   )
   assert.not(read("lockgate-cases: 2\ncases: []\n").ok)
   assert.match(failuresOf(policy, compiled, "cases: [").join(), /^cases:1/)
+})
+
+test("the worked policies say what their cases want, and no rule of theirs is without a case", () => {
+  const folder = new URL("../../../policy/examples/", import.meta.url)
+  const files = readdirSync(folder).filter((name) => name.endsWith(".cases.yaml"))
+  assert.ok(files.length >= 5)
+  for (const file of files) {
+    const name = file.replace(".cases.yaml", ".yaml")
+    const worked = good(parsePolicy(readFileSync(new URL(name, folder), "utf8"), name))
+    const cases = good(parseCases(readFileSync(new URL(file, folder), "utf8"), file))
+    const found = runCases(worked, compilePolicy(worked), cases)
+    assert.equal(found.flatMap(({ lines }) => lines), [], file) // prettier-ignore
+    assert.equal(rulesNotExercised(worked, found), [], file)
+  }
 })
 
 test.run()

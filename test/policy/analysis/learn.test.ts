@@ -3,6 +3,7 @@ import * as assert from "uvu/assert"
 import { DEFAULT_WILD, learn, type Learnt } from "../../../policy/analysis/learn.ts"
 import { policyOf, writeLearnt } from "../../../policy/analysis/learn-text.ts"
 import { covers, filterFor, widen, WordSets } from "../../../policy/analysis/learn-topics.ts"
+import { lintPolicy } from "../../../policy/analysis/lint.ts"
 import { simulate } from "../../../policy/analysis/simulate.ts"
 import { compilePolicy } from "../../../policy/compile/compile.ts"
 import { formatFault } from "../../../policy/language/fault.ts"
@@ -161,6 +162,20 @@ test("who is nobody in the base policy, and what its conduits never let pass, is
   assert.equal([asked.rules.length, asked.notLearnt.size], [0, 1])
 })
 
+test("Modbus is not learnt, and said not to be", () => {
+  const counts = { verdict: "allowed", count: 7, busiest: 1, firstMs: 0, lastMs: 9 } as const
+  const read = {
+    kind: "modbus",
+    unit: 1,
+    function: 3,
+    sub: null,
+    range: { from: 0, to: 9 },
+    written: null,
+    ...counts,
+  } as const
+  assert.equal([...learnt([peer("s-1", [read])]).notLearnt], [["Modbus on field: only MQTT is learnt", 7]])
+})
+
 test("covers is containment of filters", () => {
   const yes = [["a/#", "a"], ["a/#", "a/b/c"], ["a/+", "a/%u"], ["#", "a/+"], ["a/+/c", "a/+/c"]] // prettier-ignore
   const no = [["a/+", "a"], ["a/+", "a/#"], ["+/b", "$x/b"], ["#", "$x"], ["a/b", "a/+"], ["a/%u", "a/b"]] // prettier-ignore
@@ -198,6 +213,8 @@ function check(seed: number): { passed: number; rules: number; whole: number } {
   const read = parsed(proposal)
   assert.equal(sorted(read), sorted(told), `seed ${seed}`)
   compilePolicy(read)
+  const errors = lintPolicy(read).filter(({ severity }) => severity === "error")
+  assert.equal(errors, [], `seed ${seed}`)
   const { peers, totals } = simulate(read, [recording])
   const denied = peers.flatMap((p) => p.changes.filter((c) => c.outcome === "denied" || c.outcome === "may-be-denied"))
   const unlearnt = [...proposal.notLearnt.values()].reduce((sum, n) => sum + n, 0)
@@ -206,7 +223,7 @@ function check(seed: number): { passed: number; rules: number; whole: number } {
   return { passed: totals.flows, rules: read.rules.length, whole: unlearnt === 0 ? 1 : 0 }
 }
 
-test("[property] a proposal parses without fault, and replayed against it nothing that passed is denied", () => {
+test("[property] a proposal parses without fault, lints without error, and replayed against it nothing that passed is denied", () => {
   const seen = { passed: 0, rules: 0, whole: 0 }
   for (let seed = 1; seed <= 150; seed++) {
     const one = check(seed)
