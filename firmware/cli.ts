@@ -82,6 +82,24 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-simulate.ts")).policySimulate,
   },
   {
+    words: "policy learn",
+    usage: "<recording>... [--base <policy.yaml>] [--wild <n>] [--include-denied]",
+    summary: "propose least privilege from recorded traffic",
+    load: async () => (await import("./cli/policy-learn.ts")).policyLearn,
+  },
+  {
+    words: "policy firewall",
+    usage: "<policy.yaml> --config <gateway.yaml> [--address <name>=<address>] [--sysctl]",
+    summary: "print what a policy means for nftables",
+    load: async () => (await import("./cli/policy-firewall.ts")).policyFirewall,
+  },
+  {
+    words: "policy broker",
+    usage: "<policy.yaml> --config <gateway.yaml> [--broker <host:port>] [-o <folder>]",
+    summary: "print what a policy means for the mosquitto behind the gateway",
+    load: async () => (await import("./cli/policy-broker.ts")).policyBroker,
+  },
+  {
     words: "policy graph",
     usage: "<policy.yaml> [-o <file.svg>]",
     summary: "draw zones, conduits and who may do what",

@@ -10,13 +10,29 @@ const WRITE_COILS = [5, 15]
 const WRITE_REGISTERS = [6, 16, 22, 23]
 const WRITES = [...WRITE_COILS, ...WRITE_REGISTERS, 21]
 
-/** Findings on each allow rule by itself. */
+/** Findings on each rule by itself; most of them on allow rules. */
 export function lintBreadth(policy: Policy): readonly Finding[] {
   return policy.rules.flatMap((rule) => {
-    if (rule.effect === "deny") return []
+    const literal = rule.protocol === "mqtt" ? onBraces(rule) : []
+    if (rule.effect === "deny") return [...literal]
     const findings = rule.protocol === "mqtt" ? onMqtt(policy, rule) : onModbus(rule)
-    return [...findings, ...onAny(policy, rule)]
+    return [...literal, ...findings, ...onAny(policy, rule)]
   })
+}
+
+/** Where a document has sets they are written out by now: what is left is of one without, and means what it says. */
+function* onBraces(rule: MqttRule): Generator<Finding> {
+  const names = rule.payload.kind === "sparkplug-b" ? rule.payload.metrics.map(({ name }) => name) : []
+  const [word] = [...rule.topics, ...names].flatMap((text) => /\{[A-Za-z0-9][A-Za-z0-9._-]*\}/.exec(text)?.[0] ?? [])
+  if (word === undefined) return
+  const message = `${word} matches these very characters: the policy has no sets`
+  yield say(
+    rule,
+    "warning",
+    "braces-without-sets",
+    message,
+    `add sets: with the words of ${word}, or write the words out`,
+  )
 }
 
 function say(rule: Rule, severity: Severity, code: string, message: string, advice: string): Finding {
@@ -51,7 +67,13 @@ function* onMqtt(policy: Policy, rule: MqttRule): Generator<Finding> {
     const whole = isWholeTree(filter)
     const narrow = "name the first levels of the topics that are needed"
     if (whole && rule.actions.includes("publish")) {
-      yield say(rule, "warning", "publish-anywhere", `it lets publish to ${topic}: nearly every topic there is`, narrow)
+      yield say(
+        rule,
+        "warning",
+        "publish-anywhere",
+        `it opens ${topic} for publishing: nearly every topic there is`,
+        narrow,
+      )
     } else if (whole) {
       yield say(rule, "warning", "read-anything", `it opens ${topic}: nearly every topic there is`, narrow)
     } else if (rule.actions.includes("publish") && speaksForOthers(filter)) {
@@ -117,11 +139,22 @@ export function covers(a: string, b: string): boolean {
 function* onModbus(rule: ModbusRule): Generator<Finding> {
   const codes = rule.functions.map(({ code }) => code)
   const writes = codes.filter((code) => WRITES.includes(code))
+  const bounded = rule.points.filter(({ min, max }) => min !== null || max !== null)
+  if (bounded.length > 0 && !codes.some((code) => WRITE_REGISTERS.includes(code))) {
+    const names = bounded.map(({ name }) => name).join(", ")
+    const message = `min and max of ${names} bound what is written, and it lets no register be written`
+    yield say(
+      rule,
+      "warning",
+      "bounds-without-write",
+      message,
+      "take min and max out, or allow the write that is meant",
+    )
+  }
   if (writes.length === 0) return
   if (codes.some((code) => WRITE_REGISTERS.includes(code))) {
-    const bounded = rule.points.filter(({ min, max }) => min !== null || max !== null)
     if (bounded.length === 0) {
-      const message = "it lets write any value into its registers"
+      const message = "any value may be written into its registers"
       const advice = "name the points with their type and min and max, so that a value out of range is refused"
       yield say(rule, "warning", "write-without-limits", message, advice)
     } else {
@@ -133,7 +166,7 @@ function* onModbus(rule: ModbusRule): Generator<Finding> {
     }
   }
   if (rule.record === "none") {
-    const message = "what it lets write is not recorded (CR 2.12 RE(1))"
+    const message = "the writes that it allows are not recorded (CR 2.12 RE(1))"
     yield say(rule, "warning", "write-not-recorded", message, "leave out record, or write record: changes")
   }
 }

@@ -60,6 +60,10 @@ function* onConduit(policy: Policy, conduit: Conduit): Generator<Finding> {
       "add rules, or remove it",
     )
   }
+  if (conduit.transport.from !== "tls") {
+    const message = `peers in zone ${conduit.from} connect without TLS and show no certificate: none is a subject, so no rule lets anything pass`
+    yield say("warning", "conduit-without-subject", place, message, "set transport: { from: tls }, or remove it")
+  }
   const zones = [conduit.from, conduit.to].flatMap((name) => policy.zones.find((zone) => zone.name === name) ?? [])
   const level = Math.max(0, ...zones.map((zone) => zone.level))
   for (const end of ["from", "to"] as const) {

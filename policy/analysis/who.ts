@@ -50,6 +50,8 @@ export function findWhos(policy: Policy, named: Named, protocol: Conduit["protoc
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(name)) {
     return fail(`${quote(name)} is no subject's name`, "a name is 1..64 of A-Z a-z 0-9 . _ -")
   }
+  const elsewhere = fixedElsewhere(policy, named, conduits.value, name)
+  if (elsewhere !== null) return fail(`no conduit for ${protocol} begins in zone ${elsewhere}, where ${name} is`, null)
   const found: Who[] = []
   for (const conduit of conduits.value) {
     for (const subject of candidates(policy, conduit.from, name)) {
@@ -75,6 +77,13 @@ function conduitsFor(policy: Policy, named: Named, protocol: Conduit["protocol"]
   return one.protocol === protocol
     ? { ok: true, value: [one] }
     : fail(`the conduit ${one.name} speaks ${one.protocol}, not ${protocol}`, null)
+}
+
+/** The zone in which the policy fixes this name, if none of the conduits begins there and nothing says that another is meant. */
+function fixedElsewhere(policy: Policy, named: Named, conduits: readonly Conduit[], name: string): string | null {
+  if (named.roles !== null || named.conduit !== null) return null
+  const zones = policy.subjects.flatMap(({ fixedName, zone }) => (fixedName === name ? [zone] : []))
+  return zones.some((zone) => conduits.some(({ from }) => from === zone)) ? null : (zones[0] ?? null)
 }
 
 /** Entries of the zone that can give this name; those that fix it go before those that take it from the certificate. */

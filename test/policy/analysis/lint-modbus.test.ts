@@ -3,7 +3,7 @@ import * as assert from "uvu/assert"
 import { lintPolicy } from "../../../policy/analysis/lint.ts"
 import { firstUncovered } from "../../../policy/analysis/modbus-space.ts"
 import type { ModbusRule, Point, Range } from "../../../policy/language/modbus-rule.ts"
-import { makeModbusConduit, makeModbusPolicy, makeModbusRule } from "../../support/modbus-policies.ts"
+import { functions, makeModbusConduit, makeModbusPolicy, makeModbusRule } from "../../support/modbus-policies.ts"
 import { seeded } from "../../support/hostile.ts"
 
 const test = suite("policy/analysis/lint, Modbus")
@@ -87,6 +87,40 @@ test("[CR 2.12 RE(1)] writes without limits, and writes that are not recorded", 
   assert.equal(codes([writes("w", {}, { record: "none" })]), ["write-not-recorded w"])
   assert.equal(codes([writes("w", { min: null, max: null })]), ["write-without-limits w"])
   assert.equal(codes([reads("r", { from: 0, to: 9 })]), [])
+})
+
+test("min and max bound writes, and help nothing on a rule that only reads", () => {
+  const point = { ...speed, at: 0 }
+  const read = (over: Partial<ModbusRule>): readonly string[] => codes([{ ...reads("r", { from: 0, to: 9 }), points: [point], ...over }]) // prettier-ignore
+  assert.equal(read({}), ["bounds-without-write r"])
+  assert.equal(read({ points: [{ ...point, min: null, max: null }] }), [])
+  assert.equal(read({ functions: functions(3, 6), record: "each" }), [])
+  // Coils are written, and points are registers.
+  const coils = { functions: functions(3, 5), coils: [{ from: 0, to: 1 }], record: "each" } as const
+  assert.equal(read(coils), ["bounds-without-write r"])
+})
+
+test("a deny that leaves another function to do the same at the same place has a gap", () => {
+  const allowed = (...codes: readonly number[]): ModbusRule => makeModbusRule({ id: "r", functions: functions(...codes), registers: [{ from: 0, to: 9 }], coils: [{ from: 0, to: 9 }], points: [{ ...speed, at: 0 }], record: "each" }) // prettier-ignore
+  const deny = (over: Partial<ModbusRule>, ...codes: readonly number[]): ModbusRule =>
+    makeModbusRule({ id: "no", effect: "deny", functions: functions(...codes), registers: [{ from: 9, to: 20 }], ...over }) // prettier-ignore
+  const gap = ["deny-with-gap no"]
+  const gaps = (rules: readonly ModbusRule[]): readonly string[] => codes(rules).filter((code) => code.startsWith("deny-with-gap")) // prettier-ignore
+  assert.equal(gaps([allowed(6, 22), deny({}, 6, 16)]), gap)
+  assert.equal(gaps([allowed(6, 23), deny({}, 6, 16)]), gap)
+  assert.equal(gaps([allowed(3, 23), deny({}, 3)]), gap)
+  assert.equal(gaps([allowed(5, 15), deny({ registers: [], coils: [{ from: 9, to: 9 }] }, 5)]), gap)
+  assert.equal(gaps([allowed(6, 22), deny({}, 6, 16, 22, 23)]), [])
+  assert.equal(gaps([allowed(6, 22), deny({}, 6, 16), { ...deny({}, 22), id: "rest" }]), [])
+  // Elsewhere, for another unit, and for the function itself it is no gap.
+  assert.equal(gaps([allowed(6, 16), { ...allowed(22), id: "mask", registers: [{ from: 0, to: 8 }], coils: [] }, deny({}, 6, 16)]), []) // prettier-ignore
+  assert.equal(gaps([allowed(6, 16), { ...allowed(22), id: "mask", units: [{ from: 2, to: 2 }], coils: [] }, deny({}, 6, 16)]), []) // prettier-ignore
+  assert.equal(gaps([allowed(3, 6, 22), deny({}, 22)]), [])
+  const [found] = lintPolicy(makeModbusPolicy([allowed(6, 22, 23), deny({}, 6, 16)], [["operator"]], [sealed]))
+  assert.match(
+    found!.message,
+    /^mask-write-register and read-write-multiple-registers may still do the same .+ by rule r$/,
+  )
 })
 
 test.run()
