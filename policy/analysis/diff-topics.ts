@@ -119,7 +119,8 @@ function compare(
   const wideRequests = !["publish", "receive"].includes(table) && filters.some((filter) => filter.endsWith("#"))
   for (const identity of identitiesOf(subjects, filters)) {
     const space = new TopicSpace(identity)
-    for (const [label, entry] of entries.entries()) space.add(entry.filter, label, changed.has(entry))
+    for (const [label, { filter }] of entries.entries()) space.add(filter, label)
+    space.want(entries.flatMap((entry, label) => (changed.has(entry) ? [label] : [])))
     const end = space.walk((labels, example) => {
       const [old, now] = [0, 1].map((side) => {
         const rules = labels.flatMap((label) => (entries[label]?.side === side ? [entries[label].rule] : []))
