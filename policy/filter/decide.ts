@@ -1,6 +1,8 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler; packet offsets are checked against `end` */
 import * as layout from "./layout.ts"
 import { match } from "./match.ts"
+import { MAX_INSPECTED_BYTES } from "../language/payload-form.ts"
+import { aliasScope, mayBeBirth, type AliasScope } from "./payload/alias-memory.ts"
 import { checkPayload } from "./payload/check-payload.ts"
 import { isReserved, splitTopic } from "./topic.ts"
 import {
@@ -135,6 +137,9 @@ export function decideTopic(
  * payload before one that does; of those with rate the first in the policy that has a token pays. If it hangs on a
  * payload that is not in hand, `incomplete`. Otherwise the nearest rule is named (see `README.md`).
  *
+ * With an alias memory a Sparkplug birth that some rule matches is `incomplete` until it is in hand, whatever the rule, if
+ * it is small enough to be looked into: who lets it pass must have heard it.
+ *
  * @throws InvariantError `ERR_FILTER_STATE` if `state` was made for another table.
  * @see MQTT 5.0 section 4.7, IEC 62443-4-2 NDR 5.2
  */
@@ -160,6 +165,11 @@ export function decideMessage(
   if ((first === 0x6c || first === 0x24) && isReserved(bytes, start, end)) return RESERVED
   const count = match(table, state, state.root, bytes, levels, start)
   if (count === 0) return NO_RULE
+  let scope: AliasScope | null = null
+  if (first === 0x73 && state.aliases !== null) {
+    if (mustBeHeard(state, bytes, start, end, payloadBytes, payload, payloadAt)) return INCOMPLETE
+    scope = aliasScope(state.aliases, bytes, start, end)
+  }
   if (count === 1 && flags === 0 && (state.flags & ESSENTIAL_ONLY) === 0) {
     // One filter with one rule that allows without further ado, and a plain message: most of the traffic.
     const leaf = scratch[LEAVES]!
@@ -168,7 +178,25 @@ export function decideMessage(
     if ((rule & (RULE_LAST | RULE_DENY | RULE_MORE)) === RULE_LAST && payloadBytes <= words[at + 1]!)
       return rule & ~0xff
   }
-  return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, false)
+  return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, scope, false)
+}
+
+/** True for a birth that is not in hand and that a memory of aliases could learn from. */
+function mustBeHeard(
+  state: FilterState,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  payloadBytes: number,
+  payload: Uint8Array,
+  payloadAt: number,
+): boolean {
+  if (state.aliases === null || !mayBeBirth(bytes, start, end)) return false
+  return !isInHand(payloadBytes, payload, payloadAt) && payloadBytes <= MAX_INSPECTED_BYTES
+}
+
+function isInHand(payloadBytes: number, payload: Uint8Array, payloadAt: number): boolean {
+  return payloadBytes === 0 || (payloadAt >= 0 && payloadAt + payloadBytes <= payload.length)
 }
 
 /**
@@ -187,6 +215,7 @@ function judge(
   nowMs: number,
   payload: Uint8Array,
   payloadAt: number,
+  scope: AliasScope | null,
   look: boolean,
 ): Verdict {
   const { words, scratch } = table
@@ -233,7 +262,7 @@ function judge(
       else if (form !== 0 && !look) {
         unread = true
         continue
-      } else if (form !== 0 && rule < free && !fits(table, form, payload, payloadAt, payloadBytes)) rank = 7
+      } else if (form !== 0 && rule < free && !fits(table, form, payload, payloadAt, payloadBytes, scope)) rank = 7
       else if (bucket === 0) {
         if (rule < free) free = rule
         continue
@@ -254,8 +283,8 @@ function judge(
   if (denied !== NONE) return REASON["deny-rule"] | (denied & ~0xff)
   if (free !== NONE) return free & ~0xff
   if (unread) {
-    if (payloadBytes > 0 && (payloadAt < 0 || payloadAt + payloadBytes > payload.length)) return INCOMPLETE
-    return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, true)
+    if (!isInHand(payloadBytes, payload, payloadAt)) return INCOMPLETE
+    return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, scope, true)
   }
   if (paying !== NONE) {
     pay(table, state, payingBucket, nowMs)
@@ -285,6 +314,8 @@ export function payloadSpan(
   const { words, scratch } = table
   span[0] = 0
   span[1] = NONE
+  // A birth must be heard each time.
+  if (state.aliases !== null && mayBeBirth(bytes, start, end)) return false
   const levels = splitTopic(bytes, start, end, scratch, state.depth)
   const count = levels === 0 ? 0 : match(table, state, state.root, bytes, levels, start)
   for (let k = 0; k < count; k++) {
@@ -318,10 +349,17 @@ const RANKS = [
 ] as const
 
 /** True if the payload is of the form numbered `form`, from 1. */
-function fits(table: FilterTable, form: number, payload: Uint8Array, at: number, length: number): boolean {
+function fits(
+  table: FilterTable,
+  form: number,
+  payload: Uint8Array,
+  at: number,
+  length: number,
+  scope: AliasScope | null,
+): boolean {
   // Of an empty payload nothing is in hand, and need not be.
   const start = length === 0 ? 0 : at
-  return checkPayload(table.forms[form - 1]!, payload, start, start + length)
+  return checkPayload(table.forms[form - 1]!, payload, start, start + length, scope)
 }
 
 /** Tokens in a bucket at `nowMs`. A clock that goes back adds none. */
