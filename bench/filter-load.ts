@@ -62,8 +62,8 @@ export function plantPolicy(count: number, seed = 7): Policy {
 }
 
 /** One filter state per client; client `k` has role `k % 20`. */
-export function clientStates(compiled: CompiledPolicy): FilterState[] {
-  return Array.from({ length: CLIENTS }, (_, k) =>
+export function clientStates(compiled: CompiledPolicy, clients = CLIENTS): FilterState[] {
+  return Array.from({ length: clients }, (_, k) =>
     createFilterState(compiled.table, {
       classIndex: classOf(compiled, "field", [ROLES[k % ROLES.length]!]),
       action: "publish",
@@ -76,11 +76,14 @@ export function clientStates(compiled: CompiledPolicy): FilterState[] {
   )
 }
 
-/** `count` distinct packets of 16 bytes of payload, nine in ten allowed, by clients at random. */
-export function plantLoad(policy: Policy, compiled: CompiledPolicy, count: number, seed = 11): Load {
+/**
+ * `count` distinct packets of 16 bytes of payload, nine in ten allowed, by clients at random. A client's packets stand one
+ * behind the other, as they arrive in its connection's chunks.
+ */
+export function plantLoad(policy: Policy, compiled: CompiledPolicy, count: number, clients = CLIENTS, seed = 11): Load {
   const random = seeded(seed)
   const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)]!
-  const states = clientStates(compiled)
+  const states = clientStates(compiled, clients)
   const byRole = new Map(
     ROLES.map((role) => [
       role,
@@ -89,10 +92,10 @@ export function plantLoad(policy: Policy, compiled: CompiledPolicy, count: numbe
   )
   const wantAllowed = Math.round(count * 0.9)
   const seen = new Set<string>()
-  const packets: { packet: Uint8Array; state: FilterState; topic: number }[] = []
+  const packets: { packet: Uint8Array; state: FilterState; topic: number; client: number }[] = []
   let allowed = 0
   while (packets.length < count) {
-    const client = Math.floor(random() * CLIENTS)
+    const client = Math.floor(random() * clients)
     const state = states[client]!
     const rule = pick(byRole.get(ROLES[client % ROLES.length]!)!)
     const levels = rule.topics[0]!.replace("%u", `dev${client}`)
@@ -105,15 +108,15 @@ export function plantLoad(policy: Policy, compiled: CompiledPolicy, count: numbe
       else levels[levels.length - 1] = "setpoint"
     }
     const topic = levels.join("/")
-    // A handful of rules cannot make thousands of distinct topics: there the same client may say the same again.
-    if (policy.rules.length >= 200 && seen.has(`${client} ${topic}`)) continue
+    if (seen.has(`${client} ${topic}`)) continue
     const packet = publish(topic, 16)
     const passes = isAllowed(decide(compiled.table, state, packet, 0, packet.length, 0))
     if (passes ? allowed >= wantAllowed : packets.length - allowed >= count - wantAllowed) continue
     if (passes) allowed++
     seen.add(`${client} ${topic}`)
-    packets.push({ packet, state, topic: topic.length })
+    packets.push({ packet, state, topic: topic.length, client })
   }
+  packets.sort((a, b) => a.client - b.client)
   return assemble(packets, allowed)
 }
 
@@ -166,6 +169,30 @@ export function nullFilter(bytes: Uint8Array, start: number, end: number): numbe
   return hash
 }
 
+/** The filter that is measured against, four bytes a step: as fast as plain JavaScript touches them. */
+export function wordFilter(bytes: Uint8Array, start: number, end: number): number {
+  let at = (start + 1) | 0
+  let remaining = 0
+  for (let shift = 0; at < end; shift += 7) {
+    const byte = bytes[at]!
+    at = (at + 1) | 0
+    remaining |= (byte & 0x7f) << shift
+    if (byte < 0x80) break
+  }
+  if (at + remaining > end || bytes[start]! >> 4 !== 3) return 1
+  const length = (bytes[at]! << 8) | bytes[(at + 1) | 0]!
+  at = (at + 2) | 0
+  const stop = (at + length) | 0
+  if (stop > end) return 1
+  let hash = 0x811c9dc5 | 0
+  for (const whole = (stop - 4) | 0; at <= whole; at = (at + 4) | 0) {
+    const word = bytes[at]! | (bytes[(at + 1) | 0]! << 8) | (bytes[(at + 2) | 0]! << 16) | (bytes[(at + 3) | 0]! << 24)
+    hash = Math.imul(hash ^ word, 0x9e3779b1)
+  }
+  for (; at < stop; at = (at + 1) | 0) hash = Math.imul(hash ^ bytes[at]!, 0x01000193)
+  return hash
+}
+
 /** Packets to topics that look like the plant's but were never sent before: nearly all denied. */
 export function strangeLoad(compiled: CompiledPolicy, count: number, seed = 13): Load {
   const random = seeded(seed)
@@ -173,8 +200,10 @@ export function strangeLoad(compiled: CompiledPolicy, count: number, seed = 13):
   const digits = (n: number, width: number): string => String(Math.floor(random() * n)).padStart(width, "0")
   const packets = Array.from({ length: count }, (_, k) => {
     const topic = `plant/area${digits(20, 2)}/line${digits(40, 2)}/x${k.toString(36)}/${POINTS[k % POINTS.length]!}`
-    return { packet: publish(topic, 16), state: states[Math.floor(random() * CLIENTS)]!, topic: topic.length }
+    const client = Math.floor(random() * CLIENTS)
+    return { packet: publish(topic, 16), state: states[client]!, topic: topic.length, client }
   })
+  packets.sort((a, b) => a.client - b.client)
   return assemble(packets, 0)
 }
 

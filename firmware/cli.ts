@@ -58,6 +58,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-explain.ts")).policyExplain,
   },
   {
+    words: "policy diff",
+    usage: "(<old.yaml> | --config <gateway.yaml>) <new.yaml> [--all]",
+    summary: "say what a change of policy allows and denies, for whom, with examples",
+    load: async () => (await import("./cli/policy-diff.ts")).policyDiff,
+  },
+  {
     words: "policy test",
     usage: "<policy.yaml> [<cases.yaml>...]",
     summary: "ask a policy the cases kept beside it",
@@ -76,6 +82,24 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/policy-simulate.ts")).policySimulate,
   },
   {
+    words: "policy learn",
+    usage: "<recording>... [--base <policy.yaml>] [--wild <n>] [--include-denied]",
+    summary: "propose least privilege from recorded traffic",
+    load: async () => (await import("./cli/policy-learn.ts")).policyLearn,
+  },
+  {
+    words: "policy firewall",
+    usage: "<policy.yaml> --config <gateway.yaml> [--address <name>=<address>] [--sysctl]",
+    summary: "print what a policy means for nftables",
+    load: async () => (await import("./cli/policy-firewall.ts")).policyFirewall,
+  },
+  {
+    words: "policy broker",
+    usage: "<policy.yaml> --config <gateway.yaml> [--broker <host:port>] [-o <folder>]",
+    summary: "print what a policy means for the mosquitto behind the gateway",
+    load: async () => (await import("./cli/policy-broker.ts")).policyBroker,
+  },
+  {
     words: "policy graph",
     usage: "<policy.yaml> [-o <file.svg>]",
     summary: "draw zones, conduits and who may do what",
@@ -89,8 +113,8 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "policy approve",
-    usage: "<bundle> --key <pem>",
-    summary: "add a signature to a bundle",
+    usage: "<bundle> (--key <pem> [--out <file>] | --show)",
+    summary: "tell what a bundle holds, and add a signature to it",
     load: async () => (await import("./cli/policy-approve.ts")).policyApprove,
   },
   {

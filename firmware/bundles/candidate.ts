@@ -30,14 +30,19 @@ export interface CandidateParts {
  * Verify a bundle and check that enough signers speak and that it is for this gateway: what must hold of a bundle that
  * is in force already, too.
  *
- * @throws InputError `ERR_POLICY_REFUSED`
+ * @throws InputError `ERR_POLICY_REFUSED`; with too few signers `detail.signers` names them, `detail.needed` is how many must
+ * @see IEC 62443-4-2 CR 2.1 RE(4)
  */
 export async function admit(text: string, parts: CandidateParts): Promise<VerifiedBundle> {
+  const { threshold, gateway } = parts
   const verified = await refuseOn(() => parts.verify(text))
-  const code = judgeOrigin({ ...verified, threshold: parts.threshold, gateway: parts.gateway })
-  if (code !== null)
-    throw refused(code, "the bundle is not for this gateway to accept", { version: verified.statement.version })
-  return verified
+  const code = judgeOrigin({ ...verified, threshold, gateway })
+  if (code === null) return verified
+  const { version } = verified.statement
+  if (code !== "ERR_BUNDLE_SIGNATURES") throw refused(code, "the bundle is not for this gateway to accept", { version })
+  // Who has spoken and how many must: the log says whom to ask next.
+  const detail = { version, signers: verified.signers.join(",").slice(0, 200), signed: verified.signers.length }
+  throw refused(code, "too few trusted signers have signed the bundle", { ...detail, needed: threshold })
 }
 
 /**

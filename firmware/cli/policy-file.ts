@@ -68,6 +68,11 @@ export async function writeWhole(data: string | Uint8Array, file: string, io: Cl
   }
 }
 
+/** `plant.yaml` has its cases in `plant.cases.yaml`. */
+export function casesFileOf(file: string): string {
+  return `${file.replace(/\.(yaml|yml|json)$/, "")}.cases.yaml`
+}
+
 /** A statement and what goes with it: what a person reads before a name is put under it. */
 export interface Described {
   readonly statement: Statement

@@ -13,7 +13,15 @@ import { askGateway, GATEWAY_OPTIONS } from "./gateway-call.ts"
 import type { GatewayOptions } from "./gateway-call.ts"
 import { readArguments } from "./handler.ts"
 import type { CliIo } from "./handler.ts"
-import { describeStatement, readKeyFile, soundPolicy, tellError, tellFaults, writeBundle } from "./policy-file.ts"
+import {
+  casesFileOf,
+  describeStatement,
+  readKeyFile,
+  soundPolicy,
+  tellError,
+  tellFaults,
+  writeBundle,
+} from "./policy-file.ts"
 
 const USAGE =
   "lockgate policy sign <policy.yaml> --key <signer.pem> --version <n> [--gateway <name>]...\n" +
@@ -101,9 +109,9 @@ function forGateway(text: string, file: string): string {
   return json.ok ? json.value : text
 }
 
-/** `plant.yaml` has its cases in `plant.cases.yaml`; null if there is no such file. */
+/** The cases beside a policy; null if there is no such file. */
 async function casesBeside(file: string): Promise<string | null> {
-  const beside = `${file.replace(/\.(yaml|yml|json)$/, "")}.cases.yaml`
+  const beside = casesFileOf(file)
   const found = await stat(beside).catch(() => null)
   return found === null ? null : beside
 }

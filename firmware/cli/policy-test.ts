@@ -4,7 +4,7 @@ import { compilePolicy } from "../../policy/compile/compile.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import { readText } from "../config/read-text.ts"
 import type { CliIo } from "./handler.ts"
-import { tellError, tellFaults } from "./policy-file.ts"
+import { casesFileOf, tellError, tellFaults } from "./policy-file.ts"
 import { readPolicyFile } from "./policy-source.ts"
 import { printable } from "./text.ts"
 
@@ -25,7 +25,7 @@ export async function policyTest(args: readonly string[], io: CliIo): Promise<nu
   const results: CaseResult[] = []
   try {
     const compiled = compilePolicy(policy)
-    for (const casesFile of others.length > 0 ? others : [casesBeside(file)]) {
+    for (const casesFile of others.length > 0 ? others : [casesFileOf(file)]) {
       const text = await readText(casesFile, MAX_CASES_LENGTH)
       const parsed = text.ok ? parseCases(text.value, casesFile) : text
       if (!parsed.ok) return tellFaults(parsed.faults, io)
@@ -38,11 +38,6 @@ export async function policyTest(args: readonly string[], io: CliIo): Promise<nu
   }
   io.out(closing(policy, results))
   return results.every(({ passed }) => passed) ? 0 : 1
-}
-
-/** `plant.yaml` has its cases in `plant.cases.yaml`. */
-function casesBeside(file: string): string {
-  return `${file.replace(/\.(yaml|yml|json)$/, "")}.cases.yaml`
 }
 
 function failure(file: string, { case: one, lines }: CaseResult): string {

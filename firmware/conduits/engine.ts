@@ -134,10 +134,12 @@ export function createEngine(deps: EngineDeps): Engine {
     cancelBorder()
     if (inForce === null) return false
     const now = advance(time, deps.nowMs() - timeToldMs)
-    const { changed, againInMs } = setGates(inForce.epoch.policy.compiled.table, now, emergencies)
+    const { table, modbus } = inForce.epoch.policy.compiled
+    const set = [table, modbus].map((gated) => setGates(gated, now, emergencies))
+    const againInMs = Math.min(...set.map((own) => own.againInMs))
     if (againInMs !== Infinity)
       cancelBorder = deps.after(Math.min(Math.ceil(againInMs), LONGEST_WAIT_MS), gatesMayChange)
-    return changed
+    return set.some(({ changed }) => changed)
   }
 
   /** Time or an override says something new: if a gate has changed, every peer is judged again as by a new policy. */

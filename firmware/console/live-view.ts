@@ -69,7 +69,8 @@ export function renderPlain(model: LiveModel, previous: LiveModel | null): strin
     return `${totals.conduit}: ${rates} messages/s${why === "" ? "" : ` (${why})`}`
   })
   const plant = model.plant === null ? [] : [`broker: ${plantSummary(model.plant).join("; ")}`]
-  const lines = [...fresh.map((entry) => entry.text), [...numbers, ...plant].join(" | ")]
+  const explained = model.explained === previous?.explained ? [] : model.explained.map((line) => `  ${line}`)
+  const lines = [...fresh.map((entry) => entry.text), ...explained, [...numbers, ...plant].join(" | ")]
   return lines.filter((line) => line !== "").map(printable)
 }
 

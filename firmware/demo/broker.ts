@@ -43,7 +43,9 @@ export async function startBroker(config: PlantConfig): Promise<Broker> {
     if (peer !== "conduit" || client === null) return
     arrived++
     byClient[client.id] = (byClient[client.id] ?? 0) + 1
-    if (packet.topic !== telemetryTopic(client.id) || packet.payload.length > MAX_TELEMETRY_BYTES) leaked++
+    const { topic, payload } = packet
+    if (topic !== telemetryTopic(client.id) || payload.length > MAX_TELEMETRY_BYTES || payload.includes("script"))
+      leaked++
   })
   aedes.on("subscribe", (subscriptions, client) => {
     if (peerOf(client) !== "conduit") return

@@ -8,12 +8,15 @@ import { openScreen, wantsColour } from "../console/terminal.ts"
 import { callLocal } from "../management/local-client.ts"
 import type { StatusReport } from "../management/status-report.ts"
 import { startChild, type Child } from "./child.ts"
+import { createExplainer } from "./explained.ts"
 import { demoHints } from "./hints.ts"
 import { playPolicyChange } from "./policy-change.ts"
 import { prepareDemo, type DemoPaths } from "./material.ts"
 import { parsePlantLine } from "./plant-report.ts"
 
 const USAGE = "lockgate demo [--folder <path>] [--seconds <n>]"
+/** Whose denials are explained: the name in its certificate. */
+const ROGUE = "rogue"
 const REFRESH_MS = 500
 /** When the policy change is played, and how long its trial lasts. */
 const CHANGE = { afterMs: 20_000, trialSeconds: 12 }
@@ -49,6 +52,7 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   const over = new AbortController()
   const signal = AbortSignal.any([io.signal, over.signal])
   let model: LiveModel = { ...emptyModel(paths.gatewayName), hints: demoHints(paths, process.cwd()) }
+  const explainer = createExplainer(paths.stateFolder, ROGUE)
   const first: { afterMs: number | null } = { afterMs: null }
 
   const plant = startChild("plant.ts", [paths.plant], (line) => {
@@ -65,7 +69,11 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   const entries = auditTail(["--state", paths.stateFolder, "-f", "-n", "12", "--json"], {
     ...io,
     out: (text) => {
-      for (const line of text.split("\n")) if (line !== "") model = withEntry(model, line)
+      for (const line of text.split("\n")) {
+        if (line === "") continue
+        model = withEntry(model, line)
+        explainer.note(line)
+      }
     },
     // The folder is not there before the gateway's first start; what is wrong later shows in the status.
     err: () => undefined,
@@ -74,6 +82,7 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   const look = async (): Promise<void> => {
     const status = await statusOf(paths)
     if (status !== null) model = withStatus(model, status)
+    model = { ...model, explained: await explainer.lines(performance.now()) }
   }
   const timer = setInterval(() => {
     void look().then(() => show.update())

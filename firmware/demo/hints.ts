@@ -12,9 +12,10 @@ export function demoHints(paths: DemoPaths, cwd: string): string[] {
   const board = `--config ${at(paths.gatewayConfig)}`
   return [
     `# be a sensor: this passes; with another topic, say ${telemetryTopic("flow")}, it is denied`,
-    `mosquitto_pub ${field} -i ${paths.byHand.name} -t ${telemetryTopic(paths.byHand.name)} -m 21`,
+    `mosquitto_pub ${field} -i ${paths.byHand.name} -t ${telemetryTopic(paths.byHand.name)} -m '{"value":21,"unit":"C"}'`,
     "# be at the broker, and see what arrived",
     `mosquitto_sub ${control} -i ${paths.desk.name} -v -t '#'`,
+    `npx --no-install lockgate policy explain --last ${board}`,
     `npx --no-install lockgate audit tail ${board}`,
     `npx --no-install lockgate island on ${board}`,
   ]

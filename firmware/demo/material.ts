@@ -51,7 +51,7 @@ export interface DemoOptions {
 }
 
 /** Raised with every change of what the folder holds: an older folder is then made anew. */
-const FORMAT = 1
+const FORMAT = 2
 const GATEWAY = "demo-gateway"
 const [GATEWAY_PORT, BROKER_PORT] = [8883, 18_883]
 const SENSORS = [PUMP, "flow", "tank-level", "temperature"]

@@ -6,6 +6,7 @@ export const TRICKS = [
   "command",
   "reserved",
   "subscribe-all",
+  "stowaway",
   "oversize",
   "flood",
   "unknown-ca",

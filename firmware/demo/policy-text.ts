@@ -33,13 +33,20 @@ conduits:
   telemetry: { from: field, to: control, protocol: mqtt }
 
 rules:
-  # %u is the subject's name: a sensor speaks for itself and for nobody else, in small messages and not too often.
+  # %u is the subject's name: a sensor speaks for itself and for nobody else, in small messages and not too often. A
+  # message is a value and its unit, and nothing else can ride along.
   - id: report
     allow: publish
     roles: [sensor]
     topics: [plant/%u/telemetry]
     qos: 1
     payload: 512
+    form:
+      json:
+        type: object
+        properties: { value: { type: number }, unit: { type: string, maxLength: 8 }, at: { type: string, maxLength: 32 } }
+        required: [value, unit]
+        additionalProperties: false
     rate: 20/s burst 30
 
   # A pump asks for its own set points and gets them. Essential: this goes on when the gateway is an island.

@@ -51,6 +51,9 @@ function attempt(trick: Trick, client: MqttClient, config: PlantConfig): void {
     case "subscribe-all":
       client.subscribe("#", { qos: 0 }, () => undefined)
       return
+    case "stowaway":
+      client.publish(own, `{"value":1,"unit":"g","script":"curl example.org"}`, { qos: 0 })
+      return
     case "oversize":
       client.publish(own, "x".repeat(8 * MAX_TELEMETRY_BYTES), { qos: 0 })
       return

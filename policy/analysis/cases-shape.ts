@@ -1,4 +1,5 @@
-import { choice, flag, integer, name, text, version } from "../language/shape.ts"
+import { choice, FAULTY, flag, integer, mismatch, name, text, version } from "../language/shape.ts"
+import { itemPath } from "../language/report.ts"
 import { list, object, oneOrMore, optional, placedList, required, variants } from "../language/group-shapes.ts"
 import { size } from "../language/quantity-shapes.ts"
 import { MODBUS_FUNCTIONS, type ModbusFunctionName } from "../language/modbus-rule.ts"
@@ -8,10 +9,16 @@ import type { Shape } from "../language/shape.ts"
 
 /** Most cases in one document. */
 export const MAX_CASES = 10_000
-/** Longest payload that a case may spell out, in characters; two of hex are a byte. */
+/** Longest payload that a case may spell out. */
 const MAX_TEXT = 65_536
 
 const topicName = text({ expected: "a topic", maxLength: 65_535 })
+
+const hex = text({
+  expected: "pairs of hexadecimal digits",
+  pattern: /^(?:[0-9a-fA-F]{2} ?)+$/,
+  maxLength: MAX_TEXT,
+})
 
 const who = {
   name: optional(
@@ -45,11 +52,7 @@ const message = {
   retain: optional(flag(), false, "Retain flag.", false),
   payload: optional(size(0, MAX_PAYLOAD_BYTES), null, "Length of the payload; default 0."),
   text: optional(text({ expected: "a payload", minLength: 0, maxLength: MAX_TEXT }), null, "The payload itself."),
-  hex: optional(
-    text({ expected: 'bytes in hex such as "0a 1b 2c"', pattern: /^ *([0-9A-Fa-f]{2} *)*$/, minLength: 0, maxLength: MAX_TEXT }), // prettier-ignore
-    null,
-    "The payload itself where it is not text: two hexadecimal digits a byte, with or without spaces.",
-  ),
+  hex: optional(hex, null, "The payload as pairs of hexadecimal digits."),
 } as const
 
 const functionCode: Shape<ModbusFunctionName | number> = {
@@ -63,6 +66,20 @@ const functionCode: Shape<ModbusFunctionName | number> = {
 const functionName = choice(Object.keys(MODBUS_FUNCTIONS) as ModbusFunctionName[])
 
 const address = integer(0, 65_535)
+/** A list in which a number may come again. */
+const numbers: Shape<readonly number[]> = {
+  expected: "a list of 1..2000 numbers 0..65535",
+  read(node, path, report) {
+    const single = node.kind === "scalar" ? [node] : node.kind === "list" ? node.items : []
+    if (single.length < 1 || single.length > 2000) return mismatch(node, path, report, numbers.expected)
+    const values = single.map((item, k) => address.read(item, itemPath(path, k), report))
+    return values.every((value) => value !== FAULTY) ? values : FAULTY
+  },
+  schema: () => ({
+    anyOf: [address.schema(), { type: "array", minItems: 1, maxItems: 2000, items: address.schema() }],
+  }),
+}
+
 const modbusRequest = object("a Modbus request", {
   unit: required(integer(0, 255), "Unit that is addressed."),
   function: required(functionCode, "Function by name or code."),
@@ -70,7 +87,7 @@ const modbusRequest = object("a Modbus request", {
   address: optional(address, null, "First coil, input or register; of a write of function 23 the first that is read."),
   quantity: optional(integer(1, 2000), null, "How many; default as many as there are values, else 1."),
   "write-address": optional(address, null, "First register that function 23 writes."),
-  values: optional(list(address, { min: 1, max: 2000 }), null, "What is written: a number a register, 0 or 1 a coil."),
+  values: optional(numbers, null, "What is written: a number a register, 0 or 1 a coil."),
   file: optional(integer(1, 65_535), null, "File of functions 20 and 21."),
   record: optional(integer(0, 9999), null, "First record of it."),
 })

@@ -66,7 +66,6 @@ export interface CaseResult {
   readonly lines: readonly string[]
 }
 
-const encoder = new TextEncoder()
 const LIMITS: DocumentLimits = { ...DEFAULT_DOCUMENT_LIMITS }
 
 /** Read a document of cases, YAML 1.2 or JSON: whole, or every fault in it. Never throws. */
@@ -116,11 +115,10 @@ function actionOf(placed: Placed<CaseEntry>, report: Report): CaseAction | null 
   if ("subscribe" in value) return { kind: "subscribe", filter: value.subscribe, qos: value.qos }
   const given = (["text", "hex", "payload"] as const).filter((key) => value[key] !== null)
   if (given.length > 1) {
-    const message = `the payload is given more than once, by ${given.join(" and ")}`
-    faultAt(report, placed, [given.at(-1) ?? "payload"], message, "keep one of them")
+    faultAt(report, placed, [given[1] ?? ""], `the payload is given as ${given.join(" and as ")}`, "keep one of them")
     return null
   }
-  const payload = value.hex === null ? (value.text === null ? null : encoder.encode(value.text)) : bytesOf(value.hex)
+  const payload = bytesOf(value)
   const { qos, retain } = value
   const rest = { qos, retain, payload, payloadBytes: payload?.length ?? value.payload ?? 0 }
   return "publish" in value
@@ -128,10 +126,12 @@ function actionOf(placed: Placed<CaseEntry>, report: Report): CaseAction | null 
     : { kind: "receive", topic: value.receive, ...rest }
 }
 
-/** The bytes of a text that is hex. */
-function bytesOf(hex: string): Uint8Array {
-  const digits = hex.replace(/\s+/g, "")
-  return Uint8Array.from({ length: digits.length / 2 }, (_, k) => Number.parseInt(digits.slice(k * 2, k * 2 + 2), 16))
+/** The payload that a case spells out, or null. */
+function bytesOf({ text, hex }: { readonly text: string | null; readonly hex: string | null }): Uint8Array | null {
+  if (text !== null) return new TextEncoder().encode(text)
+  if (hex === null) return null
+  const digits = hex.replaceAll(" ", "")
+  return Uint8Array.from({ length: digits.length / 2 }, (_, k) => parseInt(digits.slice(k * 2, k * 2 + 2), 16))
 }
 
 /** What is asked, in a few words: `publish plant/flow-1/state`. */
@@ -184,14 +184,9 @@ function runCase(policy: Policy, compiled: CompiledPolicy, one: PolicyCase): Cas
   return { case: one, passed: false, judgement, lines: [`expected ${expected}, found ${found}`, ...why] }
 }
 
-/**
- * Ids of the rules that no case was decided by, in the order of the policy: allows that let none pass, denies that stopped
- * none. A denial that only names the nearest rule is not decided by it.
- */
+/** Ids of the rules that no case was decided by, in the order of the policy. */
 export function rulesNotExercised(policy: Policy, results: readonly CaseResult[]): readonly string[] {
-  const decided = ({ judgement }: CaseResult): number =>
-    judgement !== null && (judgement.allowed || judgement.reason === "deny-rule") ? judgement.rule : -1
-  const seen = new Set(results.map(decided))
+  const seen = new Set(results.map(({ judgement }) => judgement?.rule ?? -1))
   return policy.rules.flatMap(({ id }, index) => (seen.has(index) ? [] : [id]))
 }
 

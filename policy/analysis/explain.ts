@@ -47,10 +47,8 @@ export function explain(policy: Policy, question: Question, seen: Judgement | nu
 function asked(policy: Policy, question: Question): readonly string[] {
   const { who } = question
   const roles = who.roles.length === 0 ? "no roles" : who.roles.join(", ")
-  const isOfKind = ({ protocol }: Rule): boolean => (protocol === "modbus") === (question.kind === "modbus")
-  const hasHours = policy.rules.some((rule) => rule.hours !== null && isOfKind(rule))
   const circumstances = [
-    ...(question.at === null || !hasHours ? [] : [`at ${new Date(question.at).toISOString()}`]),
+    ...(question.at === null || !hasHours(policy, question) ? [] : [`at ${new Date(question.at).toISOString()}`]),
     ...(question.essentialOnly ? ["normal flows closed"] : []),
     ...question.emergencies.map((name) => `emergency ${name} on`),
   ]
@@ -58,6 +56,11 @@ function asked(policy: Policy, question: Question): readonly string[] {
     `asked     ${[whatText(question), ...circumstances].join(", ")}`,
     `by        ${who.name} [${roles}] on conduit ${who.conduit}${who.clientId === who.name ? "" : `, client id ${who.clientId}`}`,
   ]
+}
+
+/** True if the answer may hang on the hour. */
+function hasHours({ rules }: Policy, { kind }: Question): boolean {
+  return rules.some(({ hours, protocol }) => hours !== null && (protocol === "modbus") === (kind === "modbus"))
 }
 
 function whatText(question: Question): string {

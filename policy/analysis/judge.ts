@@ -167,13 +167,14 @@ const REQUEST = -1
 export function isContained(filter: string, rules: readonly Pick<TableRule, "index" | "filters">[], who: Who): boolean {
   const space = new TopicSpace()
   // In a request `%u` and `%c` are words like any other.
-  space.add(literally(filter), REQUEST, true)
+  space.add(literally(filter), REQUEST)
   for (const { index, filters } of rules) {
     for (const own of filters) {
       const bound = boundFilter(own, who)
-      if (bound !== null) space.add(bound, index, false)
+      if (bound !== null) space.add(bound, index)
     }
   }
+  space.want([REQUEST])
   return space.walk((labels) => labels.length === 1) === "whole"
 }
 
@@ -200,14 +201,15 @@ function isReceivedWhole(tables: RuleTables, filter: string, question: Subscribe
     rule.maxPayloadBytes < 268_435_455
   const sure = rules.filter(({ rule }) => rule.effect === "allow" && !drops(rule) && hurdleOf(rule, question) === null)
   const space = new TopicSpace()
-  space.add(literally(filter), REQUEST, true)
+  space.add(literally(filter), REQUEST)
   for (const { index, rule, filters } of rules) {
     if (rule.effect === "allow") continue
     for (const own of filters) {
       const bound = boundFilter(own, question.who)
-      if (bound !== null) space.add(bound, index, false)
+      if (bound !== null) space.add(bound, index)
     }
   }
+  space.want([REQUEST])
   const untouched = space.walk((labels) => labels.length > 1) === "whole"
   return untouched && isContained(filter, sure, question.who)
 }

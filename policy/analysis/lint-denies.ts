@@ -25,9 +25,8 @@ export function lintDenies(policy: Policy): readonly Finding[] {
   const tables = new RuleTables(policy)
   for (const group of classesOf(policy)) {
     const rules = tables.modbusFor(group)
-    const conduit = policy.conduits.find(({ name }) => name === group.conduit)
-    if (conduit?.protocol !== "modbus" || !rules.some(({ rule }) => partial.has(rule))) continue
-    const cells = cellsOf(rules.map(({ rule }) => rule), conduit) // prettier-ignore
+    if (!rules.some(({ rule }) => partial.has(rule))) continue
+    const cells = cellsOf(rules.map(({ rule }) => rule))
     for (const cell of cells) {
       for (const { index, rule } of rules) {
         if (!partial.has(rule)) continue

@@ -2,7 +2,7 @@ import type { Policy } from "../language/policy.ts"
 import type { ModbusRule, Range } from "../language/modbus-rule.ts"
 import { classesOf, RuleTables, type TableRule } from "./classes.ts"
 import { meet } from "./judge-modbus.ts"
-import { cellsOf, denialsOf, firstUncovered, mostOf, pointsAsWide, runsOf, speaksOf, without, writesRegisters, type Cell } from "./modbus-space.ts" // prettier-ignore
+import { cellsOf, denialsOf, firstUncovered, mostOf, passes, pointsAsWide, runsOf, speaksOf, without, writesRegisters, type Cell } from "./modbus-space.ts" // prettier-ignore
 import { isAsWide, termsOf } from "./terms.ts"
 
 type Own = TableRule<ModbusRule>
@@ -49,11 +49,8 @@ function contextsOf(policy: Policy): { readonly contexts: readonly Context[]; re
     if (done.has(key)) continue
     done.add(key)
     for (const { index } of rules) applied.add(index)
-    const cells = cellsOf(
-      rules.map(({ rule }) => rule),
-      conduit,
-    )
-    for (const cell of cells) {
+    for (const cell of cellsOf(rules.map(({ rule }) => rule))) {
+      if (!passes(cell, conduit)) continue
       const allows = rules.filter(({ rule }) => rule.effect === "allow" && speaksOf(rule, cell))
       const denies = rules.filter(({ rule }) => rule.effect === "deny" && denialsOf(rule, cell).length > 0)
       const taken = denies.flatMap(({ rule }) => (rule.hours === null ? denialsOf(rule, cell) : []))

@@ -76,16 +76,18 @@ export function reachOf(policy: Policy): Reach {
   const blockers = new Map<number, Set<number>>()
   const gone = new Set<number>()
   let places = 0
-  const look = ({ table, identity, rules }: Context, wanted: ReadonlySet<number>, maxPlaces: number): boolean => {
-    const space = new TopicSpace(identity)
-    for (const { index, filters } of rules) {
-      if (!gone.has(index)) for (const filter of filters) space.add(filter, index, wanted.has(index))
-    }
+  const spaces = new Map<Context, TopicSpace>()
+  const look = (context: Context, wanted: ReadonlySet<number>, maxPlaces: number): boolean => {
+    const space = spaces.get(context) ?? spaceOf(context)
+    spaces.set(context, space)
+    const before = space.visited
+    space.want(wanted)
     const end = space.walk((labels) => {
-      judge(policy, table, labels, wanted, alive, blockers)
+      const there = labels.filter((index) => !gone.has(index))
+      judge(policy, context.table, there, wanted, alive, blockers)
       return [...wanted].every((index) => alive.has(index))
     }, maxPlaces)
-    places += space.visited
+    places += space.visited - before
     return end === "bounded"
   }
   for (const context of contexts) {
@@ -105,6 +107,12 @@ export function reachOf(policy: Policy): Reach {
     dead.set(index, [...(blockers.get(index) ?? [])])
   }
   return { applied, dead, places }
+}
+
+function spaceOf({ identity, rules }: Context): TopicSpace {
+  const space = new TopicSpace(identity)
+  for (const { index, filters } of rules) for (const filter of filters) space.add(filter, index)
+  return space
 }
 
 function contextsOf(policy: Policy): { readonly contexts: readonly Context[]; readonly applied: ReadonlySet<number> } {

@@ -9,7 +9,7 @@ const ORDER: readonly Severity[] = ["error", "warning", "note"]
 
 /**
  * What a faultless policy says that its author may not have meant, the gravest first; within one severity in the order of
- * the document. Pure; a policy of 1,000 rules takes well under a second.
+ * the document. Pure; 1,000 rules take well under a second.
  *
  * @see IEC 62443-4-2 CR 2.1, NDR 5.2; IEC 62443-3-3 for target levels
  */

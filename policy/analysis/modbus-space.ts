@@ -25,8 +25,8 @@ const WHOLE: Range = { from: 0, to: 0 }
 /** Most records of one request of functions 20 and 21. */
 const MAX_RECORDS = 124
 
-/** Every cell that `rules` tell apart and the conduit lets through, of the functions that some allow rule names. */
-export function cellsOf(rules: readonly ModbusRule[], conduit: ModbusConduit): readonly Cell[] {
+/** Every cell that `rules` tell apart, of the functions that some allow rule names. */
+export function cellsOf(rules: readonly ModbusRule[]): readonly Cell[] {
   const codes = new Set(
     rules.flatMap((rule) => (rule.effect === "allow" ? rule.functions.map(({ code }) => code) : [])),
   )
@@ -38,10 +38,11 @@ export function cellsOf(rules: readonly ModbusRule[], conduit: ModbusConduit): r
       for (const file of filesOf(rules, code)) for (const range of units) cells.push({ units: range, code, sub, file })
     }
   }
-  return cells.filter((cell) => goes(cell, conduit))
+  return cells
 }
 
-function goes({ code, sub, units }: Cell, { direction, transport }: ModbusConduit): boolean {
+/** True if the conduit lets requests of the cell through, whatever the rules: its direction, and what nobody may be asked on a serial line. */
+export function passes({ code, sub, units }: Cell, { direction, transport }: ModbusConduit): boolean {
   if (units.from === 0 && transport.to === "rtu" && !isBroadcast(code)) return false
   return direction === "both" || kindOf(code, sub ?? 0) === (direction === "in" ? READS : WRITES)
 }

@@ -31,8 +31,10 @@ export const ANYBODY: Identity = {
 /** A topic and who stands behind it, as an example of all that match the same filters. */
 export interface Example {
   readonly topic: string
-  /** `+` where any word will do. */
+  /** The same with `+` where any word will do, and `%u` and `%c` where the name or client id stands that is none of the words. */
   readonly pattern: string
+  /** Every longer topic matches the same. */
+  readonly open: boolean
   /** Null if any will do. */
   readonly name: string | null
   readonly clientId: string | null
@@ -49,14 +51,15 @@ interface Node {
   client: Node | null
   readonly ends: number[]
   readonly opens: number[]
-  /** Some wanted label is here or below. */
-  wanted: boolean
+  /** The last call of `want` by which a label here or below is wanted. */
+  wanted: number
+  /** Whether `%u`, `%c` stands at some level further down than the next. */
+  readonly again: Record<Variable, boolean>
 }
 
 interface LabelSet {
   readonly id: number
   readonly labels: readonly number[]
-  readonly wanted: boolean
 }
 
 interface State {
@@ -75,6 +78,7 @@ interface State {
 const FRESH = "\u0001"
 const FRESH_NAME = "\u0001n"
 const FRESH_CLIENT = "\u0001c"
+const SIGNS: Readonly<Record<string, string>> = { [FRESH]: "+", [FRESH_NAME]: "%u", [FRESH_CLIENT]: "%c" }
 const isFresh = (word: string): boolean => word.startsWith("\u0001")
 
 type Variable = "name" | "client"
@@ -88,7 +92,10 @@ export class TopicSpace {
   /** Words by level, and the last level at which each variable stands. */
   readonly #wordsAt: Set<string>[] = []
   readonly #levelsOf: Readonly<Record<Variable, Set<number>>> = { name: new Set(), client: new Set() }
-  readonly #wantedLabels = new Set<number>()
+  /** The nodes on the way to each label's filters. */
+  readonly #ways = new Map<number, Node[]>()
+  #wantedLabels: ReadonlySet<number> = new Set<number>()
+  #calls = 0
   #nodes = 0
   /** Places visited by all walks so far: what they cost. */
   visited = 0
@@ -98,33 +105,48 @@ export class TopicSpace {
     this.#root = this.#node()
   }
 
-  /** Add one filter under a label. Walks look only at topics that some wanted filter matches. */
-  add(filter: string, label: number, wanted: boolean): void {
-    if (wanted) this.#wantedLabels.add(label)
+  /** Add one filter under a label. */
+  add(filter: string, label: number): void {
+    const way = this.#ways.get(label) ?? []
+    this.#ways.set(label, way)
     let node = this.#root
+    way.push(node)
     const levels = filter.split("/")
+    const passed: Node[] = []
     for (const [k, level] of levels.entries()) {
-      node.wanted ||= wanted
       if (level === "#" && k === levels.length - 1) {
         node.opens.push(label)
         return
       }
+      const variable = this.#variable(level)
+      if (variable !== null) for (const before of passed) before.again[variable] = true
+      passed.push(node)
       node = this.#child(node, level, k)
+      way.push(node)
     }
-    node.wanted ||= wanted
     node.ends.push(label)
+  }
+
+  /** From now on walks look only at topics that a filter with one of these labels matches. */
+  want(labels: Iterable<number>): void {
+    this.#wantedLabels = new Set(labels)
+    this.#calls++
+    for (const label of this.#wantedLabels) for (const node of this.#ways.get(label) ?? []) node.wanted = this.#calls
+  }
+
+  #variable(level: string): Variable | null {
+    const { client } = this.#identity
+    if (level === "%u" || (level === "%c" && client.kind === "name")) return "name"
+    return level === "%c" && client.kind === "any" ? "client" : null
   }
 
   #child(node: Node, level: string, k: number): Node {
     const { client } = this.#identity
     if (level === "+") return (node.plus ??= this.#node())
-    if (level === "%u" || (level === "%c" && client.kind === "name")) {
-      this.#levelsOf.name.add(k)
-      return (node.name ??= this.#node())
-    }
-    if (level === "%c" && client.kind === "any") {
-      this.#levelsOf.client.add(k)
-      return (node.client ??= this.#node())
+    const variable = this.#variable(level)
+    if (variable !== null) {
+      this.#levelsOf[variable].add(k)
+      return (node[variable] ??= this.#node())
     }
     const word = level === "%c" && client.kind === "word" ? client.word : level
     ;(this.#wordsAt[k] ??= new Set()).add(word)
@@ -142,7 +164,8 @@ export class TopicSpace {
       client: null,
       ends: [],
       opens: [],
-      wanted: false,
+      wanted: 0,
+      again: { name: false, client: false },
     }
   }
 
@@ -174,7 +197,7 @@ export class TopicSpace {
       // The empty topic does not exist.
       if (state.level > 0 && !(state.level === 1 && state.word === "")) {
         const matched = this.#join(state.absorbed, state.nodes, true)
-        if (matched.wanted && visit(matched.labels, () => this.#example(state))) return "stopped"
+        if (this.#isWanted(matched) && visit(matched.labels, () => this.#example(state))) return "stopped"
       }
       for (const next of this.#successors(state)) {
         const key = keyOf(next)
@@ -197,10 +220,14 @@ export class TopicSpace {
       if (bound !== null) words.add(bound)
       else {
         active.push(variable)
-        for (const word of this.#candidates(variable, level)) words.add(word)
+        if (this.#standsAgain(variable, nodes)) for (const word of this.#candidates(variable, level)) words.add(word)
       }
     }
-    for (const node of nodes) for (const word of node.words.keys()) words.add(word)
+    // If nothing that is wanted lies behind a wildcard, only the words of what is wanted lead there.
+    const wild = this.#isWanted(state.absorbed) || nodes.some((node) => this.#isWantedBehindWildcard(node))
+    for (const node of nodes) {
+      for (const [word, { wanted }] of node.words) if (wild || wanted === this.#calls) words.add(word)
+    }
     for (const word of words) {
       if (level === 0 && (word === "lockgate" || word === "$lockgate")) continue
       // Each open name that matters here is this word, or it is not.
@@ -214,6 +241,19 @@ export class TopicSpace {
         if (next !== null) yield next
       }
     }
+  }
+
+  #isWanted(set: LabelSet): boolean {
+    return set.labels.some((label) => this.#wantedLabels.has(label))
+  }
+
+  #isWantedBehindWildcard({ plus, name, client, opens }: Node): boolean {
+    const behind = [plus, name, client].some((node) => node?.wanted === this.#calls)
+    return behind || opens.some((label) => this.#wantedLabels.has(label))
+  }
+
+  #standsAgain(variable: Variable, nodes: readonly Node[]): boolean {
+    return nodes.some((node) => node.again[variable])
   }
 
   /** Words of filters that could be a name here: those at this level, and at deeper ones where the same name stands again. */
@@ -248,7 +288,7 @@ export class TopicSpace {
     }
     const absorbed = wild ? this.#join(state.absorbed, nodes, false) : state.absorbed
     const reached = [...next.values()].sort((a, b) => a.id - b.id)
-    if (!absorbed.wanted && !reached.some((node) => node.wanted)) return null
+    if (!reached.some((node) => node.wanted === this.#calls) && !this.#isWanted(absorbed)) return null
     const not = {
       name: this.#without("name", state, word, unequal),
       client: this.#without("client", state, word, unequal),
@@ -272,15 +312,14 @@ export class TopicSpace {
   #without(variable: Variable, state: State, word: string, unequal: readonly Variable[]): readonly string[] {
     const known = state.not[variable]
     if (!unequal.includes(variable) || isFresh(word) || known.includes(word)) return known
-    const again = [...this.#levelsOf[variable]].some((at) => at > state.level)
-    return again ? [...known, word].sort() : known
+    return this.#standsAgain(variable, state.nodes) ? [...known, word].sort() : known
   }
 
   #set(labels: readonly number[]): LabelSet {
     const key = labels.join(",")
     let set = this.#sets.get(key)
     if (set === undefined) {
-      set = { id: this.#sets.size, labels, wanted: labels.some((label) => this.#wantedLabels.has(label)) }
+      set = { id: this.#sets.size, labels }
       this.#sets.set(key, set)
     }
     return set
@@ -315,7 +354,8 @@ export class TopicSpace {
     const name = state.name === null ? null : spoken(state.name)
     return {
       topic: words.map(spoken).join("/"),
-      pattern: words.map((word) => (word === FRESH ? "+" : spoken(word))).join("/"),
+      pattern: words.map((word) => SIGNS[word] ?? word).join("/"),
+      open: state.nodes.length === 0,
       name,
       clientId: this.#identity.client.kind === "name" ? name : state.client === null ? null : spoken(state.client),
     }
@@ -326,5 +366,9 @@ function keyOf({ nodes, level, absorbed, name, client, not }: State): string {
   const ids = nodes.map((node) => node.id).join(",")
   // Past the filters all levels are alike, but the empty topic and the first `$` are at the beginning.
   const depth = nodes.length > 0 ? level : Math.min(level, 2)
-  return `${ids}|${depth}|${absorbed.id}|${name ?? ""}|${client ?? ""}|${not.name.join("\u0002")}|${not.client.join("\u0002")}`
+  // Who it is matters only where a name can still stand.
+  const asks = (variable: Variable): boolean => nodes.some((node) => node[variable] !== null || node.again[variable])
+  const who = (variable: Variable, bound: string | null): string =>
+    asks(variable) ? `${bound ?? ""}\u0002${not[variable].join("\u0002")}` : ""
+  return `${ids}|${depth}|${absorbed.id}|${who("name", name)}|${who("client", client)}`
 }

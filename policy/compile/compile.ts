@@ -73,9 +73,11 @@ interface Table {
 export function compilePolicy(policy: Policy): CompiledPolicy {
   if (policy.rules.length > MAX_RULES) throw tooComplex("policy", "rules", policy.rules.length, MAX_RULES)
   const { words: rules, numbers, rateCount, gates, forms, records } = compileRules(policy)
-  if (gates.length > MAX_GATES) throw tooComplex("policy", "pairs of hours and emergency", gates.length, MAX_GATES)
   checkForms(forms)
   const classes = classKeys(policy)
+  const modbus = compileModbus(policy, classes)
+  const pairs = gates.length + modbus.gates.length
+  if (pairs > MAX_GATES) throw tooComplex("policy", "pairs of hours and emergency", pairs, MAX_GATES)
   const out = new GrowingWords()
   out.reserve(HEADER_WORDS + classes.length * CLASS_WORDS)
   out.array[HEADER_CLASSES] = classes.length
@@ -132,7 +134,7 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
       gateStates: Uint8Array.from(gates, (gate) => gateState(gate, NOT_KNOWN, NONE_ON)),
       forms: forms.map(compileForm),
     },
-    modbus: compileModbus(policy, classes),
+    modbus,
     ruleIds: policy.rules.map((rule) => rule.id),
     records,
   }

@@ -17,9 +17,13 @@ import { pointWords } from "./modbus-points.ts"
 
 /** What the tables say of each Modbus rule. */
 export interface ModbusFacts {
-  /** By number: the rule and its word. Numbers are dense and ascend as the rules do in the policy. */
+  /** By number: the rule, its word, and 1 for a deny. Numbers are dense and ascend as the rules do in the policy. */
   readonly rules: readonly ModbusRule[]
   readonly words: Int32Array
+  readonly denies: Uint8Array
+  /** By number: which set of function codes it names; and these sets. */
+  readonly setOf: Int32Array
+  readonly sets: readonly (readonly number[])[]
   readonly gates: readonly ModbusGate[]
   /** By number: the index into `gates`, or -1. */
   readonly gateOf: Int32Array
@@ -34,11 +38,19 @@ export interface ModbusFacts {
 
 /** The facts of all Modbus rules of `policy`; their records are written to `out`. */
 export function modbusFacts(policy: Policy, out: GrowingWords): ModbusFacts {
-  const indices = [...policy.rules.keys()].filter((index) => policy.rules[index]!.protocol === "modbus")
-  const rules = indices.map((index) => policy.rules[index] as ModbusRule)
+  const indices: number[] = []
+  const rules: ModbusRule[] = []
+  policy.rules.forEach((rule, index) => {
+    if (rule.protocol !== "modbus") return
+    indices.push(index)
+    rules.push(rule)
+  })
   const firstRule = indices[0] ?? 0
   const span = indices.length === 0 ? 0 : indices[indices.length - 1]! - firstRule + 1
   const words = new Int32Array(rules.length)
+  const denies = new Uint8Array(rules.length)
+  const setOf = new Int32Array(rules.length)
+  const sets = new CodeSets()
   const gateOf = new Int32Array(rules.length).fill(-1)
   const records = new Int32Array(span)
   const refusals = new Uint8Array(span)
@@ -50,6 +62,8 @@ export function modbusFacts(policy: Policy, out: GrowingWords): ModbusFacts {
   rules.forEach((rule, number) => {
     const index = indices[number]!
     const allows = rule.effect === "allow"
+    denies[number] = allows ? 0 : 1
+    setOf[number] = sets.numberOf(rule)
     for (const { code } of rule.functions) if (slots[code] === 0) slots[code] = ++slotCount
     refusals[index - firstRule] = rule.refusal ?? 0
     const points = allows ? pointWords(rule.points) : []
@@ -82,7 +96,37 @@ export function modbusFacts(policy: Policy, out: GrowingWords): ModbusFacts {
     out.array.set([...record, ...points], at)
   })
   const rates = Float64Array.from(numbers)
-  return { rules, words, gates, gateOf, records, firstRule, numbers: rates, refusals, slots, slotCount }
+  return {
+    rules,
+    words,
+    denies,
+    setOf,
+    sets: sets.sets,
+    gates,
+    gateOf,
+    records,
+    firstRule,
+    numbers: rates,
+    refusals,
+    slots,
+    slotCount,
+  }
+}
+
+/** Distinct sets of function codes, numbered as they come. */
+class CodeSets {
+  readonly sets: number[][] = []
+  readonly #known = new Map<string, number>()
+
+  numberOf({ functions }: ModbusRule): number {
+    let key = ""
+    for (const { code } of functions) key += String.fromCharCode(code)
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    const number = this.sets.push([...new Set(functions.map(({ code }) => code))]) - 1
+    this.#known.set(key, number)
+    return number
+  }
 }
 
 const EVERYTHING: readonly Range[] = [{ from: 0, to: 0x3fffffff }]
@@ -111,6 +155,7 @@ export function keysOf(rule: ModbusRule, code: number): readonly Range[] {
 
 /** The same keys in as few ranges as can be. */
 function merged(ranges: readonly Range[]): readonly Range[] {
+  if (ranges.length === 1 && ranges[0]!.from <= ranges[0]!.to) return ranges
   if (ranges.every((range, k) => range.from <= range.to && (k === 0 || range.from > ranges[k - 1]!.to + 1)))
     return ranges
   const result: { from: number; to: number }[] = []

@@ -1,5 +1,5 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
-import { reachesAll, spaceOf } from "../filter/modbus/functions.ts"
+import { reachesAll, spaceOf, type Space } from "../filter/modbus/functions.ts"
 import {
   CLASS_FIRST,
   CLASS_FLAGS,
@@ -10,20 +10,20 @@ import {
   CLASS_UNKNOWN,
   CLASS_WORDS,
   HEADER_CLASSES,
-  HEADER_EMPTY,
   HEADER_WORDS,
   SCRATCH_WORDS,
+  UNIT_MAP_WORDS,
 } from "../filter/modbus/layout.ts"
 import type { ModbusTable } from "../filter/modbus/table.ts"
 import type { ClassKey } from "../filter/table.ts"
 import type { Conduit, ModbusConduit, Policy } from "../language/policy.ts"
 import { tooComplex } from "./bound.ts"
 import { GrowingWords } from "./growing.ts"
-import { writeNode } from "./modbus-intervals.ts"
+import { RangeList, writeNode } from "./modbus-intervals.ts"
 import { modbusFacts, type ModbusFacts } from "./modbus-rules.ts"
 
-/** Most triples of rule, group of units and function in all tables: the compiler's work. */
-export const MAX_TRIPLES = 1 << 23
+/** Most pairs of rule and group of units in all tables: the compiler's work. */
+export const MAX_PAIRS = 1 << 22
 
 /** Most bytes of the Modbus tables. */
 export const MAX_MODBUS_BYTES = 128 * 1024 * 1024
@@ -40,10 +40,12 @@ interface Written {
 interface Work {
   readonly facts: ModbusFacts
   readonly out: GrowingWords
-  /** By space and hash of the rules. */
-  readonly nodes: Map<string, Written[]>
+  readonly ranges: RangeList
+  /** By space, then hash of the rules. */
+  readonly nodes: Map<Space, Map<number, Written[]>>
   readonly classes: Map<number, Written[]>
-  triples: number
+  /** Pairs of rule and group of units so far. */
+  pairs: number
 }
 
 /**
@@ -58,8 +60,7 @@ export function compileModbus(policy: Policy, classes: readonly ClassKey[]): Mod
   out.reserve(HEADER_WORDS + classes.length * CLASS_WORDS)
   out.array[HEADER_CLASSES] = classes.length
   const facts = modbusFacts(policy, out)
-  out.array[HEADER_EMPTY] = out.reserve(facts.slotCount + 2)
-  const work: Work = { facts, out, nodes: new Map(), classes: new Map(), triples: 0 }
+  const work: Work = { facts, out, ranges: new RangeList(), nodes: new Map(), classes: new Map(), pairs: 0 }
   const conduits = new Map(policy.conduits.map((conduit) => [conduit.name, conduit]))
   const rulesOf = ruleIndex(facts)
   classes.forEach((key, number) => {
@@ -70,7 +71,7 @@ export function compileModbus(policy: Policy, classes: readonly ClassKey[]): Mod
       return
     }
     const rules = rulesOf(key)
-    const first = rules.find((rule) => facts.rules[rule]!.effect === "allow")
+    const first = rules.find((rule) => facts.denies[rule] === 0)
     const units = shared(work.classes, hashOf(rules), rules, () =>
       writeUnits(work, rules, `class ${key.conduit} [${key.roles.join(", ")}]`),
     )
@@ -112,13 +113,13 @@ function flagsOf({ direction, transport }: ModbusConduit): number {
 function ruleIndex(facts: ModbusFacts): (key: ClassKey) => readonly number[] {
   const byRole = new Map<string, Map<string, number[]>>()
   facts.rules.forEach((rule, number) => {
-    for (const conduit of new Set(rule.conduits)) {
+    for (const conduit of rule.conduits) {
       let roles = byRole.get(conduit)
       if (roles === undefined) byRole.set(conduit, (roles = new Map<string, number[]>()))
-      for (const role of new Set(rule.roles)) {
+      for (const role of rule.roles) {
         const list = roles.get(role)
         if (list === undefined) roles.set(role, [number])
-        else list.push(number)
+        else if (list[list.length - 1] !== number) list.push(number)
       }
     }
   })
@@ -133,7 +134,7 @@ function ruleIndex(facts: ModbusFacts): (key: ClassKey) => readonly number[] {
 }
 
 /** Where the table of these rules stands; written now if it is not yet. */
-function shared<K>(known: Map<K, Written[]>, key: K, rules: readonly number[], write: () => number): number {
+function shared(known: Map<number, Written[]>, key: number, rules: readonly number[], write: () => number): number {
   const alike = known.get(key)
   const same = alike?.find(
     (one) => one.rules.length === rules.length && one.rules.every((rule, k) => rule === rules[k]),
@@ -151,24 +152,27 @@ function hashOf(rules: readonly number[]): number {
   return hash
 }
 
-/** Write the 256 units of a class and what lies behind them; returns the offset. */
+/** Write the groups of units of a class and what lies behind them; returns the offset. */
 function writeUnits(work: Work, rules: readonly number[], where: string): number {
   const { facts, out } = work
-  const at = out.reserve(UNITS)
-  out.array.fill(out.array[HEADER_EMPTY]!, at, at + UNITS)
   const { groupOf, count } = unitGroups(facts, rules)
   const groups = Array.from({ length: count }, (): number[] => [])
   for (const number of rules) {
-    const { units, effect } = facts.rules[number]!
+    const { units } = facts.rules[number]!
     // Unit 0 may be everybody: what a deny keeps from one unit must not reach it that way.
-    if (effect === "deny" && !units.some(({ from }) => from === 0)) groups[0]!.push(number)
-    for (const { from, to } of units) for (let g = groupOf[from]!; g <= groupOf[to]!; g++) groups[g]!.push(number)
+    if (facts.denies[number] === 1 && !namesZero(facts, number)) groups[0]!.push(number)
+    for (const { from, to } of units) {
+      for (let g = groupOf[from]!; g <= groupOf[to]!; g++) groups[g]!.push(number)
+      work.pairs += groupOf[to]! - groupOf[from]! + 1
+    }
+    if (work.pairs > MAX_PAIRS) throw tooComplex(where, "pairs of rule and group of units", work.pairs, MAX_PAIRS)
   }
-  const nodes = groups.map((group, g) => (group.length === 0 ? 0 : writeUnit(work, group, where, g === 0)))
-  for (let unit = 0; unit < UNITS; unit++) {
-    const node = nodes[groupOf[unit]!]!
-    if (node !== 0) out.array[at + unit] = node
-  }
+  const size = facts.slotCount + 2
+  const at = out.reserve(UNIT_MAP_WORDS + count * size)
+  groupOf.forEach((group, unit) => (out.array[at + (unit >> 2)]! |= group << ((unit & 3) << 3)))
+  groups.forEach((group, g) => {
+    if (group.length > 0) writeGroup(work, group, where, g === 0, at + UNIT_MAP_WORDS + g * size)
+  })
   return at
 }
 
@@ -185,36 +189,53 @@ function unitGroups(facts: ModbusFacts, rules: readonly number[]): { groupOf: Ui
   return { groupOf, count: count + 1 }
 }
 
-/** Write a unit: for every function that its rules name the node of these rules. */
-function writeUnit(work: Work, rules: readonly number[], where: string, isZero: boolean): number {
+function namesZero(facts: ModbusFacts, number: number): boolean {
+  return facts.rules[number]!.units.some(({ from }) => from === 0)
+}
+
+/** Write a group of units at `at`: for every function that its rules name the node of these rules. */
+function writeGroup(work: Work, rules: readonly number[], where: string, isZero: boolean, at: number): void {
   const { facts, out } = work
-  const byCode = new Map<number, number[]>()
-  let first = 0
-  for (const number of rules) {
-    const rule = facts.rules[number]!
-    const named = !isZero || rule.units.some(({ from }) => from === 0)
-    if (first === 0 && rule.effect === "allow") first = facts.words[number]!
-    for (const { code } of rule.functions) {
-      if (!named && !reachesAll(code)) continue
-      const list = byCode.get(code)
-      if (list === undefined) byCode.set(code, [number])
-      else if (list[list.length - 1] !== number) list.push(number)
-      else continue
-      work.triples++
+  const first = rules.find((rule) => facts.denies[rule] === 0)
+  out.array[at + facts.slotCount + 1] = first === undefined ? 0 : facts.words[first]!
+  // Functions that the same sets name have the same rules.
+  const sets = new Set<number>()
+  for (const rule of rules) sets.add(facts.setOf[rule]!)
+  const namedBy = new Map<number, number[]>()
+  for (const set of sets) {
+    for (const code of facts.sets[set]!) {
+      const list = namedBy.get(code)
+      if (list === undefined) namedBy.set(code, [set])
+      else list.push(set)
     }
   }
-  if (work.triples > MAX_TRIPLES) {
-    throw tooComplex(where, "triples of rule, unit and function", work.triples, MAX_TRIPLES)
-  }
-  const at = out.reserve(facts.slotCount + 2)
-  out.array[at + facts.slotCount + 1] = first
-  for (const [code, list] of byCode) {
-    const node = shared(work.nodes, `${spaceOf(code)} ${hashOf(list)}`, list, () =>
-      writeNode(facts, list, code, `${where}, function ${code}`, out),
-    )
-    const size = out.length * 4
-    if (size > MAX_MODBUS_BYTES) throw tooComplex(where, "bytes of the Modbus tables", size, MAX_MODBUS_BYTES)
+  const lists = new Map<string, readonly number[]>()
+  for (const [code, naming] of namedBy) {
+    // Of a deny that does not name unit 0, what only reads stays away from it.
+    const all = !isZero || reachesAll(code)
+    const key = `${naming.join()} ${all}`
+    let list = lists.get(key)
+    if (list === undefined) {
+      const every = naming.length === sets.size && all
+      list = every ? rules : rules.filter((r) => naming.includes(facts.setOf[r]!) && (all || namesZero(facts, r)))
+      lists.set(key, list)
+    }
+    if (list.length === 0) continue
+    const node = nodeOf(work, list, code, where)
     out.array[at + facts.slots[code]!] = node
   }
-  return at
+}
+
+/** The node of these rules for this function, or for another whose addresses count the same. */
+function nodeOf(work: Work, rules: readonly number[], code: number, where: string): number {
+  const { facts, out, nodes, ranges } = work
+  const space = spaceOf(code)
+  let known = nodes.get(space)
+  if (known === undefined) nodes.set(space, (known = new Map<number, Written[]>()))
+  return shared(known, hashOf(rules), rules, () => {
+    const node = writeNode(facts, rules, code, `${where}, function ${code}`, ranges, out)
+    const size = out.length * 4
+    if (size > MAX_MODBUS_BYTES) throw tooComplex(where, "bytes of the Modbus tables", size, MAX_MODBUS_BYTES)
+    return node
+  })
 }

@@ -11,13 +11,16 @@ export interface GatesSet {
   readonly againInMs: number
 }
 
+/** Tables with gates: those of MQTT and of Modbus alike. */
+export type Gated = Pick<FilterTable, "gates" | "gateStates">
+
 /**
  * Set every gate of `table` by what is known of the time and by the emergencies that an override has switched on.
  *
  * It takes effect on the next decision; whoever holds rights that were granted before must judge them again if anything
  * changed.
  */
-export function setGates(table: FilterTable, now: TimeInterval, emergencies: ReadonlySet<string>): GatesSet {
+export function setGates(table: Gated, now: TimeInterval, emergencies: ReadonlySet<string>): GatesSet {
   const { gates, gateStates } = table
   let changed = false
   let againInMs = Infinity

@@ -26,7 +26,7 @@ const COMPILER: string = "assemblyscript/asc"
 const SWITCHES = "-O3 --converge --noAssert --runtime stub --use abort= --importMemory --noExportMemory --enable simd"
 
 /** The module that the pinned compiler makes of `source`. The same source gives the same bytes. */
-async function compileKernel(source: string): Promise<Uint8Array> {
+export async function compileAssembly(source: string): Promise<Uint8Array<ArrayBuffer>> {
   const asc = ((await import(COMPILER)) as { default: Compiler }).default
   let built: Uint8Array | null = null
   let said = ""
@@ -39,13 +39,13 @@ async function compileKernel(source: string): Promise<Uint8Array> {
     stderr: { write: (chunk) => void (said += Buffer.from(chunk).toString()) },
   })
   if (error !== null || built === null || said !== "") throw new Error(`asc: ${error?.message ?? ""}\n${said}`)
-  return built
+  return Uint8Array.from(built)
 }
 
 /** The text of `kernel-module.ts`, built anew from the source. */
 export async function buildKernel(): Promise<string> {
   const source = readFileSync(KERNEL_SOURCE, "utf8")
-  const module = await compileKernel(source)
+  const module = await compileAssembly(source)
   const sha256 = (of: string | Uint8Array): string => createHash("sha256").update(of).digest("hex")
   const base64 =
     Buffer.from(module)

@@ -3,9 +3,9 @@ import { KernelFlowCache, type KernelOptions } from "./kernel-cache.ts"
 import { kernelBytes } from "./kernel-module.ts"
 import { ScriptFlowCache } from "./script-cache.ts"
 
-/** The flow cache for this runtime: in WebAssembly, or in plain TypeScript where there is none. */
+/** The flow cache for packets that come one at a time and lie anywhere: the quickest for these, see `README.md`. */
 export function createFlowCache(options: FlowCacheOptions): FlowCache {
-  return "WebAssembly" in globalThis ? createKernelFlowCache(options) : new ScriptFlowCache(options)
+  return new ScriptFlowCache(options)
 }
 
 /** The flow cache in WebAssembly, with room for chunks. */

@@ -39,7 +39,7 @@ export interface FlowCacheOptions {
   readonly firstNumber?: number
 }
 
-/** 4096 sets of 8 ways are 32,768 entries: 4 MiB of records and 256 KiB of tags. */
+/** 4096 sets of 8 ways are 32,768 entries: 4 MiB of records and 128 KiB of tags. */
 export const DEFAULT_SETS = 4096
 export const WAYS = 8
 
@@ -55,14 +55,14 @@ export const UNFIT = -3
 export const CHALLENGES = 16
 
 /**
- * A hit saves at least half of what a vain look costs, so a peer with less than a third of hits does better without:
- * out of credit, it passes the cache by for `REST` decisions, then has `TRY` misses to show that times have changed. A
- * flood of topics that no one has sent before therefore pays for a vain look once in nine times.
+ * A vain look costs about what a hit saves, so a peer that misses more often than not does better without: out of credit,
+ * it passes the cache by for `REST` decisions, then has `TRY` misses to show that times have changed. A flood of topics that
+ * no one has sent before therefore pays for a vain look once in seventeen times.
  */
 export const FULL_CREDIT = 256
-export const GAIN = 2
+export const GAIN = 1
 export const TRY = 8
-export const REST = 64
+export const REST = 128
 
 /**
  * A factor of the hash made of a random word: odd, so that no bit is lost. Zero stays zero: then all topics have one hash,

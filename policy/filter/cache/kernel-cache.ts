@@ -4,7 +4,6 @@ import { decide, payloadSpan } from "../decide.ts"
 import type { FilterState } from "../state.ts"
 import type { Verdict } from "../verdict.ts"
 import * as flow from "./flow.ts"
-import { HEAD_ABOUT, HEAD_PAYLOAD, HEAD_TOPIC, readHead } from "./head.ts"
 import type { FlowCache, FlowCacheOptions, Flows } from "./flow.ts"
 
 // V8 folds a module's own constants into the code, but reads imported ones from memory each time.
@@ -15,7 +14,9 @@ const FULL_CREDIT = flow.FULL_CREDIT
 const GAIN = flow.GAIN
 
 // The memory, in words where it is read in words. The same numbers stand in `kernel.as.ts`.
-const KEY_WORD = 0x100 >> 2
+const STAGE = 0x100
+/** What is read of a packet whose topic may be remembered: header, topic, id, length of the properties. */
+const STAGE_BYTES = 1 + 4 + 2 + flow.MAX_TOPIC + 2 + 4
 const MISSES_WORD = 0x200 >> 2
 const RESULTS_WORD = 0x1000 >> 2
 const INDEX = 0x10000
@@ -36,12 +37,11 @@ interface Kernel {
   seed(a: bigint, b: bigint, c: bigint, d: bigint): void
   look(low: number, high: number, version5: number, at: number, end: number): number
   lookAgain(low: number, high: number, version5: number, at: number, end: number): number
-  lookTopic(low: number, high: number, about: number, payload: number): number
   admit(low: number, high: number, verdict: number, least: number, most: number): void
   topicAt(): number
   topicBytes(): number
   payload(): number
-  chunk(low: number, high: number, version5: number, rest: number, at: number, end: number): number
+  chunk(low: number, high: number, version5: number, rest: number, at: number, end: number, origin: number): number
 }
 
 /** As for any flow cache, and how many bytes of chunks there is room for. */
@@ -53,7 +53,7 @@ export interface KernelOptions extends FlowCacheOptions {
  * The flow cache in WebAssembly. Makes its module and memory at once, in about a millisecond.
  *
  * Packets that stand in `input`, where a read may put them, are judged where they lie: a whole chunk by `decideChunk`, one
- * by `decideInput`. For a packet elsewhere `decide` brings its topic over.
+ * by `decideInput`. For a packet elsewhere `decide` brings its head over.
  */
 export class KernelFlowCache implements FlowCache {
   /** Room for received bytes, in the module's memory. Never moves. */
@@ -64,7 +64,6 @@ export class KernelFlowCache implements FlowCache {
   readonly #bytes: Uint8Array
   readonly #words: Int32Array
   readonly #base: number
-  readonly #head = new Int32Array(3)
   readonly #span = new Int32Array(2)
   #next: number
 
@@ -101,21 +100,14 @@ export class KernelFlowCache implements FlowCache {
       flows.rest--
       return decide(state.table, state, bytes, start, end, nowMs)
     }
-    const head = this.#head
     let found = MISS
-    if (readHead(bytes, start, end, flows.version5, head)) {
-      const about = head[HEAD_ABOUT]!
-      pack(bytes, head[HEAD_TOPIC]!, about & 0xffff, this.#words)
-      found = this.#kernel.lookTopic(flows.low, flows.high, about, head[HEAD_PAYLOAD]!)
-      if (found >= 0) {
-        if (flows.credit < FULL_CREDIT) flows.credit += GAIN
-        return found
-      }
+    if (start >= 0 && end <= bytes.length) {
+      const memory = this.#bytes
+      const size = Math.min(end - start, STAGE_BYTES)
+      for (let k = 0; k < size; k++) memory[STAGE + k] = bytes[start + k]!
+      found = this.#kernel.look(flows.low, flows.high, flows.version5 ? 1 : 0, STAGE, STAGE + (end - start))
     }
-    flow.missed(flows)
-    const verdict = decide(state.table, state, bytes, start, end, nowMs)
-    if (found === ADMIT) this.#admit(flows, verdict)
-    return verdict
+    return found >= 0 ? this.#hit(flows, found) : this.#miss(flows, bytes, start, end, nowMs, found)
   }
 
   /** As `decide`, for a packet in `input`. */
@@ -130,12 +122,18 @@ export class KernelFlowCache implements FlowCache {
       start < 0 || end > this.input.length
         ? MISS
         : this.#kernel.look(flows.low, flows.high, flows.version5 ? 1 : 0, base + start, base + end)
-    if (found >= 0) {
-      if (flows.credit < FULL_CREDIT) flows.credit += GAIN
-      return found
-    }
+    return found >= 0 ? this.#hit(flows, found) : this.#miss(flows, this.input, start, end, nowMs, found)
+  }
+
+  #hit(flows: Flows, verdict: Verdict): Verdict {
+    if (flows.credit < FULL_CREDIT) flows.credit += GAIN
+    return verdict
+  }
+
+  #miss(flows: Flows, bytes: Uint8Array, start: number, end: number, nowMs: number, found: number): Verdict {
+    const { state } = flows
     flow.missed(flows)
-    const verdict = decide(state.table, state, this.input, start, end, nowMs)
+    const verdict = decide(state.table, state, bytes, start, end, nowMs)
     if (found === ADMIT) this.#admit(flows, verdict)
     return verdict
   }
@@ -150,34 +148,31 @@ export class KernelFlowCache implements FlowCache {
     if (start < 0 || end > this.input.length) return 0
     const rest = flows.rest > 0
     const { low, high, version5 } = flows
-    const count = this.#kernel.chunk(low, high, version5 ? 1 : 0, rest ? 1 : 0, base + start, base + end)
+    const count = this.#kernel.chunk(low, high, version5 ? 1 : 0, rest ? 1 : 0, base + start, base + end, base)
     const misses = this.#words[MISSES_WORD]!
     if (rest) flows.rest = Math.max(0, flows.rest - count)
     else {
       flows.credit = Math.min(FULL_CREDIT, flows.credit + GAIN * (count - misses)) - misses + 1
       flow.missed(flows)
     }
-    this.#settle(flows, start, count, misses, nowMs)
+    if (misses > 0) this.#settle(flows, start, count, nowMs)
     return count
   }
 
-  /** Ends relative to `input`, and a verdict in place of each miss. */
-  #settle(flows: Flows, start: number, count: number, misses: number, nowMs: number): void {
+  /** A verdict in place of each miss. */
+  #settle(flows: Flows, start: number, count: number, nowMs: number): void {
     const { results, input } = this
-    const { state } = flows
+    const { state, low, high } = flows
+    const version5 = flows.version5 ? 1 : 0
     const base = this.#base
     let at = start
     for (let k = 0; k < count * 2; k += 2) {
-      const end = results[k]! - base
-      results[k] = end
+      const end = results[k]!
       const found = results[k + 1]!
-      if (misses > 0 && found < 0) {
+      if (found < 0) {
         const verdict = decide(state.table, state, input, at, end, nowMs)
         results[k + 1] = verdict
-        if (
-          found === ADMIT &&
-          this.#kernel.lookAgain(flows.low, flows.high, flows.version5 ? 1 : 0, base + at, base + end) === ADMIT
-        )
+        if (found === ADMIT && this.#kernel.lookAgain(low, high, version5, base + at, base + end) === ADMIT)
           this.#admit(flows, verdict)
       }
       at = end
@@ -192,22 +187,5 @@ export class KernelFlowCache implements FlowCache {
     const fit = payloadSpan(state.table, state, this.#bytes, at, end, kernel.payload(), this.#span)
     if (fit) kernel.admit(low, high, verdict, this.#span[0]!, this.#span[1]!)
     else kernel.admit(low, high, UNFIT, 0, 0x7fffffff)
-  }
-}
-
-/** Put `bytes[from, from + length)` into the memory, four bytes a step. */
-function pack(bytes: Uint8Array, from: number, length: number, words: Int32Array): void {
-  const end = (from + length) | 0
-  let word = KEY_WORD
-  let k = from
-  for (const whole = (end - 4) | 0; k <= whole; k = (k + 4) | 0) {
-    words[word] = bytes[k]! | (bytes[(k + 1) | 0]! << 8) | (bytes[(k + 2) | 0]! << 16) | (bytes[(k + 3) | 0]! << 24)
-    word = (word + 1) | 0
-  }
-  if (k < end) {
-    let last = bytes[k]! | 0
-    if (((k + 1) | 0) < end) last |= bytes[(k + 1) | 0]! << 8
-    if (((k + 2) | 0) < end) last |= bytes[(k + 2) | 0]! << 16
-    words[word] = last
   }
 }

@@ -7,25 +7,33 @@
  */
 
 // The memory, in bytes. The same numbers stand in `kernel-layout.ts`.
-const KEY: usize = 0x100
 const MISSES: usize = 0x200
-/** What is known of the packets that are looked for together, 32 bytes each. */
+/**
+ * What is known of the packets that are looked for together, 32 bytes each: the hash (8), where the topic stands, QoS,
+ * retain and length as in a record, the payload's size, where the packet ends, the ways that hold the tag (4 each).
+ */
 const BLOCK: usize = 0x400
+const BLOCK_BYTES: usize = 32
 const BLOCK_PACKETS: i32 = 32
+const TOPIC_AT: usize = 8
+const ABOUT: usize = 12
+const PAYLOAD: usize = 16
+const STOP: usize = 20
+const FOUND: usize = 24
 const RESULTS: usize = 0x1000
 const MAX_RESULTS: i32 = 4096
 const INDEX: usize = 0x10000
 
 const WAYS: usize = 8
-/** Tags of eight entries, then of eight topics that were seen once. */
-const SET_BYTES: usize = 64
-const CANDIDATES: usize = 32
-/** Number (8), used, flags and length (4), verdict (4), least and most payload bytes (8), topic. */
+/** Tags of eight entries, then of eight topics that were seen once, 16 bits each. */
+const SET_BYTES: usize = 32
+const CANDIDATES: usize = 16
+/** Number (8), used, flags and length (4), verdict (4), least payload bytes and how many more it may be (8), topic. */
 const RECORD_BYTES: usize = 128
 const META: usize = 8
 const VERDICT: usize = 12
 const LEAST: usize = 16
-const MOST: usize = 20
+const SPAN: usize = 20
 const TOPIC: usize = 24
 const USED: u32 = 0x80000000
 
@@ -43,12 +51,10 @@ let factorB: u64 = 0
 let challenges: u32 = 0
 let coin: u32 = 1
 
-// What the last packet that was read is about.
-let stop: usize = 0
+// What the last look that ended in ADMIT was for, and where it wants its entry.
 let topic: usize = 0
 let meta: u32 = 0
 let payloadBytes: i32 = 0
-// Where the last look that ended in ADMIT wants its entry.
 let place: usize = 0
 let tagAt: usize = 0
 let tagThen: u32 = 0
@@ -68,15 +74,15 @@ export function seed(a: u64, b: u64, c: u64, d: u64): void {
 }
 
 /**
- * Read the head of the packet at `at`. 1: a PUBLISH that may be looked for; 0: a packet that may not; -1: not even its
- * length is in hand. `stop` is where the packet ends, which may be past `end`.
+ * Read the head of the packet at `at` into `block`. 1: a PUBLISH that may be looked for; 0: one that may not, only its
+ * end is known; -1: no PUBLISH, or not even its end is known. It may end past `end`.
  */
-function read(at: usize, end: usize, version5: bool): i32 {
+function read(at: usize, end: usize, version5: bool, block: usize): i32 {
   if (at + 2 > end) return -1
   const first: u32 = load<u8>(at)
-  let here = at + 1
-  let remaining: u32 = load<u8>(here)
-  here += 1
+  if (first >> 4 !== 3) return -1
+  let here = at + 2
+  let remaining: u32 = load<u8>(at, 1)
   if (remaining >= 0x80) {
     remaining &= 0x7f
     for (let shift: u32 = 7; ; shift += 7) {
@@ -87,13 +93,14 @@ function read(at: usize, end: usize, version5: bool): i32 {
       if (byte < 0x80) break
     }
   }
-  stop = here + remaining
-  if (first >> 4 !== 3 || (first & 6) === 6) return 0
-  if (here + 2 > end || remaining < 2) return 0
-  const length = ((<u32>load<u8>(here)) << 8) | (<u32>load<u8>(here + 1))
+  const stop = here + remaining
+  store<u32>(block, <u32>stop, STOP)
+  if (here + 2 > end || remaining < 2 || (first & 6) === 6) return 0
+  const length = ((<u32>load<u8>(here)) << 8) | (<u32>load<u8>(here, 1))
   if (length - 1 >= <u32>MAX_TOPIC) return 0
-  topic = here + 2
-  here = topic + length + ((first & 6) === 0 ? 0 : 2)
+  here += 2
+  store<u32>(block, <u32>here, TOPIC_AT)
+  here += length + ((first & 6) === 0 ? 0 : 2)
   if (here > end || here > stop) return 0
   if (version5) {
     let size: u32 = 0
@@ -107,8 +114,8 @@ function read(at: usize, end: usize, version5: bool): i32 {
     here += size
     if (here > stop) return 0
   }
-  payloadBytes = <i32>(stop - here)
-  meta = ((first & 7) << 16) | length
+  store<i32>(block, <i32>(stop - here), PAYLOAD)
+  store<u32>(block, ((first & 7) << 16) | length, ABOUT)
   return 1
 }
 
@@ -162,49 +169,69 @@ function same(a: usize, b: usize, length: usize): bool {
 
 /** The ways of the set at `base` that hold `tag`, a bit each. */
 function ways(base: usize, tag: u32): i32 {
-  const wanted = i32x4.splat(tag)
-  const low = i32x4.bitmask(i32x4.eq(v128.load(base), wanted))
-  return low | (i32x4.bitmask(i32x4.eq(v128.load(base, 16), wanted)) << 4)
+  return i16x8.bitmask(i16x8.eq(v128.load(base), i16x8.splat(<i16>tag)))
 }
 
-/** The verdict on the packet that was read last, or MISS, ADMIT, UNFIT. */
-function find(number: u64, h: u64): i32 {
-  const about = meta
+/** Where the set of a hash begins in the index. */
+function baseOf(h: u64): usize {
+  return INDEX + <usize>((<u32>h) & mask) * SET_BYTES
+}
+
+/** What is looked for in a set: never zero, which is an empty way. */
+function tagOf(h: u64): u32 {
+  return (<u32>(h >> 48)) | 1
+}
+
+/** The verdict on what stands in `block`, or MISS, ADMIT, UNFIT. */
+function find(block: usize, number: u64): i32 {
+  const h = load<u64>(block)
+  const about = load<u32>(block, ABOUT)
+  const size = load<u32>(block, PAYLOAD)
   const set = <usize>((<u32>h) & mask)
-  const tag = (<u32>(h >> 32)) | 1
-  const base = INDEX + set * SET_BYTES
-  let found = ways(base, tag)
-  while (found !== 0) {
-    const record = records + (set * WAYS + <usize>ctz(found)) * RECORD_BYTES
-    found &= found - 1
+  const base = baseOf(h)
+  const tag = tagOf(h)
+  for (let found = load<i32>(block, FOUND); found !== 0; found &= found - 1) {
+    const way = <usize>ctz(found)
+    const record = records + (set * WAYS + way) * RECORD_BYTES
     const entry = load<u32>(record, META)
     if ((entry & ~USED) !== about || load<u64>(record) !== number) continue
-    if (!same(record + TOPIC, topic, about & 0xffff)) continue
+    if (!same(record + TOPIC, load<u32>(block, TOPIC_AT), about & 0xffff)) continue
     if (entry < USED) store<u32>(record, entry | USED, META)
-    if (payloadBytes >= load<i32>(record, LEAST) && payloadBytes <= load<i32>(record, MOST))
-      return load<i32>(record, VERDICT)
+    if (size - load<u32>(record, LEAST) <= load<u32>(record, SPAN)) return load<i32>(record, VERDICT)
     // Known for other sizes only: now and then it learns this one instead.
     challenges += 1
-    if (challenges % CHALLENGES !== 0) return MISS
-    place = record
-    tagAt = base + (((record - records) / RECORD_BYTES) & (WAYS - 1)) * 4
-    tagThen = tag
-    return ADMIT
+    return challenges % CHALLENGES === 0 ? remember(block, record, base + way * 2, tag) : MISS
   }
-  const candidate = base + CANDIDATES + <usize>(tag >> 29) * 4
-  const seen = load<u32>(candidate)
+  const candidate = base + CANDIDATES + ((<usize>(h >> 45)) & 7) * 2
+  const seen: u32 = load<u16>(candidate)
   if (seen !== tag) {
     // Two topics that take turns would wipe each other out for ever: so a coin decides.
     coin = coin * 1664525 + 1013904223
-    if (seen === 0 || <i32>coin < 0) store<u32>(candidate, tag)
+    if (seen === 0 || <i32>coin < 0) store<u16>(candidate, <u16>tag)
     return MISS
   }
   const way = room(base, set)
-  if (way < 0) return MISS
-  place = records + (set * WAYS + <usize>way) * RECORD_BYTES
-  tagAt = base + <usize>way * 4
+  return way < 0
+    ? MISS
+    : remember(block, records + (set * WAYS + <usize>way) * RECORD_BYTES, base + <usize>way * 2, tag)
+}
+
+function remember(block: usize, record: usize, at: usize, tag: u32): i32 {
+  topic = load<u32>(block, TOPIC_AT)
+  meta = load<u32>(block, ABOUT)
+  payloadBytes = load<i32>(block, PAYLOAD)
+  place = record
+  tagAt = at
   tagThen = tag
   return ADMIT
+}
+
+/** Hash what was read into `block`, and fetch the tags of its set. */
+function prepare(block: usize, number: u64): void {
+  const about = load<u32>(block, ABOUT)
+  const h = hash(number, about, load<u32>(block, TOPIC_AT), about & 0xffff)
+  store<u64>(block, h)
+  store<i32>(block, ways(baseOf(h), tagOf(h)), FOUND)
 }
 
 /** An empty way; else, in one challenge of so many, one that was not used of late; else -1. */
@@ -228,33 +255,22 @@ function room(base: usize, set: usize): i32 {
 
 /** Look for the PUBLISH at `at`; what is in hand ends at `end`. */
 export function look(low: u32, high: u32, version5: bool, at: usize, end: usize): i32 {
-  if (end < at + 4 || read(at, end, version5) !== 1) return MISS
+  if (end < at + 4 || read(at, end, version5, BLOCK) !== 1) return MISS
   const number = ((<u64>high) << 32) | (<u64>low)
-  return find(number, hash(number, meta, topic, meta & 0xffff))
-}
-
-/**
- * Look for a topic that the caller has read and put at `KEY`: `about` is QoS, retain and length as in a
- * record.
- */
-export function lookTopic(low: u32, high: u32, about: u32, payload: i32): i32 {
-  topic = KEY
-  meta = about
-  payloadBytes = payload
-  const number = ((<u64>high) << 32) | (<u64>low)
-  return find(number, hash(number, about, topic, about & 0xffff))
+  prepare(BLOCK, number)
+  return find(BLOCK, number)
 }
 
 /** Write the entry that the last look wanted. Its topic must still be where it was. */
-export function admit(low: u32, high: u32, verdict: i32, least: i32, most: i32): void {
+export function admit(low: u32, high: u32, verdict: i32, least: u32, most: u32): void {
   const record = place
   store<u64>(record, ((<u64>high) << 32) | (<u64>low))
   store<u32>(record, meta, META)
   store<i32>(record, verdict, VERDICT)
-  store<i32>(record, least, LEAST)
-  store<i32>(record, most, MOST)
+  store<u32>(record, least, LEAST)
+  store<u32>(record, most - least, SPAN)
   memory.copy(record + TOPIC, topic, meta & 0xffff)
-  store<u32>(tagAt, tagThen)
+  store<u16>(tagAt, <u16>tagThen)
 }
 
 /** Where the topic of the last look stands, its length and its message's payload: what `payloadSpan` asks for. */
@@ -276,13 +292,13 @@ export function lookAgain(low: u32, high: u32, version5: bool, at: usize, end: u
 
 /**
  * Look for every whole packet from `at` on, up to `MAX_RESULTS`, and stop before one that is no PUBLISH. For each the end
- * of the packet and the verdict, or MISS, ADMIT, UNFIT, stand in the results; with `rest` all are MISS. Returns their number;
- * how many are no verdict stands in `MISSES`.
+ * of the packet, counted from `origin`, and the verdict, or MISS, ADMIT, UNFIT, stand in the results; with `rest` all are
+ * MISS. Returns their number; how many are no verdict stands in `MISSES`.
  *
- * A block of packets is read and hashed first, then their tags are fetched, then their records: so the processor waits for
- * many lines of memory at a time and not for one after the other.
+ * A block of packets is read and hashed and its tags are fetched first, then its records: so the processor waits for many
+ * lines of memory at a time and not for one after the other.
  */
-export function chunk(low: u32, high: u32, version5: bool, rest: bool, at: usize, end: usize): i32 {
+export function chunk(low: u32, high: u32, version5: bool, rest: bool, at: usize, end: usize, origin: usize): i32 {
   const number = ((<u64>high) << 32) | (<u64>low)
   let out = RESULTS
   let here = at
@@ -291,62 +307,47 @@ export function chunk(low: u32, high: u32, version5: bool, rest: bool, at: usize
   let more = true
   while (more && count < MAX_RESULTS) {
     let block = BLOCK
-    const full = BLOCK + <usize>min(BLOCK_PACKETS, MAX_RESULTS - count) * 32
+    const full = BLOCK + <usize>min(BLOCK_PACKETS, MAX_RESULTS - count) * BLOCK_BYTES
     while (block < full) {
-      const kind = read(here, end, version5)
-      if (kind < 0 || stop > end || load<u8>(here) >> 4 !== 3) {
+      const kind = read(here, end, version5, block)
+      const stop = <usize>load<u32>(block, STOP)
+      if (kind < 0 || stop > end) {
         more = false
         break
       }
-      if (kind === 0 || rest) {
-        store<u32>(block, 0, 16)
-        store<u32>(block, 0, 24)
-      } else {
-        const h = hash(number, meta, topic, meta & 0xffff)
-        store<u64>(block, h)
-        store<u32>(block, topic, 8)
-        store<u32>(block, payloadBytes, 12)
-        store<u32>(block, meta, 16)
-        store<u32>(block, ways(INDEX + <usize>((<u32>h) & mask) * SET_BYTES, (<u32>(h >> 32)) | 1), 24)
-      }
-      store<u32>(block, <u32>stop, 20)
+      if (kind === 1 && !rest) prepare(block, number)
+      else store<u32>(block, 0, ABOUT)
       here = stop
-      block += 32
+      block += BLOCK_BYTES
     }
     const filled = block
-    for (block = BLOCK; block < filled; block += 32) {
-      const found = inBlock(block, number)
+    for (block = BLOCK; block < filled; block += BLOCK_BYTES) {
+      const found = hit(block, number)
       misses += found >>> 31
-      store<u32>(out, load<u32>(block, 20))
+      store<u32>(out, load<u32>(block, STOP) - <u32>origin)
       store<i32>(out, found, 4)
       out += 8
     }
-    count += <i32>((filled - BLOCK) >> 5)
+    count += <i32>((filled - BLOCK) / BLOCK_BYTES)
   }
   store<i32>(MISSES, misses)
   return count
 }
 
-/** The verdict on a packet of the block: a plain hit here, the rest as ever. */
-function inBlock(block: usize, number: u64): i32 {
-  const about = load<u32>(block, 16)
+/** The verdict on a packet of the block: a plain hit in few steps, the rest as ever. */
+function hit(block: usize, number: u64): i32 {
+  const about = load<u32>(block, ABOUT)
   if (about === 0) return MISS
-  const h = load<u64>(block)
-  const found = load<i32>(block, 24)
+  const found = load<i32>(block, FOUND)
   if (found !== 0) {
-    const record = records + (<usize>((<u32>h) & mask) * WAYS + <usize>ctz(found)) * RECORD_BYTES
-    const size = load<i32>(block, 12)
+    const record = records + (<usize>(load<u32>(block) & mask) * WAYS + <usize>ctz(found)) * RECORD_BYTES
     if (
       load<u32>(record, META) === (about | USED) &&
       load<u64>(record) === number &&
-      size >= load<i32>(record, LEAST) &&
-      size <= load<i32>(record, MOST) &&
-      same(record + TOPIC, load<u32>(block, 8), about & 0xffff)
+      load<u32>(block, PAYLOAD) - load<u32>(record, LEAST) <= load<u32>(record, SPAN) &&
+      same(record + TOPIC, load<u32>(block, TOPIC_AT), about & 0xffff)
     )
       return load<i32>(record, VERDICT)
   }
-  topic = load<u32>(block, 8)
-  meta = about
-  payloadBytes = load<i32>(block, 12)
-  return find(number, h)
+  return find(block, number)
 }

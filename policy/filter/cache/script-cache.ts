@@ -4,7 +4,6 @@ import { decide, payloadSpan } from "../decide.ts"
 import type { FilterState } from "../state.ts"
 import type { Verdict } from "../verdict.ts"
 import * as flow from "./flow.ts"
-import { HEAD_ABOUT, HEAD_PAYLOAD, HEAD_TOPIC, readHead } from "./head.ts"
 import type { FlowCache, FlowCacheOptions, Flows } from "./flow.ts"
 
 // V8 folds a module's own constants into the code, but reads imported ones from memory each time.
@@ -17,8 +16,8 @@ const CHALLENGES = flow.CHALLENGES
 const FULL_CREDIT = flow.FULL_CREDIT
 const GAIN = flow.GAIN
 
-/** A set in the index: the tags of its entries, then those of topics that were seen once. Sixteen words: one line of the processor's cache. */
-const SET_WORDS = 16
+/** A set in the index: the tags of its entries, then those of topics that were seen once, 16 bits each. */
+const SET_TAGS = 2 * WAYS
 const CANDIDATES = WAYS
 /** A record: number (2), used, flags and length, verdict, least and most payload bytes, then the topic. */
 const RECORD_WORDS = 32
@@ -31,7 +30,7 @@ const USED = 1 << 31
 
 /** The flow cache in plain TypeScript: where WebAssembly is not to be had, and what the other is checked against. */
 export class ScriptFlowCache implements FlowCache {
-  readonly #index: Int32Array
+  readonly #index: Uint16Array
   readonly #records: Int32Array
   readonly #mask: number
   readonly #seedA: number
@@ -40,7 +39,6 @@ export class ScriptFlowCache implements FlowCache {
   readonly #factorB: number
   /** The topic that is looked for, in words; zero past its end. */
   readonly #key = new Int32Array(MAX_TOPIC / 4)
-  readonly #head = new Int32Array(3)
   readonly #span = new Int32Array(2)
   #next: number
   #challenges = 0
@@ -55,7 +53,7 @@ export class ScriptFlowCache implements FlowCache {
   constructor({ seed, sets = flow.DEFAULT_SETS, firstNumber = 1 }: FlowCacheOptions) {
     if (sets < 1 || sets > 1 << 20 || (sets & (sets - 1)) !== 0)
       throw new InvariantError("ERR_FLOW_CACHE_SETS", "the number of sets must be a power of two")
-    this.#index = new Int32Array(sets * SET_WORDS)
+    this.#index = new Uint16Array(sets * SET_TAGS)
     this.#records = new Int32Array(sets * WAYS * RECORD_WORDS)
     this.#mask = sets - 1
     this.#seedA = seed[0]! | 0
@@ -88,12 +86,44 @@ export class ScriptFlowCache implements FlowCache {
 
   /** The verdict that is known, or MISS, ADMIT, UNFIT. Reads what `decide` reads, in the same bounds. */
   #look(flows: Flows, bytes: Uint8Array, start: number, end: number): number {
-    const head = this.#head
-    if (!readHead(bytes, start, end, flows.version5, head)) return MISS
-    const topic = head[HEAD_TOPIC]!
-    const meta = head[HEAD_ABOUT]!
-    const topicEnd = (topic + (meta & 0xffff)) | 0
-    const payloadBytes = head[HEAD_PAYLOAD]!
+    if (start < 0 || end > bytes.length || end - start < 4) return MISS
+    const first = bytes[start]!
+    if (first >> 4 !== 3 || (first & 6) === 6) return MISS
+    let at = (start + 1) | 0
+    let remaining = bytes[at]! | 0
+    at = (at + 1) | 0
+    if (remaining >= 0x80) {
+      remaining &= 0x7f
+      for (let shift = 7; ; shift += 7) {
+        if (shift > 21 || at >= end) return MISS
+        const byte = bytes[at]! | 0
+        at = (at + 1) | 0
+        remaining |= (byte & 0x7f) << shift
+        if (byte < 0x80) break
+      }
+    }
+    const stop = (at + remaining) | 0
+    if (end - at < 2 || remaining < 2) return MISS
+    const length = (bytes[at]! << 8) | bytes[(at + 1) | 0]!
+    if (length === 0 || length > MAX_TOPIC) return MISS
+    const topic = (at + 2) | 0
+    const topicEnd = (topic + length) | 0
+    at = (first & 6) === 0 ? topicEnd : (topicEnd + 2) | 0
+    if (at > end || at > stop) return MISS
+    if (flows.version5) {
+      let size = 0
+      for (let shift = 0; ; shift += 7) {
+        if (shift > 21 || at >= end || at >= stop) return MISS
+        const byte = bytes[at]! | 0
+        at = (at + 1) | 0
+        size |= (byte & 0x7f) << shift
+        if (byte < 0x80) break
+      }
+      at = (at + size) | 0
+      if (at > stop) return MISS
+    }
+    const payloadBytes = (stop - at) | 0
+    const meta = ((first & 7) << 16) | length
 
     const key = this.#key
     let a = this.#seedA ^ flows.low
@@ -131,17 +161,18 @@ export class ScriptFlowCache implements FlowCache {
       b = Math.imul(b ^ two, factorB)
       b = (b << 15) | (b >>> 17)
     }
-    let tag = Math.imul(a ^ (b >>> 15) ^ b, 0x2c1b3c6d)
-    tag = Math.imul(tag ^ (tag >>> 15), 0x297a2d39)
-    tag ^= tag >>> 15
-    if (tag === 0) tag = 1
+    let hash = Math.imul(a ^ (b >>> 15) ^ b, 0x2c1b3c6d)
+    hash = Math.imul(hash ^ (hash >>> 15), 0x297a2d39)
+    hash ^= hash >>> 15
+    // Never zero, which is an empty way.
+    const tag = (hash >>> 16) | 1
 
     const index = this.#index
     const records = this.#records
-    const set = tag & this.#mask
-    const base = (set * SET_WORDS) | 0
-    // An entry lies at the place its tag asks for, or behind it: most are found at the first look.
-    const wanted = tag >>> 29
+    const set = hash & this.#mask
+    const base = (set * SET_TAGS) | 0
+    // An entry lies at the place its hash asks for, or behind it: most are found at the first look.
+    const wanted = (hash >>> 14) & (WAYS - 1)
     let empty = -1
     for (let step = 0; step < WAYS; step = (step + 1) | 0) {
       const way = (wanted + step) & (WAYS - 1)
@@ -219,6 +250,6 @@ export class ScriptFlowCache implements FlowCache {
     const words = (length + 3) >> 2
     for (let word = 0; word < words; word++) records[record + TOPIC + word] = this.#key[word]!
     const way = this.#slot & (WAYS - 1)
-    this.#index[((this.#slot - way) / WAYS) * SET_WORDS + way] = this.#tag
+    this.#index[((this.#slot - way) / WAYS) * SET_TAGS + way] = this.#tag
   }
 }

@@ -1,9 +1,9 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler; the request's are checked against `end` */
 import { REASON, type Verdict } from "../verdict.ts"
 import { isBroadcast, kindOf, READS, WRITES } from "./functions.ts"
-import { coverers, lastStart, narrow } from "./intervals.ts"
+import { coverers, factsOf, find, findDeep, narrow } from "./intervals.ts"
 import * as layout from "./layout.ts"
-import { firstDeny, judge, NO_DATA, refuse } from "./judge.ts"
+import { firstDeny, judge, NO_DATA as NO_REGISTERS, refuse, valuesFit } from "./judge.ts"
 import * as request from "./request.ts"
 import { refuseStale, type ModbusState } from "./state.ts"
 import type { ModbusTable } from "./table.ts"
@@ -11,9 +11,11 @@ import type { ModbusTable } from "./table.ts"
 export { createModbusBuckets, createModbusState, exceptionFor, type ModbusState } from "./state.ts"
 
 // V8 folds a module's own constants into the code, but reads imported ones from memory each time.
-const COUNT = layout.NODE_COUNT
-const DENY = layout.NODE_DENY
-const STARTS = layout.NODE_STARTS
+const BLOCK_RULE = layout.BLOCK_RULE
+const BLOCK_LAST = layout.BLOCK_LAST
+const UNIT_MAP = layout.UNIT_MAP_WORDS
+const DENY = layout.FACT_DENY
+const TREE = layout.ENTRY_TREE
 const POINTS = layout.RULE_POINTS
 const UNKNOWN = layout.CLASS_UNKNOWN
 const SERIAL = layout.CLASS_SERIAL
@@ -22,12 +24,15 @@ const OUTWARD = layout.CLASS_OUTWARD
 const MAX_BYTES = request.MAX_REQUEST_BYTES
 const MAX_BITS_READ = request.MAX_BITS_READ
 const MAX_BITS_WRITTEN = request.MAX_BITS_WRITTEN
-const MAX_REGISTERS_READ = request.MAX_REGISTERS_READ
+const FEWER_REGISTERS = request.MAX_BITS_READ - request.MAX_REGISTERS_READ
 const MAX_REGISTERS_WRITTEN = request.MAX_REGISTERS_WRITTEN
 const BAD_REQUEST = REASON["bad-request"]
 const NO_RULE = REASON["no-rule"]
 const DENY_RULE = REASON["deny-rule"]
 const FUNCTION = REASON.function
+const NO_DATA = NO_REGISTERS
+/** A mask that no entry passes: each has some bit. */
+const NEVER = -1
 /** In the scratch space: rules that cover the request, then the ranges that it names. */
 const RANGES = layout.SCRATCH_RANGES
 
@@ -63,96 +68,94 @@ export function decideModbus(
   if ((flags & UNKNOWN) !== 0) return NO_RULE
   const length = end - start
   if (start < 0 || end > bytes.length || length < 2 || length > MAX_BYTES) return BAD_REQUEST
-  const code = bytes[start + 1]!
+  const code = bytes[(start + 1) | 0]!
   let from: number
   let to: number
   // Where the values of written registers lie.
   let data = NO_DATA
   let mask = state.mask
-  switch (code) {
-    case 1:
-    case 2:
-    case 3:
-    case 4: {
-      if (length !== 6) return BAD_REQUEST
-      from = (bytes[start + 2]! << 8) | bytes[start + 3]!
-      const quantity = (bytes[start + 4]! << 8) | bytes[start + 5]!
-      to = from + quantity - 1
-      if (quantity === 0 || quantity > (code <= 2 ? MAX_BITS_READ : MAX_REGISTERS_READ) || to > 0xffff) {
-        return BAD_REQUEST
-      }
-      break
-    }
-    case 5: {
-      if (length !== 6 || bytes[start + 5] !== 0) return BAD_REQUEST
-      const value = bytes[start + 4]!
-      if (value !== 0 && value !== 0xff) return BAD_REQUEST
-      to = from = (bytes[start + 2]! << 8) | bytes[start + 3]!
-      break
-    }
-    case 6: {
-      if (length !== 6) return BAD_REQUEST
-      to = from = (bytes[start + 2]! << 8) | bytes[start + 3]!
-      data = start + 4
+  // Not a switch: most requests read, and the processor can guess that.
+  if (code <= 4 && code !== 0) {
+    if (length !== 6) return BAD_REQUEST
+    from = (bytes[(start + 2) | 0]! << 8) | bytes[(start + 3) | 0]!
+    const quantity = (bytes[(start + 4) | 0]! << 8) | bytes[(start + 5) | 0]!
+    to = from + quantity - 1
+    // 2000 for coils and discrete inputs, 125 for registers; without a branch, which the processor could not guess.
+    const limit = MAX_BITS_READ - (FEWER_REGISTERS & ((2 - code) >> 31))
+    if (quantity === 0 || quantity > limit || to > 0xffff) return BAD_REQUEST
+  } else if (code === 6) {
+    if (length !== 6) return BAD_REQUEST
+    to = from = (bytes[(start + 2) | 0]! << 8) | bytes[(start + 3) | 0]!
+    data = start + 4
+    mask |= POINTS
+  } else if (code === 16) {
+    if (length < 9) return BAD_REQUEST
+    from = (bytes[(start + 2) | 0]! << 8) | bytes[(start + 3) | 0]!
+    const quantity = (bytes[(start + 4) | 0]! << 8) | bytes[(start + 5) | 0]!
+    to = from + quantity - 1
+    if (quantity === 0 || quantity > MAX_REGISTERS_WRITTEN || to > 0xffff) return BAD_REQUEST
+    if (bytes[(start + 6) | 0] !== quantity * 2 || length !== 7 + quantity * 2) return BAD_REQUEST
+    data = start + 7
+    mask |= POINTS
+  } else if (code === 5) {
+    if (length !== 6 || bytes[(start + 5) | 0] !== 0) return BAD_REQUEST
+    const value = bytes[(start + 4) | 0]!
+    if (value !== 0 && value !== 0xff) return BAD_REQUEST
+    to = from = (bytes[(start + 2) | 0]! << 8) | bytes[(start + 3) | 0]!
+  } else if (code === 15) {
+    if (length < 8) return BAD_REQUEST
+    from = (bytes[(start + 2) | 0]! << 8) | bytes[(start + 3) | 0]!
+    const quantity = (bytes[(start + 4) | 0]! << 8) | bytes[(start + 5) | 0]!
+    to = from + quantity - 1
+    if (quantity === 0 || quantity > MAX_BITS_WRITTEN || to > 0xffff) return BAD_REQUEST
+    const room = (quantity + 7) >> 3
+    if (bytes[(start + 6) | 0] !== room || length !== 7 + room) return BAD_REQUEST
+  } else {
+    const key = request.singleKey(bytes, start, end, code)
+    if (key < 0) return key === request.SEVERAL ? decideSeveral(state, bytes, start, end, code, nowMs) : BAD_REQUEST
+    to = from = key
+    if (code === 22) {
+      data = -1
       mask |= POINTS
-      break
-    }
-    case 15: {
-      if (length < 8) return BAD_REQUEST
-      from = (bytes[start + 2]! << 8) | bytes[start + 3]!
-      const quantity = (bytes[start + 4]! << 8) | bytes[start + 5]!
-      to = from + quantity - 1
-      if (quantity === 0 || quantity > MAX_BITS_WRITTEN || to > 0xffff) return BAD_REQUEST
-      const room = (quantity + 7) >> 3
-      if (bytes[start + 6] !== room || length !== 7 + room) return BAD_REQUEST
-      break
-    }
-    case 16: {
-      if (length < 9) return BAD_REQUEST
-      from = (bytes[start + 2]! << 8) | bytes[start + 3]!
-      const quantity = (bytes[start + 4]! << 8) | bytes[start + 5]!
-      to = from + quantity - 1
-      if (quantity === 0 || quantity > MAX_REGISTERS_WRITTEN || to > 0xffff) return BAD_REQUEST
-      if (bytes[start + 6] !== quantity * 2 || length !== 7 + quantity * 2) return BAD_REQUEST
-      data = start + 7
-      mask |= POINTS
-      break
-    }
-    default: {
-      const key = request.singleKey(bytes, start, end, code)
-      if (key < 0) return key === request.SEVERAL ? decideSeveral(state, bytes, start, end, code, nowMs) : BAD_REQUEST
-      to = from = key
-      if (code === 22) {
-        data = -1
-        mask |= POINTS
-      }
     }
   }
   const unit = bytes[start]!
-  if (flags !== 0 && unit === 0 && (flags & SERIAL) !== 0 && !isBroadcast(code)) return BAD_REQUEST
+  if (flags !== 0) {
+    if (unit === 0 && (flags & SERIAL) !== 0 && !isBroadcast(code)) return BAD_REQUEST
+    if (isAgainst(flags, code, from)) mask = NEVER
+  }
   const { words } = table
-  const unitNode = words[state.units + unit]!
-  const node = words[unitNode + table.slots[code]!]!
+  const units = state.units
+  const group = groupOf(words, units, unit) * (table.slotCount + 2) + units + UNIT_MAP
+  const node = words[group + table.slots[code]!]!
+  let at = 0
   if (node !== 0) {
-    const denies = words[node + DENY]!
+    at = find(words, node, from)
+    let rule = words[(at + BLOCK_RULE) | 0]!
+    if ((rule & TREE) !== 0) {
+      at = findDeep(words, node, from)
+      rule = words[at + BLOCK_RULE]!
+    }
+    if (to <= words[(at + BLOCK_LAST) | 0]! && from >= words[at]!) {
+      // One rule, and nothing but addresses or values to look at: most of the traffic.
+      const more = rule & mask
+      if (more === 0 || (more === POINTS && valuesFit(state, rule, from, to, bytes, data))) return rule & ~0xff
+    }
+    const denies = words[factsOf(words, node) + DENY]!
     if (denies !== 0) {
       const denied = firstDeny(state, denies, from, to)
       if (denied !== 0) return DENY_RULE | (denied & ~0xff)
     }
   }
-  if (flags !== 0 && isAgainst(flags, code, from)) return FUNCTION
-  if (node === 0) return refuse(state, unitNode, 0, code, from)
-
-  const starts = node + STARTS
-  const count = words[node + COUNT]!
-  const at = lastStart(words, starts, count, from)
-  const entry = starts + count + (at - starts) * 2
-  const rule = words[entry]!
-  // One rule, without anything but addresses to look at: most of the traffic.
-  if ((rule & mask) === 0 && to <= words[entry + 1]! && from >= words[at]!) return rule & ~0xff
-  const found = coverers(words, node, from, to, table.scratch)
-  if (found === 0) return refuse(state, unitNode, node, code, from)
+  if (mask === NEVER) return FUNCTION
+  const found = node === 0 ? 0 : coverers(words, at, from, to, table.scratch)
+  if (found === 0) return refuse(state, group, node, code, from, at)
   return judge(state, found, bytes, from, to, data, nowMs)
+}
+
+/** Which group of the units at `units` a unit is in. */
+function groupOf(words: Int32Array, units: number, unit: number): number {
+  return (words[units + (unit >> 2)]! >> ((unit & 3) << 3)) & 0xff
 }
 
 /** Whether a conduit of one direction keeps this out; `sub` counts for functions 8 and 43 only. */
@@ -176,9 +179,9 @@ function decideSeveral(
   if (count === request.BAD) return BAD_REQUEST
   const unit = bytes[start]!
   if (unit === 0 && (flags & SERIAL) !== 0 && !isBroadcast(code)) return BAD_REQUEST
-  const unitNode = words[state.units + unit]!
-  const node = words[unitNode + table.slots[code]!]!
-  const denies = node === 0 ? 0 : words[node + DENY]!
+  const group = groupOf(words, state.units, unit) * (table.slotCount + 2) + state.units + UNIT_MAP
+  const node = words[group + table.slots[code]!]!
+  const denies = node === 0 ? 0 : words[factsOf(words, node) + DENY]!
   if (denies !== 0) {
     let first = 0
     for (let k = 0; k < count; k++) {
@@ -188,13 +191,15 @@ function decideSeveral(
     if (first !== 0) return DENY_RULE | (first & ~0xff)
   }
   if (flags !== 0 && isAgainst(flags, code, 0)) return FUNCTION
-  if (node === 0) return refuse(state, unitNode, 0, code, 0)
+  if (node === 0) return refuse(state, group, 0, code, 0, 0)
 
-  let found = coverers(words, node, scratch[RANGES]!, scratch[RANGES + 1]!, scratch)
+  const from = scratch[RANGES]!
+  const at = findDeep(words, node, from)
+  let found = coverers(words, at, from, scratch[RANGES + 1]!, scratch)
   for (let k = 1; k < count && found > 0; k++) {
     found = narrow(words, node, scratch[RANGES + k * 2]!, scratch[RANGES + k * 2 + 1]!, scratch, found)
   }
-  if (found === 0) return refuse(state, unitNode, node, code, scratch[RANGES]!)
+  if (found === 0) return refuse(state, group, node, code, from, at)
   // Of function 23 the second range is written; records of files have no points.
   const data = code === 23 ? start + 11 : NO_DATA
   return judge(state, found, bytes, scratch[RANGES + 2]!, scratch[RANGES + 3]!, data, nowMs)

@@ -1,9 +1,9 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler */
 import { REASON, type Verdict } from "../verdict.ts"
-import { entryOf, firstAt, lastStart } from "./intervals.ts"
+import { factsOf, firstAt, lastStart } from "./intervals.ts"
 import * as layout from "./layout.ts"
 import type { ModbusState } from "./state.ts"
-import { checkPoints, POINTS_PART, POINTS_VALUE } from "./value.ts"
+import { checkPoints, POINTS_FIT, POINTS_PART, POINTS_VALUE } from "./value.ts"
 
 /** Larger than any rule word: "none yet" where the lowest rule is sought. */
 const NONE = 0x7fffffff
@@ -43,7 +43,8 @@ export function firstDeny(state: ModbusState, denies: number, from: number, to: 
   let start = lastStart(words, starts, count, from)
   let best = NONE
   for (const stop = starts + count; start < stop && words[start]! <= to; start++) {
-    let at = entryOf(words, starts, count, start)
+    let at = starts + count + (start - starts) * layout.ENTRY_WORDS
+    if ((words[at]! & layout.ENTRY_LIST) !== 0) at = words[at + 1]!
     for (;;) {
       const rule = words[at]!
       if (rule >= best) break
@@ -66,6 +67,18 @@ function mayDeny(state: ModbusState, rule: number): boolean {
 function gateOf(state: ModbusState, rule: number): number {
   const { words, gateStates } = state.table
   return gateStates[words[recordOf(state, rule) + layout.RECORD_GATE]!]!
+}
+
+/** Whether a write keeps the value rules of this rule, which has some. */
+export function valuesFit(
+  state: ModbusState,
+  rule: number,
+  from: number,
+  to: number,
+  bytes: Uint8Array,
+  data: number,
+): boolean {
+  return checkPoints(state.table.words, recordOf(state, rule), from, to, bytes, data) === POINTS_FIT
 }
 
 /**
@@ -137,18 +150,26 @@ function closedRank(state: ModbusState, rule: number): number {
 /**
  * The verdict on a request that no rule covers whole: names the rule that came furthest.
  *
- * `unit` and `node` are the offsets of the request's unit and function, `key` the first address that it names.
+ * `group` is the offset of the request's units, `node` refers to its function's node, `key` is the first address that it
+ * names, and `at` where `findDeep` finds that.
  */
-export function refuse(state: ModbusState, unit: number, node: number, code: number, key: number): Verdict {
+export function refuse(
+  state: ModbusState,
+  group: number,
+  node: number,
+  code: number,
+  key: number,
+  at: number,
+): Verdict {
   const { words, slotCount } = state.table
-  const named = node === 0 ? 0 : words[node + layout.NODE_FIRST]!
+  const named = node === 0 ? 0 : words[factsOf(words, node) + layout.FACT_FIRST]!
   if (named !== 0) {
     // Functions 8 and 43 have no addresses, but kinds.
     if (code === 8 || code === 43) return REASON.function | (named & ~0xff)
-    const first = firstAt(words, node, key)
+    const first = firstAt(words, at, key)
     return REASON.address | ((first === 0 ? named : first) & ~0xff)
   }
-  const ofUnit = words[unit + slotCount + 1]!
+  const ofUnit = words[group + slotCount + 1]!
   if (ofUnit !== 0) return REASON.function | (ofUnit & ~0xff)
   return state.first === 0 ? REASON["no-rule"] : REASON.unit | (state.first & ~0xff)
 }

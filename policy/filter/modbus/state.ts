@@ -4,7 +4,7 @@ import { ruleOf, type Verdict } from "../verdict.ts"
 import * as layout from "./layout.ts"
 import type { ModbusStateInput, ModbusTable } from "./table.ts"
 
-/** Who is judged, resolved against one table. */
+/** Who is judged, resolved against one table. What every decision reads comes first. */
 export interface ModbusState {
   /** The one it was made for: with another, its offsets would mean nothing. */
   readonly table: ModbusTable
@@ -12,10 +12,10 @@ export interface ModbusState {
   readonly flags: number
   /** Offset of the class's 256 units. */
   readonly units: number
-  /** The class's first allow rule's word, or 0. */
-  readonly first: number
   /** Bits of a rule's word that call for more than its range. */
   readonly mask: number
+  /** The class's first allow rule's word, or 0. */
+  readonly first: number
   readonly buckets: Buckets
 }
 
@@ -39,8 +39,8 @@ export function createModbusState(table: ModbusTable, input: ModbusStateInput): 
     table,
     flags: known ? (words[at + layout.CLASS_FLAGS] ?? layout.CLASS_UNKNOWN) : layout.CLASS_UNKNOWN,
     units: known ? (words[at + layout.CLASS_UNITS] ?? 0) : 0,
+    mask: layout.ENTRY_MORE | (essentialOnly ? layout.RULE_NOT_ESSENTIAL : 0),
     first: known ? (words[at + layout.CLASS_FIRST] ?? 0) : 0,
-    mask: layout.ENTRY_LIST | layout.RULE_RATE | layout.RULE_GATE | (essentialOnly ? layout.RULE_NOT_ESSENTIAL : 0),
     buckets,
   }
 }

@@ -328,6 +328,24 @@ test("an installation that cannot be written down, in the log or on disk, does n
   assert.is((await world.reboot()).version, 1)
 })
 
+test("[CR 2.1 RE(4)] with too few approvals the log says who has signed and how many must", async () => {
+  const [anna, bert] = await Promise.all([makeSigner("anna"), makeSigner("bert", "EdDSA")])
+  const verify = createBundleVerifier([anna.trusted, bert.trusted])
+  const world = new PolicyWorld(undefined, { verify, threshold: 2 })
+  await world.activation.start()
+  const one = await signBundle(aStatement({ version: 5 }), anna.signing)
+  await refusedWith(world, "ERR_BUNDLE_SIGNATURES", one)
+  const { text, ...detail } = world.said("policy.refused")[0]!.detail!
+  assert.equal(detail, { signers: "anna", signed: 1, needed: 2 })
+  assert.is(text, "too few trusted signers have signed the bundle")
+  const twice = JSON.parse(one)
+  twice.signatures.push(JSON.parse(await signBundle(aStatement({ version: 5 }), anna.signing)).signatures[0])
+  await refusedWith(world, "ERR_BUNDLE_SIGNATURES", JSON.stringify(twice))
+  const { signers } = await world.activation.activate(await addSignature(one, bert.signing), 60_000, by)
+  assert.equal([signers, world.version], [["anna", "bert"], 5])
+  world.activation.stop()
+})
+
 test("[CR 3.4] bundles are verified again at boot: the threshold of today counts, and the last good one returns", async () => {
   const [anna, bert] = await Promise.all([makeSigner("anna"), makeSigner("bert", "EdDSA")])
   const verify = createBundleVerifier([anna.trusted, bert.trusted])

@@ -34,6 +34,17 @@ test("[CR 3.5] faults, and cases that fail, come back with code and place", asyn
   await rejects(() => compiler.prepare(source(POLICY, "no cases at all")), "ERR_BUNDLE_CASES")
 })
 
+test("[CR 3.4] the thread holds a policy against its real cases, and names the one that fails", async () => {
+  const compiler = createCompiler({ clock: new MemoryClock() })
+  const cases = (expect: string): string =>
+    `lockgate-cases: 1\ncases:\n  - { name: own topic, as: s1, roles: [sensor], publish: plant/s1/x, expect: ${expect} }\n` +
+    "  - { as: s1, roles: [sensor], publish: plant/s2/x, expect: deny }\n"
+  assert.is((await compiler.prepare(source(POLICY, cases("allow")))).policy.name, "test plant")
+  const error = await rejects(() => compiler.prepare(source(POLICY, cases("deny"))), "ERR_BUNDLE_CASES")
+  assert.is(error.detail["cases"], 1)
+  assert.match(String(error.detail["case"]), "own topic")
+})
+
 test("[CR 7.1] a thread that hangs is ended after its time, with a code", async () => {
   const clock = new MemoryClock()
   const compiler = createCompiler({ clock, entry: thread("for (;;);") })

@@ -58,6 +58,7 @@ test("what cannot be asked is told with what to say, exit code 2", async () => {
     [["--as", "historian", "publish", "a", "--posture", "storm"], "known are no-policy"],
     [["--as", "historian", "publish", "a", "--posture", "no-policy"], "every flow is closed"],
     [["--as", "historian", "--modbus", "unit 1 read-coils 0"], "no conduit for modbus begins in zone field"],
+    [["--as", "north", "--roles", "scada", "--modbus", "unit 1 read-coil 0"], "there is no function read-coil"],
     [["--as", "historian", "publish", "a", "--nonsense"], "nonsense"],
   ]
   for (const [args, told] of cases) {

@@ -122,7 +122,18 @@ test("[CR 2.1 RE(4)] both signers read version, gateways, hash, predecessor, val
     assert.match(err, "cases        none\n")
   }
   assert.match(signed.err, `key          ${anna.trusted.thumbprint}`)
-  assert.match(approved.err, `key          ${bert.trusted.thumbprint}`)
+  assert.match(approved.err, `signature    ${anna.trusted.thumbprint}`)
+  assert.match(approved.err, `approved with ${bert.trusted.thumbprint}: 2 signatures now`)
+  const shown = await run((io) => policyApprove([at("both.jws"), "--show"], io, runCases))
+  assert.equal([shown.code, shown.err], [0, ""])
+  for (const { trusted } of [anna, bert])
+    assert.match(shown.out, `signature    ${trusted.thumbprint}, not checked here\n`)
+  assert.match(shown.out, /^policy 7 /)
+  for (const wrong of [[], ["--show", "--key", at("bert.pem")]]) {
+    const { code, err } = await run((io) => policyApprove([at("next.jws"), ...wrong], io, runCases))
+    assert.is(code, 2)
+    assert.match(err, "either --key or --show is needed")
+  }
 })
 
 test("the predecessor of a bundle of the format before is the hash of its own bytes", async () => {

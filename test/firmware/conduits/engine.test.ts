@@ -9,7 +9,7 @@ import type { EngineEpoch, FromEngine, RehearsalResult } from "../../../firmware
 import { DEFAULT_LIMITS } from "../../../firmware/config/gateway-config.ts"
 import { MemoryClock } from "../../../hal/memory/clock.ts"
 import type { AuditEvent } from "../../../policy/audit/event.ts"
-import { createFlowCache } from "../../../policy/filter/cache/create.ts"
+import { ScriptFlowCache } from "../../../policy/filter/cache/script-cache.ts"
 import { compilePolicy } from "../../../policy/compile/compile.ts"
 import type { Hours, MqttRule, Policy } from "../../../policy/language/policy.ts"
 import type { TimeInterval } from "../../../policy/time/interval.ts"
@@ -57,7 +57,7 @@ function still() {
     },
     soon: (action) => action(),
     randomSuffix: () => "x",
-    flows: createFlowCache({ seed: new Uint32Array(8) }),
+    flows: new ScriptFlowCache({ seed: new Uint32Array(8) }),
     newHash: () => ({ update: () => undefined, digest: () => "" }),
   })
   const settle = async (): Promise<void> => {
@@ -199,7 +199,7 @@ async function live(rules: readonly MqttRule[]) {
     },
     soon: (action) => setImmediate(action),
     randomSuffix: () => "x",
-    flows: createFlowCache({ seed: new Uint32Array(8) }),
+    flows: new ScriptFlowCache({ seed: new Uint32Array(8) }),
     newHash: () => ({ update: () => undefined, digest: () => "same" }),
   })
   const now = { earliestAt: Date.now() - 1000, latestAt: Date.now() + 1000 }

@@ -67,6 +67,26 @@ test("shows policy, posture, time, the last entries and what arrived", () => {
   assert.match(screen, "12,345 messages, 0 that the policy forbids, 3 of 3 set points")
 })
 
+test("shows why the last one was denied and what is being played; in plain lines an explanation comes once", () => {
+  const told = {
+    ...model(),
+    explained: ["verdict   DENIED: no-rule", "change    \x1b[2Jnothing"],
+    story: ["policy 3 is on trial"],
+  }
+  const screen = renderLive(told, { ...size, rows: 40 })
+  for (const text of [
+    "WHY THE LAST ONE WAS DENIED",
+    "verdict   DENIED: no-rule",
+    "A POLICY CHANGE",
+    "policy 3 is on trial",
+  ])
+    assert.ok(screen.includes(text), text)
+  assert.not.ok(screen.includes("\x1b"))
+  assert.not.ok(renderLive(model(), size).includes("WHY THE LAST"))
+  assert.ok(renderPlain(told, null).includes("  verdict   DENIED: no-rule"))
+  assert.not.ok(renderPlain(told, told).join("\n").includes("verdict"))
+})
+
 test("a hint that is too long is broken so that it can still be copied", () => {
   const screen = renderLive(model(), { ...size, columns: 72 })
   const start = screen.indexOf("mosquitto_pub")

@@ -40,7 +40,7 @@ function elementsOf(svg: string): { name: string; attributes: Record<string, str
   return all
 }
 
-const examples = readdirSync(`${ROOT}policy/examples`).filter((name) => name.endsWith(".yaml"))
+const examples = readdirSync(`${ROOT}policy/examples`).filter((name) => /^[a-z-]+\.yaml$/.test(name))
 function example(name: string): Policy {
   const parsed = parsePolicy(readFileSync(`${ROOT}policy/examples/${name}`, "utf8"), name)
   if (!parsed.ok) throw new Error(`${name} has faults`)
@@ -65,8 +65,13 @@ for (const name of examples)
     const texts = elementsOf(svg).filter((e) => e.name === "text").map((e) => e.text) // prettier-ignore
     for (const zone of policy.zones) assert.ok(texts.includes(zone.name), zone.name)
     for (const conduit of policy.conduits) assert.ok(texts.includes(conduit.name), conduit.name)
-    const held = policy.subjects.flatMap((subject) => subject.roles)
-    for (const role of policy.roles) if (held.includes(role.name)) assert.ok(texts.includes(role.name), role.name)
+    for (const conduit of policy.conduits) {
+      const held = policy.subjects.filter(({ zone }) => zone === conduit.from).flatMap(({ roles }) => roles)
+      const rules = policy.rules.filter(({ effect, conduits }) => effect === "allow" && conduits.includes(conduit.name))
+      if (conduit.direction !== "both") continue
+      for (const role of rules.flatMap((rule) => rule.roles))
+        if (held.includes(role)) assert.ok(texts.includes(role), role)
+    }
   })
 
 test("[CR 3.5] names cannot become markup: hostile text everywhere, no script, nothing loaded, plain XML characters", () => {

@@ -10,6 +10,7 @@ import { reasonName } from "../../../policy/filter/verdict.ts"
 import type { Hours, MqttRule } from "../../../policy/language/policy.ts"
 import type { TimeInterval } from "../../../policy/time/interval.ts"
 import { say, stateFor } from "../../support/filter-peers.ts"
+import { makeModbusPolicy, makeModbusRule } from "../../support/modbus-policies.ts"
 import { makePolicy, makeRule } from "../../support/policies.ts"
 import { rejects } from "../../support/rejects.ts"
 
@@ -165,6 +166,17 @@ test("setting the gates says whether anything changed, and when the next border 
   assert.equal(set(DAY, ["fire"]), { changed: true, againInMs: 10 * HOUR })
   assert.equal([...table.gateStates], [GATE_ON | GATE_WITHIN, GATE_ON | GATE_WITHIN])
   assert.equal(world([both({ emergency: "fire" })]).set(DAY).againInMs, Infinity)
+})
+
+test("the gates of Modbus rules are set alike", () => {
+  const { modbus } = compilePolicy(
+    makeModbusPolicy([makeModbusRule({ hours: shift }), makeModbusRule({ emergency: "fire" })]),
+  )
+  assert.is(modbus.gates.length, 2)
+  assert.equal(setGates(modbus, DAY, new Set(["fire"])), { changed: true, againInMs: 10 * HOUR })
+  assert.equal([...modbus.gateStates], [GATE_ON | GATE_WITHIN, GATE_ON | GATE_WITHIN])
+  assert.equal(setGates(modbus, NIGHT, none), { changed: true, againInMs: 3 * HOUR })
+  assert.equal([...modbus.gateStates], [GATE_ON | GATE_OUTSIDE, GATE_WITHIN])
 })
 
 test("each thread sets the gates of its own copy", () => {

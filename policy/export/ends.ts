@@ -1,0 +1,27 @@
+/** Where a gateway listens and whom it dials: the part of a board file that a packet filter or a broker is made from. */
+export interface GatewayEnds {
+  readonly gateway: string
+  /** Conduit to its ends on this board. */
+  readonly conduits: Readonly<Record<string, ConduitEnds>>
+  /** Where the gateway itself speaks MQTT, or null. */
+  readonly management: Upstream | null
+}
+
+export interface ConduitEnds {
+  readonly listen: { readonly address: string; readonly port: number }
+  readonly upstream: Upstream
+}
+
+/** A broker or unit that is dialled. */
+export interface Upstream {
+  readonly host: string
+  readonly port: number
+  /** Name of the credential that the gateway shows there. */
+  readonly credential: string
+}
+
+/** The kind of an address: 4, 6, or null for a host name. */
+export function addressKind(host: string): 4 | 6 | null {
+  if (/^\d{1,3}(\.\d{1,3}){3}$/.test(host)) return 4
+  return host.includes(":") ? 6 : null
+}

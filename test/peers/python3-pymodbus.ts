@@ -1,0 +1,79 @@
+import { execFileSync } from "node:child_process"
+
+/** A request by the words of the standard; numbers only. `values` are registers, or coils as 0 and 1. */
+export interface PymodbusAsked {
+  readonly code: number
+  readonly at?: number
+  readonly count?: number
+  readonly values?: readonly number[]
+  /** Of function 23: where it writes; of 22 the masks. */
+  readonly writeAt?: number
+  readonly and?: number
+  readonly or?: number
+  /** Of functions 20 and 21: file, first record, and how many, or their values. */
+  readonly files?: readonly (readonly [file: number, record: number, of: number | readonly number[]])[]
+  /** Of functions 8 and 43. */
+  readonly sub?: number
+}
+
+/** Debian's Python, whatever other Python the machine has: that is where the package's modules are. */
+const PYTHON = "/usr/bin/python3"
+
+const SCRIPT = `
+import json, sys, struct
+from pymodbus.bit_read_message import ReadCoilsRequest, ReadDiscreteInputsRequest
+from pymodbus.bit_write_message import WriteSingleCoilRequest, WriteMultipleCoilsRequest
+from pymodbus.register_read_message import (
+    ReadHoldingRegistersRequest, ReadInputRegistersRequest, ReadWriteMultipleRegistersRequest)
+from pymodbus.register_write_message import (
+    WriteSingleRegisterRequest, WriteMultipleRegistersRequest, MaskWriteRegisterRequest)
+from pymodbus.file_message import (
+    FileRecord, ReadFileRecordRequest, WriteFileRecordRequest, ReadFifoQueueRequest)
+from pymodbus.other_message import (
+    ReadExceptionStatusRequest, GetCommEventCounterRequest, GetCommEventLogRequest, ReportSlaveIdRequest)
+from pymodbus.diag_message import ReturnQueryDataRequest, ReturnBusMessageCountRequest
+from pymodbus.mei_message import ReadDeviceInformationRequest
+
+def read_files(a):
+    return ReadFileRecordRequest([FileRecord(file_number=f, record_number=r, record_length=n) for f, r, n in a["files"]])
+
+def write_files(a):
+    return WriteFileRecordRequest([
+        FileRecord(file_number=f, record_number=r, record_length=len(v), record_data=struct.pack(">%dH" % len(v), *v))
+        for f, r, v in a["files"]])
+
+BUILD = {
+    1: lambda a: ReadCoilsRequest(a["at"], a["count"]),
+    2: lambda a: ReadDiscreteInputsRequest(a["at"], a["count"]),
+    3: lambda a: ReadHoldingRegistersRequest(a["at"], a["count"]),
+    4: lambda a: ReadInputRegistersRequest(a["at"], a["count"]),
+    5: lambda a: WriteSingleCoilRequest(a["at"], bool(a["values"][0])),
+    6: lambda a: WriteSingleRegisterRequest(a["at"], a["values"][0]),
+    7: lambda a: ReadExceptionStatusRequest(),
+    8: lambda a: ReturnQueryDataRequest(a["values"][0]) if a["sub"] == 0 else ReturnBusMessageCountRequest(),
+    11: lambda a: GetCommEventCounterRequest(),
+    12: lambda a: GetCommEventLogRequest(),
+    15: lambda a: WriteMultipleCoilsRequest(a["at"], [bool(v) for v in a["values"]]),
+    16: lambda a: WriteMultipleRegistersRequest(a["at"], a["values"]),
+    17: lambda a: ReportSlaveIdRequest(),
+    20: read_files,
+    21: write_files,
+    22: lambda a: MaskWriteRegisterRequest(a["at"], a["and"], a["or"]),
+    23: lambda a: ReadWriteMultipleRegistersRequest(
+        read_address=a["at"], read_count=a["count"], write_address=a["writeAt"], write_registers=a["values"]),
+    24: lambda a: ReadFifoQueueRequest(a["at"]),
+    43: lambda a: ReadDeviceInformationRequest(a["at"], a["count"]),
+}
+for asked in json.load(sys.stdin):
+    request = BUILD[asked["code"]](asked)
+    print((bytes([request.function_code]) + request.encode()).hex())
+`
+
+/** The requests as pymodbus builds them, from the function on. */
+export function pymodbusRequests(asked: readonly PymodbusAsked[]): Uint8Array[] {
+  const output = execFileSync(PYTHON, ["-c", SCRIPT], { input: JSON.stringify(asked), encoding: "utf8" })
+  return output
+    .trim()
+    .split("\n")
+    .map((line) => Uint8Array.from(Buffer.from(line, "hex")))
+}
