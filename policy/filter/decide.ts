@@ -16,6 +16,7 @@ import {
 import type { FilterTable } from "./table.ts"
 import { REASON, type Verdict } from "./verdict.ts"
 
+export { payloadSpan } from "./payload-span.ts"
 export { classOf, createBuckets, createFilterState, type FilterState } from "./state.ts"
 
 // V8 folds a module's own constants into the code, but reads imported ones from memory each time.
@@ -165,11 +166,8 @@ export function decideMessage(
   if ((first === 0x6c || first === 0x24) && isReserved(bytes, start, end)) return RESERVED
   const count = match(table, state, state.root, bytes, levels, start)
   if (count === 0) return NO_RULE
-  let scope: AliasScope | null = null
-  if (first === 0x73 && state.aliases !== null) {
-    if (mustBeHeard(state, bytes, start, end, payloadBytes, payload, payloadAt)) return INCOMPLETE
-    scope = aliasScope(state.aliases, bytes, start, end)
-  }
+  if (first === 0x73 && state.aliases !== null)
+    return judgeHeard(table, state, count, bytes, start, end, flags, payloadBytes, nowMs, payload, payloadAt)
   if (count === 1 && flags === 0 && (state.flags & ESSENTIAL_ONLY) === 0) {
     // One filter with one rule that allows without further ado, and a plain message: most of the traffic.
     const leaf = scratch[LEAVES]!
@@ -178,21 +176,27 @@ export function decideMessage(
     if ((rule & (RULE_LAST | RULE_DENY | RULE_MORE)) === RULE_LAST && payloadBytes <= words[at + 1]!)
       return rule & ~0xff
   }
-  return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, scope, false)
+  return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, null, false)
 }
 
-/** True for a birth that is not in hand and that a memory of aliases could learn from. */
-function mustBeHeard(
+/** As `judge`, where births are remembered and the topic may be Sparkplug's. A birth that is not in hand must be heard first. */
+function judgeHeard(
+  table: FilterTable,
   state: FilterState,
+  count: number,
   bytes: Uint8Array,
   start: number,
   end: number,
+  flags: number,
   payloadBytes: number,
+  nowMs: number,
   payload: Uint8Array,
   payloadAt: number,
-): boolean {
-  if (state.aliases === null || !mayBeBirth(bytes, start, end)) return false
-  return !isInHand(payloadBytes, payload, payloadAt) && payloadBytes <= MAX_INSPECTED_BYTES
+): Verdict {
+  const isUnheard = !isInHand(payloadBytes, payload, payloadAt) && payloadBytes <= MAX_INSPECTED_BYTES
+  if (isUnheard && mayBeBirth(bytes, start, end)) return INCOMPLETE
+  const scope = state.aliases === null ? null : aliasScope(state.aliases, bytes, start, end)
+  return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, scope, false)
 }
 
 function isInHand(payloadBytes: number, payload: Uint8Array, payloadAt: number): boolean {
@@ -292,47 +296,6 @@ function judge(
   }
   // Deny rules that are not in force leave nothing to name.
   return nearestRank === 0 ? NO_RULE : RANKS[nearestRank]! | (nearest & ~0xff)
-}
-
-/**
- * False if the verdict on the topic `bytes[start, end)` may change with time or with what is in the payload. Else true,
- * and for the same state and flags it is one and the same for all payloads of `span[0]` to `span[1]` bytes, of which
- * `payloadBytes` is one: a flow cache may remember it.
- *
- * All that a matching rule asks of the payload's size is whether it passes the rule's limit; between two limits no
- * answer changes. So this need not know how rules are weighed against each other.
- */
-export function payloadSpan(
-  table: FilterTable,
-  state: FilterState,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  payloadBytes: number,
-  span: Int32Array,
-): boolean {
-  const { words, scratch } = table
-  span[0] = 0
-  span[1] = NONE
-  // A birth must be heard each time.
-  if (state.aliases !== null && mayBeBirth(bytes, start, end)) return false
-  const levels = splitTopic(bytes, start, end, scratch, state.depth)
-  const count = levels === 0 ? 0 : match(table, state, state.root, bytes, levels, start)
-  for (let k = 0; k < count; k++) {
-    const leaf = scratch[LEAVES + k]!
-    let at = leaf + (words[leaf]! >>> RULES_SHIFT)
-    let rule: number
-    do {
-      rule = words[at]! | 0
-      if ((rule & RULE_MORE) !== 0) return false
-      const limit = words[at + 1]!
-      if (limit >= payloadBytes) {
-        if (limit < span[1]) span[1] = limit
-      } else if (limit >= span[0]) span[0] = limit + 1
-      at += 2
-    } while ((rule & RULE_LAST) === 0)
-  }
-  return true
 }
 
 /** Reasons by how far a rule got: the checks in their order. */
