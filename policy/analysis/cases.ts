@@ -184,9 +184,14 @@ function runCase(policy: Policy, compiled: CompiledPolicy, one: PolicyCase): Cas
   return { case: one, passed: false, judgement, lines: [`expected ${expected}, found ${found}`, ...why] }
 }
 
-/** Ids of the rules that no case was decided by, in the order of the policy. */
+/**
+ * Ids of the rules that no case was decided by, in the order of the policy: allows that let none pass, denies that stopped
+ * none. A denial that only names the nearest rule is not decided by it.
+ */
 export function rulesNotExercised(policy: Policy, results: readonly CaseResult[]): readonly string[] {
-  const seen = new Set(results.map(({ judgement }) => judgement?.rule ?? -1))
+  const decided = ({ judgement }: CaseResult): number =>
+    judgement !== null && (judgement.allowed || judgement.reason === "deny-rule") ? judgement.rule : -1
+  const seen = new Set(results.map(decided))
   return policy.rules.flatMap(({ id }, index) => (seen.has(index) ? [] : [id]))
 }
 

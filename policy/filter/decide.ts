@@ -1,6 +1,8 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler; packet offsets are checked against `end` */
 import * as layout from "./layout.ts"
 import { match } from "./match.ts"
+import { MAX_INSPECTED_BYTES } from "../language/payload-form.ts"
+import { aliasScope, mayBeBirth, type AliasScope } from "./payload/alias-memory.ts"
 import { checkPayload } from "./payload/check-payload.ts"
 import { isReserved, splitTopic } from "./topic.ts"
 import {
@@ -14,6 +16,7 @@ import {
 import type { FilterTable } from "./table.ts"
 import { REASON, type Verdict } from "./verdict.ts"
 
+export { payloadSpan } from "./payload-span.ts"
 export { classOf, createBuckets, createFilterState, type FilterState } from "./state.ts"
 
 // V8 folds a module's own constants into the code, but reads imported ones from memory each time.
@@ -135,6 +138,9 @@ export function decideTopic(
  * payload before one that does; of those with rate the first in the policy that has a token pays. If it hangs on a
  * payload that is not in hand, `incomplete`. Otherwise the nearest rule is named (see `README.md`).
  *
+ * With an alias memory a Sparkplug birth that some rule matches is `incomplete` until it is in hand, whatever the rule, if
+ * it is small enough to be looked into: who lets it pass must have heard it.
+ *
  * @throws InvariantError `ERR_FILTER_STATE` if `state` was made for another table.
  * @see MQTT 5.0 section 4.7, IEC 62443-4-2 NDR 5.2
  */
@@ -160,6 +166,8 @@ export function decideMessage(
   if ((first === 0x6c || first === 0x24) && isReserved(bytes, start, end)) return RESERVED
   const count = match(table, state, state.root, bytes, levels, start)
   if (count === 0) return NO_RULE
+  if (first === 0x73 && state.aliases !== null)
+    return judgeHeard(table, state, count, bytes, start, end, flags, payloadBytes, nowMs, payload, payloadAt)
   if (count === 1 && flags === 0 && (state.flags & ESSENTIAL_ONLY) === 0) {
     // One filter with one rule that allows without further ado, and a plain message: most of the traffic.
     const leaf = scratch[LEAVES]!
@@ -168,7 +176,31 @@ export function decideMessage(
     if ((rule & (RULE_LAST | RULE_DENY | RULE_MORE)) === RULE_LAST && payloadBytes <= words[at + 1]!)
       return rule & ~0xff
   }
-  return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, false)
+  return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, null, false)
+}
+
+/** As `judge`, where births are remembered and the topic may be Sparkplug's. A birth that is not in hand must be heard first. */
+function judgeHeard(
+  table: FilterTable,
+  state: FilterState,
+  count: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  flags: number,
+  payloadBytes: number,
+  nowMs: number,
+  payload: Uint8Array,
+  payloadAt: number,
+): Verdict {
+  const isUnheard = !isInHand(payloadBytes, payload, payloadAt) && payloadBytes <= MAX_INSPECTED_BYTES
+  if (isUnheard && mayBeBirth(bytes, start, end)) return INCOMPLETE
+  const scope = state.aliases === null ? null : aliasScope(state.aliases, bytes, start, end)
+  return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, scope, false)
+}
+
+function isInHand(payloadBytes: number, payload: Uint8Array, payloadAt: number): boolean {
+  return payloadBytes === 0 || (payloadAt >= 0 && payloadAt + payloadBytes <= payload.length)
 }
 
 /**
@@ -187,6 +219,7 @@ function judge(
   nowMs: number,
   payload: Uint8Array,
   payloadAt: number,
+  scope: AliasScope | null,
   look: boolean,
 ): Verdict {
   const { words, scratch } = table
@@ -233,7 +266,7 @@ function judge(
       else if (form !== 0 && !look) {
         unread = true
         continue
-      } else if (form !== 0 && rule < free && !fits(table, form, payload, payloadAt, payloadBytes)) rank = 7
+      } else if (form !== 0 && rule < free && !fits(table, form, payload, payloadAt, payloadBytes, scope)) rank = 7
       else if (bucket === 0) {
         if (rule < free) free = rule
         continue
@@ -254,8 +287,8 @@ function judge(
   if (denied !== NONE) return REASON["deny-rule"] | (denied & ~0xff)
   if (free !== NONE) return free & ~0xff
   if (unread) {
-    if (payloadBytes > 0 && (payloadAt < 0 || payloadAt + payloadBytes > payload.length)) return INCOMPLETE
-    return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, true)
+    if (!isInHand(payloadBytes, payload, payloadAt)) return INCOMPLETE
+    return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, scope, true)
   }
   if (paying !== NONE) {
     pay(table, state, payingBucket, nowMs)
@@ -263,45 +296,6 @@ function judge(
   }
   // Deny rules that are not in force leave nothing to name.
   return nearestRank === 0 ? NO_RULE : RANKS[nearestRank]! | (nearest & ~0xff)
-}
-
-/**
- * False if the verdict on the topic `bytes[start, end)` may change with time or with what is in the payload. Else true,
- * and for the same state and flags it is one and the same for all payloads of `span[0]` to `span[1]` bytes, of which
- * `payloadBytes` is one: a flow cache may remember it.
- *
- * All that a matching rule asks of the payload's size is whether it passes the rule's limit; between two limits no
- * answer changes. So this need not know how rules are weighed against each other.
- */
-export function payloadSpan(
-  table: FilterTable,
-  state: FilterState,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  payloadBytes: number,
-  span: Int32Array,
-): boolean {
-  const { words, scratch } = table
-  span[0] = 0
-  span[1] = NONE
-  const levels = splitTopic(bytes, start, end, scratch, state.depth)
-  const count = levels === 0 ? 0 : match(table, state, state.root, bytes, levels, start)
-  for (let k = 0; k < count; k++) {
-    const leaf = scratch[LEAVES + k]!
-    let at = leaf + (words[leaf]! >>> RULES_SHIFT)
-    let rule: number
-    do {
-      rule = words[at]! | 0
-      if ((rule & RULE_MORE) !== 0) return false
-      const limit = words[at + 1]!
-      if (limit >= payloadBytes) {
-        if (limit < span[1]) span[1] = limit
-      } else if (limit >= span[0]) span[0] = limit + 1
-      at += 2
-    } while ((rule & RULE_LAST) === 0)
-  }
-  return true
 }
 
 /** Reasons by how far a rule got: the checks in their order. */
@@ -318,10 +312,17 @@ const RANKS = [
 ] as const
 
 /** True if the payload is of the form numbered `form`, from 1. */
-function fits(table: FilterTable, form: number, payload: Uint8Array, at: number, length: number): boolean {
+function fits(
+  table: FilterTable,
+  form: number,
+  payload: Uint8Array,
+  at: number,
+  length: number,
+  scope: AliasScope | null,
+): boolean {
   // Of an empty payload nothing is in hand, and need not be.
   const start = length === 0 ? 0 : at
-  return checkPayload(table.forms[form - 1]!, payload, start, start + length)
+  return checkPayload(table.forms[form - 1]!, payload, start, start + length, scope)
 }
 
 /** Tokens in a bucket at `nowMs`. A clock that goes back adds none. */

@@ -6,6 +6,7 @@ import type { Action, MqttRule, Policy } from "../language/policy.ts"
 import { MAX_INSPECTED_BYTES } from "../language/payload-form.ts"
 import { withinHours } from "../time/hours.ts"
 import type { Certainty, TimeInterval } from "../time/interval.ts"
+import { aliasScope, type AliasMemory } from "./payload/alias-memory.ts"
 import { checkPayload } from "./payload/check-payload.ts"
 import { REASON, verdict, type Reason, type Verdict } from "./verdict.ts"
 
@@ -22,6 +23,8 @@ export interface Asked {
   readonly time?: TimeInterval
   /** The emergencies that are switched on; absent: none. */
   readonly emergencies?: ReadonlySet<string>
+  /** What Sparkplug births said on this connection; absent: nobody remembers. */
+  readonly aliases?: AliasMemory
 }
 
 /** One message: flags as in the PUBLISH header. */
@@ -98,8 +101,9 @@ function longestPayload(rule: MqttRule): number {
 }
 
 /** Whether `payload` is of the rule's form. JSON and Sparkplug have references of their own. */
-function fitsForm({ payload: form }: MqttRule, payload: Uint8Array): boolean {
-  if (form.kind !== "utf8") return checkPayload(form, payload, 0, payload.length)
+function fitsForm({ payload: form }: MqttRule, payload: Uint8Array, topic: Uint8Array, { aliases }: Asked): boolean {
+  const scope = aliases === undefined ? null : aliasScope(aliases, topic, 0, topic.length)
+  if (form.kind !== "utf8") return checkPayload(form, payload, 0, payload.length, scope)
   try {
     decoder.decode(payload)
     return true
@@ -145,6 +149,7 @@ export function decideReference(asked: Asked, message: Message, buckets: Referen
   if (action === "subscribe") throw new RangeError("messages are published or received")
   if (!goes(asked, action)) return verdict(REASON["no-rule"], -1)
   const matching = rulesFor(asked).filter(([, rule]) => filtersOf(rule, action).some((f) => matches(f, topic, asked)))
+  if (matching.length > 0 && isUnheardBirth(asked, message, topic)) return verdict(REASON.incomplete, -1)
   const denying = matching.find(([, rule]) => rule.effect === "deny" && hoursOf(rule, asked) !== "no")
   if (denying !== undefined) return verdict(REASON["deny-rule"], denying[0])
 
@@ -167,7 +172,10 @@ export function decideReference(asked: Asked, message: Message, buckets: Referen
 
   const checks: readonly Check[] = [
     ...before,
-    ["payload-form", (rule) => rule.payload.kind === "any" || (payload !== undefined && fitsForm(rule, payload))],
+    [
+      "payload-form",
+      (rule) => rule.payload.kind === "any" || (payload !== undefined && fitsForm(rule, payload, message.topic, asked)),
+    ],
     ["rate", (rule) => rule.rate === null || tokensOf(rule, buckets, message.nowMs) >= 1],
   ]
   const failing = allows.map(([index, rule]) => ({
@@ -191,6 +199,12 @@ export function decideReference(asked: Asked, message: Message, buckets: Referen
   const reason = checks[furthest]?.[0]
   if (nearest === undefined || reason === undefined) return verdict(REASON["no-rule"], -1)
   return verdict(REASON[reason], nearest.index)
+}
+
+/** Who remembers what births say looks into each one that it may let pass. */
+function isUnheardBirth({ aliases }: Asked, { payload, payloadBytes }: Message, topic: string): boolean {
+  if (aliases === undefined || payload !== undefined || payloadBytes === 0) return false
+  return payloadBytes <= MAX_INSPECTED_BYTES && /^spBv1\.0\/[^/]*\/[ND]BIRTH\//.test(topic)
 }
 
 /** What a rule may demand, and why it denies what does not fulfil it. */

@@ -13,6 +13,7 @@ import {
   HEADER_LONGEST,
   HEADER_WORDS,
 } from "./layout.ts"
+import type { AliasMemory } from "./payload/alias-memory.ts"
 import type { Buckets, CompiledPolicy, FilterStateInput, FilterTable } from "./table.ts"
 
 /** Who is judged, resolved against one table. What every decision reads comes first. */
@@ -36,6 +37,8 @@ export interface FilterState {
   readonly receiveRoot: number
   readonly sharedRoot: number
   readonly denied: number
+  /** See `FilterStateInput`. */
+  readonly aliases: AliasMemory | null
 }
 
 /** Set for a peer that has a class; else everything is `no-rule`. */
@@ -94,6 +97,7 @@ export function createFilterState(table: FilterTable, input: FilterStateInput): 
     receiveRoot: word(CLASS_RECEIVE),
     sharedRoot: word(CLASS_SHARED),
     denied: word(CLASS_DENIED),
+    aliases: input.aliases ?? null,
   }
 }
 

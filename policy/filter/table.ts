@@ -1,3 +1,4 @@
+import type { AliasMemory } from "./payload/alias-memory.ts"
 import type { CompiledForm } from "./payload/compile-form.ts"
 import type { Action, Hours } from "../language/policy.ts"
 import type { ModbusTable } from "./modbus/table.ts"
@@ -68,4 +69,9 @@ export interface FilterStateInput {
   readonly buckets: Buckets
   /** True when the posture closes normal flows: then only rules marked essential allow. */
   readonly essentialOnly: boolean
+  /**
+   * What Sparkplug births said on this connection, in either direction; decisions read it, `noteMessage` writes it. Absent or
+   * null: nobody remembers, and a metric that has only an alias never fits.
+   */
+  readonly aliases?: AliasMemory | null
 }

@@ -21,6 +21,7 @@ export interface Circumstances {
   readonly retain?: boolean
   readonly payloadBytes?: number
   readonly nowMs?: number
+  readonly aliases?: FilterStateInput["aliases"]
 }
 
 /** A filter state for the compiled policy. */
@@ -33,6 +34,7 @@ export function stateFor(compiled: CompiledPolicy, of: Circumstances = {}): Filt
     clientId: text.encode(of.clientId ?? "cid"),
     buckets: of.buckets ?? createBuckets(compiled.table),
     essentialOnly: of.essentialOnly ?? false,
+    aliases: of.aliases ?? null,
   })
 }
 

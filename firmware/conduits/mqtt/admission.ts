@@ -1,3 +1,4 @@
+import type { AliasMemory } from "../../../policy/filter/payload/alias-memory.ts"
 import { isAllowed, type Verdict } from "../../../policy/filter/verdict.ts"
 import { assignClientId, mayUseClientId } from "./client-id.ts"
 import { refuseConnect } from "./connack.ts"
@@ -54,7 +55,12 @@ export interface Refused {
  * @throws ERR_MQTT_PROPERTY for authentication data without a method.
  * @see MQTT 5.0 sections 3.1.2.11, 3.1.3.1 and 4.12
  */
-export function admitConnect(packet: ConnectPacket, deps: SessionDeps, nowMs: number): Accepted | Refused {
+export function admitConnect(
+  packet: ConnectPacket,
+  deps: SessionDeps,
+  metricAliases: AliasMemory,
+  nowMs: number,
+): Accepted | Refused {
   const { version } = packet
   const numbers = numericProperties(CONNECT, packet.properties)
   if (numbers.has(PROPERTY.authenticationMethod)) {
@@ -75,7 +81,7 @@ export function admitConnect(packet: ConnectPacket, deps: SessionDeps, nowMs: nu
     return refusal(code, version, "ERR_MQTT_CLIENT_ID")
   }
 
-  const judge = deps.admit({ version, clientId })
+  const judge = deps.admit({ version, clientId, metricAliases })
   const will = willInForce(packet)
   const verdict = will === null ? 0 : judgeWill(judge, will, nowMs)
   if (will !== null && deps.tap?.on === true) {

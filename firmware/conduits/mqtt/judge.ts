@@ -1,3 +1,4 @@
+import type { AliasMemory } from "../../../policy/filter/payload/alias-memory.ts"
 import { REASON, type Verdict, verdict } from "../../../policy/filter/verdict.ts"
 import type { MqttConduit } from "../../../policy/language/policy.ts"
 import type { Limits } from "../../config/gateway-config.ts"
@@ -32,6 +33,20 @@ export interface Judge {
   receive(bytes: Uint8Array, start: number, end: number, nowMs: number): Verdict
   /** A filter of a SUBSCRIBE, `$share/...` included, and the QoS asked for. */
   subscribe(bytes: Uint8Array, start: number, end: number, qos: number): Verdict
+  /**
+   * Hears a message that passes, in either direction, when it passes: its topic, and its payload as `topic` is told of it.
+   * Null where no rule of the policy depends on what Sparkplug births said.
+   */
+  readonly hear:
+    | ((
+        topic: Uint8Array,
+        start: number,
+        end: number,
+        payload: Uint8Array,
+        payloadAt: number,
+        payloadBytes: number,
+      ) => void)
+    | null
   /** How the messages that this verdict's rule allows are recorded; null if they are not. */
   record(verdict: Verdict): RecordWish | null
 }
@@ -52,6 +67,8 @@ export interface ConnectFacts {
   readonly version: Version
   /** The id the broker sees: the client's own, or the one assigned to it. */
   readonly clientId: string
+  /** What Sparkplug births said on this connection; it outlives the policy. */
+  readonly metricAliases: AliasMemory
 }
 
 /** What a session is made of. */
@@ -79,5 +96,6 @@ export const REFUSING_JUDGE: Judge = {
   topic: () => NO,
   receive: () => NO,
   subscribe: () => NO,
+  hear: null,
   record: () => null,
 }

@@ -53,7 +53,8 @@ export class PublishPath {
     if (scan.topicAlias >= 0) return this.#aliased(bytes, start, end, scan, whole)
     const judged = final(this.#judge(bytes, start, scan, whole), scan, whole)
     if (judged === HOLD) return OUTCOME.hold
-    return this.#settle(judged, scan, bytes, scan.topicStart, scan.topicEnd)
+    const payloadAt = whole ? end : -1
+    return this.#settle(judged, scan, bytes, scan.topicStart, scan.topicEnd, bytes, payloadAt)
   }
 
   /** A PUBACK, PUBREC or PUBCOMP of the receiver; true if it goes on to the sender. */
@@ -96,7 +97,7 @@ export class PublishPath {
     let judged = final(said, scan, whole)
     if (judged === HOLD) return OUTCOME.hold
     if (rewrite && isAllowed(judged) && rewrittenLength(scan, topic) > this.receiverMaxBytes) judged = TOO_LARGE
-    const outcome = this.#settle(judged, scan, topic, 0, topic.length)
+    const outcome = this.#settle(judged, scan, topic, 0, topic.length, bytes, whole ? end : -1)
     if (outcome !== OUTCOME.pass) return outcome
     aliases.pass(alias)
     if (!rewrite) return outcome
@@ -110,8 +111,16 @@ export class PublishPath {
     return judge.topic(direction, topic, 0, topic.length, scan.flags, scan.payloadBytes, nowMs, bytes, payloadAt)
   }
 
-  /** Turn a verdict into what becomes of the packet; the topic is [start, end) of `topic`. */
-  #settle(judged: Verdict, scan: PacketScan, topic: Uint8Array, start: number, end: number): Outcome {
+  /** Turn a verdict into what becomes of the packet; topic and payload as `Judge.topic` is told of them. */
+  #settle(
+    judged: Verdict,
+    scan: PacketScan,
+    topic: Uint8Array,
+    start: number,
+    end: number,
+    payload: Uint8Array,
+    payloadAt: number,
+  ): Outcome {
     const allowed = isAllowed(judged)
     const { tap } = this.#context.deps
     if (tap?.on === true) {
@@ -122,13 +131,15 @@ export class PublishPath {
       this.#context.port.denied(this.#up ? "publish" : "receive", judged, printable(topic, start, end), false)
     }
     if (scan.qos === 0) {
-      if (allowed) this.#pass(judged, scan, topic, start, end)
+      if (allowed) this.#pass(judged, scan, topic, start, end, payload, payloadAt)
       return allowed ? OUTCOME.pass : OUTCOME.drop
     }
-    switch (stepOf(this.ids.get(scan.packetId), allowed, scan.qos, (scan.flags & 8) !== 0)) {
+    const before = this.ids.get(scan.packetId)
+    switch (stepOf(before, allowed, scan.qos, (scan.flags & 8) !== 0)) {
       case "forward":
         this.ids.set(scan.packetId, ID_STATE.forwarded)
-        this.#pass(judged, scan, topic, start, end)
+        // Sent again, it may say another thing than at first: nobody here knows which of both the receiver goes by.
+        this.#pass(judged, scan, topic, start, end, payload, before === ID_STATE.forwarded ? -1 : payloadAt)
         return OUTCOME.pass
       case "silent":
         return OUTCOME.drop
@@ -139,9 +150,19 @@ export class PublishPath {
     }
   }
 
-  #pass(judged: Verdict, scan: PacketScan, topic: Uint8Array, start: number, end: number): void {
+  #pass(
+    judged: Verdict,
+    scan: PacketScan,
+    topic: Uint8Array,
+    start: number,
+    end: number,
+    payload: Uint8Array,
+    payloadAt: number,
+  ): void {
     this.passedMessages++
-    const wish = this.#context.judge.record(judged)
+    const { judge } = this.#context
+    judge.hear?.(topic, start, end, payload, payloadAt, scan.payloadBytes)
+    const wish = judge.record(judged)
     if (wish === null) return
     this.recording.begin(wish, this.#up ? "publish" : "receive", topic, start, end, scan.payloadBytes)
   }

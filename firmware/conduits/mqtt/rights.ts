@@ -1,5 +1,7 @@
 import type { FlowCache } from "../../../policy/filter/cache/flow.ts"
 import { createFilterState, decideMessage } from "../../../policy/filter/decide.ts"
+import { forgetAliases } from "../../../policy/filter/payload/alias-memory.ts"
+import { noteMessage } from "../../../policy/filter/payload/sparkplug.ts"
 import { decideSubscription } from "../../../policy/filter/contain.ts"
 import { RECORD_CHANGES, RECORD_NONE, type Buckets } from "../../../policy/filter/table.ts"
 import { ruleOf } from "../../../policy/filter/verdict.ts"
@@ -20,12 +22,18 @@ export interface Rights {
 /**
  * The filter for one connection: three states over one table, made once a connection and policy. Whole messages go through
  * `cache`, which gives each state a number of its own; nothing need be given back when the connection closes.
+ *
+ * What births said stays known from policy to policy: it is what the peers heard, and the new policy judges by the names. A
+ * policy that does not look into Sparkplug payloads lets births pass unheard, so under it all is forgotten.
  */
 export function createJudge(rights: Rights, facts: ConnectFacts, cache: FlowCache): Judge {
   const { table, records, ruleNames } = rights.compiled
   const encoder = new TextEncoder()
   const name = encoder.encode(rights.name)
   const clientId = encoder.encode(facts.clientId)
+  const isHeard = table.forms.some(({ kind }) => kind === "sparkplug-b")
+  const { metricAliases } = facts
+  if (!isHeard) forgetAliases(metricAliases)
   const stateFor = (action: Action) =>
     createFilterState(table, {
       classIndex: rights.classIndex,
@@ -35,6 +43,7 @@ export function createJudge(rights: Rights, facts: ConnectFacts, cache: FlowCach
       clientId,
       buckets: rights.buckets,
       essentialOnly: rights.essentialOnly,
+      aliases: isHeard ? metricAliases : null,
     })
   const publish = stateFor("publish")
   const receive = stateFor("receive")
@@ -49,6 +58,7 @@ export function createJudge(rights: Rights, facts: ConnectFacts, cache: FlowCach
       return decideMessage(table, state, bytes, start, end, flags, payloadBytes, nowMs, payload, payloadAt)
     },
     subscribe: (bytes, start, end, qos) => decideSubscription(table, subscribe, bytes, start, end, qos),
+    hear: isHeard ? (...message) => noteMessage(metricAliases, ...message) : null,
     record: (verdict) => {
       const record = records[ruleOf(verdict)] ?? RECORD_NONE
       if (record === RECORD_NONE) return null

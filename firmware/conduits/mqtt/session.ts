@@ -1,3 +1,4 @@
+import { aliasBytes, createAliasMemory, MAX_ALIASES } from "../../../policy/filter/payload/alias-memory.ts"
 import { isAllowed, REASON, reasonOf } from "../../../policy/filter/verdict.ts"
 import { admitConnect, judgeWill, refuseVersion, type Refused, type WillInForce } from "./admission.ts"
 import { Lane, OUTCOME, type Outcome } from "./boundary.ts"
@@ -90,6 +91,8 @@ class ProxySession implements Session, SessionContext {
   readonly #downPath: PublishPath
   readonly #subscriptions: Subscriptions
   readonly #keepAlive = new KeepAlive()
+  /** One for both directions: a command that comes down is read by the birth that went up. */
+  readonly #metricAliases = createAliasMemory(MAX_ALIASES)
 
   constructor(port: SessionPort, deps: SessionDeps) {
     this.port = port
@@ -120,7 +123,8 @@ class ProxySession implements Session, SessionContext {
     const paths = [this.#upPath, this.#downPath]
     const tables = paths.reduce((sum, path) => sum + path.aliases.heldBytes + path.ids.heldBytes, 0)
     const will = this.#will?.payload.length ?? 0
-    return this.#up.heldBytes + this.#down.heldBytes + tables + this.#subscriptions.heldBytes + will
+    const lanes = this.#up.heldBytes + this.#down.heldBytes
+    return lanes + tables + this.#subscriptions.heldBytes + will + aliasBytes(this.#metricAliases)
   }
 
   fromClient(chunk: Uint8Array, nowMs: number): void {
@@ -221,7 +225,7 @@ class ProxySession implements Session, SessionContext {
     }
     if (packet.version === 5 && scan.padded) throw mqttError("ERR_MQTT_LENGTH", "a remaining length is padded")
     this.version = this.#up.scan.version = this.#down.scan.version = packet.version
-    const admission = admitConnect(packet, this.deps, this.nowMs)
+    const admission = admitConnect(packet, this.deps, this.#metricAliases, this.nowMs)
     if (admission.kind === "refused") return this.#refuse(admission)
 
     this.judge = admission.judge

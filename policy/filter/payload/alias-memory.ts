@@ -40,14 +40,43 @@ export interface Birth extends Alias {
 /** Metrics with an alias have no longer name, edge nodes and devices no longer topic: what is remembered must be bounded. */
 export const MAX_ALIAS_NAME_BYTES = 512
 
+/** Aliases of one connection: a few large edge nodes, about 3 MiB at the very most. */
+export const MAX_ALIASES = 4096
+
 /** An empty memory. */
 export function createAliasMemory(maxAliases: number): AliasMemory {
   return { maxAliases, nodes: new Map(), count: 0 }
 }
 
+/** Forget all of it. */
+export function forgetAliases(memory: AliasMemory): void {
+  memory.nodes.clear()
+  memory.count = 0
+}
+
+/** Bytes that a memory holds, about. Looks at each alias. */
+export function aliasBytes(memory: AliasMemory): number {
+  let bytes = 0
+  for (const known of memory.nodes.values()) for (const { name } of known.values()) bytes += name.length + 256
+  return bytes
+}
+
 const PREFIX = [...new TextEncoder().encode("spBv1.0/")]
+const BIRTH = [...new TextEncoder().encode("BIRTH/")]
+const SLASH = 0x2f
 const DEVICE_KINDS = ["DBIRTH", "DDATA", "DCMD", "DDEATH"]
 const NODE_KINDS = ["NBIRTH", "NDATA", "NCMD", "NDEATH"]
+
+/** True if the topic `bytes[start, end)` may be that of a birth: `spBv1.0/<group>/NBIRTH/...` or `DBIRTH`. Allocates nothing. */
+export function mayBeBirth(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let k = 0; k < PREFIX.length; k++) if (start + k >= end || bytes[start + k] !== PREFIX[k]) return false
+  let at = start + PREFIX.length
+  while (at < end && bytes[at] !== SLASH) at++
+  const kind = bytes[at + 1]
+  if (at + 1 >= end || (kind !== 0x4e && kind !== 0x44)) return false
+  for (let k = 0; k < BIRTH.length; k++) if (at + 2 + k >= end || bytes[at + 2 + k] !== BIRTH[k]) return false
+  return true
+}
 
 /**
  * What the memory holds for the topic `bytes[start, end)`: `spBv1.0/<group>/<kind>/<node>[/<device>]`. Null if it is none of

@@ -1,4 +1,5 @@
 import { MAX_INSPECTED_BYTES, type PayloadForm } from "../../language/payload-form.ts"
+import type { AliasScope } from "./alias-memory.ts"
 import { compileForm } from "./compile-form.ts"
 import { explainJson } from "./explain-json.ts"
 import { JsonScan } from "./json-scan.ts"
@@ -11,9 +12,15 @@ export { compileForm, type CompiledForm } from "./compile-form.ts"
  * True if the payload `bytes[start, end)` fits the form. All but `any` fit in at most `MAX_INSPECTED_BYTES`.
  *
  * Takes steps in the payload's size alone if the form comes from `compileForm`; otherwise it is compiled on the spot. Range
- * errors are misfits: nothing outside the bytes in hand is read.
+ * errors are misfits: nothing outside the bytes in hand is read. With `scope`, Sparkplug metrics may come by alias alone.
  */
-export function checkPayload(form: PayloadForm, bytes: Uint8Array, start: number, end: number): boolean {
+export function checkPayload(
+  form: PayloadForm,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  scope: AliasScope | null = null,
+): boolean {
   if (form.kind === "any") return true
   if (start < 0 || end < start || end > bytes.length || end - start > MAX_INSPECTED_BYTES) return false
   const compiled = compileForm(form)
@@ -25,7 +32,7 @@ export function checkPayload(form: PayloadForm, bytes: Uint8Array, start: number
     case "json":
       return new JsonScan(bytes, start, end, false).text(compiled.root)
     case "sparkplug-b":
-      return checkSparkplug(compiled, bytes, start, end, null)
+      return checkSparkplug(compiled, bytes, start, end, scope)
   }
 }
 

@@ -209,7 +209,8 @@ export class SparkplugScan {
       if (this.#nameStart < 0) return this.#fail("has an alias and no name, in a birth")
       if (this.#nameEnd - this.#nameStart > MAX_ALIAS_NAME_BYTES)
         return this.#fail(`has an alias and a name of more than ${MAX_ALIAS_NAME_BYTES} bytes`)
-      const name = bytes.slice(this.#nameStart, this.#nameEnd)
+      // A copy: of a Buffer, which sockets give, `slice` would be a view, and the next message would rewrite the name.
+      const name = new Uint8Array(bytes.subarray(this.#nameStart, this.#nameEnd))
       this.births.push({ alias: this.#alias, device: scope.device, name, datatype: this.#datatype })
       return true
     }

@@ -1,6 +1,13 @@
 import { quote } from "../../language/characters.ts"
 import { MAX_INSPECTED_BYTES, type PayloadForm } from "../../language/payload-form.ts"
-import { complainAboutBirths, remember, type AliasScope } from "./alias-memory.ts"
+import {
+  aliasScope,
+  complainAboutBirths,
+  mayBeBirth,
+  remember,
+  type AliasMemory,
+  type AliasScope,
+} from "./alias-memory.ts"
 import { compileForm } from "./compile-form.ts"
 import { SparkplugScan } from "./sparkplug-scan.ts"
 
@@ -57,6 +64,29 @@ export function learnAliases(bytes: Uint8Array, start: number, end: number, scop
   const good = end - start <= MAX_INSPECTED_BYTES && scan.payload() && complainAboutBirths(scope, scan.births) === null
   remember(scope, good ? scan.births : null)
   return good
+}
+
+/**
+ * Note a message that passes, when it passes: to the topic `topic[start, end)`, its payload the `payloadBytes` of `payload`
+ * from `payloadAt` on. Only births teach. If `payloadAt` is negative the payload went by unread: of a birth, that makes all
+ * aliases of its edge node unknown.
+ */
+export function noteMessage(
+  memory: AliasMemory,
+  topic: Uint8Array,
+  start: number,
+  end: number,
+  payload: Uint8Array,
+  payloadAt: number,
+  payloadBytes: number,
+): void {
+  if (!mayBeBirth(topic, start, end)) return
+  const scope = aliasScope(memory, topic, start, end)
+  if (scope === null) return
+  if (payloadBytes === 0 || (payloadAt >= 0 && payloadAt + payloadBytes <= payload.length)) {
+    const at = payloadBytes === 0 ? 0 : payloadAt
+    learnAliases(payload, at, at + payloadBytes, scope)
+  } else remember(scope, null)
 }
 
 function complaintOf(scan: SparkplugScan, scope: AliasScope | null): string | null {

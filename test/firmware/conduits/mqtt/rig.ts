@@ -149,6 +149,7 @@ export function fakeJudge(version: Version, rules: Rules, log: Asking[] = [], re
         payload: "",
       }),
     record: () => record,
+    hear: null,
   }
 }
 
@@ -162,6 +163,8 @@ export interface RigOptions {
   readonly clientIdPattern?: string
   /** What is recorded of everything that is allowed. */
   readonly record?: RecordWish
+  /** In place of the fake filter. */
+  readonly admit?: (facts: ConnectFacts) => Judge
 }
 
 /** Everything observable of a session, for comparison. */
@@ -257,6 +260,7 @@ export class Rig {
       },
       admit: (facts) => {
         this.admitted.push(facts)
+        if (options.admit !== undefined) return options.admit(facts)
         return fakeJudge(facts.version, (asked) => this.#rules(asked), this.asked, options.record ?? null)
       },
     }

@@ -5,6 +5,7 @@ import { createJudge, type Rights } from "../../../../firmware/conduits/mqtt/rig
 import { compilePolicy } from "../../../../policy/compile/compile.ts"
 import { createFlowCache } from "../../../../policy/filter/cache/create.ts"
 import { classOf, createBuckets } from "../../../../policy/filter/decide.ts"
+import { createAliasMemory } from "../../../../policy/filter/payload/alias-memory.ts"
 import { say } from "../../../support/filter-peers.ts"
 import { publishPacket } from "../../../support/flow-caches.ts"
 import { makePolicy, makeRule } from "../../../support/policies.ts"
@@ -29,7 +30,7 @@ test("[CR 2.1] peers and policies share one cache, and none is answered for anot
   const flows = createFlowCache({ seed: new Uint32Array(8) })
   const before = compile(["plant/%u/#"])
   const after = compile(["yard/%u/#"])
-  const facts = { version: 4, clientId: "cid" } as const
+  const facts = { version: 4, clientId: "cid", metricAliases: createAliasMemory(0) } as const
   const judges = [
     [before, createJudge(rightsOf(before, "sensor", "s1"), facts, flows), "allowed own"],
     [before, createJudge(rightsOf(before, "sensor", "s2"), facts, flows), "no-rule"],
@@ -58,7 +59,7 @@ test("a judge asks the cache for whole messages of both directions, under a numb
   const compiled = compile(["plant/#"])
   const judge = createJudge(
     rightsOf(compiled, "sensor", "s1"),
-    { version: 4, clientId: "cid" },
+    { version: 4, clientId: "cid", metricAliases: createAliasMemory(0) },
     {
       open: (state) => flows.open(state),
       decide: (own, ...rest) => {
