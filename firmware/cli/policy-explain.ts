@@ -18,7 +18,7 @@ import { printable } from "./text.ts"
 
 const USAGE =
   `lockgate policy explain (<policy.yaml> | ${STATE_USAGE}) --as <subject>\n` +
-  "         (publish|receive|subscribe <topic> [--qos <n>] [--retain] [--size <bytes> | --text <payload>]\n" +
+  "         (publish|receive|subscribe <topic> [--qos <n>] [--retain] [--size <bytes> | --text <payload> | --hex <bytes>]\n" +
   '          | --modbus "unit 3 write-single-register 107 = 1500")\n' +
   "         [--roles <a,b>] [--conduit <name>] [--client-id <id>] [--at <time>] [--posture <condition>]...\n" +
   "         [--emergency <name>]...\n" +
@@ -34,6 +34,7 @@ const OPTIONS = {
   retain: { type: "boolean" },
   size: { type: "string" },
   text: { type: "string" },
+  hex: { type: "string" },
   modbus: { type: "string" },
   at: { type: "string" },
   posture: { type: "string", multiple: true },
@@ -156,7 +157,11 @@ function questionOf(policy: Policy, values: Values, words: readonly string[]): F
   const qos = Number(values.qos ?? "0")
   if (![0, 1, 2].includes(qos)) return fail("--qos takes 0, 1 or 2", null)
   if (kind === "subscribe") return { ok: true, value: { ...circumstances.value, kind, filter: topic, qos } }
-  const payload = values.text === undefined ? null : new TextEncoder().encode(values.text)
+  const payload = payloadOf(values)
+  if (payload === "bad") return fail("--hex takes pairs of hexadecimal digits, such as 0a1b or '0a 1b'", null)
+  if ([values.text, values.hex, values.size].filter((given) => given !== undefined).length > 1) {
+    return fail("the payload is given more than once", "keep one of --size, --text and --hex")
+  }
   const payloadBytes = payload?.length ?? sizeOf(values.size ?? "0")
   if (payloadBytes === null) return fail("--size takes a size such as 200, 200B, 4KiB or 1MiB", null)
   const retain = values.retain ?? false
@@ -173,6 +178,13 @@ function circumstancesOf(who: Who, values: Values): Found<Circumstances> {
   if (essential === "closed") return fail(`with ${because.join(", ")} every flow is closed, whatever the policy`, null)
   const emergencies = values.emergency ?? []
   return { ok: true, value: { who, at, emergencies, essentialOnly: normal === "closed" } }
+}
+
+function payloadOf({ text, hex }: Values): Uint8Array | "bad" | null {
+  if (text !== undefined) return new TextEncoder().encode(text)
+  if (hex === undefined) return null
+  const digits = hex.replaceAll(" ", "")
+  return /^([0-9a-f]{2})*$/i.test(digits) ? new Uint8Array(Buffer.from(digits, "hex")) : "bad"
 }
 
 function sizeOf(text: string): number | null {

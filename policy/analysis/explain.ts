@@ -48,7 +48,9 @@ function asked(policy: Policy, question: Question): readonly string[] {
   const { who } = question
   const roles = who.roles.length === 0 ? "no roles" : who.roles.join(", ")
   const circumstances = [
-    ...(question.at === null || !hasHours(policy, question) ? [] : [`at ${new Date(question.at).toISOString()}`]),
+    ...(question.at === null || !hasHours(policy, question)
+      ? []
+      : [`at ${new Date(question.at).toISOString().replace(/\.\d+Z$/, "Z")}`]),
     ...(question.essentialOnly ? ["normal flows closed"] : []),
     ...question.emergencies.map((name) => `emergency ${name} on`),
   ]
@@ -102,13 +104,14 @@ function* answer(policy: Policy, question: Question, judgement: Judgement, rule:
     const near = looking.find((own) => gapsOf(policy, own, question)?.length === 0)
     yield "verdict   DEPENDS on the payload, of which only the length is known"
     if (near !== undefined) yield `because   rule ${near.id} looks into it: ${ruleText(near)}`
-    yield "change    give the payload as text"
+    yield "change    give the payload itself: --text or --hex, in a case text: or hex:"
     return
   }
   yield `verdict   DENIED: ${judgement.reason}${rule === null ? "" : `, nearest rule ${rule.id}`}`
   const against = againstDirection(policy, question)
   if (against !== null) {
     yield `because   ${against}`
+    yield "change    if it is meant to pass: direction: both on the conduit, and a rule that allows it"
     return
   }
   const meaning = MEANING[judgement.reason] ?? termMeaning(rule, judgement.reason, question)
@@ -132,10 +135,15 @@ function againstDirection(policy: Policy, question: Question): string | null {
   const conduit = policy.conduits.find(({ name }) => name === question.who.conduit)
   if (conduit === undefined || conduit.direction === "both") return null
   const { direction, name } = conduit
-  const text = `conduit ${name} lets data go ${direction === "out" ? "out" : "in"} only, whatever the rules`
-  if (question.kind !== "modbus") return direction === (question.kind === "publish" ? "in" : "out") ? text : null
-  const { code, sub } = question.request
-  return kindOf(code, sub ?? 0) === (direction === "in" ? READS : WRITES) ? null : text
+  const say = (passes: string): string =>
+    `conduit ${name} has direction: ${direction}, so ${passes}, whatever the rules`
+  if (question.kind === "modbus") {
+    const { code, sub } = question.request
+    if (kindOf(code, sub ?? 0) === (direction === "in" ? READS : WRITES)) return null
+    return say(direction === "in" ? "only requests that read pass" : "only requests that write pass")
+  }
+  if (direction !== (question.kind === "publish" ? "in" : "out")) return null
+  return say(direction === "in" ? "its peers read and never publish" : "its peers publish and are sent nothing")
 }
 
 /** The same rule as one that speaks of nothing. */

@@ -6,6 +6,7 @@ import { quote } from "../language/characters.ts"
 import type { MqttRule, Policy, Rule } from "../language/policy.ts"
 import type { ModbusRule, Point } from "../language/modbus-rule.ts"
 import type { Reason } from "../filter/verdict.ts"
+import { explainPayload } from "../filter/payload/check-payload.ts"
 import { hurdlesOf, isContained, longestPayload, matchesFor, type Term } from "./judge.ts"
 import { isRanged, meet, obstacle, pointRange, rangesOf } from "./judge-modbus.ts"
 import { functionName, rangeText } from "./modbus-request.ts"
@@ -116,6 +117,7 @@ function levelGap(filter: string, topic: string, { who, kind }: MessageQuestion 
   const differs: string[] = []
   let cost = 0
   let alike = 0
+  let isOwnName = false
   let meant = [...levels]
   if (/^[$]/.test(topic) && /^[+#]/.test(filter)) {
     differs.push(`level 1: a wildcard does not match "${levels[0] ?? ""}", which begins with $`)
@@ -130,7 +132,7 @@ function levelGap(filter: string, topic: string, { who, kind }: MessageQuestion 
     const found = levels[k]
     if (found === undefined) {
       differs.push(`level ${k + 1}: the topic ends, the rule goes on with ${quote(level)}`)
-      meant = [...meant, level === "+" ? "..." : own]
+      meant = [...meant, level === "+" && kind !== "subscribe" ? "..." : own]
       cost += COST.level
       continue
     }
@@ -139,6 +141,7 @@ function levelGap(filter: string, topic: string, { who, kind }: MessageQuestion 
       alike++
       continue
     }
+    isOwnName ||= level !== own
     const near = editDistance(own, found) <= Math.max(1, Math.floor(own.length / 4))
     const stands = level === own ? quote(level) : `${level}, which is ${quote(own)} here`
     differs.push(`level ${k + 1} is ${quote(found)}, the rule wants ${stands}${near && level === own ? ": a slip of the pen?" : ""}`) // prettier-ignore
@@ -156,7 +159,11 @@ function levelGap(filter: string, topic: string, { who, kind }: MessageQuestion 
   }
   if (alike === 0) cost += COST.nothingAlike
   const verb = kind === "publish" ? "publish to" : kind === "subscribe" ? "ask for" : "expect"
-  const change = `${verb} ${meant.join("/")}, or add ${quote(topic)} to its topics`
+  // Added to a rule for all of a role, another's topic would be everybody's.
+  const other = isOwnName
+    ? "what is another's takes a rule of its own"
+    : `or add ${quote(topic)} to its topics`
+  const change = `${verb} ${meant.join("/")}${isOwnName ? ";" : ","} ${other}`
   return {
     what: differs.join("; ") || `${filter} does not hold all of it`,
     change,
@@ -246,8 +253,12 @@ export function termGap(rule: Rule, hurdle: Term | "rate", question: Question): 
         has === null ? `its payload is longer than ${may}` : `a payload of ${sizeText(has)}, the rule allows ${may}`
       return { what, change: `send less, or set payload: ${has === null ? "to what is needed" : sizeText(has)}` }
     }
-    case "payload-form":
-      return { what: `the payload is not ${mqtt?.payload.kind ?? ""} as the rule demands`, change: "send what the form says, or change the form" } // prettier-ignore
+    case "payload-form": {
+      const payload = message?.payloadBytes === 0 ? new Uint8Array() : (message?.payload ?? null)
+      const why = mqtt === null || payload === null ? null : explainPayload(mqtt.payload, payload, 0, payload.length)
+      const what = `the payload is not of the form ${mqtt?.payload.kind ?? ""} that the rule demands`
+      return { what: `${what}${why === null ? "" : `: ${why}`}`, change: "send what the form says, or change the form" }
+    }
     case "rate":
       return { what: "its rate was used up", change: "send less often, or raise rate and burst" }
   }

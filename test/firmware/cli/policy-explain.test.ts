@@ -47,6 +47,10 @@ test("a message is explained with all that was said of it", async () => {
   )
   assert.is(denied.code, 0)
   assert.match(denied.out, /retained, 1B, normal flows closed[^]+DENIED: not-essential/)
+  const state = ["publish", "plant/flow-1/state", "--retain"]
+  assert.match((await run(example, ...who, ...state, "--size", "5")).out, /DEPENDS[^]+give the payload itself: --text/)
+  assert.match((await run(example, ...who, ...state, "--hex", "c3 a9")).out, "ALLOWED by rule last-will")
+  assert.match((await run(example, ...who, ...state, "--hex", "c3")).out, "byte 0: is not UTF-8")
   const filter = await run(example, "--as", "historian", "subscribe", "plant/#")
   assert.match(filter.out, "ALLOWED by rule history")
 })
@@ -65,6 +69,8 @@ test("what cannot be asked is told with what to say, exit code 2", async () => {
     [["--as", "historian", "--modbus", "unit 1 read-coils 0"], "no conduit for modbus begins in zone field"],
     [["--as", "north", "--roles", "scada", "--modbus", "unit 1 read-coil 0"], "there is no function read-coil"],
     [["--as", "historian", "publish", "a", "--nonsense"], "nonsense"],
+    [["--as", "historian", "publish", "a", "--hex", "0a1"], "--hex takes"],
+    [["--as", "historian", "publish", "a", "--hex", "0a", "--text", "x"], "more than once"],
   ]
   for (const [args, told] of cases) {
     const { code, err } = await run(example, ...args)

@@ -56,7 +56,7 @@ test("[NDR 5.2] a denial names the nearest rule, the level that differs, and bot
     "because no rule allows it",
     "nearest rule report: it allows publish on plant/%u/telemetry for sensor",
     'differs level 2 is "flow-2", the rule wants %u, which is "flow-1" here',
-    'change publish to plant/flow-1/telemetry, or add "plant/flow-2/telemetry" to its topics',
+    "change publish to plant/flow-1/telemetry; what is another's takes a rule of its own",
   ])
   assert.match(told(message("plant/flow-1/telemetri")).join("\n"), 'wants "telemetry": a slip of the pen?')
   assert.match(
@@ -95,13 +95,19 @@ test("another role, another action, another conduit, another posture", () => {
   assert.match(told(message("lockgate/gw/audit")).join("\n"), "the gateway's own")
   assert.match(told(message("any/thing/else/altogether/far/off")).join("\n"), "no rule is near")
   const out = { ...policy, conduits: policy.conduits.map((conduit) => ({ ...conduit, direction: "out" as const })) }
-  assert.match(told(subscribe("plant/flow-1/set/+"), out).join("\n"), "lets data go out only")
+  assert.match(
+    told(subscribe("plant/flow-1/set/+"), out).join("\n"),
+    "has direction: out, so its peers publish and are sent nothing",
+  )
 })
 
 test("a rule that looks into a payload of which only the length is known", () => {
   assert.match(told(message("note/1", { payloadBytes: 5 })).join("\n"), "DEPENDS on the payload.+\nbecause rule text looks into it".replace(".+", ", of which only the length is known")) // prettier-ignore
   const payload = Uint8Array.of(0xff)
-  assert.match(told(message("note/1", { payloadBytes: 1, payload })).join("\n"), "the payload is not utf8")
+  assert.match(
+    told(message("note/1", { payloadBytes: 1, payload })).join("\n"),
+    "the payload is not of the form utf8 that the rule demands: byte 0: is not UTF-8",
+  )
 })
 
 test("Modbus: unit, function, addresses, values, a part of a point", () => {
