@@ -14,17 +14,20 @@ import { fitOf } from "./point-values.ts"
 
 /** Most records of one request of functions 20 and 21. */
 const MAX_RECORDS = 124
+const MAX_RECORD = 9_999
 
-/** The request of a flow, zeros for its values; null if its facts make none, which no policy lets pass. */
+/** The request of a flow, zeros for its values; null if its facts make none. */
 export function requestOf({ unit, function: code, sub, range, written }: ModbusFlow): ModbusRequest | null {
+  if (code < 1 || code > 127) return null
   const bare = { unit, code, sub: null, reads: null, writes: null, values: [], file: null }
-  if (code === 8 || code === 43) return sub === null ? null : { ...bare, sub }
+  if (code === 8 || code === 43) return sub === null || (code === 43 && sub > 0xff) ? null : { ...bare, sub }
   if (ADDRESS_KIND[code] === undefined && code !== 20 && code !== 21) return bare
   if (range === null) return null
   const count = range.to - range.from + 1
   const zeros = (length: number): readonly number[] => Array.from({ length }, () => 0)
   if (code === 20 || code === 21) {
-    return sub === null || count > MAX_RECORDS ? null : { ...bare, file: { file: sub, records: range } }
+    if (sub === null || sub < 1 || count > MAX_RECORDS || range.to > MAX_RECORD) return null
+    return { ...bare, file: { file: sub, records: range } }
   }
   if (count > (MAX_QUANTITY[code] ?? 1) || range.to > 0xffff) return null
   if (code === 23) {
