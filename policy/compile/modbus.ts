@@ -169,7 +169,7 @@ function writeUnits(work: Work, rules: readonly number[], where: string): number
   }
   const size = facts.slotCount + 2
   const at = out.reserve(UNIT_MAP_WORDS + count * size)
-  groupOf.forEach((group, unit) => (out.array[at + (unit >> 2)]! |= group << ((unit & 3) << 3)))
+  groupOf.forEach((group, unit) => (out.array[at + unit] = at + UNIT_MAP_WORDS + group * size))
   groups.forEach((group, g) => {
     if (group.length > 0) writeGroup(work, group, where, g === 0, at + UNIT_MAP_WORDS + g * size)
   })

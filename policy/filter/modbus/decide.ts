@@ -13,7 +13,6 @@ export { createModbusBuckets, createModbusState, exceptionFor, type ModbusState 
 // V8 folds a module's own constants into the code, but reads imported ones from memory each time.
 const BLOCK_RULE = layout.BLOCK_RULE
 const BLOCK_LAST = layout.BLOCK_LAST
-const UNIT_MAP = layout.UNIT_MAP_WORDS
 const DENY = layout.FACT_DENY
 const TREE = layout.ENTRY_TREE
 const POINTS = layout.RULE_POINTS
@@ -125,9 +124,8 @@ export function decideModbus(
     if (isAgainst(flags, code, from)) mask = NEVER
   }
   const { words } = table
-  const units = state.units
-  const group = groupOf(words, units, unit) * (table.slotCount + 2) + units + UNIT_MAP
-  const node = words[group + table.slots[code]!]!
+  const group = words[(state.units + unit) | 0]!
+  const node = words[(group + table.slots[code]!) | 0]!
   let at = 0
   if (node !== 0) {
     at = find(words, node, from)
@@ -153,11 +151,6 @@ export function decideModbus(
   return judge(state, found, bytes, from, to, data, nowMs)
 }
 
-/** Which group of the units at `units` a unit is in. */
-function groupOf(words: Int32Array, units: number, unit: number): number {
-  return (words[units + (unit >> 2)]! >> ((unit & 3) << 3)) & 0xff
-}
-
 /** Whether a conduit of one direction keeps this out; `sub` counts for functions 8 and 43 only. */
 function isAgainst(flags: number, code: number, sub: number): boolean {
   if ((flags & INWARD) !== 0) return kindOf(code, sub) !== READS
@@ -179,7 +172,7 @@ function decideSeveral(
   if (count === request.BAD) return BAD_REQUEST
   const unit = bytes[start]!
   if (unit === 0 && (flags & SERIAL) !== 0 && !isBroadcast(code)) return BAD_REQUEST
-  const group = groupOf(words, state.units, unit) * (table.slotCount + 2) + state.units + UNIT_MAP
+  const group = words[state.units + unit]!
   const node = words[group + table.slots[code]!]!
   const denies = node === 0 ? 0 : words[factsOf(words, node) + DENY]!
   if (denies !== 0) {

@@ -22,8 +22,8 @@ export const CLASS_FLAGS = 1
 export const CLASS_FIRST = 2
 export const CLASS_WORDS = 3
 
-/** The groups of units: 256 bytes that say which group a unit is in, then `slotCount` + 2 words a group. */
-export const UNIT_MAP_WORDS = 64
+/** The groups of units: for each of 256 units the offset of the group that it is in, then `slotCount` + 2 words a group. */
+export const UNIT_MAP_WORDS = 256
 
 /** Flags of a class. No flag at all: a Modbus conduit of both directions whose units are on TCP or TLS. */
 export const CLASS_UNKNOWN = 1
