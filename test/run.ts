@@ -5,8 +5,8 @@
  * `uvu/run` in a process of its own, under the flags of production, two at a time. Ends with the plain line
  * `N passed, N failed`; a file that dies, hangs or runs no test counts as a failure.
  *
- * A file whose real peer is not on this machine (`test/peers/`, LOCKGATE_PEERS_MISSING) is left out and named; with
- * CI=true that is a failure. LOCKGATE_STORM=1 runs every file LOCKGATE_STORM_ROUNDS times (property tests draw new seeds
+ * A file whose real peer is not on this machine (`test/peers/`, LOCKGATE_PEERS_MISSING), or may do nothing there, is left
+ * out and named; with CI=true that is a failure. LOCKGATE_STORM=1 runs every file LOCKGATE_STORM_ROUNDS times (property tests draw new seeds
  * each time), but those of whole gateways once, and gives files that have a long form of their own the time for it. The
  * figures that they tell (`storm/figures.ts`) are printed at the end and written into `test/STORMS.md`.
  */
@@ -16,7 +16,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { availableParallelism } from "node:os"
 import { run } from "uvu/run"
-import { missingPackages, packagesNeededBy } from "./peers/packages.ts"
+import { missingPackages, packagesNeededBy, unusablePackages } from "./peers/packages.ts"
 import { stormLines } from "./storm/figures.ts"
 import { recordStorms } from "./storm/record.ts"
 
@@ -93,9 +93,11 @@ function killGroup(group: number): void {
 /** The packages that each file lacks on this machine, for those that lack any. */
 function leftOut(names: readonly string[]): Map<string, string> {
   const missing = process.env["LOCKGATE_PEERS_MISSING"]?.split(" ") ?? missingPackages()
+  const unusable = unusablePackages()
   const lacks = (name: string): string =>
     packagesNeededBy(`test/${name}`)
-      .filter((p) => missing.includes(p))
+      .filter((p) => missing.includes(p) || unusable.has(p))
+      .map((p) => (unusable.has(p) ? `${p} (here, but "${unusable.get(p)}" fails)` : p))
       .join(", ")
   return new Map(names.map((name) => [name, lacks(name)] as const).filter(([, packages]) => packages !== ""))
 }

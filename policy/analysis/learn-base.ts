@@ -44,7 +44,9 @@ function subjectsOf(peers: readonly PeerFacts[]): readonly SubjectRule[] {
     const key = JSON.stringify([entry.zone, entry.source, entry.prefix, entry.suffix, entry.fixedName === null])
     const known = found.get(key)
     const roles = [...new Set([...(known?.roles ?? []), ...peer.roles])].sort()
-    const clientIds = (known?.clientIds ?? new Set<string>()).add(peer.clientId === peer.subject ? "%u" : peer.clientId)
+    const clientIds = known?.clientIds ?? new Set<string>()
+    // Modbus knows no client ids.
+    if (peer.clientId !== "") clientIds.add(peer.clientId === peer.subject ? "%u" : peer.clientId)
     found.set(key, { ...entry, id: known?.id ?? `subject-${found.size + 1}`, roles, clientIds })
   }
   return [...found.values()].map(({ clientIds, ...entry }) => ({

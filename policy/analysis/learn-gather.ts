@@ -1,7 +1,16 @@
 import type { Action, Conduit, Policy } from "../language/policy.ts"
-import { momentOf, type MqttFlow, type RecordedPeer, type Recording } from "../recording/recording.ts"
+import {
+  momentOf,
+  type Flow,
+  type ModbusFlow,
+  type MqttFlow,
+  type RecordedPeer,
+  type Recording,
+} from "../recording/recording.ts"
 import { roleKey } from "./learn-roles.ts"
 import { covers, filterFor } from "./learn-topics.ts"
+import { passes } from "./modbus-space.ts"
+import { modbusFlowText, requestOf } from "./replay-modbus.ts"
 import { createReplay, type KnownPeer } from "./replay.ts"
 
 /** Counts, for comments. */
@@ -27,6 +36,15 @@ export interface Entry {
   readonly seen: Seen
 }
 
+/** One Modbus request, with everybody who made it. */
+export interface ModbusEntry {
+  readonly conduit: string
+  /** Any of the flows: unit, function, sub-function and addresses are those of all. */
+  readonly flow: ModbusFlow
+  readonly users: Map<string, readonly string[]>
+  readonly seen: Seen
+}
+
 /** The busiest second of one publish flow: what rates are made of. */
 export interface Load {
   readonly known: Extract<KnownPeer, { ok: true }>
@@ -39,6 +57,7 @@ export interface Load {
 /** All that was recorded, as filters. */
 export interface Gathered {
   readonly entries: readonly Entry[]
+  readonly modbus: readonly ModbusEntry[]
   readonly loads: readonly Load[]
   /** Every set of roles that was seen on a conduit, or that a subject there can have. */
   readonly roleSets: ReadonlyMap<string, readonly (readonly string[])[]>
@@ -55,6 +74,7 @@ const NEVER: ReadonlySet<string> = new Set(["bad-topic", "reserved", "too-comple
 export function gather(recordings: readonly Recording[], base: Policy, includeDenied: boolean): Gathered {
   const replay = createReplay({ ...base, rules: [] })
   const entries = new Map<string, Entry>()
+  const modbus = new Map<string, ModbusEntry>()
   const loads: Load[] = []
   const roleSets = new Map<string, (readonly string[])[]>()
   const notLearnt = new Map<string, number>()
@@ -69,18 +89,8 @@ export function gather(recordings: readonly Recording[], base: Policy, includeDe
       const known = replay.know(peer)
       if (known.ok) roleSets.get(known.conduit)?.push(known.roles)
       const { asked, received } = sortFlows(peer, includeDenied)
-      const modbus = peer.flows.filter(({ kind, verdict }) => kind === "modbus" && verdict === "allowed")
-      if (modbus.length > 0) {
-        miss(
-          `Modbus on ${peer.conduit}: only MQTT is learnt`,
-          modbus.reduce((sum, flow) => sum + flow.count, 0),
-        )
-      }
       if (!known.ok || known.roles.length === 0) {
-        const messages = peer.flows.reduce(
-          (sum, { kind, verdict, count }) => (kind === "mqtt" && verdict === "allowed" ? sum + count : sum),
-          0,
-        )
+        const messages = peer.flows.reduce((sum, { verdict, count }) => (verdict === "allowed" ? sum + count : sum), 0)
         const why = known.ok ? "it has no roles" : `it is nobody in the base policy (${known.refusal})`
         if (messages > 0) miss(`${peer.subject} on ${peer.conduit}: ${why}`, messages)
         continue
@@ -95,7 +105,9 @@ export function gather(recordings: readonly Recording[], base: Policy, includeDe
         else take(recording, known, flow, "receive")
       }
       for (const flow of peer.flows) {
-        if (flow.kind !== "mqtt" || flow.action !== "publish" || !learnable(flow, includeDenied)) continue
+        if (!learnable(flow, includeDenied)) continue
+        if (flow.kind === "modbus") takeModbus(recording, known, flow)
+        if (flow.kind === "modbus" || flow.action !== "publish") continue
         take(recording, known, flow, "publish")
         loads.push({ known, peer, recording: number, topic: flow.topic, busiest: flow.busiest })
       }
@@ -123,13 +135,30 @@ export function gather(recordings: readonly Recording[], base: Policy, includeDe
     return entry
   }
 
-  return { entries: [...entries.values()], loads, roleSets, notLearnt }
+  function takeModbus(recording: Recording, known: Known, flow: ModbusFlow): void {
+    const conduit = base.conduits.find(({ name }) => name === known.conduit)
+    const { unit, function: code, sub, range, written } = flow
+    if (requestOf(flow) === null) {
+      return miss(`${modbusFlowText(flow)} on ${known.conduit}: no rule can name this request`, flow.count)
+    }
+    const cell = { units: { from: unit, to: unit }, code, sub: code === 8 || code === 43 ? sub : null, file: null }
+    if (conduit?.protocol !== "modbus" || !passes(cell, conduit)) {
+      return miss(`${modbusFlowText(flow)} on ${known.conduit}: the base policy lets it pass no such thing`, flow.count)
+    }
+    const key = JSON.stringify([known.conduit, unit, code, sub, range, written])
+    const seen: Seen = { messages: 0, maxBytes: 0, lastAt: 0, subjects: new Set() }
+    const entry = modbus.get(key) ?? { conduit: known.conduit, flow, users: new Map<string, readonly string[]>(), seen }
+    modbus.set(key, entry)
+    count(entry, recording, known, flow)
+  }
+
+  return { entries: [...entries.values()], modbus: [...modbus.values()], loads, roleSets, notLearnt }
 }
 
-function count({ users, seen }: Entry, recording: Recording, known: Known, flow: MqttFlow): void {
+function count({ users, seen }: Pick<Entry, "users" | "seen">, recording: Recording, known: Known, flow: Flow): void {
   users.set(roleKey(known.roles), known.roles)
   seen.messages += flow.count
-  seen.maxBytes = Math.max(seen.maxBytes, flow.maxBytes)
+  if (flow.kind === "mqtt") seen.maxBytes = Math.max(seen.maxBytes, flow.maxBytes)
   seen.lastAt = Math.max(seen.lastAt, momentOf(recording, flow.lastMs))
   seen.subjects.add(known.name)
 }
@@ -139,7 +168,7 @@ function mayPass({ protocol, direction }: Conduit, action: Action): boolean {
   return protocol === "mqtt" && (direction === "both" || (direction === "out") === (action === "publish"))
 }
 
-function learnable(flow: MqttFlow, includeDenied: boolean): boolean {
+function learnable(flow: Flow, includeDenied: boolean): boolean {
   return flow.verdict === "allowed" || (includeDenied && !NEVER.has(flow.verdict))
 }
 

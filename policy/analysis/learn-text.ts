@@ -1,5 +1,8 @@
+import { MODBUS_FUNCTIONS, type ModbusFunction, type Range } from "../language/modbus-rule.ts"
 import type { Conduit, Policy, SubjectRule, Zone } from "../language/policy.ts"
 import type { Learnt, LearntRule } from "./learn.ts"
+import type { Seen } from "./learn-gather.ts"
+import type { LearntModbusRule } from "./learn-modbus.ts"
 
 /** Lines of what is admitted beyond, at most; the rest is counted. */
 const MAX_BEYOND = 2_000
@@ -9,7 +12,7 @@ const MAX_BEYOND = 2_000
  * without fault. `time` writes a moment.
  */
 export function writeLearnt(learnt: Learnt, time: (at: number) => string): string {
-  const { base, sets, rules, beyond, notLearnt, missed } = learnt
+  const { base, sets, rules, modbus, beyond, notLearnt, missed } = learnt
   const lines = [
     "# Learnt from recordings: read it, above all its end, before it is signed.",
     "lockgate-policy: 1",
@@ -19,9 +22,10 @@ export function writeLearnt(learnt: Learnt, time: (at: number) => string): strin
     ...section("roles", base.roles.map(({ name, description }) => `${text(name)}: ${text(description)}`)),
     ...list("subjects", base.subjects.map((subject) => [subjectLine(subject)])),
     ...section("conduits", base.conduits.map(conduitLine)),
-    ...list("rules", rules.map((rule) => ruleLines(rule, time))),
+    ...list("rules", [...rules.map((rule) => ruleLines(rule, time)), ...modbus.map((rule) => modbusLines(rule, time))]),
     "",
     "# What it admits beyond the recordings. A filter that is not named here admits its one topic and no other.",
+    ...(modbus.length > 0 ? ["# Of Modbus, any part of the addresses, and any value in those that are written."] : []),
     ...beyond.slice(0, MAX_BEYOND).map(({ rule, filter, admits }) => comment(`${rule}${filter === null ? "" : ` ${filter}`}: ${admits}`)), // prettier-ignore
     ...(beyond.length > MAX_BEYOND ? [comment(`and ${beyond.length - MAX_BEYOND} more of these`)] : []),
     ...(beyond.length === 0 ? ["# Nothing."] : []),
@@ -83,9 +87,7 @@ function conduitLine(conduit: Conduit): string {
 
 function ruleLines(rule: LearntRule, time: (at: number) => string): readonly string[] {
   const { seen } = rule
-  const names = [...seen.subjects].sort()
-  const who = names.length > 4 ? `${names.slice(0, 4).join(", ")} and ${names.length - 4} more` : names.join(", ")
-  const counts = `${seen.messages} times by ${who}; largest ${seen.maxBytes} B; last ${time(seen.lastAt)}`
+  const counts = `${seen.messages} times by ${namesOf(seen)}; largest ${seen.maxBytes} B; last ${time(seen.lastAt)}`
   const lines = [`  ${comment(counts)}`]
   if (rule.kind === "receive" && rule.payloadBytes !== null && !rule.id.endsWith("-members")) {
     lines.push(
@@ -107,6 +109,43 @@ function ruleLines(rule: LearntRule, time: (at: number) => string): readonly str
   if (rule.payloadBytes !== null) lines.push(`    payload: ${size(rule.payloadBytes)}`)
   if (rule.rate !== null) lines.push(`    rate: ${rule.rate.perSecond}/s burst ${rule.rate.burst}`)
   return lines
+}
+
+/** Who it was, four names at most. */
+function namesOf({ subjects }: Seen): string {
+  const names = [...subjects].sort()
+  return names.length > 4 ? `${names.slice(0, 4).join(", ")} and ${names.length - 4} more` : names.join(", ")
+}
+
+function modbusLines({ rule, seen }: LearntModbusRule, time: (at: number) => string): readonly string[] {
+  const writes = rule.record !== "none"
+  const lines = [`  ${comment(`${seen.messages} times by ${namesOf(seen)}; last ${time(seen.lastAt)}`)}`]
+  if (writes && rule.registers.length > 0) {
+    lines.push(
+      "  # Values were not recorded, so it writes any: add points with min and max by hand, see Modbus rule in the reference.",
+    )
+  } else if (writes) lines.push("  # Values were not recorded, so it writes any.")
+  lines.push(
+    `  - id: ${text(rule.id)}`,
+    `    allow: [${rule.functions.map(functionText).join(", ")}]`,
+    `    roles: [${rule.roles.map(text).join(", ")}]`,
+    `    conduits: [${rule.conduits.map(text).join(", ")}]`,
+    `    units: ${rangesText(rule.units)}`,
+  )
+  const tables = [["coils", rule.coils], ["discrete-inputs", rule.discreteInputs], ["registers", rule.registers], ["input-registers", rule.inputRegisters], ["fifos", rule.fifos]] as const // prettier-ignore
+  for (const [key, ranges] of tables) if (ranges.length > 0) lines.push(`    ${key}: ${rangesText(ranges)}`)
+  if (rule.files.length > 0) lines.push("    files:", ...rule.files.map(({ file, records }) => `      - { file: ${file}, records: ${rangesText([records])} }`)) // prettier-ignore
+  if (writes) lines.push(`    record: ${rule.record}`)
+  return lines
+}
+
+function functionText({ code, sub }: ModbusFunction): string {
+  const name = Object.entries(MODBUS_FUNCTIONS).find(([, own]) => own === code)?.[0] ?? String(code)
+  return sub === null ? name : `{ ${name}: [${sub.join(", ")}] }`
+}
+
+function rangesText(ranges: readonly Range[]): string {
+  return `[${ranges.map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`)).join(", ")}]`
 }
 
 function size(bytes: number): string {
@@ -145,5 +184,5 @@ export function policyOf(learnt: Learnt): Policy {
     hours: null,
     emergency: null,
   }))
-  return { ...learnt.base, rules }
+  return { ...learnt.base, rules: [...rules, ...learnt.modbus.map(({ rule }) => rule)] }
 }

@@ -11,6 +11,7 @@ import type { Recording } from "../recording/recording.ts"
 import { skeletonOf } from "./learn-base.ts"
 import { beyondOf, type Beyond } from "./learn-beyond.ts"
 import { gather, unshared, type Entry, type Gathered, type Kind, type Load, type Seen } from "./learn-gather.ts"
+import { beyondModbus, modbusRules, type LearntModbusRule } from "./learn-modbus.ts"
 import { coverRoles } from "./learn-roles.ts"
 import { widen, WordSets, type Widened } from "./learn-topics.ts"
 
@@ -49,6 +50,7 @@ export interface Learnt {
   readonly base: Policy
   readonly sets: WordSets["all"]
   readonly rules: readonly LearntRule[]
+  readonly modbus: readonly LearntModbusRule[]
   readonly beyond: readonly Beyond[]
   /** What could not be learnt, and how many messages it was. */
   readonly notLearnt: ReadonlyMap<string, number>
@@ -95,8 +97,17 @@ export function learn(recordings: readonly Recording[], options: LearnOptions): 
   const beyond = rules.flatMap((rule, k) =>
     beyondOf(rule, drafts[k]?.widened ?? new Map(), rolesBeside(rule, gathered)),
   )
+  const modbus = modbusRules(gathered.modbus, gathered.roleSets)
   const missed = recordings.reduce((sum, { end }) => sum + end.missed.messages, 0)
-  return { base, sets: sets.all, rules: all, beyond, notLearnt: gathered.notLearnt, missed }
+  return {
+    base,
+    sets: sets.all,
+    rules: all,
+    modbus,
+    beyond: [...beyond, ...modbus.flatMap(beyondModbus)],
+    notLearnt: gathered.notLearnt,
+    missed,
+  }
 }
 
 const ALLOW: Readonly<Record<Kind, readonly Action[]>> = {

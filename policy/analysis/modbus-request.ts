@@ -81,7 +81,7 @@ export function makeRequest(parts: RequestParts): Found<ModbusRequest> {
   }
   if (ADDRESS_KIND[code] === undefined) return { ok: true, value: bare }
   if (address === null) return fail(`${functionName(code)} needs "address"`)
-  const writes = WRITES.includes(code)
+  const writes = WRITING_CODES.includes(code)
   if (writes && values === null) return fail(`${functionName(code)} needs "values"`)
   if (!writes && values !== null) return fail(`${functionName(code)} writes no values`)
   if (code === 22 && values?.length !== 2)
@@ -104,7 +104,8 @@ export function makeRequest(parts: RequestParts): Found<ModbusRequest> {
   return bounded(code, request)
 }
 
-const WRITES: readonly number[] = [5, 6, 15, 16, 22, 23]
+/** Functions that write addresses. */
+export const WRITING_CODES: readonly number[] = [5, 6, 15, 16, 22, 23]
 
 function bounded(code: number, request: ModbusRequest): Found<ModbusRequest> {
   const most = MAX_QUANTITY[code] ?? 1

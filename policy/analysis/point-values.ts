@@ -45,6 +45,14 @@ export function boxOf(points: readonly Point[], dimensions: readonly Dimension[]
   })
 }
 
+/** Which values of its type fit a point's bounds. No bound of a floating-point number lets every value pass: NaN fits none. */
+export function fitOf(point: Point): "every" | "some" | "none" {
+  const [own] = boxOf([point], [point])
+  const all = domainOf(point.type)
+  if (own === undefined || own.from > own.to) return "none"
+  return own.from === all.from && own.to === all.to ? "every" : "some"
+}
+
 /** What is in some box of `boxes` and in none of `others`. */
 export function subtract(boxes: readonly Box[], others: readonly Box[]): readonly Box[] {
   let left = boxes.filter(isFull)

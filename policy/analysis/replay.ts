@@ -1,14 +1,14 @@
 /**
  * A candidate policy, ready to judge flows of a recording by the real filter.
  *
- * What a flow does not tell (the payload, the hour, how closely messages followed each other) is not guessed: the flow is
- * judged by the narrowest and by the widest reading of the policy, and where these differ the answer is `depends`.
+ * What a flow does not tell (the payload, the value, the hour, how closely messages followed each other) is not guessed: the
+ * flow is judged by the narrowest and by the widest reading of the policy, and where these differ the answer is `depends`.
  *
- * | reading | rules with a rate | with a payload form | with hours | with an emergency |
- * |---|---|---|---|---|
- * | surely | do not allow | do not allow | do not allow; deny | do not allow |
- * | given the rate | allow | do not allow | do not allow; deny | do not allow |
- * | at best | allow | allow | allow; do not deny | do not allow |
+ * | reading | rules with a rate | with a payload form | points with bounds | with hours | with an emergency |
+ * |---|---|---|---|---|---|
+ * | surely | do not allow | do not allow | fit no value | do not allow; deny | do not allow |
+ * | given the rate | allow | do not allow | fit no value | do not allow; deny | do not allow |
+ * | at best | allow | allow | fit every value | allow; do not deny | do not allow |
  */
 import { compilePolicy } from "../compile/compile.ts"
 import { decideSubscription } from "../filter/contain.ts"
@@ -18,7 +18,9 @@ import { isAllowed, reasonName, ruleOf, type Reason, type Verdict } from "../fil
 import { fitsClientIdPattern } from "../identity/client-id.ts"
 import { resolveSubject } from "../identity/subject.ts"
 import type { Policy, Rule } from "../language/policy.ts"
-import type { MqttFlow, PeerFacts } from "../recording/recording.ts"
+import type { Flow, ModbusFlow, MqttFlow, PeerFacts } from "../recording/recording.ts"
+import type { ModbusRequest } from "./modbus-request.ts"
+import { askModbus, closedPoints, openPoints, requestOf } from "./replay-modbus.ts"
 
 /** Why a peer is nobody to the candidate, or may not connect as it did. */
 export type PeerRefusal = "no-conduit" | "no-zone" | "no-subject" | "ambiguous-subject" | "bad-name" | "no-rights" | "client-id" // prettier-ignore
@@ -44,7 +46,7 @@ export interface Replay {
    */
   know(peer: PeerFacts): KnownPeer
   /** `essentialOnly` as while normal flows are closed. */
-  judge(peer: Extract<KnownPeer, { ok: true }>, flow: MqttFlow, essentialOnly: boolean): Judgement
+  judge(peer: Extract<KnownPeer, { ok: true }>, flow: Flow, essentialOnly: boolean): Judgement
 }
 
 type Reading = (rule: Rule) => Rule | null
@@ -63,14 +65,21 @@ function always(rule: Rule): Rule {
   return { ...rule, hours: null }
 }
 
-/** Messages also have a payload and a rate; requests to subscribe have not. */
+/** Messages and Modbus requests also have what is inside and a rate; requests to subscribe have not. */
 const MESSAGES: { readonly surely: Reading; readonly rated: Reading; readonly best: Reading } = {
-  surely: (rule) => (rule.effect === "allow" && (rule.rate !== null || looksInside(rule)) ? null : SURELY(rule)),
-  rated: (rule) => (rule.effect === "allow" && looksInside(rule) ? null : unrated(SURELY(rule))),
+  surely: (rule) => (rule.effect === "allow" && rule.rate !== null ? null : closed(SURELY(rule))),
+  rated: (rule) => unrated(closed(SURELY(rule))),
   best: (rule) => {
     const best = unrated(AT_BEST(rule))
-    return best?.protocol === "mqtt" ? { ...best, payload: { kind: "any" } } : best
+    if (best?.protocol === "mqtt") return { ...best, payload: { kind: "any" } }
+    return best === null ? null : openPoints(best)
   },
+}
+
+/** The rule where nothing is known of what is inside. */
+function closed(rule: Rule | null): Rule | null {
+  if (rule?.protocol === "modbus") return closedPoints(rule)
+  return rule?.effect === "allow" && looksInside(rule) ? null : rule
 }
 
 function looksInside(rule: Rule): boolean {
@@ -130,9 +139,10 @@ export function createReplay(policy: Policy): Replay {
   function ask(
     table: CompiledPolicy,
     peer: Extract<KnownPeer, { ok: true }>,
-    flow: MqttFlow,
+    flow: Asked,
     essentialOnly: boolean,
   ): Verdict {
+    if (flow.kind === "modbus") return askModbus(table, peer, flow.request, essentialOnly)
     const topic = encoder.encode(flow.topic)
     const state = createFilterState(table.table, {
       classIndex: classOf(table, peer.conduit, peer.roles),
@@ -148,33 +158,53 @@ export function createReplay(policy: Policy): Replay {
     return decideTopic(table.table, state, topic, 0, topic.length, flags, flow.maxBytes, 0)
   }
 
+  function judge(peer: Extract<KnownPeer, { ok: true }>, flow: Asked, essentialOnly: boolean): Judgement {
+    const ruleIn = (table: CompiledPolicy, v: Verdict): string | null => table.ruleIds[ruleOf(v)] ?? null
+    const asks = flow.kind === "mqtt" && flow.action === "subscribe"
+    const { surely, best } = asks ? tables.subscribe : tables.message
+    const sure = ask(surely, peer, flow, essentialOnly)
+    if (isAllowed(sure)) return { kind: "passes", rule: ruleIn(surely, sure) }
+    const widest = best === surely ? sure : ask(best, peer, flow, essentialOnly)
+    if (!isAllowed(widest)) return { kind: "denied", rule: ruleIn(best, widest), reason: reasonName(widest) }
+    if (asks) return { kind: "depends", rule: ruleIn(best, widest) }
+    const rated = ask(tables.message.rated, peer, flow, essentialOnly)
+    const rule = ruleIn(tables.message.rated, rated)
+    if (isAllowed(rated) && rule !== null) return { kind: "rate", rule }
+    return { kind: "depends", rule: ruleIn(best, widest) }
+  }
+
+  /** Bytes that were no request are none to any policy, but for unit 0: a serial line takes only writes there. */
+  function judgeModbus(peer: Extract<KnownPeer, { ok: true }>, flow: ModbusFlow, essentialOnly: boolean): Judgement {
+    const request = requestOf(flow)
+    const wasBad = flow.verdict === "bad-request"
+    if (wasBad && (request === null || flow.unit !== 0)) return { kind: "denied", rule: null, reason: "bad-request" }
+    if (request === null) return { kind: "depends", rule: null }
+    const judgement = judge(peer, { kind: "modbus", request }, essentialOnly)
+    return wasBad && judgement.kind !== "denied" ? { kind: "depends", rule: judgement.rule } : judgement
+  }
+
   return {
     policy,
     know,
     judge: (peer, flow, essentialOnly) => {
-      const ruleIn = (table: CompiledPolicy, v: Verdict): string | null => table.ruleIds[ruleOf(v)] ?? null
-      const { surely, best } = flow.action === "subscribe" ? tables.subscribe : tables.message
-      const sure = ask(surely, peer, flow, essentialOnly)
-      if (isAllowed(sure)) return { kind: "passes", rule: ruleIn(surely, sure) }
-      const widest = best === surely ? sure : ask(best, peer, flow, essentialOnly)
-      if (!isAllowed(widest)) return { kind: "denied", rule: ruleIn(best, widest), reason: reasonName(widest) }
-      if (flow.action === "subscribe") return { kind: "depends", rule: ruleIn(best, widest) }
-      const rated = ask(tables.message.rated, peer, flow, essentialOnly)
-      const rule = ruleIn(tables.message.rated, rated)
-      if (isAllowed(rated) && rule !== null) return { kind: "rate", rule }
-      return { kind: "depends", rule: ruleIn(best, widest) }
+      return flow.kind === "modbus" ? judgeModbus(peer, flow, essentialOnly) : judge(peer, flow, essentialOnly)
     },
   }
 }
 
+/** What the filter is asked: a flow of MQTT, or the request of one of Modbus. */
+type Asked = MqttFlow | { readonly kind: "modbus"; readonly request: ModbusRequest }
+
 function same(rule: Rule, original: Rule | undefined): boolean {
   if (original === undefined) return false
   const form = rule.protocol === "mqtt" && original.protocol === "mqtt" ? rule.payload === original.payload : true
-  return form && rule.hours === original.hours && rule.rate === original.rate
+  const points = rule.protocol === "modbus" && original.protocol === "modbus" ? rule.points === original.points : true
+  return form && points && rule.hours === original.hours && rule.rate === original.rate
 }
 
-/** What a reading took off a rule: two readings with equal marks leave the same rules. */
+/** What a reading made of a rule: two readings with equal marks leave the same rules. */
 function kindOf(rule: Rule): string {
   const form = rule.protocol === "mqtt" && rule.payload.kind !== "any" ? "f" : ""
-  return `(${rule.rate === null ? "" : "r"}${form}${rule.hours === null ? "" : "h"})`
+  const points = rule.protocol === "modbus" ? rule.points.map(({ max }) => max ?? "-").join() : ""
+  return `(${rule.rate === null ? "" : "r"}${form}${rule.hours === null ? "" : "h"}${points})`
 }

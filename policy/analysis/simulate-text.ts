@@ -1,3 +1,4 @@
+import { modbusFlowText } from "./replay-modbus.ts"
 import type { Change, Outcome, PeerChanges, Simulation, Why } from "./simulate.ts"
 
 /** Lines a peer and list, at most; the rest is counted. */
@@ -22,6 +23,11 @@ const WORDS: Readonly<Partial<Record<Why, string>>> = {
   "not-contained": "it asks for more than is allowed",
   "shared-subscription": "a shared subscription could lose messages",
   "too-complex": "it asks for too much at once",
+  "bad-request": "it is no Modbus request",
+  "unit": "not a unit that is allowed",
+  "function": "not a function that is allowed there",
+  "address": "no one rule holds all of its addresses",
+  "part-of-point": "it writes a part of a point that has bounds",
   "reserved": "the topic is the gateway's own",
   "no-conduit": "the conduit is gone",
   "no-zone": "the zone is gone",
@@ -35,6 +41,8 @@ const WORDS: Readonly<Partial<Record<Why, string>>> = {
   "allowed": "allowed",
   "depends": "it hangs on the payload or the hour, which a recording does not tell",
 } // prettier-ignore
+
+const HANGS_MODBUS = "it hangs on the value written or the hour, which a recording does not tell"
 
 /**
  * What a simulation came to, in lines for a person: totals first, then each peer with at most ten lines a list. Topics
@@ -52,7 +60,6 @@ export function describeSimulation(simulation: Simulation, time: (at: number) =>
     lines.push("")
   }
   lines.push(`${counted(totals.messages, "message")} in ${counted(totals.flows, "flow")}: ${counted(totals.same, "flow")} fare as they did`) // prettier-ignore
-  if (simulation.notJudged > 0) lines.push(`note: ${counted(simulation.notJudged, "Modbus flow")} not judged`)
   if (simulation.missed > 0) {
     lines.push(
       `note: the recordings had no room for ${counted(simulation.missed, "message")}; nothing is known of them`,
@@ -86,16 +93,16 @@ function roleChange({ rolesBefore, rolesNow }: PeerChanges): string {
 }
 
 function subjectOf({ flow }: Change): string {
-  if (flow.kind === "modbus") return `unit ${flow.unit} function ${flow.function}`
+  if (flow.kind === "modbus") return modbusFlowText(flow)
   const topic = flow.topic === "" ? "(no topic)" : flow.topic
   const qos = flow.qos > 0 ? ` QoS ${flow.qos}` : ""
   const size = flow.action === "subscribe" ? "" : ` up to ${flow.maxBytes} B`
   return `${flow.will ? "will" : flow.action} ${topic}${qos}${flow.retain ? " retained" : ""}${size}`
 }
 
-function reasonOf({ rule, why }: Change): string {
+function reasonOf({ rule, why, flow }: Change): string {
   if (why === "allowed") return rule === null ? "it is allowed" : `rule ${rule} allows it`
-  const words = WORDS[why] ?? why
+  const words = why === "depends" && flow.kind === "modbus" ? HANGS_MODBUS : (WORDS[why] ?? why)
   return rule === null ? words : `${words} (rule ${rule})`
 }
 

@@ -5,8 +5,9 @@
  */
 import type { Reason } from "../filter/verdict.ts"
 import { matches } from "../filter/reference.ts"
-import type { MqttRule, Policy } from "../language/policy.ts"
+import type { MqttRule, Policy, Rule } from "../language/policy.ts"
 import { momentOf, type Flow, type MqttFlow, type RecordedPeer, type Recording } from "../recording/recording.ts"
+import { mayCover, requestOf } from "./replay-modbus.ts"
 import { createReplay, type KnownPeer, type PeerRefusal } from "./replay.ts"
 
 /**
@@ -53,8 +54,6 @@ export interface Simulation {
   }
   /** Messages that the recordings had no room for: nothing can be said of them. */
   readonly missed: number
-  /** Modbus flows, which no simulation judges yet. */
-  readonly notJudged: number
 }
 
 /**
@@ -67,15 +66,13 @@ export function simulate(candidate: Policy, recordings: readonly Recording[]): S
   const replay = createReplay(candidate)
   const found = new Map<string, { peer: RecordedPeer; known: KnownPeer; changes: Map<string, Change> }>()
   const totals = { flows: 0, messages: 0, same: 0 }
-  let notJudged = 0
   for (const recording of recordings) {
     const judged = recording.peers.map((peer) => ({ peer, known: replay.know(peer), flows: [] as Judged[] }))
     for (const { peer, known, flows } of judged) {
       for (const flow of peer.flows) {
         totals.flows++
         totals.messages += flow.count
-        if (flow.kind === "modbus") notJudged++
-        else flows.push({ flow, ...judge(known, flow) })
+        flows.push({ flow, ...judge(known, flow) })
       }
     }
     spend(candidate, judged)
@@ -98,7 +95,7 @@ export function simulate(candidate: Policy, recordings: readonly Recording[]): S
     }
   }
 
-  function judge(known: KnownPeer, flow: MqttFlow): Omit<Judged, "flow"> {
+  function judge(known: KnownPeer, flow: Flow): Omit<Judged, "flow"> {
     if (!known.ok) return { now: "denied", why: known.refusal, rule: null }
     const judgement = replay.judge(known, flow, flow.verdict === "not-essential")
     switch (judgement.kind) {
@@ -130,11 +127,11 @@ export function simulate(candidate: Policy, recordings: readonly Recording[]): S
   }
   const changed = { "denied": sum("denied"), "may-be-denied": sum("may-be-denied"), "allowed": sum("allowed"), "may-be-allowed": sum("may-be-allowed") } // prettier-ignore
   const missed = recordings.reduce((n, { end }) => n + end.missed.messages, 0)
-  return { peers, totals: { ...totals, changed }, missed, notJudged }
+  return { peers, totals: { ...totals, changed }, missed }
 }
 
 interface Judged {
-  readonly flow: MqttFlow
+  readonly flow: Flow
   /** `rate`: it passes if there is a token. */
   now: "allowed" | "denied" | "depends" | "rate"
   why: Why
@@ -158,7 +155,7 @@ function outcomeOf({ flow, now, why }: Judged): Outcome | null {
 }
 
 /** Live verdicts that hang on what a recording does not tell either. */
-const HANGS: ReadonlySet<Reason> = new Set(["rate", "hours", "emergency", "payload-form"])
+const HANGS: ReadonlySet<Reason> = new Set(["rate", "hours", "emergency", "payload-form", "value"])
 
 /**
  * Hold rates against the busiest seconds, of each subject and rule over all its connections.
@@ -166,18 +163,24 @@ const HANGS: ReadonlySet<Reason> = new Set(["rate", "hours", "emergency", "paylo
  * With at least as many tokens a second as the busiest one took, and room for twice as many, no message was ever too
  * much: a window of t seconds touches at most t + 2 of them. A flow whose own busiest second took more than all rules
  * for it have together was surely denied in part. Between the two it hangs on how messages fell in the seconds.
+ *
+ * A Modbus request loads every rule with a rate that may let it pass: whether its value fits the first is not known.
  */
 function spend(candidate: Policy, judged: readonly { peer: RecordedPeer; known: KnownPeer; flows: Judged[] }[]): void {
   const loads = new Map<string, number>()
+  const rated = candidate.rules.filter((rule) => rule.rate !== null)
   const loadKey = (name: string, rule: string | null): string => `${name} ${rule ?? ""}`
   for (const { peer, known, flows } of judged) {
     if (!known.ok) continue
     for (const up of [true, false]) {
       const own = new Map<string, number>()
       for (const { flow, now, rule } of flows) {
-        if (now !== "rate" || (flow.action === "publish") !== up || flow.verdict !== "allowed") continue
-        const key = loadKey(known.name, rule)
-        own.set(key, (own.get(key) ?? 0) + flow.busiest)
+        if (goesUp(flow) !== up || flow.verdict !== "allowed" || (now !== "rate" && now !== "depends")) continue
+        const paying = flow.kind === "modbus" ? payersOf(rated, known, flow).map(({ id }) => id) : now === "rate" ? [rule] : [] // prettier-ignore
+        for (const id of paying) {
+          const key = loadKey(known.name, id)
+          own.set(key, (own.get(key) ?? 0) + flow.busiest)
+        }
       }
       const most = up ? peer.busiestUp : peer.busiestDown
       for (const [key, load] of own) loads.set(key, (loads.get(key) ?? 0) + Math.min(load, Math.max(most, 1)))
@@ -195,7 +198,7 @@ function spend(candidate: Policy, judged: readonly { peer: RecordedPeer; known: 
           one.now = "allowed"
           one.why = "allowed"
         }
-      } else if (one.flow.verdict === "allowed" && one.flow.busiest > capacity(candidate, known, one.flow)) {
+      } else if (one.flow.verdict === "allowed" && one.flow.busiest > capacity(rated, known, one.flow)) {
         one.now = "denied"
         one.why = "rate-exceeded"
       }
@@ -203,27 +206,37 @@ function spend(candidate: Policy, judged: readonly { peer: RecordedPeer; known: 
   }
 }
 
+/** To the broker or unit. */
+function goesUp(flow: Flow): boolean {
+  return flow.kind === "modbus" || flow.action === "publish"
+}
+
 /** Most messages of this flow that rules with a rate let through within one second, all their tokens used for it. */
-function capacity(candidate: Policy, known: Extract<KnownPeer, { ok: true }>, flow: MqttFlow): number {
-  const action = flow.action
-  const bears = (rule: MqttRule): boolean =>
-    rule.effect === "allow" &&
-    rule.conduits.includes(known.conduit) &&
-    rule.roles.some((role) => known.roles.includes(role)) &&
-    (rule.actions.includes(action) || (action === "receive" && rule.actions.includes("subscribe"))) &&
-    rule.topics.some((topic) => matches(topic.replace(/^\$share\/[^/]*\//, ""), flow.topic, known))
-  return candidate.rules.reduce((sum, rule) => {
-    return rule.protocol === "mqtt" && rule.rate !== null && bears(rule)
-      ? sum + rule.rate.burst + rule.rate.perSecond
-      : sum
-  }, 0)
+function capacity(rated: readonly Rule[], known: Extract<KnownPeer, { ok: true }>, flow: Flow): number {
+  return payersOf(rated, known, flow).reduce((sum, { rate }) => sum + (rate?.burst ?? 0) + (rate?.perSecond ?? 0), 0)
+}
+
+/** Those of the rules that may let the flow pass, by anything but its payload, value, hour and rate. */
+function payersOf(rules: readonly Rule[], known: Extract<KnownPeer, { ok: true }>, flow: Flow): readonly Rule[] {
+  const request = flow.kind === "modbus" ? requestOf(flow) : null
+  return rules.filter((rule) => {
+    if (rule.effect !== "allow" || !rule.conduits.includes(known.conduit)) return false
+    if (!rule.roles.some((role) => known.roles.includes(role))) return false
+    if (rule.protocol === "modbus") return request !== null && mayCover(rule, request)
+    return flow.kind === "mqtt" && bears(rule, known, flow)
+  })
+}
+
+function bears(rule: MqttRule, known: Extract<KnownPeer, { ok: true }>, { action, topic }: MqttFlow): boolean {
+  const acts = rule.actions.includes(action) || (action === "receive" && rule.actions.includes("subscribe"))
+  return acts && rule.topics.some((own) => matches(own.replace(/^\$share\/[^/]*\//, ""), topic, known))
 }
 
 /** The same flow of another recording: counted together, seen last at the later time. */
 function add(changes: Map<string, Change>, change: Change): void {
   const { flow } = change
-  const own = flow.kind === "mqtt" ? [flow.action, flow.topic, flow.qos, flow.retain, flow.will] : []
-  const key = JSON.stringify([change.outcome, change.why, flow.verdict, ...own])
+  const own = flow.kind === "mqtt" ? [flow.action, flow.topic, flow.qos, flow.retain, flow.will] : [flow.unit, flow.function, flow.sub, flow.range, flow.written] // prettier-ignore
+  const key = JSON.stringify([change.outcome, change.why, flow.verdict, flow.kind, ...own])
   const known = changes.get(key)
   if (known === undefined) changes.set(key, change)
   else {

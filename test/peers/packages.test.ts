@@ -1,7 +1,7 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { installPeers, type Machine } from "./install.ts"
-import { commandPath, debianPackages, packagesNeededBy } from "./packages.ts"
+import { commandPath, debianPackages, packagesNeededBy, unusablePackages } from "./packages.ts"
 
 const test = suite("peers/packages")
 
@@ -21,6 +21,13 @@ test("knows from its imports which packages a test needs", () => {
   assert.equal(packagesNeededBy("test/peers/mosquitto.test.ts"), ["mosquitto", "mosquitto-clients", "openssl"])
   assert.equal(packagesNeededBy("test/firmware/tls/path-against-openssl.test.ts"), ["openssl"])
   assert.equal(packagesNeededBy("test/architecture.test.ts"), [])
+})
+
+test("a package that is here and may do nothing is told apart, with what fails", () => {
+  const listed = [["true"], ["false", "-x"], ["lockgate-no-such-command"], []].map((trial, k) => ({ name: `p${k}`, command: "sh", trial })) // prettier-ignore
+  assert.equal([...unusablePackages(listed)], [["p1", "false -x"], ["p2", "lockgate-no-such-command"]]) // prettier-ignore
+  assert.equal([...unusablePackages([{ name: "p", command: "lockgate-no-such-command", trial: ["false"] }])], [])
+  assert.equal(debianPackages().find(({ name }) => name === "nftables")?.trial, ["unshare", "-n", "true"])
 })
 
 /** A machine that installs in name only. */

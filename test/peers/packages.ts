@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process"
 import { accessSync, constants, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { closureOnDisk, ROOT } from "../support/source-tree.ts"
@@ -6,6 +7,8 @@ import { closureOnDisk, ROOT } from "../support/source-tree.ts"
 export interface DebianPackage {
   readonly name: string
   readonly command: string
+  /** What must succeed for its tests to say anything, words of a command line; empty: nothing. */
+  readonly trial: readonly string[]
 }
 
 /** The list in `debian-packages.txt`. */
@@ -13,8 +16,8 @@ export function debianPackages(): DebianPackage[] {
   const lines = readFileSync(join(ROOT, "test/peers/debian-packages.txt"), "utf8").split("\n")
   return lines
     .map((line) => line.replace(/#.*/, "").trim().split(/\s+/))
-    .filter((words) => words.length === 2)
-    .map(([name, command]) => ({ name: name!, command: command! }))
+    .filter((words) => words.length >= 2)
+    .map(([name, command, ...trial]) => ({ name: name!, command: command!, trial }))
 }
 
 /** Where `command` lies, or null. Looks into `sbin` too, which Debian leaves out of a user's PATH. */
@@ -37,6 +40,16 @@ export function missingPackages(): string[] {
   return debianPackages()
     .filter((p) => commandPath(p.command) === null)
     .map((p) => p.name)
+}
+
+/**
+ * Listed packages that are here and of no use, with what fails: a machine that permits no network namespaces has `nft`
+ * and cannot ask it anything. A file that needs one is left out as if the package were missing.
+ */
+export function unusablePackages(listed: readonly DebianPackage[] = debianPackages()): ReadonlyMap<string, string> {
+  const fails = ([command = "", ...args]: readonly string[]): boolean => spawnSync(command, args).status !== 0
+  const tried = listed.filter((p) => p.trial.length > 0 && commandPath(p.command) !== null)
+  return new Map(tried.filter((p) => fails(p.trial)).map((p) => [p.name, p.trial.join(" ")]))
 }
 
 /**

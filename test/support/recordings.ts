@@ -1,5 +1,12 @@
 import { createHash } from "node:crypto"
-import type { MqttFlow, PeerFacts, RecordedPeer, Recording, RecordingEnd } from "../../policy/recording/recording.ts"
+import type {
+  ModbusFlow,
+  MqttFlow,
+  PeerFacts,
+  RecordedPeer,
+  Recording,
+  RecordingEnd,
+} from "../../policy/recording/recording.ts"
 
 /** SHA-256 in hex, as recordings want it. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
@@ -17,6 +24,21 @@ export function makeFlow(topic: string, over: Partial<MqttFlow> = {}): MqttFlow 
     will: false,
     minBytes: 8,
     maxBytes: 12,
+    verdict: "allowed",
+    count: 60,
+    busiest: 1,
+    firstMs: 500,
+    lastMs: 59_500,
+    ...over,
+  }
+}
+
+/** An allowed reading of registers 0 to 9 of unit 1, seen once a second for a minute; what a test is about is overridden. */
+export function makeModbusFlow(over: Partial<ModbusFlow> = {}): ModbusFlow {
+  const request = { unit: 1, function: 3, sub: null, range: { from: 0, to: 9 }, written: null }
+  return {
+    kind: "modbus",
+    ...request,
     verdict: "allowed",
     count: 60,
     busiest: 1,

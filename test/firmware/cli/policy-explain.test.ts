@@ -1,9 +1,14 @@
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import { encodeState } from "../../../firmware/bundles/state-file.ts"
+import { signBundle } from "../../../firmware/bundles/sign.ts"
+import { openLinuxStorage } from "../../../hal/linux/storage.ts"
+import { openTestLog } from "../../support/audit.ts"
+import { aStatement, makeSigner } from "../../support/bundles.ts"
 import { policyExplain } from "../../../firmware/cli/policy-explain.ts"
 
 const test = suite("firmware/cli/policy-explain")
@@ -86,6 +91,50 @@ test("without policy or log there is nothing to explain", async () => {
     assert.match(empty.err, "no denial in the log")
     assert.is((await run("--state", folder, "--as", "historian", "publish", "a")).code, 2)
   } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})
+
+test("[NDR 5.2] the last denial of a log is explained by the policy in force, in less than a second", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lockgate-explain-"))
+  const storage = await openLinuxStorage(folder)
+  const log = await openTestLog(storage)
+  try {
+    const anna = await makeSigner("anna")
+    const bundle = await signBundle(aStatement({ version: 4, policy: await readFile(example, "utf8") }), anna.signing)
+    await storage.write("policy/bundles/4.jws", new TextEncoder().encode(bundle))
+    await storage.write("policy/state.json", encodeState({ active: 4, trial: null, highest: 4 }))
+    const denied = { id: "conduit.denied", outcome: "denied", source: "conduit/telemetry", conduit: "telemetry", count: 3, detail: { action: "publish" } } as const // prettier-ignore
+    await log.append({ ...denied, subject: "rogue", object: "plant/flow-1/flow", reason: "no-rule" })
+    await log.append({
+      ...denied,
+      subject: "flow-1",
+      object: "plant/flow-1/flow",
+      rule: "report",
+      reason: "payload-size",
+    })
+    // Nobody, and the rest of a flood: nothing to explain.
+    await log.append({ ...denied, subject: null, object: "*", rule: "*", reason: "*" })
+    const startedMs = performance.now()
+    const last = await run("--last", "--state", folder)
+    const tookMs = performance.now() - startedMs
+    assert.is(last.code, 0, last.err)
+    assert.match(
+      last.out,
+      "messages were denied by policy  at telemetry  plant/flow-1/flow  rule report  (payload-size)  x3",
+    )
+    assert.match(last.out, "its payload is longer than 4KiB")
+    assert.ok(tookMs < 1000, `${tookMs}`)
+    const rogue = await run("--last", "--state", folder, "--as", "rogue")
+    assert.match(rogue.out, 'level 2 is "flow-1", the rule wants %u, which is "rogue" here')
+    assert.is((await run("--last", "--state", folder, "--as", "nobody")).code, 1)
+    const asked = await run("--state", folder, "--as", "historian", "subscribe", "plant/#")
+    assert.match(asked.out, "ALLOWED by rule history")
+    await storage.write("policy/bundles/4.jws", new TextEncoder().encode("{"))
+    assert.match((await run("--last", "--state", folder)).err, "ERR_BUNDLE_MALFORMED")
+  } finally {
+    await log.close()
+    await storage.close()
     await rm(folder, { recursive: true, force: true })
   }
 })

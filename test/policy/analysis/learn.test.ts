@@ -162,20 +162,6 @@ test("who is nobody in the base policy, and what its conduits never let pass, is
   assert.equal([asked.rules.length, asked.notLearnt.size], [0, 1])
 })
 
-test("Modbus is not learnt, and said not to be", () => {
-  const counts = { verdict: "allowed", count: 7, busiest: 1, firstMs: 0, lastMs: 9 } as const
-  const read = {
-    kind: "modbus",
-    unit: 1,
-    function: 3,
-    sub: null,
-    range: { from: 0, to: 9 },
-    written: null,
-    ...counts,
-  } as const
-  assert.equal([...learnt([peer("s-1", [read])]).notLearnt], [["Modbus on field: only MQTT is learnt", 7]])
-})
-
 test("covers is containment of filters", () => {
   const yes = [["a/#", "a"], ["a/#", "a/b/c"], ["a/+", "a/%u"], ["#", "a/+"], ["a/+/c", "a/+/c"]] // prettier-ignore
   const no = [["a/+", "a"], ["a/+", "a/#"], ["+/b", "$x/b"], ["#", "$x"], ["a/b", "a/+"], ["a/%u", "a/b"]] // prettier-ignore
