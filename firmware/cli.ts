@@ -11,6 +11,8 @@ interface Entry {
   readonly words: string
   readonly usage: string
   readonly summary: string
+  /** What `--help` says beside, a line each. */
+  readonly details?: readonly string[]
   load(): Promise<CliHandler>
 }
 
@@ -43,6 +45,11 @@ const COMMANDS: readonly Entry[] = [
     words: "policy check",
     usage: "[--strict] [--posture] <policy.yaml>...",
     summary: "list every fault of a policy, and what its author may not have meant",
+    details: [
+      "--strict   exit code 1 for a warning, too",
+      "--posture  print what stays open in island mode, without a valid policy, ...",
+      "exit code  0 good, 1 a finding that is an error, 2 a fault",
+    ],
     load: async () => (await import("./cli/policy-check.ts")).policyCheck,
   },
   {
@@ -55,6 +62,16 @@ const COMMANDS: readonly Entry[] = [
     words: "policy explain",
     usage: "<policy.yaml> --as <subject> publish <topic> ... | --last --config <gateway.yaml>",
     summary: "say why a policy allows or denies, and what would have to change",
+    details: [
+      "what   publish|receive <topic> [--qos <n>] [--retain] [--size <bytes> | --text <payload> | --hex <bytes>]",
+      "       subscribe <filter> [--qos <n>]",
+      '       --modbus "unit 3 write-single-register 107 = 1500", or "unit 3 read-holding-registers 100..109"',
+      "who    --as <subject>, and where the policy leaves a choice --roles <a,b>, --conduit <name>, --client-id <id>",
+      "when   --at <time> (default: now), --posture <condition> such as island, --emergency <name>",
+      "whose  <policy.yaml>, or what is in force: --config <gateway.yaml> or --state <folder>",
+      "--last the last denial in a gateway's log, of one subject with --as, by its policy or by <policy.yaml>",
+      "example: lockgate policy explain plant.yaml --as pump-3 publish plant/pump-3/state --retain --text on",
+    ],
     load: async () => (await import("./cli/policy-explain.ts")).policyExplain,
   },
   {
@@ -67,12 +84,17 @@ const COMMANDS: readonly Entry[] = [
     words: "policy test",
     usage: "<policy.yaml> [<cases.yaml>...]",
     summary: "ask a policy the cases kept beside it",
+    details: [
+      "cases      of plant.yaml in plant.cases.yaml, unless files are named; policy/analysis/README.md has the keys",
+      "exit code  0 all pass, 1 one fails, 2 a fault in a file",
+    ],
     load: async () => (await import("./cli/policy-test.ts")).policyTest,
   },
   {
     words: "policy schema",
-    usage: "",
-    summary: "print the JSON Schema of a policy, for editors",
+    usage: "[policy|cases|gateway]",
+    summary: "print the JSON Schema of a policy, of its cases or of a board file, for editors",
+    details: ["save it, and begin a document with: # yaml-language-server: $schema=policy.json"],
     load: async () => (await import("./cli/policy-schema.ts")).policySchema,
   },
   {
@@ -220,7 +242,9 @@ async function main(argv: readonly string[]): Promise<number> {
     return 2
   }
   if (found.rest.includes("--help")) {
-    io.out(`lockgate ${found.entry.words} ${found.entry.usage}\n    ${found.entry.summary}\n`)
+    const { words, usage, summary, details = [] } = found.entry
+    const more = details.length === 0 ? "" : `\n${details.map((line) => `    ${line}\n`).join("")}`
+    io.out(`${`lockgate ${words} ${usage}`.trim()}\n    ${summary}\n${more}`)
     return 0
   }
   const command = await found.entry.load()

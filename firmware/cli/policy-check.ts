@@ -1,11 +1,12 @@
+import { areCases, parseCases } from "../../policy/analysis/cases.ts"
 import { formatFinding, type Finding } from "../../policy/analysis/finding.ts"
 import { lintPolicy } from "../../policy/analysis/lint.ts"
 import type { Policy } from "../../policy/language/policy.ts"
-import { formatFault } from "../../policy/language/fault.ts"
 import { POLICY_LIMITS, parsePolicy } from "../../policy/language/parse-policy.ts"
 import { postureTable } from "../../policy/posture.ts"
 import { readText } from "../config/read-text.ts"
 import type { CliIo } from "./handler.ts"
+import { tellFaults } from "./policy-file.ts"
 import { printable } from "./text.ts"
 
 const USAGE = "usage: lockgate policy check [--strict] [--posture] <file>...\n"
@@ -32,16 +33,22 @@ export async function policyCheck(args: readonly string[], io: CliIo): Promise<n
 
 async function checkFile(file: string, strict: boolean, io: CliIo): Promise<number> {
   const text = await readText(file, POLICY_LIMITS.maxJsonBytes)
+  if (text.ok && areCases(text.value)) return checkCases(text.value, file, io)
   const parsed = text.ok ? parsePolicy(text.value, file) : text
-  if (!parsed.ok) {
-    for (const fault of parsed.faults) io.err(`${formatFault(fault)}\n`)
-    return 2
-  }
+  if (!parsed.ok) return tellFaults(parsed.faults, io)
   const findings = lintPolicy(parsed.value)
   io.out(`${file}: ok: ${summary(parsed.value)}\n`)
   for (const finding of findings) io.out(`  ${printable(formatFinding(finding))}\n`)
   const has = (severity: Finding["severity"]): boolean => findings.some((finding) => finding.severity === severity)
   return has("error") || (strict && has("warning")) ? 1 : 0
+}
+
+/** Whoever checks a whole folder has the cases among the policies. */
+function checkCases(text: string, file: string, io: CliIo): number {
+  const parsed = parseCases(text, file)
+  if (!parsed.ok) return tellFaults(parsed.faults, io)
+  io.out(`${file}: ok: ${count(parsed.value.cases, "case")}; ask them with: lockgate policy test\n`)
+  return 0
 }
 
 function summary(policy: Policy): string {

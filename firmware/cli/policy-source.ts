@@ -1,3 +1,4 @@
+import { areCases } from "../../policy/analysis/cases.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import { formatFault } from "../../policy/language/fault.ts"
 import { POLICY_LIMITS, parsePolicy } from "../../policy/language/parse-policy.ts"
@@ -22,6 +23,11 @@ export interface NamedPolicy {
 /** The policy in a file, or null after its faults were told. */
 export async function readPolicyFile(file: string, io: CliIo): Promise<Policy | null> {
   const text = await readText(file, POLICY_LIMITS.maxJsonBytes)
+  if (text.ok && areCases(text.value)) {
+    const beside = /\.cases\.(yaml|yml|json)$/.test(file) ? `, such as ${file.replace(/\.cases\./, ".")}` : ""
+    io.err(`${file}: these are cases; name the policy that they are for${beside}\n`)
+    return null
+  }
   const parsed = text.ok ? parsePolicy(text.value, file) : text
   if (parsed.ok) return parsed.value
   tellFaults(parsed.faults, io)

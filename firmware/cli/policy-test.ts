@@ -1,4 +1,4 @@
-import { parseCases, rulesNotExercised, runCases, type CaseResult } from "../../policy/analysis/cases.ts"
+import { areCases, parseCases, rulesNotExercised, runCases, type CaseResult } from "../../policy/analysis/cases.ts"
 import { MAX_CASES_LENGTH } from "../../policy/bundle/statement.ts"
 import { compilePolicy } from "../../policy/compile/compile.ts"
 import type { Policy } from "../../policy/language/policy.ts"
@@ -27,8 +27,16 @@ export async function policyTest(args: readonly string[], io: CliIo): Promise<nu
     const compiled = compilePolicy(policy)
     for (const casesFile of others.length > 0 ? others : [casesFileOf(file)]) {
       const text = await readText(casesFile, MAX_CASES_LENGTH)
+      if (text.ok && isPolicy(text.value)) {
+        io.err(`${casesFile}: this is a policy, not cases; policies are tested one at a time\n`)
+        return 2
+      }
       const parsed = text.ok ? parseCases(text.value, casesFile) : text
-      if (!parsed.ok) return tellFaults(parsed.faults, io)
+      if (!parsed.ok) {
+        tellFaults(parsed.faults, io)
+        if (!text.ok && others.length === 0) io.err(`${file}: write its cases there, or name the file that has them\n`)
+        return 2
+      }
       const ran = runCases(policy, compiled, parsed.value)
       for (const result of ran) if (!result.passed) io.out(failure(casesFile, result))
       results.push(...ran)
@@ -38,6 +46,10 @@ export async function policyTest(args: readonly string[], io: CliIo): Promise<nu
   }
   io.out(closing(policy, results))
   return results.every(({ passed }) => passed) ? 0 : 1
+}
+
+function isPolicy(text: string): boolean {
+  return /^["']?lockgate-policy["']?\s*:/m.test(text) && !areCases(text)
 }
 
 function failure(file: string, { case: one, lines }: CaseResult): string {

@@ -5,6 +5,7 @@ import { size } from "../language/quantity-shapes.ts"
 import { MODBUS_FUNCTIONS, type ModbusFunctionName } from "../language/modbus-rule.ts"
 import { REASON, type Reason } from "../filter/verdict.ts"
 import { MAX_PAYLOAD_BYTES } from "../language/policy-bounds.ts"
+import { toJsonSchema, type JsonSchema } from "../language/json-schema.ts"
 import type { Shape } from "../language/shape.ts"
 
 /** Most cases in one document. */
@@ -104,10 +105,15 @@ const caseShape = variants("a case", {
 })
 
 /** The document of cases beside a policy. */
-export const casesShape = object("the cases", {
+export const casesShape = object("a document of cases", {
   "lockgate-cases": required(version(1), "Version of this format."),
   cases: required(placedList(caseShape, { max: MAX_CASES }), "Each asks for one thing and says the answer."),
 })
+
+/** The JSON Schema of it, for editors. */
+export function casesJsonSchema(): JsonSchema {
+  return toJsonSchema(casesShape, "Lockgate cases, format 1")
+}
 
 type ReadBy<S> = S extends Shape<infer T> ? T : never
 export type CasesDocument = ReadBy<typeof casesShape>

@@ -76,6 +76,11 @@ export function parseCases(text: string, file: string): Parsed<PolicyCases> {
   }))
 }
 
+/** Whether a text, faultless or not, is meant as a document of cases: what to say to who gave it for a policy. */
+export function areCases(text: string): boolean {
+  return /^["']?lockgate-cases["']?\s*:/m.test(text) || /^\s*\{\s*"lockgate-cases"/.test(text)
+}
+
 function buildCase(placed: Placed<CaseEntry>, report: Report): readonly PolicyCase[] {
   const { value, node } = placed
   const action = actionOf(placed, report)

@@ -79,7 +79,7 @@ function* onEnd(place: Place, conduit: Conduit, end: "from" | "to", zone: Zone, 
   const joins = `it joins a zone of target level SL ${level}`
   if (transport === "tcp") {
     const weak = level >= LEVEL_OF_CRYPTOGRAPHY
-    const clause = "SL 2 wants authentic and confidential communication (CR 3.1 RE(1), CR 4.1)"
+    const clause = "from SL 2 on it is to be authentic and confidential (CR 3.1 RE(1), CR 4.1)"
     const message = weak ? `${where} is clear text, but ${joins}; ${clause}` : `${where} is clear text`
     const advice = "use TLS there, or write down which physical measure protects the wire"
     yield say("warning", weak ? "conduit-weaker-than-zone" : "clear-text", place, message, advice)

@@ -160,9 +160,7 @@ function levelGap(filter: string, topic: string, { who, kind }: MessageQuestion 
   if (alike === 0) cost += COST.nothingAlike
   const verb = kind === "publish" ? "publish to" : kind === "subscribe" ? "ask for" : "expect"
   // Added to a rule for all of a role, another's topic would be everybody's.
-  const other = isOwnName
-    ? "what is another's takes a rule of its own"
-    : `or add ${quote(topic)} to its topics`
+  const other = isOwnName ? "what is another's takes a rule of its own" : `or add ${quote(topic)} to its topics`
   const change = `${verb} ${meant.join("/")}${isOwnName ? ";" : ","} ${other}`
   return {
     what: differs.join("; ") || `${filter} does not hold all of it`,

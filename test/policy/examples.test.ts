@@ -1,8 +1,12 @@
 import { readFileSync, readdirSync } from "node:fs"
+import { Validator } from "@cfworker/json-schema"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import { parse } from "yaml"
+import { casesJsonSchema } from "../../policy/analysis/cases-shape.ts"
 import { parseCases, rulesNotExercised, runCases } from "../../policy/analysis/cases.ts"
 import { compilePolicy } from "../../policy/compile/compile.ts"
+import { policyJsonSchema } from "../../policy/language/policy-shape.ts"
 import { parsePolicy } from "../../policy/language/parse-policy.ts"
 import { good } from "../support/faults.ts"
 
@@ -16,6 +20,26 @@ test("there are worked policies, and nothing but policies and their cases", () =
   assert.ok(POLICIES.length >= 5)
   const own = POLICIES.flatMap((name) => [name, name.replace(".yaml", ".cases.yaml")])
   assert.equal(readdirSync(folder).sort(), own.sort())
+})
+
+test("[CR 3.5] an editor that goes by the JSON Schemas finds no fault in them, and finds what is faulty", () => {
+  const schemas = { policy: policyJsonSchema(), cases: casesJsonSchema() }
+  const faults = (which: keyof typeof schemas, document: unknown): number =>
+    new Validator(schemas[which], "2020-12", false).validate(document).errors.length
+  for (const name of POLICIES) {
+    const policy = parse(read(name)) as { rules: object[] }
+    const cases = parse(read(name.replace(".yaml", ".cases.yaml"))) as { cases: object[] }
+    assert.is(faults("policy", policy), 0, name)
+    assert.is(faults("cases", cases), 0, name)
+    const [rule] = policy.rules
+    const [first] = cases.cases
+    for (const slip of [{ topic: ["a"] }, { roles: "r" }, { rate: "10 per second" }, { qos: 3 }]) {
+      assert.ok(faults("policy", { ...policy, rules: [{ ...rule, ...slip }] }) > 0, JSON.stringify(slip))
+    }
+    for (const slip of [{ expected: "deny" }, { expect: "denied" }, { roles: [7] }, { qos: 3 }, { hex: "0" }]) {
+      assert.ok(faults("cases", { ...cases, cases: [{ ...first, ...slip }] }) > 0, JSON.stringify(slip))
+    }
+  }
 })
 
 for (const name of POLICIES) {

@@ -7,6 +7,7 @@ import * as assert from "uvu/assert"
 import { policyCheck } from "../../../firmware/cli/policy-check.ts"
 import { policySchema } from "../../../firmware/cli/policy-schema.ts"
 import { gatewayJsonSchema } from "../../../firmware/config/gateway-shape.ts"
+import { casesJsonSchema } from "../../../policy/analysis/cases-shape.ts"
 import { policyJsonSchema } from "../../../policy/language/policy-shape.ts"
 
 const test = suite("firmware/cli/policy-check")
@@ -76,6 +77,24 @@ test("findings follow the summary; with --strict a warning is exit code 1; --pos
   }
 })
 
+test("cases among the policies are read as what they are", async () => {
+  const cases = example.replace(".yaml", ".cases.yaml")
+  const { exitCode, lines } = await run(policyCheck, example, cases)
+  assert.is(exitCode, 0)
+  assert.match(lines.at(-1)!, /\.cases\.yaml: ok: \d+ cases; ask them with: lockgate policy test$/)
+  const folder = await mkdtemp(join(tmpdir(), "lockgate-check-"))
+  try {
+    const bad = join(folder, "bad.yaml")
+    await writeFile(bad, "lockgate-cases: 1\ncases: 7\n")
+    const faulty = await run(policyCheck, bad)
+    assert.is(faulty.exitCode, 2)
+    assert.is(faulty.errors.length, 1)
+    assert.match(faulty.errors[0]!, "bad.yaml:2:8: cases: expected a list")
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})
+
 test("wrong arguments are told, exit code 2", async () => {
   for (const args of [[], ["--fix"], ["-"]]) assert.is((await run(policyCheck, ...args)).exitCode, 2)
   for (const args of [["plant"], ["policy", "x"]]) assert.is((await run(policySchema, ...args)).exitCode, 2)
@@ -85,6 +104,7 @@ test("the schemas are printed as JSON", async () => {
   const printed = await run(policySchema)
   assert.is(printed.exitCode, 0)
   assert.equal(JSON.parse(printed.lines.join("\n")), policyJsonSchema())
+  assert.equal(JSON.parse((await run(policySchema, "cases")).lines.join("\n")), casesJsonSchema())
   assert.equal(JSON.parse((await run(policySchema, "gateway")).lines.join("\n")), gatewayJsonSchema())
 })
 

@@ -46,7 +46,21 @@ test("a case that fails is told with its line and why; rules that decided none a
     assert.match(faulty.err, `${cases}:3:5: cases[0]: a case needs the key`)
     const alone = join(folder, "alone.yaml")
     await writeFile(alone, await readFile(example, "utf8"))
-    assert.match((await run(alone)).err, "alone.cases.yaml:1:1: cannot be read: there is no such file")
+    const none = (await run(alone)).err
+    assert.match(none, "alone.cases.yaml:1:1: cannot be read: there is no such file")
+    assert.match(none, "write its cases there, or name the file that has them")
+    // One for the other.
+    const other = await run(example, example)
+    assert.equal(
+      [other.code, other.err],
+      [2, `${example}: this is a policy, not cases; policies are tested one at a time\n`],
+    )
+    const beside = example.replace(".yaml", ".cases.yaml")
+    const turned = await run(beside)
+    assert.equal(
+      [turned.code, turned.err],
+      [2, `${beside}: these are cases; name the policy that they are for, such as ${example}\n`],
+    )
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
