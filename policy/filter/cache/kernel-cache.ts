@@ -20,7 +20,7 @@ const STAGE_BYTES = 1 + 4 + 2 + flow.MAX_TOPIC + 2 + 4
 const MISSES_WORD = 0x200 >> 2
 const RESULTS_WORD = 0x1000 >> 2
 const INDEX = 0x10000
-const SET_BYTES = 64
+const SET_BYTES = 32
 const RECORD_BYTES = 128
 const PAGE = 0x10000
 

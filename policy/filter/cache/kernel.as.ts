@@ -14,7 +14,7 @@ const MISSES: usize = 0x200
  */
 const BLOCK: usize = 0x400
 const BLOCK_BYTES: usize = 32
-const BLOCK_PACKETS: i32 = 32
+const BLOCK_PACKETS: i32 = 16
 const TOPIC_AT: usize = 8
 const ABOUT: usize = 12
 const PAYLOAD: usize = 16
