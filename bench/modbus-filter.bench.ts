@@ -193,7 +193,7 @@ function dense(): string {
     const bytes = tableBytes(compiled.modbus) / size
     return [count(size), ns(base!.median), ns(own!.median), times(ratio(own!, base!).median), bytes.toFixed(0)]
   })
-  return table(["rules", "null, ns", "decide, ns", "ratio", "bytes a rule"], rows)
+  return table(["rules", "sum, ns", "decide, ns", "to the sum", "bytes a rule"], rows)
 }
 
 function tableBytes({ words, records, refusals, numbers }: ModbusTable): number {

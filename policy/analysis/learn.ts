@@ -15,6 +15,7 @@ import { beyondModbus, modbusRules, type LearntModbusRule } from "./learn-modbus
 import { coverRoles } from "./learn-roles.ts"
 import { widen, WordSets, type Widened } from "./learn-topics.ts"
 
+/** What a proposal starts from, and how far it goes. */
 export interface LearnOptions {
   /** Whose zones, roles, subjects and conduits stand; null: what the recordings tell of them. */
   readonly base: Policy | null

@@ -12,6 +12,7 @@ import type { MqttRule, Policy } from "../language/policy.ts"
 import { covers } from "../analysis/learn-topics.ts"
 import type { GatewayEnds, Upstream } from "./ends.ts"
 
+/** Choices for the files of a broker. */
 export interface BrokerOptions {
   /** Credential of the board file to the common name in its certificate: what the broker takes for the user. */
   readonly identities: Readonly<Record<string, string>>

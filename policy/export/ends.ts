@@ -7,6 +7,7 @@ export interface GatewayEnds {
   readonly management: Upstream | null
 }
 
+/** Where one conduit listens and where it goes, as the board file says. */
 export interface ConduitEnds {
   readonly listen: { readonly address: string; readonly port: number }
   readonly upstream: Upstream

@@ -11,6 +11,7 @@ import { InputError } from "../base/errors.ts"
 import type { Policy } from "../language/policy.ts"
 import { addressKind, type GatewayEnds, type Upstream } from "./ends.ts"
 
+/** What a ruleset needs to know beside policy and ends. */
 export interface FirewallOptions {
   /** Addresses of host names in the board file; a name that is not here can not be dialled. */
   readonly addresses: Readonly<Record<string, readonly string[]>>

@@ -41,6 +41,7 @@ export interface JsonForm {
   readonly maxItems: number | null
 }
 
+/** A member of an object that the form names. */
 export interface JsonProperty {
   readonly name: string
   readonly required: boolean

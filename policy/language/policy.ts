@@ -65,6 +65,7 @@ interface ConduitBase {
   readonly transport: { readonly from: Transport; readonly to: Transport }
 }
 
+/** A conduit to a broker. */
 export interface MqttConduit extends ConduitBase {
   readonly protocol: "mqtt"
   /** What the broker sees as MQTT user name: nothing, or the subject's name. */
@@ -73,6 +74,7 @@ export interface MqttConduit extends ConduitBase {
   readonly onDeny: "ack" | "close"
 }
 
+/** A conduit to Modbus units. */
 export interface ModbusConduit extends ConduitBase {
   readonly protocol: "modbus"
   /** Exception code that a refusal answers when no rule says otherwise. */

@@ -20,6 +20,7 @@ export function closed<T extends Readonly<Record<string, unknown>>>(value: T, me
   return value
 }
 
+/** `value`, if it is an integer of `min`..`max`. @throws InputError `ERR_RECORDING_MALFORMED` */
 export function integer(value: unknown, min: number, max: number): number {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
     return refuse(`not an integer in ${min}..${max}`)
@@ -39,15 +40,18 @@ export function isPlainText(text: string): boolean {
   return !/[\u0000-\u001f\u007f-\u009f]/.test(text) && text.isWellFormed()
 }
 
+/** `value`, if it is a boolean. @throws as `integer` */
 export function bool(value: unknown): boolean {
   return typeof value === "boolean" ? value : refuse("not true or false")
 }
 
+/** `value`, if it is one of `of`. @throws as `integer` */
 export function word<const T extends string>(value: unknown, of: readonly T[]): T {
   const found = of.find((known) => known === value)
   return found ?? refuse("not one of the words known here")
 }
 
+/** `value`, if it is an array of at most `max`. @throws as `integer` */
 export function array(value: unknown, max: number): readonly unknown[] {
   return Array.isArray(value) && value.length <= max ? value : refuse(`not a list of at most ${max}`)
 }

@@ -10,6 +10,7 @@ export interface Access {
   readonly written: readonly number[] | "bits" | null
 }
 
+/** Records of one file that a request of function 20 or 21 names. */
 export interface FileAccess {
   readonly of: "file"
   readonly file: number
@@ -17,6 +18,7 @@ export interface FileAccess {
   readonly to: number
 }
 
+/** A request taken apart, every part by its name. */
 export interface ModbusRequest {
   readonly unit: number
   readonly code: number
