@@ -10,7 +10,7 @@
 const MISSES: usize = 0x200
 /**
  * What is known of the packets that are looked for together, 32 bytes each: the hash (8), where the topic stands, QoS,
- * retain and length as in a record, the payload's size, where the packet ends, the ways that hold the tag (4 each).
+ * retain and length as in a record, the payload's size, where the packet ends, the ways that hold the tag, the set (4 each).
  */
 const BLOCK: usize = 0x400
 const BLOCK_BYTES: usize = 32
@@ -20,6 +20,7 @@ const ABOUT: usize = 12
 const PAYLOAD: usize = 16
 const STOP: usize = 20
 const FOUND: usize = 24
+const SET: usize = 28
 const RESULTS: usize = 0x1000
 const MAX_RESULTS: i32 = 4096
 const INDEX: usize = 0x10000
@@ -74,78 +75,107 @@ export function seed(a: u64, b: u64, c: u64, d: u64): void {
 }
 
 /**
- * Read the head of the packet at `at` into `block`. 1: a PUBLISH that may be looked for; 0: one that may not, only its
- * end is known; -1: no PUBLISH, or not even its end is known. It may end past `end`.
+ * Read the heads of the PUBLISHes from `at` on, up to `most`, hash their topics and fetch the tags of their sets, into the
+ * block. Stops before what is no PUBLISH, or has no end yet; with `whole`, before one that ends past `end`. Of one that may
+ * not be looked for, and with `rest` of all, only the end is told. Returns where what it wrote ends.
  */
-function read(at: usize, end: usize, version5: bool, block: usize): i32 {
-  if (at + 2 > end) return -1
-  const first: u32 = load<u8>(at)
-  if (first >> 4 !== 3) return -1
-  let here = at + 2
-  let remaining: u32 = load<u8>(at, 1)
-  if (remaining >= 0x80) {
-    remaining &= 0x7f
-    for (let shift: u32 = 7; ; shift += 7) {
-      if (shift > 21 || here >= end) return -1
-      const byte: u32 = load<u8>(here)
-      here += 1
-      remaining |= (byte & 0x7f) << shift
-      if (byte < 0x80) break
+// @ts-ignore: a decorator
+@inline
+function gather(number: u64, version5: bool, rest: bool, whole: bool, at: usize, end: usize, most: i32): usize {
+  // What is global is fetched once: a store could change it for all that the compiler knows.
+  const begin = startA ^ number
+  const other = startB
+  const mulA = factorA
+  const mulB = factorB
+  const sets = mask
+  let block = BLOCK
+  const full = BLOCK + <usize>most * BLOCK_BYTES
+  while (block < full && at + 2 <= end) {
+    const first: u32 = load<u8>(at)
+    if (first >> 4 !== 3) break
+    let remaining: u32 = load<u8>(at, 1)
+    let here = at + 2
+    if (remaining >= 0x80) {
+      remaining &= 0x7f
+      let shift: u32 = 7
+      for (; shift <= 21 && here < end; shift += 7) {
+        const byte: u32 = load<u8>(here)
+        here += 1
+        remaining |= (byte & 0x7f) << shift
+        if (byte < 0x80) break
+      }
+      if (shift > 21 || load<u8>(here - 1) >= 0x80) break
     }
-  }
-  const stop = here + remaining
-  store<u32>(block, <u32>stop, STOP)
-  if (here + 2 > end || remaining < 2 || (first & 6) === 6) return 0
-  const length = ((<u32>load<u8>(here)) << 8) | (<u32>load<u8>(here, 1))
-  if (length - 1 >= <u32>MAX_TOPIC) return 0
-  here += 2
-  store<u32>(block, <u32>here, TOPIC_AT)
-  here += length + ((first & 6) === 0 ? 0 : 2)
-  if (here > end || here > stop) return 0
-  if (version5) {
-    let size: u32 = 0
-    for (let shift: u32 = 0; ; shift += 7) {
-      if (shift > 21 || here >= end || here >= stop) return 0
-      const byte: u32 = load<u8>(here)
-      here += 1
-      size |= (byte & 0x7f) << shift
-      if (byte < 0x80) break
+    const stop = here + remaining
+    if (whole && stop > end) break
+    store<u32>(block, <u32>stop, STOP)
+    store<u32>(block, 0, ABOUT)
+    at = stop
+    block += BLOCK_BYTES
+    if (rest || here + 2 > end || remaining < 2 || (first & 6) === 6) continue
+    const length = ((<u32>load<u8>(here)) << 8) | (<u32>load<u8>(here, 1))
+    if (length - 1 >= <u32>MAX_TOPIC) continue
+    const name = here + 2
+    here = name + length + ((first & 6) === 0 ? 0 : 2)
+    if (here > end || here > stop) continue
+    if (version5) {
+      let size: u32 = 0
+      let shift: u32 = 0
+      for (; shift <= 21 && here < end && here < stop; shift += 7) {
+        const byte: u32 = load<u8>(here)
+        here += 1
+        size |= (byte & 0x7f) << shift
+        if (byte < 0x80) {
+          shift = 32
+          break
+        }
+      }
+      if (shift !== 32) continue
+      here += size
+      if (here > stop) continue
     }
-    here += size
-    if (here > stop) return 0
+    const about = ((first & 7) << 16) | length
+    const h = hash(begin, other ^ ((<u64>about) << 20), mulA, mulB, name, length)
+    const known = block - BLOCK_BYTES
+    store<u64>(known, h)
+    store<u32>(known, <u32>name, TOPIC_AT)
+    store<u32>(known, about, ABOUT)
+    store<i32>(known, <i32>(stop - here), PAYLOAD)
+    store<i32>(known, ways(INDEX + <usize>((<u32>h) & sets) * SET_BYTES, tagOf(h)), FOUND)
+    store<u32>(known, (<u32>h) & sets, SET)
   }
-  store<i32>(block, <i32>(stop - here), PAYLOAD)
-  store<u32>(block, ((first & 7) << 16) | length, ABOUT)
-  return 1
+  return block
 }
 
-/** The hash of the topic at `at` for a state's number. All loads lie inside the topic. */
-function hash(number: u64, about: u32, at: usize, length: usize): u64 {
-  let a = startA ^ number
-  let b = startB ^ ((<u64>about) << 20)
+/** The hash of the topic at `at`, from two starts and two secret factors. All loads lie inside the topic. */
+// @ts-ignore: a decorator
+@inline
+function hash(a: u64, b: u64, mulA: u64, mulB: u64, at: usize, length: usize): u64 {
   if (length >= 16) {
     const last = at + length - 16
     for (let k = at; k < last; k += 16) {
-      a = rotl((a ^ load<u64>(k)) * factorA, 29)
-      b = rotl((b ^ load<u64>(k, 8)) * factorB, 31)
+      a = rotl((a ^ load<u64>(k)) * mulA, 29)
+      b = rotl((b ^ load<u64>(k, 8)) * mulB, 31)
     }
-    a = (a ^ load<u64>(last)) * factorA
-    b = (b ^ load<u64>(last, 8)) * factorB
+    a = (a ^ load<u64>(last)) * mulA
+    b = (b ^ load<u64>(last, 8)) * mulB
   } else if (length >= 8) {
-    a = (a ^ load<u64>(at)) * factorA
-    b = (b ^ load<u64>(at + length - 8)) * factorB
+    a = (a ^ load<u64>(at)) * mulA
+    b = (b ^ load<u64>(at + length - 8)) * mulB
   } else if (length >= 4) {
-    a = (a ^ (<u64>load<u32>(at))) * factorA
-    b = (b ^ (<u64>load<u32>(at + length - 4))) * factorB
+    a = (a ^ (<u64>load<u32>(at))) * mulA
+    b = (b ^ (<u64>load<u32>(at + length - 4))) * mulB
   } else {
-    a = (a ^ (<u64>load<u8>(at))) * factorA
-    b = (b ^ (((<u64>load<u8>(at + (length >> 1))) << 8) | (<u64>load<u8>(at + length - 1)))) * factorB
+    a = (a ^ (<u64>load<u8>(at))) * mulA
+    b = (b ^ (((<u64>load<u8>(at + (length >> 1))) << 8) | (<u64>load<u8>(at + length - 1)))) * mulB
   }
   const h = (a ^ (a >> 32) ^ rotl(b, 17)) * 0x9e3779b97f4a7c15
   return h ^ (h >> 29)
 }
 
 /** True if `length` bytes at `a` and at `b` are the same. */
+// @ts-ignore: a decorator
+@inline
 function same(a: usize, b: usize, length: usize): bool {
   if (length >= 16) {
     const last = length - 16
@@ -168,16 +198,22 @@ function same(a: usize, b: usize, length: usize): bool {
 }
 
 /** The ways of the set at `base` that hold `tag`, a bit each. */
+// @ts-ignore: a decorator
+@inline
 function ways(base: usize, tag: u32): i32 {
   return i16x8.bitmask(i16x8.eq(v128.load(base), i16x8.splat(<i16>tag)))
 }
 
 /** Where the set of a hash begins in the index. */
+// @ts-ignore: a decorator
+@inline
 function baseOf(h: u64): usize {
   return INDEX + <usize>((<u32>h) & mask) * SET_BYTES
 }
 
 /** What is looked for in a set: never zero, which is an empty way. */
+// @ts-ignore: a decorator
+@inline
 function tagOf(h: u64): u32 {
   return (<u32>(h >> 48)) | 1
 }
@@ -226,14 +262,6 @@ function remember(block: usize, record: usize, at: usize, tag: u32): i32 {
   return ADMIT
 }
 
-/** Hash what was read into `block`, and fetch the tags of its set. */
-function prepare(block: usize, number: u64): void {
-  const about = load<u32>(block, ABOUT)
-  const h = hash(number, about, load<u32>(block, TOPIC_AT), about & 0xffff)
-  store<u64>(block, h)
-  store<i32>(block, ways(baseOf(h), tagOf(h)), FOUND)
-}
-
 /** An empty way; else, in one challenge of so many, one that was not used of late; else -1. */
 function room(base: usize, set: usize): i32 {
   const empty = ways(base, 0)
@@ -255,9 +283,8 @@ function room(base: usize, set: usize): i32 {
 
 /** Look for the PUBLISH at `at`; what is in hand ends at `end`. */
 export function look(low: u32, high: u32, version5: bool, at: usize, end: usize): i32 {
-  if (end < at + 4 || read(at, end, version5, BLOCK) !== 1) return MISS
   const number = ((<u64>high) << 32) | (<u64>low)
-  prepare(BLOCK, number)
+  if (gather(number, version5, false, false, at, end, 1) === BLOCK || load<u32>(BLOCK, ABOUT) === 0) return MISS
   return find(BLOCK, number)
 }
 
@@ -301,46 +328,36 @@ export function lookAgain(low: u32, high: u32, version5: bool, at: usize, end: u
 export function chunk(low: u32, high: u32, version5: bool, rest: bool, at: usize, end: usize, origin: usize): i32 {
   const number = ((<u64>high) << 32) | (<u64>low)
   let out = RESULTS
-  let here = at
   let misses = 0
+  const from = records
   let count = 0
-  let more = true
-  while (more && count < MAX_RESULTS) {
-    let block = BLOCK
-    const full = BLOCK + <usize>min(BLOCK_PACKETS, MAX_RESULTS - count) * BLOCK_BYTES
-    while (block < full) {
-      const kind = read(here, end, version5, block)
-      const stop = <usize>load<u32>(block, STOP)
-      if (kind < 0 || stop > end) {
-        more = false
-        break
-      }
-      if (kind === 1 && !rest) prepare(block, number)
-      else store<u32>(block, 0, ABOUT)
-      here = stop
-      block += BLOCK_BYTES
-    }
-    const filled = block
-    for (block = BLOCK; block < filled; block += BLOCK_BYTES) {
-      const found = hit(block, number)
+  while (count < MAX_RESULTS) {
+    const filled = gather(number, version5, rest, true, at, end, min(BLOCK_PACKETS, MAX_RESULTS - count))
+    for (let block = BLOCK; block < filled; block += BLOCK_BYTES) {
+      const found = hit(block, number, from)
+      at = <usize>load<u32>(block, STOP)
       misses += found >>> 31
-      store<u32>(out, load<u32>(block, STOP) - <u32>origin)
+      store<u32>(out, <u32>(at - origin))
       store<i32>(out, found, 4)
       out += 8
     }
-    count += <i32>((filled - BLOCK) / BLOCK_BYTES)
+    const read = <i32>((filled - BLOCK) / BLOCK_BYTES)
+    count += read
+    if (read < BLOCK_PACKETS) break
   }
   store<i32>(MISSES, misses)
   return count
 }
 
-/** The verdict on a packet of the block: a plain hit in few steps, the rest as ever. */
-function hit(block: usize, number: u64): i32 {
+/** The verdict on a packet of the block: a plain hit in few steps, the rest as ever. `from`: where records begin. */
+// @ts-ignore: a decorator
+@inline
+function hit(block: usize, number: u64, from: usize): i32 {
   const about = load<u32>(block, ABOUT)
   if (about === 0) return MISS
   const found = load<i32>(block, FOUND)
   if (found !== 0) {
-    const record = records + (<usize>(load<u32>(block) & mask) * WAYS + <usize>ctz(found)) * RECORD_BYTES
+    const record = from + (<usize>load<u32>(block, SET) * WAYS + <usize>ctz(found)) * RECORD_BYTES
     if (
       load<u32>(record, META) === (about | USED) &&
       load<u64>(record) === number &&
