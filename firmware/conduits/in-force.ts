@@ -1,6 +1,6 @@
 import { classOf } from "../../policy/filter/decide.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
-import type { MqttConduit, SubjectRule, Zone } from "../../policy/language/policy.ts"
+import type { Conduit, SubjectRule, Zone } from "../../policy/language/policy.ts"
 import { InvariantError } from "../../policy/base/errors.ts"
 import { factsFromPem } from "../tls/pem.ts"
 import type { EngineEpoch, FlowPosture } from "./messages.ts"
@@ -16,7 +16,7 @@ export interface InForce {
 
 /** One conduit's part of it. */
 export interface ConduitInForce {
-  readonly settings: MqttConduit
+  readonly settings: Conduit
   readonly zone: Zone
   readonly subjects: readonly SubjectRule[]
   readonly anchors: readonly CertificateFacts[]

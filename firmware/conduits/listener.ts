@@ -5,50 +5,29 @@
  * no application byte is read and no upstream is opened (IEC 62443-4-2 CR 1.2, NDR 5.2).
  */
 import { createServer, type Server, type TLSSocket } from "node:tls"
-import { LockgateError } from "../../policy/base/errors.ts"
-import { reasonName, ruleOf } from "../../policy/filter/verdict.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
-import type { MqttConduit } from "../../policy/language/policy.ts"
-import type { Subject } from "../../policy/identity/subject.ts"
-import { dialTrusted, type Dialled } from "../tls/dial.ts"
 import { closeFailedHandshakes } from "../tls/handshake-failure.ts"
 import { serverOptions } from "../tls/options.ts"
 import { peerChain } from "../tls/peer-chain.ts"
-import { countDenial, newCounters, type CounterSet } from "./counters.ts"
+import { newCounters, type CounterSet } from "./counters.ts"
 import { judgeAgain, judgeArrival, type Admission } from "./arrival.ts"
-import { nameAt } from "./engine-policy.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
 import type { EngineContext } from "./engine-context.ts"
 import type { EngineConduit, Listening } from "./messages.ts"
-import { PeerTap } from "./traffic-tap.ts"
-import { openConnection, WITHDRAW_GRACE_MS, type Connection } from "./mqtt/connection.ts"
-import type { ConnectFacts } from "./mqtt/judge.ts"
-import { createJudge, type Rights } from "./mqtt/rights.ts"
+import { createMqttProtocol } from "./mqtt/protocol.ts"
+import type { Admitted, Now, PeerSession } from "./protocol.ts"
 
 /** Between two attempts to open a listener. */
 const REOPEN_MS = 5_000
 
-/** A policy and posture, and this conduit's part of it. */
-interface Now {
-  readonly all: InForce
-  readonly own: ConduitInForce
-}
-
 /** A peer that was let in, and what it was judged by. */
-interface Admitted {
-  readonly connection: Connection
+interface Entry {
+  readonly session: PeerSession
   readonly chain: readonly Uint8Array[]
   readonly leaf: CertificateFacts
   readonly tlsVersion: string
-  readonly name: string
-  readonly clientIdPattern: string
-  readonly settings: MqttConduit
-  readonly tap: PeerTap
-  rights: Rights
   generation: number
   anchorKey: string
-  /** From its CONNECT; null before. */
-  facts: ConnectFacts | null
 }
 
 /** One conduit, as the engine drives it. */
@@ -63,11 +42,10 @@ export interface ConduitListener {
 /** A conduit's runtime; closed until `apply` is given a policy that opens it. */
 export function createListener(conduit: EngineConduit, context: EngineContext): ConduitListener {
   const counters = newCounters()
-  const source = `conduit/${conduit.name}`
-  const admitted = new Set<Admitted>()
+  const protocol = createMqttProtocol(conduit, context, counters)
+  const admitted = new Set<Entry>()
   let server: Server | null = null
-  let inForce: { all: InForce; own: ConduitInForce } | null = null
-  let upstreamLost = false
+  let inForce: Now | null = null
 
   // ---- peers ----
 
@@ -92,186 +70,48 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     })
   }
 
-  function rightsOf(now: Now, name: string, classIndex: number): Rights {
-    const { compiled } = now.all.epoch.policy
-    return {
-      compiled,
-      classIndex,
-      name,
-      buckets: context.buckets.of(compiled.table, name),
-      essentialOnly: now.own.essentialOnly,
-    }
-  }
-
-  function admit(
-    socket: TLSSocket,
-    now: Now,
-    chain: readonly Uint8Array[],
-    verdict: Extract<Admission, { ok: true }>,
-  ): void {
+  function admit(socket: TLSSocket, now: Now, chain: readonly Uint8Array[], verdict: Admitted): void {
     const { leaf } = verdict
-    const { name, roles } = verdict.subject
+    const tlsVersion = socket.getProtocol() ?? ""
     counters.accepted++
     counters.connections++
     context.certificateSeen(leaf.notBeforeAt)
-    let established = false
-    const whom = { conduit: conduit.name, zone: now.own.zone.name, subject: name, roles, clientId: "" }
-    const tap = new PeerTap(context.recording, { ...whom, names: leaf, fingerprint: leaf.fingerprint })
-    const connection = openConnection({
-      client: socket,
-      connectTimeoutMs: context.limits.connectTimeoutMs,
-      nowMs: context.nowMs,
-      after: context.after,
-      dial,
-      session: {
-        limits: context.limits,
-        conduit: now.own.settings,
-        subject: name,
-        clientIdPattern: verdict.subject.clientIdPattern,
-        randomSuffix: context.randomSuffix,
-        tap,
-        newHash: context.newHash,
-        admit: (facts) => {
-          entry.facts = facts
-          tap.become({ clientId: facts.clientId })
-          return createJudge(entry.rights, facts, context.flows)
-        },
-      },
+    const session = protocol.admit({ socket, leaf, tlsVersion }, now, verdict, {
       refresh: () => {
         if (inForce === null || entry.generation !== inForce.all.generation) readmit(entry)
       },
-      denied: (action, v, object, will) => {
-        const rule = nameAt((inForce ?? now).all.epoch.policy.compiled.ruleNames, ruleOf(v))
-        const reason = reasonName(v)
-        countDenial(counters, action === "receive" ? "down" : "up", rule, reason)
-        context.denied({ conduit: conduit.name, subject: name, action: will ? "will" : action, rule, reason }, object)
-      },
-      recorded: (message) => {
-        context.allowed({ ...message, conduit: conduit.name, subject: name, fingerprint: leaf.fingerprint })
-      },
-      passed: (direction, messages, bytes) => {
-        if (direction === "up") {
-          counters.allowedUp += messages
-          counters.bytesUp += bytes
-        } else {
-          counters.allowedDown += messages
-          counters.bytesDown += bytes
-        }
-      },
-      connected: (clientId, version) => {
-        established = true
-        context.report({
-          id: "conduit.connected",
-          outcome: "success",
-          source,
-          subject: name,
-          conduit: conduit.name,
-          object: clientId,
-          detail: {
-            mqtt: version === 5 ? "5" : "3.1.1",
-            tls: socket.getProtocol() ?? "",
-            fingerprint: leaf.fingerprint,
-          },
-        })
-      },
-      ended: (reason, detail) => {
+      now: () => inForce,
+      ended: () => {
         counters.connections--
         admitted.delete(entry)
-        const broken = reason === "protocol-client" || reason === "protocol-broker" || reason === "limit"
-        context.report({
-          id: broken ? "conduit.protocol-error" : established ? "conduit.disconnected" : "conduit.connect-refused",
-          outcome: reason === "client" || reason === "broker" ? "success" : "failure",
-          source,
-          subject: name,
-          conduit: conduit.name,
-          reason: broken && detail !== "" ? detail : reason,
-          ...(detail === "" || broken ? {} : { detail: { why: detail } }),
-        })
       },
     })
-    const entry: Admitted = {
-      connection,
+    const entry: Entry = {
+      session,
       chain,
       leaf,
-      tlsVersion: socket.getProtocol() ?? "",
-      name,
-      clientIdPattern: verdict.subject.clientIdPattern,
-      settings: now.own.settings,
-      tap,
-      rights: rightsOf(now, name, verdict.classIndex),
+      tlsVersion,
       generation: now.all.generation,
       anchorKey: now.own.anchorKey,
-      facts: null,
     }
     admitted.add(entry)
   }
 
   /** Judge a peer that is already in by what is in force now; who may no longer be in is withdrawn. */
-  function readmit(entry: Admitted): void {
+  function readmit(entry: Entry): void {
     const now = inForce
-    if (now === null) return entry.connection.withdraw("closed", 0)
+    if (now === null) return entry.session.withdraw("closed", 0)
     // Judged once a generation, also when the outcome is a withdrawal that waits for the rest of a message.
     entry.generation = now.all.generation
     // What island mode and its like close is cut at once; a new policy lets the message under way arrive.
-    const graceMs = now.own.essentialOnly ? 0 : WITHDRAW_GRACE_MS
+    const graceMs = now.own.essentialOnly ? 0 : protocol.withdrawGraceMs
     const verdict =
       entry.anchorKey === now.own.anchorKey
         ? judgeAgain(now.own, entry.leaf, entry.tlsVersion)
         : judgeArrival(now.own, entry.chain, entry.tlsVersion, context)
-    if (!verdict.ok) return entry.connection.withdraw(verdict.reason, graceMs)
-    if (!sameTerms(entry, now.own, verdict.subject)) return entry.connection.withdraw("terms", graceMs)
+    if (!verdict.ok) return entry.session.withdraw(verdict.reason, graceMs)
     entry.anchorKey = now.own.anchorKey
-    entry.rights = rightsOf(now, entry.name, verdict.classIndex)
-    entry.tap.become({ roles: verdict.subject.roles })
-    if (entry.facts !== null) entry.connection.rejudge(createJudge(entry.rights, entry.facts, context.flows))
-  }
-
-  /** What was settled at CONNECT cannot change afterwards: who is let in under other terms connects anew. */
-  function sameTerms(entry: Admitted, own: ConduitInForce, subject: Subject): boolean {
-    return (
-      subject.name === entry.name &&
-      subject.clientIdPattern === entry.clientIdPattern &&
-      own.settings.upstreamIdentity === entry.settings.upstreamIdentity &&
-      own.settings.onDeny === entry.settings.onDeny
-    )
-  }
-
-  // ---- upstream ----
-
-  function dial(): Dialled {
-    const { upstream } = conduit
-    const dialled = dialTrusted({
-      ...upstream,
-      credential: conduit.clientCredential,
-      anchors: context.anchorsOf(conduit.upstreamAuthority),
-      now: context.time,
-      timeoutMs: context.limits.connectTimeoutMs,
-      cache: context.certificates,
-      after: context.after,
-    })
-    dialled.trusted.then(
-      () => {
-        if (upstreamLost) report("conduit.upstream-restored", "")
-        upstreamLost = false
-      },
-      (error: unknown) => {
-        if (!upstreamLost)
-          report("conduit.upstream-lost", error instanceof LockgateError ? String(error.detail["reason"]) : "")
-        upstreamLost = true
-      },
-    )
-    return dialled
-  }
-
-  function report(id: "conduit.upstream-lost" | "conduit.upstream-restored", reason: string): void {
-    context.report({
-      id,
-      outcome: id === "conduit.upstream-lost" ? "failure" : "success",
-      source,
-      conduit: conduit.name,
-      object: `${conduit.upstream.host}:${conduit.upstream.port}`,
-      ...(reason === "" ? {} : { reason }),
-    })
+    if (!entry.session.readmit(now, verdict)) entry.session.withdraw("terms", graceMs)
   }
 
   // ---- listener ----
@@ -331,7 +171,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       inForce = null
       server?.close()
       server = null
-      for (const entry of admitted) entry.connection.withdraw("closed", 0)
+      for (const entry of admitted) entry.session.withdraw("closed", 0)
       return null
     }
     const versionChanged = inForce !== null && inForce.own.zone.tlsMin !== own.zone.tlsMin

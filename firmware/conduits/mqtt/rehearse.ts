@@ -24,7 +24,8 @@ export function rehearse(
   cache: FlowCache,
 ): RehearsalResult | null {
   const own = inForce?.conduits.get(rehearsal.conduit)
-  if (inForce === null || own === undefined) return null
+  const settings = own?.settings
+  if (inForce === null || own === undefined || settings?.protocol !== "mqtt") return null
   const { compiled } = inForce.epoch.policy
   const forwarded: Uint8Array[] = []
   const answered: Uint8Array[] = []
@@ -46,7 +47,7 @@ export function rehearse(
     },
     {
       limits: DEFAULT_LIMITS,
-      conduit: own.settings,
+      conduit: settings,
       subject: rehearsal.subject,
       clientIdPattern: "%u",
       randomSuffix: () => "rehearsal",

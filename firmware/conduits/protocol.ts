@@ -1,0 +1,46 @@
+import type { TLSSocket } from "node:tls"
+import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import type { Admission } from "./arrival.ts"
+import type { ConduitInForce, InForce } from "./in-force.ts"
+
+/** A policy and posture, and one conduit's part of it. */
+export interface Now {
+  readonly all: InForce
+  readonly own: ConduitInForce
+}
+
+/** Who was let in, and as what. */
+export type Admitted = Extract<Admission, { ok: true }>
+
+/** A peer that was let in; nothing of it has been read yet. */
+export interface Peer {
+  readonly socket: TLSSocket
+  readonly leaf: CertificateFacts
+  /** As in `TLSSocket.getProtocol`. */
+  readonly tlsVersion: string
+}
+
+/** What the listener does for a peer's session. */
+export interface PeerShell {
+  /** Bring the session onto what is in force now; call it before anything of the peer is judged. */
+  refresh(): void
+  /** What is in force now; null when the conduit is closed. */
+  now(): Now | null
+  /** The session is over; call it once. */
+  ended(): void
+}
+
+/** A peer at work, as its listener drives it. */
+export interface PeerSession {
+  /** It is now judged like this. False: what was settled when it came no longer holds, so it must come anew. */
+  readmit(now: Now, admitted: Admitted): boolean
+  /** End it from our side; what has begun to pass may go on for `graceMs`. */
+  withdraw(detail: string, graceMs: number): void
+}
+
+/** What is spoken behind a listener. */
+export interface Protocol {
+  admit(peer: Peer, now: Now, admitted: Admitted, shell: PeerShell): PeerSession
+  /** How long what has begun to pass may go on when a policy withdraws its sender, in milliseconds. */
+  readonly withdrawGraceMs: number
+}
