@@ -1,5 +1,5 @@
 import { dirname, resolve } from "node:path"
-import type { GatewayEnds } from "../../policy/export/ends.ts"
+import type { ConduitEnds, GatewayEnds } from "../../policy/export/ends.ts"
 import type { GatewayConfig } from "../config/gateway-config.ts"
 import { GATEWAY_LIMITS, parseGatewayConfig } from "../config/parse-gateway-config.ts"
 import { readText } from "../config/read-text.ts"
@@ -24,5 +24,9 @@ export async function readBoardFile(file: string | undefined, io: CliIo): Promis
 
 /** Its ends, as `policy/export` knows them. */
 export function endsOf({ gateway, conduits, management }: GatewayConfig): GatewayEnds {
-  return { gateway, conduits, management: management.mqtt }
+  const ends = Object.entries(conduits).map(([name, { protocol, listen, upstream }]): [string, ConduitEnds] => [
+    name,
+    { protocol, listen, upstream: upstream.kind === "line" ? null : { credential: null, ...upstream } },
+  ])
+  return { gateway, conduits: Object.fromEntries(ends), management: management.mqtt }
 }

@@ -96,7 +96,7 @@ export function writeFirewall(policy: Policy, ends: GatewayEnds, options: Firewa
       const where = any ? (kind === 4 ? "meta nfproto ipv4 " : "") : `${family(kind)} daddr ${address} `
       inward.push({ comment: words, rule: `${where}fib daddr . iif type local tcp dport ${port} ct state new accept` })
     }
-    dial(`conduit ${conduit.name}, zone ${conduit.to}`, own.upstream)
+    if (own.upstream !== null) dial(`conduit ${conduit.name}, zone ${conduit.to}`, own.upstream)
   }
   for (const name of Object.keys(ends.conduits)) {
     if (!policy.conduits.some((conduit) => conduit.name === name)) notes.push(`ends of ${name} are not in the policy: they stay closed`) // prettier-ignore

@@ -73,6 +73,7 @@ function buildSubject({ value, index }: Placed<SubjectEntry>): SubjectRule {
     prefix,
     suffix,
     fixedName: value.name,
+    ...(value["modbus-role"] === null ? {} : { modbusRole: value["modbus-role"] }),
     roles: value.roles,
     clientId: value["client-id"],
   }

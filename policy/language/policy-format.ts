@@ -13,7 +13,7 @@ import { readYamlComments } from "./yaml-text.ts"
 const ORDER: Readonly<Record<string, readonly string[]>> = {
   "": ["lockgate-policy", "name", "sets", "zones", "roles", "subjects", "conduits", "rules"],
   "zones.*": ["level", "kind", "authorities", "tls-min", "clear-text"],
-  "subjects.*": ["id", "zone", "match", "name", "roles", "client-id"],
+  "subjects.*": ["id", "zone", "match", "name", "modbus-role", "roles", "client-id"],
   "conduits.*": ["from", "to", "protocol", "direction", "transport", "upstream-identity", "on-deny", "refusal"],
   "conduits.*.transport": ["from", "to"],
   "rules.*": [

@@ -31,12 +31,14 @@ export interface Role {
   readonly description: string
 }
 
-/** Where in a certificate the subject's name is found. */
-export type NameSource = "san-uri" | "san-dns" | "cn"
+/** Where in a certificate the subject's name is found; `address`: no certificate, the peer is known by where it connects from. */
+export type NameSource = "san-uri" | "san-dns" | "cn" | "address"
 
 /**
  * How a certificate becomes a subject: the value at `source` must be `prefix` + name + `suffix`, and the name must
  * match `[A-Za-z0-9._-]{1,64}`. `fixedName`, when not null, replaces the captured name (the pattern then has no `{name}`).
+ *
+ * Source `address`: `prefix` is a range of addresses, `suffix` empty and `fixedName` never null; only in a zone with clear text.
  */
 export interface SubjectRule {
   readonly id: string
@@ -45,6 +47,8 @@ export interface SubjectRule {
   readonly prefix: string
   readonly suffix: string
   readonly fixedName: string | null
+  /** The certificate must also bear this Modbus role; absent: any or none. @see MODBUS/TCP Security section 8.4 */
+  readonly modbusRole?: string
   readonly roles: readonly string[]
   /** Allowed MQTT client ids: `%u` stands for the subject's name, at most one trailing `*` for any suffix. Default `%u`. */
   readonly clientId: string
