@@ -183,6 +183,7 @@ export function policyOf(learnt: Learnt): Policy {
     record: "none" as const,
     hours: null,
     emergency: null,
+    when: null,
   }))
   return { ...learnt.base, rules: [...rules, ...learnt.modbus.map(({ rule }) => rule)] }
 }

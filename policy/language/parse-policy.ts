@@ -60,6 +60,7 @@ function buildPolicy(document: PolicyDocument): Policy {
     rules: document.rules.map(({ value }) =>
       value.protocol === "modbus" ? buildModbusRule(value.entry, ofModbus) : buildMqttRule(value.entry, ofMqtt, sets),
     ),
+    ...(document.island === null ? {} : { island: document.island }),
   }
 }
 

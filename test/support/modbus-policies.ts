@@ -38,6 +38,7 @@ export function makeModbusRule(over: Partial<ModbusRule> = {}): ModbusRule {
     record: "none",
     hours: null,
     emergency: null,
+    when: null,
     ...over,
   }
 }

@@ -18,6 +18,7 @@ export function makeRule(over: Partial<MqttRule> & { readonly topics: readonly s
     record: "none",
     hours: null,
     emergency: null,
+    when: null,
     ...over,
   }
 }
