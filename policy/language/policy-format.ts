@@ -15,7 +15,17 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   island: ["when", "restore"],
   "zones.*": ["level", "kind", "authorities", "tls-min", "clear-text"],
   "subjects.*": ["id", "zone", "match", "name", "modbus-role", "roles", "client-id"],
-  "conduits.*": ["from", "to", "protocol", "direction", "transport", "upstream-identity", "on-deny", "refusal"],
+  "conduits.*": [
+    "from",
+    "to",
+    "protocol",
+    "direction",
+    "transport",
+    "upstream-identity",
+    "on-deny",
+    "enhanced-auth",
+    "refusal",
+  ],
   "conduits.*.transport": ["from", "to"],
   "rules.*": [
     "id",

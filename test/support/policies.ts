@@ -60,6 +60,7 @@ export function makePolicy(
       transport: { from: "tls", to: "tls" },
       upstreamIdentity: "strip",
       onDeny: "ack",
+      enhancedAuth: "refuse",
     })),
     rules,
   }
