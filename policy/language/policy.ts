@@ -145,4 +145,6 @@ export interface Policy {
   readonly subjects: readonly SubjectRule[]
   readonly conduits: readonly Conduit[]
   readonly rules: readonly Rule[]
+  /** Radio interfaces of the board that may be up; every other is an alarm. */
+  readonly radios: readonly string[]
 }

@@ -61,5 +61,6 @@ export function makePolicy(
       onDeny: "ack",
     })),
     rules,
+    radios: [],
   }
 }
