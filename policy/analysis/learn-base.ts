@@ -28,6 +28,7 @@ export function skeletonOf(recordings: readonly Recording[]): Policy {
     subjects: subjectsOf(peers),
     conduits,
     rules: [],
+    radios: [],
   }
 }
 

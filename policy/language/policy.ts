@@ -164,4 +164,6 @@ export interface Policy {
   readonly rules: readonly Rule[]
   /** Null or absent: island mode comes by command alone. */
   readonly island?: IslandOrder | null
+  /** Radio interfaces of the board that may be up; every other is an alarm. */
+  readonly radios: readonly string[]
 }

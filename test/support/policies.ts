@@ -63,5 +63,6 @@ export function makePolicy(
       enhancedAuth: "refuse",
     })),
     rules,
+    radios: [],
   }
 }
