@@ -1,6 +1,7 @@
 import type { BoardIdentity } from "./board-identity.ts"
 import type { Clock } from "./clock.ts"
 import type { KeyStore } from "./key-store.ts"
+import type { Serial } from "./serial.ts"
 import type { Storage } from "./storage.ts"
 import type { Watchdog } from "./watchdog.ts"
 
@@ -11,4 +12,6 @@ export interface Board {
   readonly keyStore: KeyStore
   readonly storage: Storage
   readonly watchdog: Watchdog
+  /** Serial lines that may be opened in any process. Absent: they are opened by the process `lines` alone (native addon). */
+  readonly serial?: Serial
 }
