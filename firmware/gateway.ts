@@ -1,7 +1,7 @@
 /**
  * The composition root: builds every object of a gateway on one board and hands each what it needs, in start order.
  *
- *     time and log -> packet filter -> supervisor -> conduit engine -> policy -> management -> publisher
+ *     time and log -> packet filter -> supervisor -> serial lines -> conduit engine -> policy -> management -> publisher
  *
  * Stopping runs it backwards. Nothing here decides: facts go from ports to `policy/`, decisions come back.
  */
@@ -29,6 +29,8 @@ import type { GatewayConfig } from "./config/gateway-config.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { openIsland } from "./management/island.ts"
 import { openOverrides } from "./management/overrides.ts"
+import { startLines } from "./lines/keeper.ts"
+import { linesSocket } from "./lines/socket-path.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { loadMaterial, readText } from "./material.ts"
@@ -138,6 +140,11 @@ async function build(
   const deadlineMs = options.loopDeadlineMs ?? LOOP_DEADLINE_MS
   const mainLoop = supervisor.loop("main", { deadlineMs })
   const engineLoop = supervisor.loop("conduits", { deadlineMs })
+
+  // Before the conduits, which ask them; ended after them.
+  const linesAt = { socket: linesSocket(config.stateFolder), lines: config.lines, serial: board.serial ?? null }
+  const lines = await startLines({ ...linesAt, clock, note })
+  closers.push(() => lines.stop())
 
   // The conduits: closed until they are told a policy.
   const conduits = await startConduits({

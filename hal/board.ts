@@ -3,6 +3,7 @@ import type { Clock } from "./clock.ts"
 import type { KeyStore } from "./key-store.ts"
 import type { NetworkInterfaces } from "./network-interfaces.ts"
 import type { PacketFilter } from "./packet-filter.ts"
+import type { Serial } from "./serial.ts"
 import type { Storage } from "./storage.ts"
 import type { Watchdog } from "./watchdog.ts"
 
@@ -15,4 +16,6 @@ export interface Board {
   readonly packetFilter: PacketFilter
   readonly storage: Storage
   readonly watchdog: Watchdog
+  /** Serial lines that may be opened in any process. Absent: they are opened by the process `lines` alone (native addon). */
+  readonly serial?: Serial
 }
