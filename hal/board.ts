@@ -1,5 +1,6 @@
 import type { BoardIdentity } from "./board-identity.ts"
 import type { Clock } from "./clock.ts"
+import type { Gpio } from "./gpio.ts"
 import type { KeyStore } from "./key-store.ts"
 import type { Storage } from "./storage.ts"
 import type { Watchdog } from "./watchdog.ts"
@@ -8,6 +9,7 @@ import type { Watchdog } from "./watchdog.ts"
 export interface Board {
   readonly identity: BoardIdentity
   readonly clock: Clock
+  readonly gpio: Gpio
   readonly keyStore: KeyStore
   readonly storage: Storage
   readonly watchdog: Watchdog

@@ -2,6 +2,7 @@ import { closeSync, fsyncSync, openSync, writeSync } from "node:fs"
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import type { Storage } from "../storage.ts"
+import { MemoryGpio } from "../memory/gpio.ts"
 import { MemoryWatchdog } from "../memory/watchdog.ts"
 import type { OpenBoard } from "./board.ts"
 import { createLinuxClock } from "./clock.ts"
@@ -46,6 +47,7 @@ export async function createSimulatedBoard(
   return {
     identity: { model: "simulated", serial },
     clock,
+    gpio: new MemoryGpio(),
     keyStore: createFileKeyStore(storage, options.credentials),
     storage,
     watchdog: new MemoryWatchdog({ clock, expired, lastReset: wasReset ? "watchdog" : "power" }),

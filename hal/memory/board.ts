@@ -4,6 +4,7 @@ import type { KeyFunctions } from "../key-functions.ts"
 import type { Watchdog } from "../watchdog.ts"
 import { MemoryClock } from "./clock.ts"
 import type { Unsynced } from "./fault-plan.ts"
+import { MemoryGpio } from "./gpio.ts"
 import { MemoryKeyStore } from "./key-store.ts"
 import { MemoryStorage } from "./storage.ts"
 import { MemoryWatchdog } from "./watchdog.ts"
@@ -11,6 +12,7 @@ import { MemoryWatchdog } from "./watchdog.ts"
 /** A board that tests drive: every port shows its inside, and it can be switched off and on. */
 export interface MemoryBoard extends Board {
   readonly clock: MemoryClock
+  readonly gpio: MemoryGpio
   readonly keyStore: MemoryKeyStore
   readonly storage: MemoryStorage
   readonly watchdog: MemoryWatchdog
@@ -47,6 +49,7 @@ export function createMemoryBoard(options: MemoryBoardOptions): MemoryBoard {
   return {
     identity: options.identity ?? { model: "memory", serial: "MEM-1" },
     clock,
+    gpio: new MemoryGpio(),
     keyStore,
     storage,
     watchdog: new MemoryWatchdog({ clock, expired, lastReset: options.lastReset ?? "power" }),
