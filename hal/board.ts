@@ -1,5 +1,6 @@
 import type { BoardIdentity } from "./board-identity.ts"
 import type { Clock } from "./clock.ts"
+import type { Gpio } from "./gpio.ts"
 import type { KeyStore } from "./key-store.ts"
 import type { NetworkInterfaces } from "./network-interfaces.ts"
 import type { PacketFilter } from "./packet-filter.ts"
@@ -11,6 +12,7 @@ import type { Watchdog } from "./watchdog.ts"
 export interface Board {
   readonly identity: BoardIdentity
   readonly clock: Clock
+  readonly gpio: Gpio
   readonly interfaces: NetworkInterfaces
   readonly keyStore: KeyStore
   readonly packetFilter: PacketFilter
