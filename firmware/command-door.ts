@@ -1,6 +1,5 @@
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
-import type { CertificateFacts } from "../policy/identity/certificate.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import { CONTROLS, PROBES } from "./assess/controls.ts"
 import { listeningSockets } from "./assess/open-sockets.ts"
@@ -17,6 +16,7 @@ import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
+import type { TrustKeeper } from "./trust/keeper.ts"
 import type { RecordingKeeper } from "./recording/keeper.ts"
 
 /** The parts that commands act on. */
@@ -31,7 +31,7 @@ export interface CommandDoorDeps {
   readonly overrides: Overrides
   readonly conduits: RunningConduits
   readonly status: () => StatusReport
-  readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
+  readonly trust: TrustKeeper
   /** Why the live reader refuses a policy document, or null. */
   readonly readPolicy: (text: string) => Promise<string | null>
   /** The policy in force, or null. */
@@ -66,7 +66,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       commandSocket: config.management.socket,
       interfaces: interfaceTable(config),
       openSockets: listeningSockets,
-      ownCertificates: deps.ownCertificates,
+      ownCertificates: deps.trust.material.ownCertificates,
     })
     const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
     await audit({
@@ -91,6 +91,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       island,
       recording: deps.recording,
       overrides: deps.overrides,
+      trust: deps.trust,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: runAssessment,

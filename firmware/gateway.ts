@@ -28,10 +28,11 @@ import { openIsland } from "./management/island.ts"
 import { openOverrides } from "./management/overrides.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
-import { loadMaterial, readText } from "./material.ts"
+import { readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { openRecordingKeeper } from "./recording/keeper.ts"
 import { startPublishing } from "./publishing.ts"
+import { openTrust } from "./trust/keeper.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
 import { BUILT_AT, VERSION } from "./version.ts"
 
@@ -116,7 +117,14 @@ async function build(
   })
   const reset = resetEvent(watchdog.lastReset)
   if (reset !== null) note(reset)
-  const material = await loadMaterial(config, board.keyStore)
+  const trust = await openTrust({
+    config,
+    keyStore: board.keyStore,
+    storage,
+    interval: () => time.interval(),
+    note,
+    condition: (condition, holds) => void posture.set(condition, holds),
+  })
 
   // The supervisor feeds the watchdog only while every loop is alive.
   const timeoutMs = options.watchdogMs ?? WATCHDOG_MS
@@ -129,13 +137,14 @@ async function build(
   const conduits = await startConduits({
     clock,
     config,
-    material,
+    material: trust.material,
     time,
     note,
     alive: () => engineLoop.beat(),
     allowStall: options.allowStall ?? false,
   })
   const { engine } = conduits
+  conduits.nowListening(await engine.setTrust(trust.engineTrust()))
   closers.push(() => engine.stop())
 
   const recording = await openRecordingKeeper({
@@ -179,12 +188,12 @@ async function build(
     audit,
     gateway: config.gateway,
     threshold: config.trust.policyThreshold,
-    verify: createBundleVerifier(material.signers),
+    verify: createBundleVerifier(trust.material.signers),
     prepare: (source) => compiler.prepare(source),
     apply: async (next) => {
       conduits.nowListening(
         await engine.setEpoch(
-          next === null ? null : { epoch: next.version, policy: next.engine, authorities: material.authorities },
+          next === null ? null : { epoch: next.version, policy: next.engine, authorities: trust.material.authorities },
         ),
       )
       inForce = next?.policy ?? null
@@ -211,7 +220,7 @@ async function build(
   // Management: the one door for every change, and the log on its way to the operators.
   const publishing = startPublishing({
     config,
-    material,
+    trust,
     log,
     storage,
     clock,
@@ -219,6 +228,10 @@ async function build(
     interval: () => time.interval(),
   })
   closers.push(() => publishing.stop())
+  trust.onChange(async () => {
+    conduits.nowListening(await engine.setTrust(trust.engineTrust()))
+    publishing.trustChanged()
+  })
   const status = (): StatusReport => ({
     gateway: config.gateway,
     startedAt,
@@ -239,7 +252,7 @@ async function build(
     overrides,
     conduits,
     status,
-    ownCertificates: material.ownCertificates,
+    trust,
     inForce: () => inForce,
     incoming: createIncoming({ storage, audit }),
     readPolicy: async (text) => {
@@ -278,6 +291,7 @@ async function build(
       mainLoop.beat()
       engine.ping()
       engine.setTime(time.interval())
+      trust.look()
       void time.refresh().catch(() => undefined)
       void posture.set("clock-lost", !time.bounded)
     }),

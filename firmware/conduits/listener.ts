@@ -16,6 +16,7 @@ import type { EngineContext } from "./engine-context.ts"
 import type { EngineConduit, Listening } from "./messages.ts"
 import { createMqttProtocol } from "./mqtt/protocol.ts"
 import type { Admitted, Now, PeerSession } from "./protocol.ts"
+import { certificateDetail } from "./trust-in-force.ts"
 
 /** Between two attempts to open a listener. */
 const REOPEN_MS = 5_000
@@ -45,6 +46,8 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   const protocol = createMqttProtocol(conduit, context, counters)
   const admitted = new Set<Entry>()
   let server: Server | null = null
+  /** The generation of trust that its credential is of. */
+  let shownFrom = 0
   let inForce: Now | null = null
 
   // ---- peers ----
@@ -109,15 +112,32 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       entry.anchorKey === now.own.anchorKey
         ? judgeAgain(now.own, entry.leaf, entry.tlsVersion)
         : judgeArrival(now.own, entry.chain, entry.tlsVersion, context)
-    if (!verdict.ok) return entry.session.withdraw(verdict.reason, graceMs)
+    if (!verdict.ok) return entry.session.withdraw(verdict.reason, distrusted(entry, now.own, verdict) ? 0 : graceMs)
     entry.anchorKey = now.own.anchorKey
     if (!entry.session.readmit(now, verdict)) entry.session.withdraw("terms", graceMs)
+  }
+
+  /** True, and told to the log, if it is trust alone that speaks against who was let in: then nothing more may pass. */
+  function distrusted(entry: Entry, own: ConduitInForce, verdict: Extract<Admission, { ok: false }>): boolean {
+    const known = judgeAgain(own, entry.leaf, entry.tlsVersion)
+    if (entry.anchorKey === own.anchorKey || !known.ok) return false
+    context.report({
+      id: "conduit.peer-distrusted",
+      outcome: "denied",
+      source: `conduit/${conduit.name}`,
+      subject: known.subject.name,
+      conduit: conduit.name,
+      reason: verdict.reason,
+      detail: certificateDetail(entry.leaf),
+    })
+    return true
   }
 
   // ---- listener ----
 
   function open(own: ConduitInForce): Promise<Listening | null> {
     const opened = createServer(tlsOptions(own))
+    shownFrom = context.trust.generation
     opened.maxConnections = context.limits.maxConnections
     opened.on("secureConnection", onPeer)
     closeFailedHandshakes(opened, ({ code, address }) => refused(code, address ?? ""))
@@ -153,7 +173,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
 
   function tlsOptions(own: ConduitInForce) {
     return serverOptions({
-      credential: conduit.serverCredential,
+      credential: context.trust.serverCredential(conduit),
       tlsMin: own.zone.tlsMin,
       handshakeTimeoutMs: context.limits.connectTimeoutMs,
     })
@@ -177,7 +197,8 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     const versionChanged = inForce !== null && inForce.own.zone.tlsMin !== own.zone.tlsMin
     inForce = { all: next, own }
     if (server === null) return open(own)
-    if (versionChanged) server.setSecureContext(tlsOptions(own))
+    if (versionChanged || shownFrom !== context.trust.generation) server.setSecureContext(tlsOptions(own))
+    shownFrom = context.trust.generation
     context.sweep([...admitted], (entry) => {
       if (admitted.has(entry) && inForce !== null && entry.generation !== inForce.all.generation) readmit(entry)
     })

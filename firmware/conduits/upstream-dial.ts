@@ -19,15 +19,18 @@ export function createUpstreamDial(conduit: EngineConduit, context: EngineContex
   }
 
   return () => {
+    const { credential, authority, revoked } = context.trust.upstream(conduit)
     const dialled = dialTrusted({
       ...conduit.upstream,
-      credential: conduit.clientCredential,
-      anchors: context.anchorsOf(conduit.upstreamAuthority),
+      credential,
+      anchors: context.anchorsOf(authority),
+      revoked,
       now: context.time,
       timeoutMs: context.limits.connectTimeoutMs,
       cache: context.certificates,
       after: context.after,
     })
+    context.trust.opened(conduit, dialled)
     dialled.trusted.then(
       () => {
         if (lost) report("conduit.upstream-restored", "")
