@@ -33,10 +33,11 @@ import { startLines } from "./lines/keeper.ts"
 import { linesSocket } from "./lines/socket-path.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
-import { loadMaterial, readText } from "./material.ts"
+import { readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { openRecordingKeeper } from "./recording/keeper.ts"
 import { startPublishing } from "./publishing.ts"
+import { openTrust } from "./trust/keeper.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
 import { BUILT_AT, VERSION } from "./version.ts"
 
@@ -132,7 +133,14 @@ async function build(
   })
   await boundary.follow(null)
   closers.push(() => boundary.stop())
-  const material = await loadMaterial(config, board.keyStore)
+  const trust = await openTrust({
+    config,
+    keyStore: board.keyStore,
+    storage,
+    interval: () => time.interval(),
+    note,
+    condition: (condition, holds) => void posture.set(condition, holds),
+  })
 
   // The supervisor feeds the watchdog only while every loop is alive.
   const timeoutMs = options.watchdogMs ?? WATCHDOG_MS
@@ -150,13 +158,14 @@ async function build(
   const conduits = await startConduits({
     clock,
     config,
-    material,
+    material: trust.material,
     time,
     note,
     alive: () => engineLoop.beat(),
     allowStall: options.allowStall ?? false,
   })
   const { engine } = conduits
+  conduits.nowListening(await engine.setTrust(trust.engineTrust()))
   closers.push(() => engine.stop())
 
   const recording = await openRecordingKeeper({
@@ -201,13 +210,13 @@ async function build(
     audit,
     gateway: config.gateway,
     threshold: config.trust.policyThreshold,
-    verify: createBundleVerifier(material.signers),
+    verify: createBundleVerifier(trust.material.signers),
     prepare: (source) => compiler.prepare(source),
     apply: async (next) => {
       await boundary.follow(next?.policy ?? null)
       conduits.nowListening(
         await engine.setEpoch(
-          next === null ? null : { epoch: next.version, policy: next.engine, authorities: material.authorities },
+          next === null ? null : { epoch: next.version, policy: next.engine, authorities: trust.material.authorities },
         ),
       )
       inForce = next?.policy ?? null
@@ -236,7 +245,7 @@ async function build(
   // Management: the one door for every change, and the log on its way to the operators.
   const publishing = startPublishing({
     config,
-    material,
+    trust,
     log,
     storage,
     clock,
@@ -244,6 +253,10 @@ async function build(
     interval: () => time.interval(),
   })
   closers.push(() => publishing.stop())
+  trust.onChange(async () => {
+    conduits.nowListening(await engine.setTrust(trust.engineTrust()))
+    publishing.trustChanged()
+  })
   const status = (): StatusReport => ({
     gateway: config.gateway,
     startedAt,
@@ -265,7 +278,7 @@ async function build(
     overrides,
     conduits,
     status,
-    ownCertificates: material.ownCertificates,
+    trust,
     inForce: () => inForce,
     boundary,
     board,
@@ -306,6 +319,7 @@ async function build(
       mainLoop.beat()
       engine.ping()
       engine.setTime(time.interval())
+      trust.look()
       void time.refresh().catch(() => undefined)
       void posture.set("clock-lost", !time.bounded)
     }),

@@ -19,6 +19,7 @@ import type { EngineConduit, Listening, TlsCredential } from "./messages.ts"
 import { createModbusProtocol } from "./modbus/protocol.ts"
 import { createMqttProtocol } from "./mqtt/protocol.ts"
 import type { Admitted, Now, PeerSession } from "./protocol.ts"
+import { certificateDetail } from "./trust-in-force.ts"
 
 /** Between two attempts to open a listener. */
 const REOPEN_MS = 5_000
@@ -61,6 +62,8 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       : createModbusProtocol(conduit, context, counters)
   const admitted = new Set<Entry>()
   let server: Server | null = null
+  /** The generation of trust that its credential is of. */
+  let shownFrom = 0
   let inForce: Now | null = null
 
   // ---- peers ----
@@ -133,7 +136,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     // What island mode and its like close is cut at once; a new policy lets the message under way arrive.
     const graceMs = now.own.essentialOnly ? 0 : protocol.withdrawGraceMs
     const verdict = judgeEntry(entry, now)
-    if (!verdict.ok) return entry.session.withdraw(verdict.reason, graceMs)
+    if (!verdict.ok) return entry.session.withdraw(verdict.reason, distrusted(entry, now.own, verdict) ? 0 : graceMs)
     entry.anchorKey = now.own.anchorKey
     if (!entry.session.readmit(now, verdict)) entry.session.withdraw("terms", graceMs)
   }
@@ -145,12 +148,30 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       : judgeArrival(own, chain, tlsVersion, context)
   }
 
+  /** True, and told to the log, if it is trust alone that speaks against who was let in: then nothing more may pass. */
+  function distrusted(entry: Entry, own: ConduitInForce, verdict: Extract<Admission, { ok: false }>): boolean {
+    const { leaf } = entry
+    if (leaf === null || entry.anchorKey === own.anchorKey) return false
+    const known = judgeAgain(own, leaf, entry.tlsVersion)
+    if (!known.ok) return false
+    context.report({
+      id: "conduit.peer-distrusted",
+      outcome: "denied",
+      source: `conduit/${conduit.name}`,
+      subject: known.subject.name,
+      conduit: conduit.name,
+      reason: verdict.reason,
+      detail: certificateDetail(leaf),
+    })
+    return true
+  }
+
   // ---- listener ----
 
   function makeServer(own: ConduitInForce): Server {
-    const { serverCredential } = conduit
-    if (serverCredential === null) return createPlainServer(onPlainPeer)
-    const made = createServer(tlsOptions(own, serverCredential))
+    const credential = context.trust.serverCredential(conduit)
+    if (credential === null) return createPlainServer(onPlainPeer)
+    const made = createServer(tlsOptions(own, credential))
     made.on("secureConnection", onPeer)
     closeFailedHandshakes(made, ({ code, address }) => refused(code, address ?? ""))
     return made
@@ -158,6 +179,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
 
   function open(own: ConduitInForce): Promise<Listening | null> {
     const opened = makeServer(own)
+    shownFrom = context.trust.generation
     opened.maxConnections = context.limits.maxConnections
     opened.on("drop", (drop?: { remoteAddress?: string }) => {
       refused("too-many-connections", drop?.remoteAddress ?? "")
@@ -216,9 +238,12 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     const versionChanged = inForce !== null && inForce.own.zone.tlsMin !== own.zone.tlsMin
     inForce = { all: next, own }
     if (server === null) return open(own)
-    if (versionChanged && server instanceof TlsServer && conduit.serverCredential !== null) {
-      server.setSecureContext(tlsOptions(own, conduit.serverCredential))
+    const credential = context.trust.serverCredential(conduit)
+    const isNew = versionChanged || shownFrom !== context.trust.generation
+    if (isNew && credential !== null && server instanceof TlsServer) {
+      server.setSecureContext(tlsOptions(own, credential))
     }
+    shownFrom = context.trust.generation
     context.sweep([...admitted], (entry) => {
       if (admitted.has(entry) && inForce !== null && entry.generation !== inForce.all.generation) readmit(entry)
     })

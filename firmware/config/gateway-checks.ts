@@ -64,6 +64,7 @@ export function checkGateway(document: GatewayDocument, root: DocNode, folder: s
       )
     }
   }
+  for (const placed of document.trust.crls) refer(placed, [], "authority", placed.name, authorities)
   if (document.management.mqtt !== null) referEnd(top, ["management", "mqtt"], document.management.mqtt)
   checkListeners(document.conduits, report)
   checkThreshold(document, root, report)
@@ -143,6 +144,7 @@ export function filesNamed(document: GatewayDocument, root: DocNode, folder: str
     for (const one of placed) add(one, [], what, one.value)
   }
   addAll(document.trust.authorities, "certificates of an authority")
+  addAll(document.trust.crls, "a list of revoked certificates")
   addAll(document.trust["policy-signers"], "a signer's public key")
   for (const placed of document.credentials) {
     add(placed, ["key"], "a private key", placed.value.key)

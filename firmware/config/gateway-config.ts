@@ -18,6 +18,8 @@ export interface GatewayConfig {
   readonly trust: {
     /** Zone authorities: name in the policy to PEM file of its CA certificate(s). */
     readonly authorities: Readonly<Record<string, string>>
+    /** Lists of revoked certificates: name of an authority to a file, PEM or DER. Read again on `trust.reload`. */
+    readonly crls: Readonly<Record<string, string>>
     /** Who may sign policy: name to PEM file of a public key (P-256 or Ed25519). */
     readonly policySigners: Readonly<Record<string, string>>
     /** How many distinct signers a policy bundle needs, at least 1. */

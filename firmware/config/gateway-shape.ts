@@ -152,6 +152,12 @@ const trust = object("trust", {
     placedMap(path("a PEM file with the CA's certificate(s)"), { max: GATEWAY_BOUNDS.authorities }),
     "Zone authorities by name: PEM files.",
   ),
+  crls: optional(
+    placedMap(path("a list of revoked certificates"), { max: GATEWAY_BOUNDS.authorities }),
+    [],
+    "Lists of revoked certificates by name of the authority: files in PEM or DER.",
+    {},
+  ),
   "policy-signers": required(
     placedMap(path("a PEM file with a public key"), { max: GATEWAY_BOUNDS.signers }),
     "Who may sign policy, by name: PEM files of public keys (P-256 or Ed25519).",
@@ -163,7 +169,7 @@ const trust = object("trust", {
     1,
   ),
 })
-const NO_TRUST = { authorities: [], "policy-signers": [], "policy-threshold": 1 }
+const NO_TRUST = { authorities: [], crls: [], "policy-signers": [], "policy-threshold": 1 }
 
 const management = object("management", {
   socket: required(path("the local command socket"), "Path of the local command socket."),

@@ -56,6 +56,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     stateFolder: toPath(document.state),
     trust: {
       authorities: record(trust.authorities, toPath),
+      crls: record(trust.crls, toPath),
       policySigners: record(trust["policy-signers"], toPath),
       policyThreshold: trust["policy-threshold"],
     },
