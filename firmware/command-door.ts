@@ -12,6 +12,7 @@ import type { RunningConduits } from "./running-conduits.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { interfaceTable } from "./interfaces.ts"
 import { createHandlers } from "./management/handlers.ts"
+import type { Lines } from "./gpio/lines.ts"
 import type { Island } from "./management/island.ts"
 import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
@@ -29,6 +30,7 @@ export interface CommandDoorDeps {
   readonly island: Island
   readonly recording: RecordingKeeper
   readonly overrides: Overrides
+  readonly lines: Lines
   readonly conduits: RunningConduits
   readonly status: () => StatusReport
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
@@ -67,6 +69,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       interfaces: interfaceTable(config),
       openSockets: listeningSockets,
       ownCertificates: deps.ownCertificates,
+      lines: () => deps.lines.status(),
     })
     const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
     await audit({
@@ -91,6 +94,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       island,
       recording: deps.recording,
       overrides: deps.overrides,
+      lines: deps.lines,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: runAssessment,

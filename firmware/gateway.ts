@@ -1,7 +1,7 @@
 /**
  * The composition root: builds every object of a gateway on one board and hands each what it needs, in start order.
  *
- *     time and log -> supervisor -> conduit engine -> policy -> management -> publisher
+ *     outputs safe -> time and log -> supervisor -> conduit engine -> inputs -> policy -> management -> publisher
  *
  * Stopping runs it backwards. Nothing here decides: facts go from ports to `policy/`, decisions come back.
  */
@@ -23,6 +23,9 @@ import { createIncoming } from "./bundles/incoming.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
+import { orderedByInputs } from "./gpio/island-order.ts"
+import { startLines } from "./gpio/lines.ts"
+import { holdOutputs } from "./gpio/outputs.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { openIsland } from "./management/island.ts"
 import { openOverrides } from "./management/overrides.ts"
@@ -90,6 +93,10 @@ async function build(
 ): Promise<Gateway> {
   const { clock, storage } = board
   const startedAt = clock.wall().at
+
+  // Before anything else the outputs are safe, whatever ended the gateway before.
+  const outputs = await holdOutputs(board.gpio, config.gpio.outputs)
+  closers.push(() => outputs.release())
 
   // Time and log: from here on everything that happens is written down.
   const time = await createTimeKeeper({ clock, storage, builtAt: BUILT_AT })
@@ -159,6 +166,25 @@ async function build(
     })
   })
   log.onState((state) => void posture.set("log-failing", state.condition === "failing"))
+  const island = orderedByInputs(await openIsland({ storage, audit, apply: (on) => posture.set("island", on) }))
+  await posture.set("island", island.on)
+
+  // The lines of the board: what its inputs say is known before any conduit opens.
+  const lines = await startLines({
+    gpio: board.gpio,
+    clock,
+    storage,
+    config: config.gpio,
+    outputs,
+    audit,
+    note,
+    changed: (inputs) => {
+      island.inputsChanged(inputs)
+      engine.setInputs(inputs)
+    },
+    shows: () => ({ island: island.on, fault: posture.posture.because.some((condition) => condition !== "island") }),
+  })
+  closers.push(() => lines.stop())
 
   const overrides = await openOverrides({
     storage,
@@ -182,6 +208,7 @@ async function build(
     verify: createBundleVerifier(material.signers),
     prepare: (source) => compiler.prepare(source),
     apply: async (next) => {
+      await island.policyChanged(next?.policy.island ?? null)
       conduits.nowListening(
         await engine.setEpoch(
           next === null ? null : { epoch: next.version, policy: next.engine, authorities: material.authorities },
@@ -200,8 +227,6 @@ async function build(
         void posture.set(condition, (conditions as ReadonlySet<Condition>).has(condition))
     },
   })
-  const island = await openIsland({ storage, audit, apply: (on) => posture.set("island", on) })
-  await posture.set("island", island.on)
   await posture.set("clock-lost", !time.bounded)
   await policy.start()
   closers.push(() => policy.stop())
@@ -226,6 +251,7 @@ async function build(
     island: island.on,
     policy: policy.status(),
     emergencies: overrides.status(),
+    lines: lines.status(),
     conduits: conduits.status(),
     audit: { entries: log.size, publishing: publishing.state },
   })
@@ -237,6 +263,7 @@ async function build(
     island,
     recording,
     overrides,
+    lines,
     conduits,
     status,
     ownCertificates: material.ownCertificates,
@@ -278,6 +305,7 @@ async function build(
       mainLoop.beat()
       engine.ping()
       engine.setTime(time.interval())
+      lines.refresh()
       void time.refresh().catch(() => undefined)
       void posture.set("clock-lost", !time.bounded)
     }),

@@ -30,6 +30,7 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     `posture   normal ${posture.normal}, essential ${posture.essential}${because}`,
     `island    ${report.island ? "ON" : "off"}`,
     ...emergencyLines(report.emergencies),
+    ...boardLines(report.lines),
     ...conduits.map(
       ({ name, listening, connections, allowed, denied }, index) =>
         `${index === 0 ? "conduits" : "        "}  ${name}  ${listening ?? "closed"}  ${connections} connected  ` +
@@ -37,6 +38,20 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     ),
     ...(conduits.length === 0 ? ["conduits  none"] : []),
     `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}`,
+  ]
+}
+
+/** Inputs and outputs in a line each, and whether somebody was at the enclosure. */
+function boardLines(lines: StatusReport["lines"]): string[] {
+  if (lines === undefined) return []
+  const inputs = lines.inputs.map(({ name, state }) => `${name} ${state ?? "NOT KNOWN"}`)
+  const outputs = lines.outputs.map(({ name, on }) => `${name} ${on === null ? "LOST" : on ? "on" : "off"}`)
+  return [
+    ...(lines.tampered.length === 0
+      ? []
+      : [`tamper    ALARM by ${lines.tampered.join(", ")}: look at the enclosure, then \`lockgate tamper clear\``]),
+    ...(inputs.length === 0 ? [] : [`inputs    ${inputs.join(", ")}`]),
+    ...(outputs.length === 0 ? [] : [`outputs   ${outputs.join(", ")}`]),
   ]
 }
 

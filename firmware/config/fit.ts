@@ -1,3 +1,4 @@
+import { conditionText, type InputCondition } from "../../policy/language/input-condition.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import type { GatewayConfig } from "./gateway-config.ts"
 
@@ -9,6 +10,8 @@ export interface Fit {
   readonly endsWithoutConduit: readonly string[]
   /** Zones that name an authority this board does not know: its peers are refused. */
   readonly unknownAuthorities: readonly { readonly zone: string; readonly authority: string }[]
+  /** Conditions of the policy that this board can never know, as the policy writes them; `island` is of the order of island mode. */
+  readonly unknownConditions: readonly { readonly text: string; readonly island: boolean }[]
 }
 
 /** Compare a policy with the board it is meant for. Cheap: names only. */
@@ -22,7 +25,21 @@ export function checkAgainstPolicy(config: GatewayConfig, policy: Policy): Fit {
         .filter((name) => !Object.hasOwn(config.trust.authorities, name))
         .map((authority) => ({ zone, authority })),
     ),
+    unknownConditions: unknownConditions(config, policy),
   }
+}
+
+function unknownConditions({ gpio }: GatewayConfig, policy: Policy): Fit["unknownConditions"] {
+  const words = new Map(gpio.inputs.map(({ name, states }) => [name, [states.low, states.high]]))
+  const unknown = ({ input, state }: InputCondition): boolean => words.get(input)?.includes(state) !== true
+  const found = (conditions: readonly InputCondition[], island: boolean) =>
+    conditions.filter(unknown).map((condition) => ({ text: conditionText(condition), island }))
+  const ofRules = found(
+    policy.rules.flatMap(({ when }) => when ?? []),
+    false,
+  )
+  const once = new Map(ofRules.map((one) => [one.text, one]))
+  return [...found(policy.island?.when ?? [], true), ...once.values()]
 }
 
 /** One sentence for a person per thing that does not go together. */
@@ -34,6 +51,11 @@ export function describeFit(fit: Fit): readonly string[] {
     ...fit.unknownAuthorities.map(
       ({ zone, authority }) =>
         `zone "${zone}" trusts authority "${authority}", which this board does not know: its peers are refused`,
+    ),
+    ...fit.unknownConditions.map(({ text, island }) =>
+      island
+        ? `island mode waits for "${text}", which this board can never know: normal flows stay closed`
+        : `rules wait for "${text}", which this board can never know: they allow nothing, and deny always`,
     ),
     ...fit.endsWithoutConduit.map((name) => `conduit "${name}" of this board is not in the policy: it does not listen`),
   ]

@@ -6,6 +6,7 @@ import type { GatewayDocument, PlacedEnds, UpstreamEntry } from "./gateway-shape
 import { utf8Length, quote } from "../../policy/language/characters.ts"
 import { didYouMean } from "../../policy/language/suggestion.ts"
 import { declaredNames, faultAt, find } from "../../policy/language/locate.ts"
+import { checkGpio } from "./gpio-shape.ts"
 import { clash } from "./address.ts"
 
 /** Longest path of a local socket on Linux: `sun_path` less its end. */
@@ -52,6 +53,7 @@ export function checkGateway(document: GatewayDocument, root: DocNode, folder: s
   if (document.management.mqtt !== null) referEnd(top, ["management", "mqtt"], document.management.mqtt)
   checkListeners(document.conduits, report)
   checkThreshold(document, root, report)
+  checkGpio(document.gpio, root, report)
   const socketBytes = utf8Length(resolve(folder, document.management.socket))
   if (socketBytes > MAX_SOCKET_BYTES) {
     const message = `the path of a socket has at most ${MAX_SOCKET_BYTES} bytes, this one has ${socketBytes}`

@@ -6,6 +6,7 @@ import { choice, integer, name, text, version, withStandIn } from "../../policy/
 import { object, optional, placedMap, required } from "../../policy/language/group-shapes.ts"
 import { duration, durationText, size, sizeText } from "../../policy/language/quantity-shapes.ts"
 import { toJsonSchema } from "../../policy/language/json-schema.ts"
+import { gpio } from "./gpio-shape.ts"
 import { complainAboutHost, complainAboutUrl } from "./address.ts"
 
 /** How much of everything one board file may hold. */
@@ -137,6 +138,12 @@ export const gatewayShape = object("a board file", {
   management: required(
     withStandIn(management, { socket: "", mqtt: null }),
     "How the gateway is asked and what it says.",
+  ),
+  gpio: optional(
+    gpio,
+    [],
+    "Lines for general purpose by name: inputs that policy speaks of, outputs that show something.",
+    {},
   ),
   limits: optional(withStandIn(limits, NO_LIMITS), NO_LIMITS, "Bounds on what peers can make the gateway hold.", {}),
   trial: optional(

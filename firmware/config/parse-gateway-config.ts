@@ -8,6 +8,7 @@ import { DEFAULT_DOCUMENT_LIMITS } from "../../policy/language/document.ts"
 import { Report } from "../../policy/language/report.ts"
 import { parseDocument } from "../../policy/language/shape.ts"
 import { checkGateway, filesNamed } from "./gateway-checks.ts"
+import { buildGpio } from "./gpio-shape.ts"
 import { gatewayShape } from "./gateway-shape.ts"
 import { splitUrl } from "./address.ts"
 
@@ -71,6 +72,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
       mqtt: management.mqtt === null ? null : buildEnd(management.mqtt),
     },
     limits: buildLimits(document.limits),
+    gpio: buildGpio(document.gpio),
     trialSeconds: document.trial / 1000,
   }
 }

@@ -1,6 +1,7 @@
 import { InputError } from "../../policy/base/errors.ts"
 import type { PolicyActivation } from "../bundles/activation-port.ts"
 import type { Incoming } from "../bundles/incoming.ts"
+import type { Lines } from "../gpio/lines.ts"
 import type { RecordingKeeper } from "../recording/keeper.ts"
 import type { Island } from "./island.ts"
 import type { Overrides } from "./overrides.ts"
@@ -14,6 +15,7 @@ export interface HandlerDeps {
   readonly island: Island
   readonly recording: Pick<RecordingKeeper, "start" | "stop" | "status" | "read">
   readonly overrides: Overrides
+  readonly lines: Pick<Lines, "inputs" | "tamper">
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -22,7 +24,7 @@ export interface HandlerDeps {
 
 /** A handler for each command: turns arguments into a call of the part that owns the matter, nothing more. */
 export function createHandlers(deps: HandlerDeps): Handlers {
-  const { policy, incoming, island, recording, overrides } = deps
+  const { policy, incoming, island, recording, overrides, lines } = deps
   return {
     status: async () => ({ result: await deps.status() }),
     "bundle.offer": async ({ hash, length }) => {
@@ -67,6 +69,14 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     "override.end": async ({ emergency }, { name }) => {
       const before = await overrides.end(emergency, name)
       return { result: { emergency, before }, detail: { emergency, wasOn: before !== null } }
+    },
+    "tamper.clear": async ({ reason }, { name }) => {
+      const before = await lines.tamper.clear(reason, name)
+      return { result: { before }, detail: { before: before.join(" ") } }
+    },
+    "board.input": async ({ input, state }) => {
+      const before = lines.inputs.simulate(input, state)
+      return { result: { input, state, before }, detail: { input, before: before ?? "unknown", after: state } }
     },
     assess: async () => ({ result: await deps.assess() }),
   }

@@ -1,4 +1,5 @@
 import type { ConduitCounters } from "../conduits/messages.ts"
+import type { LinesStatus } from "../gpio/lines.ts"
 import type { EmergencyStatus } from "./overrides.ts"
 import type { PolicyStatus } from "../bundles/activation-port.ts"
 
@@ -16,6 +17,8 @@ export interface StatusReport {
   readonly policy: PolicyStatus
   /** Every emergency that the policy in force names, on or off. */
   readonly emergencies: readonly EmergencyStatus[]
+  /** The lines of the board; absent in answers of a gateway before this. */
+  readonly lines?: LinesStatus
   readonly conduits: readonly ConduitStatus[]
   readonly audit: {
     /** Entries in the log. */

@@ -19,6 +19,8 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "recording.read": { command: "recording.read", arguments: { offset: 0 } },
   "override.start": { command: "override.start", arguments: { emergency: "fire", minutes: 30, reason: "smoke" } },
   "override.end": { command: "override.end", arguments: { emergency: "fire" } },
+  "tamper.clear": { command: "tamper.clear", arguments: { reason: "looked at" } },
+  "board.input": { command: "board.input", arguments: { input: "key-switch", state: "run" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -45,6 +47,8 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "recording.read": handler("recording.read"),
     "override.start": handler("override.start"),
     "override.end": handler("override.end"),
+    "tamper.clear": handler("tamper.clear"),
+    "board.input": handler("board.input"),
     assess: handler("assess"),
   }
 }

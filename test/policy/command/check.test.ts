@@ -25,6 +25,8 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "recording.read": { offset: 0 },
   "override.start": { emergency: "fire", minutes: 480, reason: "smoke" },
   "override.end": { emergency: "fire" },
+  "tamper.clear": { reason: "looked at" },
+  "board.input": { input: "key-switch", state: "run" },
   assess: {},
 }
 
