@@ -188,6 +188,18 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/island.ts")).island,
   },
   {
+    words: "tamper clear",
+    usage: '--reason "<what was found>"',
+    summary: "clear the tamper alarm, once the enclosure is shut",
+    load: async () => (await import("./cli/board-lines.ts")).tamperClear,
+  },
+  {
+    words: "board input",
+    usage: "<input> <state>",
+    summary: "set an input of a simulated board, as its wire would",
+    load: async () => (await import("./cli/board-lines.ts")).boardInput,
+  },
+  {
     words: "override start",
     usage: '<emergency> --minutes <1..480> --reason "<why>"',
     summary: "switch on an emergency of the policy for a time",

@@ -13,6 +13,7 @@ import type { RunningConduits } from "./running-conduits.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { interfaceTable } from "./interfaces.ts"
 import { createHandlers } from "./management/handlers.ts"
+import type { GpioLines } from "./gpio/lines.ts"
 import type { Island } from "./management/island.ts"
 import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
@@ -33,6 +34,7 @@ export interface CommandDoorDeps {
   readonly island: Island
   readonly recording: RecordingKeeper
   readonly overrides: Overrides
+  readonly lines: GpioLines
   readonly conduits: RunningConduits
   readonly status: () => StatusReport
   readonly trust: TrustKeeper
@@ -79,6 +81,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       interfaces: interfaceTable(config),
       openSockets: listeningSockets,
       ownCertificates: deps.trust.material.ownCertificates,
+      lines: () => deps.lines.status(),
     })
     const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
     await audit({
@@ -104,6 +107,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       recording: deps.recording,
       overrides: deps.overrides,
       trust: deps.trust,
+      lines: deps.lines,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: runAssessment,

@@ -1,7 +1,8 @@
 /**
  * The composition root: builds every object of a gateway on one board and hands each what it needs, in start order.
  *
- *     time and log -> packet filter -> supervisor -> serial lines -> conduit engine -> policy -> management -> publisher
+ *     outputs safe -> time and log -> packet filter -> supervisor -> serial lines -> conduit engine -> inputs -> policy
+ *     -> management -> publisher
  *
  * Stopping runs it backwards. Nothing here decides: facts go from ports to `policy/`, decisions come back.
  */
@@ -26,6 +27,9 @@ import { createBundleVerifier } from "./bundles/verify.ts"
 import { endsOf } from "./config/ends.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
+import { orderedByInputs } from "./gpio/island-order.ts"
+import { startGpio } from "./gpio/lines.ts"
+import { holdOutputs } from "./gpio/outputs.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { openIsland } from "./management/island.ts"
 import { openOverrides } from "./management/overrides.ts"
@@ -97,6 +101,10 @@ async function build(
   const { clock, storage } = board
   const startedAt = clock.wall().at
 
+  // Before anything else the outputs are safe, whatever ended the gateway before.
+  const outputs = await holdOutputs(board.gpio, config.gpio.outputs)
+  closers.push(() => outputs.release())
+
   // Time and log: from here on everything that happens is written down.
   const time = await createTimeKeeper({ clock, storage, builtAt: BUILT_AT })
   const log = await openAuditLog({
@@ -151,8 +159,8 @@ async function build(
 
   // Before the conduits, which ask them; ended after them.
   const linesAt = { socket: linesSocket(config.stateFolder), lines: config.lines, serial: board.serial ?? null }
-  const lines = await startLines({ ...linesAt, clock, note })
-  closers.push(() => lines.stop())
+  const serialLines = await startLines({ ...linesAt, clock, note })
+  closers.push(() => serialLines.stop())
 
   // The conduits: closed until they are told a policy.
   const conduits = await startConduits({
@@ -190,6 +198,25 @@ async function build(
   })
   boundary.onLost((lost) => void posture.set("boundary-lost", lost))
   log.onState((state) => void posture.set("log-failing", state.condition === "failing"))
+  const island = orderedByInputs(await openIsland({ storage, audit, apply: (on) => posture.set("island", on) }))
+  await posture.set("island", island.on)
+
+  // The lines of the board: what its inputs say is known before any conduit opens.
+  const gpio = await startGpio({
+    gpio: board.gpio,
+    clock,
+    storage,
+    config: config.gpio,
+    outputs,
+    audit,
+    note,
+    changed: (inputs) => {
+      island.inputsChanged(inputs)
+      engine.setInputs(inputs)
+    },
+    shows: () => ({ island: island.on, fault: posture.posture.because.some((condition) => condition !== "island") }),
+  })
+  closers.push(() => gpio.stop())
 
   const overrides = await openOverrides({
     storage,
@@ -214,6 +241,7 @@ async function build(
     prepare: (source) => compiler.prepare(source),
     apply: async (next) => {
       await boundary.follow(next?.policy ?? null)
+      await island.policyChanged(next?.policy.island ?? null)
       conduits.nowListening(
         await engine.setEpoch(
           next === null ? null : { epoch: next.version, policy: next.engine, authorities: trust.material.authorities },
@@ -234,8 +262,6 @@ async function build(
   })
   const radios = watchRadios({ interfaces, clock, policy: () => inForce, note })
   closers.push(() => radios.stop())
-  const island = await openIsland({ storage, audit, apply: (on) => posture.set("island", on) })
-  await posture.set("island", island.on)
   await posture.set("clock-lost", !time.bounded)
   await policy.start()
   closers.push(() => policy.stop())
@@ -265,6 +291,7 @@ async function build(
     policy: policy.status(),
     boundary: { ...boundary.status, radios: radios.unnamed },
     emergencies: overrides.status(),
+    lines: gpio.status(),
     conduits: conduits.status(),
     audit: { entries: log.size, publishing: publishing.state },
   })
@@ -276,6 +303,7 @@ async function build(
     island,
     recording,
     overrides,
+    lines: gpio,
     conduits,
     status,
     trust,
@@ -320,6 +348,7 @@ async function build(
       engine.ping()
       engine.setTime(time.interval())
       trust.look()
+      gpio.refresh()
       void time.refresh().catch(() => undefined)
       void posture.set("clock-lost", !time.bounded)
     }),

@@ -7,6 +7,7 @@ import {
   strangerHasNoRights,
 } from "./probes/boundary.ts"
 import { bundlesAreAuthentic, noCodeFromText } from "./probes/code.ts"
+import { outputsAreHeld, tamperIsTold, tamperIsWatched } from "./probes/lines.ts"
 import { commandsNeedPermission, errorsAreCodes, onlyDeclaredSockets } from "./probes/management.ts"
 import { noPersonToPerson } from "./probes/person-to-person.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "./probes/transport.ts"
@@ -34,6 +35,9 @@ export const PROBES: readonly GatewayProbe[] = [
   packetFilterInForce,
   noWayAround,
   onlyNamedRadios,
+  outputsAreHeld,
+  tamperIsWatched,
+  tamperIsTold,
 ]
 
 const MOBILE_CODE = {
@@ -47,6 +51,20 @@ const MOBILE_CODE_AUTHENTICITY = {
   claim: "A bundle is read only after signatures of enough trusted signers over its very bytes were found good.",
   enforcedIn: ["firmware/bundles/verify.ts", "policy/bundle/judge.ts"],
   probes: [bundlesAreAuthentic.id],
+}
+
+const TAMPER = {
+  claim:
+    "A tamper switch is watched while the gateway has power; opening it latches an alarm that only an authorised command " +
+    "clears, restarts included. The enclosure, its seal and its switch are the OEM's.",
+  enforcedIn: ["firmware/gpio/tamper.ts", "firmware/gpio/inputs.ts"],
+  probes: [tamperIsWatched.id],
+}
+const TAMPER_TOLD = {
+  claim:
+    "Each opening is an entry of the log, with the severity of an alarm, and goes with the log to the operators' broker.",
+  enforcedIn: ["firmware/gpio/tamper.ts", "firmware/publishing.ts"],
+  probes: [tamperIsWatched.id, tamperIsTold.id],
 }
 
 /** The requirement rows that this gateway answers so far; what is not here is `not tested`. */
@@ -95,6 +113,14 @@ export const CONTROLS: readonly Control[] = [
     probes: [malformedIsRefused.id, errorsAreCodes.id],
   },
   {
+    requirement: "CR 3.6",
+    claim:
+      "Each output has a safe state, taken at start before anything else, and by a process of its own at stop, at a crash and " +
+      "at a kill of the gateway. Without power and until the start, pull resistors hold it.",
+    enforcedIn: ["hal/linux/gpio-keeper.ts", "firmware/gpio/outputs.ts"],
+    probes: [outputsAreHeld.id],
+  },
+  {
     requirement: "CR 3.7",
     claim: "Peers and requesters get codes; texts go to the log.",
     enforcedIn: ["firmware/management/pipeline.ts", "firmware/conduits/mqtt/reason-code.ts"],
@@ -122,8 +148,12 @@ export const CONTROLS: readonly Control[] = [
   },
   { requirement: "EDR 2.4", ...MOBILE_CODE },
   { requirement: "EDR 2.4 RE(1)", ...MOBILE_CODE_AUTHENTICITY },
+  { requirement: "EDR 3.11", ...TAMPER },
+  { requirement: "EDR 3.11 RE(1)", ...TAMPER_TOLD },
   { requirement: "NDR 2.4", ...MOBILE_CODE },
   { requirement: "NDR 2.4 RE(1)", ...MOBILE_CODE_AUTHENTICITY },
+  { requirement: "NDR 3.11", ...TAMPER },
+  { requirement: "NDR 3.11 RE(1)", ...TAMPER_TOLD },
   {
     requirement: "NDR 1.6",
     claim:

@@ -5,6 +5,7 @@ import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import type { Probe } from "../../policy/requirements/control.ts"
 import type { Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
+import type { GpioStatus } from "../gpio/lines.ts"
 import type { Interface } from "../interfaces.ts"
 import type { ListeningSocket } from "./open-sockets.ts"
 
@@ -57,6 +58,8 @@ export interface ProbeContext {
   openSockets(): Promise<readonly ListeningSocket[]>
   /** Leaf certificates that the gateway shows, by use: `conduit/<name>`, `upstream/<name>`, `management/mqtt`. */
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
+  /** The lines of the board as they are now. */
+  lines(): GpioStatus
 }
 
 export type GatewayProbe = Probe<ProbeContext>

@@ -31,6 +31,7 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     `island    ${report.island ? "ON" : "off"}`,
     ...boundaryLines(report.boundary),
     ...emergencyLines(report.emergencies),
+    ...boardLines(report.lines),
     ...conduits.map(
       ({ name, listening, connections, allowed, denied }, index) =>
         `${index === 0 ? "conduits" : "        "}  ${name}  ${listening ?? "closed"}  ${connections} connected  ` +
@@ -51,6 +52,20 @@ function boundaryLines({ packetFilter, fault, radios }: StatusReport["boundary"]
   }
   const radio = radios.length === 0 ? [] : [`radios    UP AND NOT IN THE POLICY: ${radios.join(", ")}`]
   return [`boundary  ${words[packetFilter]}`, ...radio]
+}
+
+/** Inputs and outputs in a line each, and whether somebody was at the enclosure. */
+function boardLines(lines: StatusReport["lines"]): string[] {
+  if (lines === undefined) return []
+  const inputs = lines.inputs.map(({ name, state }) => `${name} ${state ?? "NOT KNOWN"}`)
+  const outputs = lines.outputs.map(({ name, on }) => `${name} ${on === null ? "LOST" : on ? "on" : "off"}`)
+  return [
+    ...(lines.tampered.length === 0
+      ? []
+      : [`tamper    ALARM by ${lines.tampered.join(", ")}: look at the enclosure, then \`lockgate tamper clear\``]),
+    ...(inputs.length === 0 ? [] : [`inputs    ${inputs.join(", ")}`]),
+    ...(outputs.length === 0 ? [] : [`outputs   ${outputs.join(", ")}`]),
+  ]
 }
 
 /** What is on, each with its end; what could be, in one line. */

@@ -7,6 +7,7 @@
 import { Worker } from "node:worker_threads"
 import { HardwareError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { Inputs, KnownInput } from "../../policy/filter/inputs.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type {
   ConduitCounters,
@@ -73,6 +74,8 @@ export interface EnginePort {
   setTime(time: TimeInterval): void
   /** All emergencies that are switched on; a new thread is told them again. */
   setOverrides(emergencies: readonly string[]): void
+  /** All that is known of the board's inputs; a new thread is told it again. */
+  setInputs(inputs: Inputs): void
   ping(): void
   /** Null when the conduit is not in the policy in force. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
@@ -94,6 +97,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
   let trust: EngineTrust | null = null
   let time = setup.time
   let emergencies: readonly string[] = []
+  let inputs: readonly (readonly [string, KnownInput])[] = []
   let number = 0
   let stopping = false
   let stopped: (() => void) | null = null
@@ -168,6 +172,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
       worker = await spawn()
       worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
       if (trust !== null) await tell({ kind: "trust", trust, number: ++number })
+      worker.postMessage({ kind: "inputs", inputs } satisfies ToEngine)
       await tell({ kind: "posture", posture, number: ++number })
       const answer = await tell({ kind: "epoch", epoch, number: ++number })
       reviving?.resolve()
@@ -262,6 +267,10 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     setOverrides: (next) => {
       emergencies = next
       worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
+    },
+    setInputs: (next) => {
+      inputs = [...next]
+      worker.postMessage({ kind: "inputs", inputs } satisfies ToEngine)
     },
     ping: () => worker.postMessage({ kind: "ping", number: ++number } satisfies ToEngine),
     rehearse: async (rehearsal) => {

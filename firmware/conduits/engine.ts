@@ -11,6 +11,7 @@ import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import { createBuckets } from "../../policy/filter/decide.ts"
 import { createModbusBuckets } from "../../policy/filter/modbus/decide.ts"
 import { setGates } from "../../policy/filter/gates.ts"
+import { NO_INPUTS, type Inputs } from "../../policy/filter/inputs.ts"
 import { advance } from "../../policy/time/advance.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
@@ -70,6 +71,7 @@ export function createEngine(deps: EngineDeps): Engine {
   let time: TimeInterval = { earliestAt: 0, latestAt: Infinity }
   let timeToldMs = deps.nowMs()
   let emergencies: ReadonlySet<string> = new Set()
+  let inputs: Inputs = NO_INPUTS
   let cancelBorder = (): void => undefined
   let outbox: AuditEvent[] = []
   let stopping = false
@@ -142,14 +144,14 @@ export function createEngine(deps: EngineDeps): Engine {
     if (inForce === null) return false
     const now = advance(time, deps.nowMs() - timeToldMs)
     const { table, modbus } = inForce.epoch.policy.compiled
-    const set = [table, modbus].map((gated) => setGates(gated, now, emergencies))
+    const set = [table, modbus].map((gated) => setGates(gated, now, emergencies, inputs))
     const againInMs = Math.min(...set.map((own) => own.againInMs))
     if (againInMs !== Infinity)
       cancelBorder = deps.after(Math.min(Math.ceil(againInMs), LONGEST_WAIT_MS), gatesMayChange)
     return set.some(({ changed }) => changed)
   }
 
-  /** Time or an override says something new: if a gate has changed, every peer is judged again as by a new policy. */
+  /** Time, an override or an input says something new: if a gate has changed, every peer is judged again as by a new policy. */
   function gatesMayChange(): void {
     if (!watchGates() || inForce === null) return
     inForce = { ...inForce, generation: ++generation }
@@ -203,6 +205,9 @@ export function createEngine(deps: EngineDeps): Engine {
         return gatesMayChange()
       case "overrides":
         emergencies = new Set(message.emergencies)
+        return gatesMayChange()
+      case "inputs":
+        inputs = new Map(message.inputs)
         return gatesMayChange()
       case "ping":
         return deps.post({ kind: "pong", number: message.number })

@@ -5,6 +5,7 @@
  * `applied` can be matched with what was sent; a peer is only ever judged by one whole epoch.
  */
 import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
+import type { KnownInput } from "../../policy/filter/inputs.ts"
 import type { Action } from "../../policy/language/policy.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
@@ -93,6 +94,8 @@ export type ToEngine =
   | { readonly kind: "time"; readonly time: TimeInterval }
   /** The emergencies that an override has switched on, all of them; none at start. */
   | { readonly kind: "overrides"; readonly emergencies: readonly string[] }
+  /** What is known of the board's inputs, all of it; nothing at start. */
+  | { readonly kind: "inputs"; readonly inputs: readonly (readonly [string, KnownInput])[] }
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }

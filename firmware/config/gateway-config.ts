@@ -42,6 +42,8 @@ export interface GatewayConfig {
   readonly limits: Limits
   /** Whether the gateway puts the packet filter of its policy in force on this board, or leaves that to others. */
   readonly packetFilter: "apply" | "off"
+  /** Lines for general purpose; none where the board file has no section `gpio`. */
+  readonly gpio: GpioConfig
   /** Seconds a policy stays on trial until it is confirmed or rolled back. */
   readonly trialSeconds: number
 }
@@ -80,6 +82,33 @@ export interface UpstreamEnd {
 
 /** A serial line with Modbus units: the device, and how masters share it. */
 export interface LineSettings extends SerialSettings, LineRules {}
+/** The lines that the gateway watches and holds. */
+export interface GpioConfig {
+  readonly inputs: readonly InputConfig[]
+  readonly outputs: readonly OutputConfig[]
+}
+
+interface LinePlace {
+  readonly name: string
+  readonly chip: string
+  readonly line: number
+}
+
+/** An input, and what the policy calls its levels. */
+export interface InputConfig extends LinePlace {
+  readonly bias: "as-is" | "disabled" | "pull-up" | "pull-down"
+  readonly debounceMs: number
+  readonly states: { readonly low: string; readonly high: string }
+  /** The state that says that the enclosure was opened; null for other inputs. */
+  readonly tamper: string | null
+}
+
+/** An output, and what it shows. */
+export interface OutputConfig extends LinePlace {
+  readonly activeLow: boolean
+  readonly safe: "on" | "off"
+  readonly shows: "fault" | "island" | "running" | "tamper"
+}
 
 /** Bounds on what peers can make the gateway hold. */
 export interface Limits {

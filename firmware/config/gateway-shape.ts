@@ -9,6 +9,7 @@ import { toJsonSchema } from "../../policy/language/json-schema.ts"
 import { line } from "./line-shape.ts"
 import { complainAboutBroker, complainAboutHost, complainAboutUrl, splitUrl } from "./address.ts"
 import { points } from "./point-shape.ts"
+import { gpio } from "./gpio-shape.ts"
 
 /** How much of everything one board file may hold. */
 export const GATEWAY_BOUNDS = { authorities: 64, signers: 32, credentials: 64, conduits: 64, lines: 16 } as const
@@ -203,6 +204,12 @@ export const gatewayShape = object("a board file", {
   management: required(
     withStandIn(management, { socket: "", mqtt: null }),
     "How the gateway is asked and what it says.",
+  ),
+  gpio: optional(
+    gpio,
+    [],
+    "Lines for general purpose by name: inputs that policy speaks of, outputs that show something.",
+    {},
   ),
   limits: optional(withStandIn(limits, NO_LIMITS), NO_LIMITS, "Bounds on what peers can make the gateway hold.", {}),
   "packet-filter": optional(

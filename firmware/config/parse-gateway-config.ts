@@ -9,6 +9,7 @@ import { Report } from "../../policy/language/report.ts"
 import { parseDocument } from "../../policy/language/shape.ts"
 import { checkGateway, filesNamed, protocolOf } from "./gateway-checks.ts"
 import { buildLine } from "./line-shape.ts"
+import { buildGpio } from "./gpio-shape.ts"
 import { gatewayShape } from "./gateway-shape.ts"
 import { LISTEN_PORTS, splitUrl } from "./address.ts"
 import { buildPoints } from "./point-shape.ts"
@@ -73,6 +74,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     },
     limits: buildLimits(document.limits),
     packetFilter: document["packet-filter"],
+    gpio: buildGpio(document.gpio),
     trialSeconds: document.trial / 1000,
   }
 }

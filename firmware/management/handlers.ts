@@ -1,6 +1,7 @@
 import { InputError } from "../../policy/base/errors.ts"
 import type { PolicyActivation } from "../bundles/activation-port.ts"
 import type { Incoming } from "../bundles/incoming.ts"
+import type { GpioLines } from "../gpio/lines.ts"
 import type { RecordingKeeper } from "../recording/keeper.ts"
 import type { TrustKeeper } from "../trust/keeper.ts"
 import type { Island } from "./island.ts"
@@ -16,6 +17,7 @@ export interface HandlerDeps {
   readonly recording: Pick<RecordingKeeper, "start" | "stop" | "status" | "read">
   readonly overrides: Overrides
   readonly trust: Pick<TrustKeeper, "reload" | "offer" | "report">
+  readonly lines: Pick<GpioLines, "inputs" | "tamper">
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -24,7 +26,7 @@ export interface HandlerDeps {
 
 /** A handler for each command: turns arguments into a call of the part that owns the matter, nothing more. */
 export function createHandlers(deps: HandlerDeps): Handlers {
-  const { policy, incoming, island, recording, overrides } = deps
+  const { policy, incoming, island, recording, overrides, lines } = deps
   return {
     status: async () => ({ result: await deps.status() }),
     "bundle.offer": async ({ hash, length }) => {
@@ -82,6 +84,14 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     "trust.crl": async ({ list }) => {
       const lists = await deps.trust.offer(list)
       return { result: { lists }, detail: { lists: lists.length, number: lists[0]?.number ?? "" } }
+    },
+    "tamper.clear": async ({ reason }, { name }) => {
+      const before = await lines.tamper.clear(reason, name)
+      return { result: { before }, detail: { before: before.join(" ") } }
+    },
+    "board.input": async ({ input, state }) => {
+      const before = lines.inputs.simulate(input, state)
+      return { result: { input, state, before }, detail: { input, before: before ?? "unknown", after: state } }
     },
     assess: async () => ({ result: await deps.assess() }),
   }

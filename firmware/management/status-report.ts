@@ -1,5 +1,6 @@
 import type { BoundaryStatus } from "../boundary/keeper.ts"
 import type { ConduitCounters } from "../conduits/messages.ts"
+import type { GpioStatus } from "../gpio/lines.ts"
 import type { EmergencyStatus } from "./overrides.ts"
 import type { PolicyStatus } from "../bundles/activation-port.ts"
 
@@ -19,6 +20,8 @@ export interface StatusReport {
   readonly boundary: BoundaryStatus & { readonly radios: readonly string[] }
   /** Every emergency that the policy in force names, on or off. */
   readonly emergencies: readonly EmergencyStatus[]
+  /** The lines of the board; absent in answers of a gateway before this. */
+  readonly lines?: GpioStatus
   readonly conduits: readonly ConduitStatus[]
   readonly audit: {
     /** Entries in the log. */

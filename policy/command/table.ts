@@ -123,6 +123,18 @@ export const COMMANDS = {
     changes: true,
     arguments: { list: { kind: "string", maxLength: 2 * 1024 * 1024 } },
   },
+  "tamper.clear": {
+    summary: "clear the tamper alarm, once the enclosure was looked at and is shut",
+    permission: "island",
+    changes: true,
+    arguments: { reason: { kind: "string", maxLength: 120 } },
+  },
+  "board.input": {
+    summary: "set an input of the simulated board, as its wire would",
+    permission: "policy",
+    changes: true,
+    arguments: { input: { kind: "string", maxLength: 64 }, state: { kind: "string", maxLength: 64 } },
+  },
   assess: {
     summary: "run the probes and answer the requirement rows",
     permission: "assess",

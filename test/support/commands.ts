@@ -22,6 +22,8 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "trust.status": { command: "trust.status", arguments: {} },
   "trust.reload": { command: "trust.reload", arguments: {} },
   "trust.crl": { command: "trust.crl", arguments: { list: "text" } },
+  "tamper.clear": { command: "tamper.clear", arguments: { reason: "looked at" } },
+  "board.input": { command: "board.input", arguments: { input: "key-switch", state: "run" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -51,6 +53,8 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "trust.status": handler("trust.status"),
     "trust.reload": handler("trust.reload"),
     "trust.crl": handler("trust.crl"),
+    "tamper.clear": handler("tamper.clear"),
+    "board.input": handler("board.input"),
     assess: handler("assess"),
   }
 }

@@ -7,6 +7,7 @@ import { createServer, type Server, type TlsOptions } from "node:tls"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { CONTROLS, PROBES } from "../../../firmware/assess/controls.ts"
+import type { GpioStatus } from "../../../firmware/gpio/lines.ts"
 import type { ProbeContext } from "../../../firmware/assess/probe-context.ts"
 import { assess, runProbe } from "../../../firmware/assess/run.ts"
 import { enginePolicyOf } from "../../../firmware/conduits/engine-policy.ts"
@@ -86,6 +87,10 @@ const commands: CommandPort = {
   },
 }
 
+const OUTPUT = { name: "led", shows: "fault", on: false, safe: "on" } as const
+const DOOR = { name: "door", state: "shut", tamper: "open" }
+const LINES: GpioStatus = { inputs: [DOOR], outputs: [OUTPUT], tampered: [], simulated: true }
+
 interface World {
   readonly context: ProbeContext
   readonly credential: { key: string; certificate: string }
@@ -136,6 +141,7 @@ async function world(tls: (credential: World["credential"]) => TlsOptions = stri
       interfaces: [
         { ...row, name: "conduit/telemetry", direction: "listens", at },
         { ...row, name: "upstream/telemetry", direction: "dials", at: "127.0.0.1:1" },
+        { ...row, name: "management/mqtt", direction: "dials", at: "127.0.0.1:2" },
         { ...row, name: "management/local", kind: "unix", direction: "listens", at: commandSocket },
       ],
       openSockets: async () => [
@@ -143,9 +149,11 @@ async function world(tls: (credential: World["credential"]) => TlsOptions = stri
         { kind: "unix", at: commandSocket },
       ],
       boundary: kept,
+      lines: () => LINES,
       ownCertificates: new Map([
         ["conduit/telemetry", leaf],
         ["upstream/telemetry", leaf],
+        ["management/mqtt", leaf],
       ]),
     },
     async close() {
@@ -208,6 +216,7 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
     "CR 2.1 RE(2)",
     "CR 2.2",
     "CR 3.5",
+    "CR 3.6",
     "CR 3.7",
     "CR 4.3",
     "CR 5.1",
@@ -215,6 +224,7 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
   ]
   owned.push("NDR 1.6", "NDR 1.6 RE(1)")
   owned.push("EDR 2.4", "EDR 2.4 RE(1)", "NDR 2.4", "NDR 2.4 RE(1)", "NDR 5.2", "NDR 5.2 RE(1)", "NDR 5.3")
+  owned.push("EDR 3.11", "EDR 3.11 RE(1)", "NDR 3.11", "NDR 3.11 RE(1)")
   assert.equal(
     met.sort(),
     owned.sort(),
@@ -447,6 +457,22 @@ test("[CR 1.2] a listener that shows another certificate than its own is found",
   const other = await world()
   await breaks(() => ({ ownCertificates: new Map([...other.context.ownCertificates]) }), ["listener.proves-identity"])
   await other.close()
+})
+
+test("[CR 3.6] an output that nobody drives is found", async () => {
+  const lines = (): GpioStatus => ({ ...LINES, outputs: [OUTPUT, { ...OUTPUT, name: "relay", on: null }] })
+  await breaks(() => ({ lines }), ["outputs.held"])
+})
+
+test("[NDR 3.11] a tamper input that is lost, or that latched no alarm, is found", async () => {
+  const one = (state: string | null): GpioStatus => ({ ...LINES, inputs: [{ ...DOOR, state }] })
+  await breaks(() => ({ lines: () => one(null) }), ["tamper.watched"])
+  await breaks(() => ({ lines: () => one("open") }), ["tamper.watched"])
+})
+
+test("[NDR 3.11 RE(1)] a tamper alarm that goes nowhere is found", async () => {
+  const within = (context: ProbeContext) => context.interfaces.filter(({ name }) => name !== "management/mqtt")
+  await breaks((context) => ({ interfaces: within(context) }), ["tamper.told"])
 })
 
 test("a probe that throws or hangs counts as failed", async () => {

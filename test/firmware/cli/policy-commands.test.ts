@@ -20,6 +20,9 @@ import { openIsland } from "../../../firmware/management/island.ts"
 import { createLocalSocket } from "../../../firmware/management/local-socket.ts"
 import { createManagement } from "../../../firmware/management/pipeline.ts"
 import { openRecordingKeeper } from "../../../firmware/recording/keeper.ts"
+import { startGpio } from "../../../firmware/gpio/lines.ts"
+import { holdOutputs } from "../../../firmware/gpio/outputs.ts"
+import { MemoryGpio } from "../../../hal/memory/gpio.ts"
 import type { StatusReport } from "../../../firmware/management/status-report.ts"
 import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 import { makeSigner } from "../../support/bundles.ts"
@@ -88,12 +91,25 @@ const recording = await openRecordingKeeper({
 const unused = async (): Promise<never> => {
   throw new Error("not asked here")
 }
+const noGpio = new MemoryGpio()
+const lines = await startGpio({
+  gpio: noGpio,
+  clock: world.clock,
+  storage: world.storage,
+  config: { inputs: [], outputs: [] },
+  outputs: await holdOutputs(noGpio, []),
+  audit: log.audit,
+  note: () => undefined,
+  changed: () => undefined,
+  shows: () => ({ island: false, fault: false }),
+})
 const handlers = createHandlers({
   policy: world.activation,
   incoming: createIncoming({ storage: world.storage, audit: log.audit }),
   recording,
   island: mode,
   overrides,
+  lines,
   status: report,
   assess: async () => [],
   trust: { reload: unused, offer: unused, report: () => ({ authorities: [], own: [] }) },

@@ -48,6 +48,8 @@ const two = (a: string, b: string): string => `conduits:
   one: { listen: { address: "${a}", port: 1883, credential: c }, upstream: ${UPSTREAM} }
   two: { listen: ¦{ address: "${b}", port: 1883, credential: c }, upstream: ${UPSTREAM} }`
 
+const gpio = (text: string): string => gateway({ tail: `gpio: ${text}` })
+
 test("the worked example is read whole, paths resolved and defaults filled in", () => {
   assert.equal(good(read(example)), {
     format: 1,
@@ -102,6 +104,38 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
     },
     limits: { ...DEFAULT_LIMITS, maxConnections: 200 },
     packetFilter: "off",
+    gpio: {
+      inputs: [
+        {
+          name: "key-switch",
+          chip: "gpiochip0",
+          line: 17,
+          bias: "pull-up",
+          debounceMs: 50,
+          states: { low: "maintenance", high: "run" },
+          tamper: null,
+        },
+        {
+          name: "island-switch",
+          chip: "gpiochip0",
+          line: 18,
+          bias: "pull-up",
+          debounceMs: 50,
+          states: { low: "island", high: "normal" },
+          tamper: null,
+        },
+        {
+          name: "enclosure",
+          chip: "gpiochip0",
+          line: 27,
+          bias: "pull-up",
+          debounceMs: 20,
+          states: { low: "shut", high: "open" },
+          tamper: "open",
+        },
+      ],
+      outputs: [{ name: "fault-led", chip: "gpiochip0", line: 22, activeLow: true, safe: "on", shows: "fault" }],
+    },
     trialSeconds: 300,
   })
 })
@@ -212,6 +246,10 @@ const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Exp
   ["an unknown board", gateway({ head: "lockgate-gateway: 1\ngateway: g\nboard: ¦linus\nstate: s" }), ["board", '"linux" or "simulated"', 'mean "linux"']],
   ["a gateway name with a slash", gateway({ head: "lockgate-gateway: 1\ngateway: ¦a/b\nboard: linux\nstate: s" }), ["gateway", "name of the gateway"]],
   ["a gateway name that is a number", gateway({ head: "lockgate-gateway: 1\ngateway: ¦17\nboard: linux\nstate: s" }), ["gateway", "the number 17", 'quotes: "17"']],
+  ["two lines on one place", gpio("{ a: { direction: out, chip: gpiochip0, line: 1, safe: on, shows: fault }, b: { direction: out, chip: gpiochip0, line: ¦1, safe: off, shows: island } }"), ["gpio.b.line", "gpio.a is line 1 of gpiochip0"]],
+  ["one word for two levels, and a tamper state that is none", gpio("{ a: { direction: in, chip: gpiochip0, line: 1, states: { low: shut, high: ¦shut }, tamper: ¦open } }"), ["gpio.a.states.high", "low already"], ["gpio.a.tamper", "none of its states"]],
+  ["an output with states, an input with a safe state", gpio("{ a: { direction: out, chip: gpiochip0, line: 1, safe: on, shows: fault, ¦states: {} }, b: { direction: in, chip: gpiochip0, line: 2, states: { low: a, high: b }, ¦safe: on } }"), ["gpio.a.states", "no key"], ["gpio.b.safe", "no key"]],
+  ["a direction that is none, a chip that is none", gpio("{ a: { direction: ¦up, chip: gpiochip0, line: 1 }, b: { direction: out, chip: ¦/dev/gpiochip0, line: 1, safe: on, shows: fault } }"), ["gpio.a.direction", '"in" or "out"'], ["gpio.b.chip", "gpiochip0"]],
   ["an unknown key", gateway({ tail: "¦limit: {}" }), ["limit", "has no key", '"limits"']],
   ["a policy inside the board file", gateway({ tail: "¦rules: []" }), ["rules", "has no key"]],
   ["a state folder with NUL", gateway({ head: 'lockgate-gateway: 1\ngateway: g\nboard: linux\nstate: ¦"a\\0"' }), ["state", "U+0000"]],
@@ -373,6 +411,7 @@ test("[NDR 5.2] a policy and a board file that do not go together are told apart
     endsOfAnotherKind: [],
     endsWithoutConduit: ["telemetry"],
     unknownAuthorities: [{ zone: "a", authority: "other-ca" }],
+    unknownConditions: [],
   })
   assert.is(describeFit(fit).length, 3)
 })

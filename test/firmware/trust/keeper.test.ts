@@ -43,6 +43,7 @@ const config: GatewayConfig = {
   },
   credentials: {},
   lines: {},
+  gpio: { inputs: [], outputs: [] },
   packetFilter: "off",
   policyBundleFile: null,
   conduits: {

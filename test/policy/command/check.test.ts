@@ -28,6 +28,8 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "trust.status": {},
   "trust.reload": {},
   "trust.crl": { list: "text" },
+  "tamper.clear": { reason: "looked at" },
+  "board.input": { input: "key-switch", state: "run" },
   assess: {},
 }
 
