@@ -1,3 +1,5 @@
+import type { SerialSettings } from "../../hal/serial.ts"
+import type { LineRules } from "../conduits/modbus/rtu/line-machine.ts"
 import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
 import type { Transport } from "../../policy/language/policy.ts"
 
@@ -27,6 +29,8 @@ export interface GatewayConfig {
   readonly policyBundleFile: string | null
   /** Conduit in the policy to its ends on this board. */
   readonly conduits: Readonly<Record<string, ConduitEnds>>
+  /** Serial lines of this board, by name. */
+  readonly lines: Readonly<Record<string, LineSettings>>
   readonly management: {
     /** Path of the local command socket. */
     readonly socket: string
@@ -34,6 +38,8 @@ export interface GatewayConfig {
     readonly mqtt: UpstreamEnd | null
   }
   readonly limits: Limits
+  /** Whether the gateway puts the packet filter of its policy in force on this board, or leaves that to others. */
+  readonly packetFilter: "apply" | "off"
   /** Seconds a policy stays on trial until it is confirmed or rolled back. */
   readonly trialSeconds: number
 }
@@ -70,6 +76,9 @@ export interface UpstreamEnd {
   readonly authority: string
 }
 
+/** A serial line with Modbus units: the device, and how masters share it. */
+export interface LineSettings extends SerialSettings, LineRules {}
+
 /** Bounds on what peers can make the gateway hold. */
 export interface Limits {
   /** Of each conduit. */
@@ -81,6 +90,20 @@ export interface Limits {
   /** Any other packet, and the part of a PUBLISH before its payload. */
   readonly maxControlBytes: number
   readonly maxTopicAliases: number
+}
+
+/** What a line is where the board file says nothing. */
+export const DEFAULT_LINE: Omit<LineSettings, "device"> = {
+  baud: 19_200,
+  frame: "8E1",
+  rs485: "none",
+  echo: false,
+  timeoutMs: 1_000,
+  turnaroundMs: 100,
+  retries: 1,
+  repeat: "reads",
+  queue: 64,
+  waitMs: 5_000,
 }
 
 export const DEFAULT_LIMITS: Limits = {

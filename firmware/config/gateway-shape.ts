@@ -6,11 +6,12 @@ import { choice, integer, name, text, version, withStandIn } from "../../policy/
 import { object, optional, placedMap, required } from "../../policy/language/group-shapes.ts"
 import { duration, durationText, size, sizeText } from "../../policy/language/quantity-shapes.ts"
 import { toJsonSchema } from "../../policy/language/json-schema.ts"
+import { line } from "./line-shape.ts"
 import { complainAboutBroker, complainAboutHost, complainAboutUrl, splitUrl } from "./address.ts"
 import { points } from "./point-shape.ts"
 
 /** How much of everything one board file may hold. */
-export const GATEWAY_BOUNDS = { authorities: 64, signers: 32, credentials: 64, conduits: 64 } as const
+export const GATEWAY_BOUNDS = { authorities: 64, signers: 32, credentials: 64, conduits: 64, lines: 16 } as const
 
 const path = (what: string): Shape<string> => text({ expected: `path of ${what}`, maxLength: 4096 })
 
@@ -192,11 +193,18 @@ export const gatewayShape = object("a board file", {
     placedMap(conduit, { max: GATEWAY_BOUNDS.conduits }),
     "The ends of the policy's conduits on this board, by name.",
   ),
+  lines: optional(placedMap(line, { max: GATEWAY_BOUNDS.lines }), [], "Serial lines with Modbus units, by name.", {}),
   management: required(
     withStandIn(management, { socket: "", mqtt: null }),
     "How the gateway is asked and what it says.",
   ),
   limits: optional(withStandIn(limits, NO_LIMITS), NO_LIMITS, "Bounds on what peers can make the gateway hold.", {}),
+  "packet-filter": optional(
+    choice(["apply", "off"]),
+    "off",
+    "Whether the gateway keeps packets from going beside it: nftables, forwarding.",
+    "off",
+  ),
   trial: optional(
     withStandIn(duration(5000, 86_400_000), 300_000),
     300_000,
@@ -207,6 +215,7 @@ export const gatewayShape = object("a board file", {
 
 export type GatewayDocument = ReadBy<typeof gatewayShape>
 export type PlacedEnds = Placed<ReadBy<typeof conduit>>
+export type PlacedLine = Placed<ReadBy<typeof line>>
 
 /** The JSON Schema of the board file. */
 export function gatewayJsonSchema(): JsonSchema {

@@ -8,6 +8,7 @@ import { DEFAULT_DOCUMENT_LIMITS } from "../../policy/language/document.ts"
 import { Report } from "../../policy/language/report.ts"
 import { parseDocument } from "../../policy/language/shape.ts"
 import { checkGateway, filesNamed, protocolOf } from "./gateway-checks.ts"
+import { buildLine } from "./line-shape.ts"
 import { gatewayShape } from "./gateway-shape.ts"
 import { LISTEN_PORTS, splitUrl } from "./address.ts"
 import { buildPoints } from "./point-shape.ts"
@@ -64,11 +65,13 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     })),
     policyBundleFile: document["policy-bundle"] === null ? null : toPath(document["policy-bundle"]),
     conduits: record(document.conduits, buildEnds),
+    lines: record(document.lines, buildLine),
     management: {
       socket: toPath(management.socket),
       mqtt: management.mqtt === null ? null : buildEnd(management.mqtt),
     },
     limits: buildLimits(document.limits),
+    packetFilter: document["packet-filter"],
     trialSeconds: document.trial / 1000,
   }
 }

@@ -3,6 +3,7 @@ import type { JsonSchema } from "./json-schema.ts"
 import type { NameSource } from "./policy.ts"
 import { conduit } from "./conduit-shape.ts"
 import { list, object, optional, placedList, placedMap, required, variants } from "./group-shapes.ts"
+import { inputConditions } from "./input-condition.ts"
 import { jsonFormSchema } from "./json-profile.ts"
 import { toJsonSchema } from "./json-schema.ts"
 import { POLICY_BOUNDS } from "./policy-bounds.ts"
@@ -123,6 +124,16 @@ const setWord = text({
 })
 const wordsOfSet = list(setWord, { min: 1, max: POLICY_BOUNDS.wordsPerSet })
 
+const island = object("island mode", {
+  when: required(inputConditions, "Conditions on inputs; any one that holds, or may hold, closes all normal conduits."),
+  restore: optional(
+    choice(["command", "input"]),
+    "command",
+    "`command`: only a person opens again; `input`: opens by itself once none of them may hold.",
+    "command",
+  ),
+})
+
 /** The policy document. Every key, default and bound: `README.md`. */
 export const policyShape = object("a policy", {
   "lockgate-policy": required(withStandIn(version(1), 1), "Version of this format."),
@@ -136,7 +147,14 @@ export const policyShape = object("a policy", {
   roles: required(placedMap(role, { max: POLICY_BOUNDS.roles }), "Roles by name: what each is for."),
   subjects: required(placedList(subject, { max: POLICY_BOUNDS.subjects }), "How a certificate becomes a subject."),
   conduits: required(placedMap(conduit, { max: POLICY_BOUNDS.conduits }), "Ways between zones, by name."),
+  radios: optional(
+    withStandIn(list(name("name of a radio interface"), { max: POLICY_BOUNDS.radios }), []),
+    [],
+    "Radio interfaces of the gateway that may be up, such as wlan0; every other is an alarm.",
+    [],
+  ),
   rules: required(placedList(rule, { max: POLICY_BOUNDS.rules }), "What may pass. All else is denied; a deny wins."),
+  island: optional(withStandIn(island, null), null, "Inputs of the board that order island mode."),
 })
 
 type ReadBy<S> = S extends Shape<infer T> ? T : never

@@ -4,6 +4,7 @@
  * All names are resolved and unique, all defaults filled in, all sets written out, all sizes in bytes: whoever holds a
  * `Policy` need not check it again. Arrays keep the order of the document; nothing but messages depends on that order.
  */
+import type { InputCondition } from "./input-condition.ts"
 import type { ModbusRule } from "./modbus-rule.ts"
 import type { PayloadForm } from "./payload-form.ts"
 
@@ -76,6 +77,8 @@ export interface MqttConduit extends ConduitBase {
   readonly upstreamIdentity: "strip" | "subject"
   /** What a refused QoS 1 or 2 PUBLISH answers in MQTT 3.1.1. */
   readonly onDeny: "ack" | "close"
+  /** Whether a client may authenticate at the broker by AUTH packets (MQTT 5.0 section 4.12), unseen by the gateway. */
+  readonly enhancedAuth: "refuse" | "pass"
 }
 
 /** A conduit to Modbus units. */
@@ -113,7 +116,7 @@ export interface RuleBase {
   /** Roles the rule applies to; never empty. */
   readonly roles: readonly string[]
   readonly rate: Rate | null
-  /** Essential flows stay open in the postures that say so (`policy/posture.ts`). Never together with `hours` or `emergency`. */
+  /** Essential flows stay open in the postures that say so (`policy/posture.ts`). Never together with `hours`, `when` or `emergency`. */
   readonly essential: boolean
   /** Which allowed actions go into the log with the peer's certificate fingerprint (CR 2.12 RE(1)). */
   readonly record: "each" | "changes" | "none"
@@ -121,6 +124,8 @@ export interface RuleBase {
   readonly hours: Hours | null
   /** In force only while an override has switched this emergency on; never on a deny. */
   readonly emergency: string | null
+  /** In force only while all of these hold: an allow when they surely do, a deny when they may. Null: always. */
+  readonly when: readonly InputCondition[] | null
 }
 
 /** One rule for MQTT. */
@@ -140,6 +145,14 @@ export interface MqttRule extends RuleBase {
 
 export type Rule = MqttRule | ModbusRule
 
+/** Inputs of the board that order island mode. */
+export interface IslandOrder {
+  /** Any one of them that holds, or may hold, closes the normal conduits. */
+  readonly when: readonly InputCondition[]
+  /** `command`: only a person opens them again. `input`: they open by themselves once none of the conditions may hold. */
+  readonly restore: "command" | "input"
+}
+
 /** A whole policy, checked. */
 export interface Policy {
   readonly format: 1
@@ -149,4 +162,8 @@ export interface Policy {
   readonly subjects: readonly SubjectRule[]
   readonly conduits: readonly Conduit[]
   readonly rules: readonly Rule[]
+  /** Null or absent: island mode comes by command alone. */
+  readonly island?: IslandOrder | null
+  /** Radio interfaces of the board that may be up; every other is an alarm. */
+  readonly radios: readonly string[]
 }
