@@ -2,7 +2,7 @@ import type { Clock } from "../hal/clock.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
 import type { ConduitCounters, Listening } from "./conduits/messages.ts"
-import type { GatewayConfig } from "./config/gateway-config.ts"
+import { transportsOf, type ConduitEnds, type GatewayConfig } from "./config/gateway-config.ts"
 import { endpoint } from "./interfaces.ts"
 import type { ConduitStatus } from "./management/status-report.ts"
 import type { Material } from "./material.ts"
@@ -82,8 +82,18 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
       return listening
     },
     nowListening,
-    status: () => Object.keys(config.conduits).map((name) => statusOf(name, listening, counters)),
+    status: () =>
+      Object.entries(config.conduits).map(([name, ends]) => ({
+        ...statusOf(name, listening, counters),
+        ...clearTextOf(ends),
+      })),
   }
+}
+
+function clearTextOf(ends: ConduitEnds): Pick<ConduitStatus, "clearText"> {
+  const transports = transportsOf(ends)
+  const clear = (["from", "to"] as const).filter((end) => transports[end] !== "tls")
+  return clear.length === 0 ? {} : { clearText: clear }
 }
 
 function statusOf(name: string, listening: readonly Listening[], counters: readonly ConduitCounters[]): ConduitStatus {

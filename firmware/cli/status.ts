@@ -19,6 +19,8 @@ export async function status(args: readonly string[], io: CliIo, nowAt = Date.no
   return 0
 }
 
+const CLEAR = { from: "from its peers", to: "to the other zone" } as const
+
 /** The report in lines of text. */
 export function renderStatus(report: StatusReport, nowAt: number): string[] {
   const { posture, audit, conduits } = report
@@ -33,9 +35,9 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     ...emergencyLines(report.emergencies),
     ...boardLines(report.lines),
     ...conduits.map(
-      ({ name, listening, connections, allowed, denied }, index) =>
+      ({ name, listening, connections, allowed, denied, clearText = [] }, index) =>
         `${index === 0 ? "conduits" : "        "}  ${name}  ${listening ?? "closed"}  ${connections} connected  ` +
-        `${thousands(allowed)} allowed  ${thousands(denied)} denied`,
+        `${thousands(allowed)} allowed  ${thousands(denied)} denied${clearText.length === 0 ? "" : `  CLEAR TEXT ${clearText.map((end) => CLEAR[end]).join(" and ")}`}`,
     ),
     ...(conduits.length === 0 ? ["conduits  none"] : []),
     `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}`,

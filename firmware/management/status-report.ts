@@ -36,6 +36,8 @@ export interface ConduitStatus {
   readonly name: string
   /** `address:port`, or null while it is closed. */
   readonly listening: string | null
+  /** Ends without TLS, if any: towards its peers (`from`), towards the broker or units (`to`). */
+  readonly clearText?: readonly ("from" | "to")[]
   readonly connections: number
   readonly allowed: number
   readonly denied: number

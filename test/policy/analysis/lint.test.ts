@@ -41,7 +41,10 @@ test("in the worked policies is found what is their point, and nothing else", ()
   const files = readdirSync(folder).filter((name) => !name.endsWith(".cases.yaml"))
   const found = files.map((name) => [name, codes(good(parsePolicy(readFileSync(new URL(name, folder), "utf8"), name)))])
   assert.equal(Object.fromEntries(found), POINTS)
-  assert.equal(codes(good(parsePolicy(DEMO_POLICY, "demo"))), ["deny-of-nothing no-commands-from-the-field"])
+  assert.equal(codes(good(parsePolicy(DEMO_POLICY, "demo"))), [
+    "conduit-weaker-than-zone drive",
+    "deny-of-nothing no-commands-from-the-field",
+  ])
 })
 
 test("an allow that others make needless or a deny takes away is found, together and alone", () => {
