@@ -16,6 +16,8 @@ export interface RunningConduitsDeps {
   readonly time: TimeKeeper
   readonly allowStall: boolean
   readonly note: (event: AuditEvent) => void
+  /** A fault has closed this conduit. */
+  readonly failed: (conduit: string, fault: string) => void
   /** The engine's loop gave a sign of life. */
   readonly alive: () => void
 }
@@ -27,7 +29,7 @@ export interface RunningConduits {
   /** What listens now, after a change that the engine was told; every difference is written to the log. */
   nowListening(next: readonly Listening[]): void
   /** One row a conduit of the board file. */
-  status(): readonly ConduitStatus[]
+  status(failed: ReadonlyMap<string, string>): readonly ConduitStatus[]
 }
 
 /** Start the conduit engine, closed; whatever it reports goes to the log. */
@@ -67,6 +69,7 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
       counters: (next) => (counters = next),
       listening: nowListening,
       certificateSeen: (notBeforeAt) => time.certificateSeen(notBeforeAt),
+      failed: deps.failed,
       alive: deps.alive,
       fault: failed,
       died: (reason) => {
@@ -82,11 +85,20 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
       return listening
     },
     nowListening,
-    status: () => Object.keys(config.conduits).map((name) => statusOf(name, listening, counters)),
+    status: (failed) => {
+      return Object.keys(config.conduits).map((name) => ({
+        ...statusOf(name, listening, counters),
+        failed: failed.get(name) ?? null,
+      }))
+    },
   }
 }
 
-function statusOf(name: string, listening: readonly Listening[], counters: readonly ConduitCounters[]): ConduitStatus {
+function statusOf(
+  name: string,
+  listening: readonly Listening[],
+  counters: readonly ConduitCounters[],
+): Omit<ConduitStatus, "failed"> {
   const at = listening.find((l) => l.conduit === name)
   const own = counters.find((c) => c.conduit === name) ?? null
   return {

@@ -1,6 +1,7 @@
 import type { PolicyStatus } from "../bundles/activation-port.ts"
 import type { EmergencyStatus } from "../management/overrides.ts"
 import type { StatusReport } from "../management/status-report.ts"
+import { accessLine } from "./access.ts"
 import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE } from "./gateway-call.ts"
 import { readArguments } from "./handler.ts"
 import type { CliIo } from "./handler.ts"
@@ -31,14 +32,20 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     `island    ${report.island ? "ON" : "off"}`,
     ...boundaryLines(report.boundary),
     ...emergencyLines(report.emergencies),
+    ...report.access.map((one) => `access    ${accessLine(one, [], nowAt).replace(/ {2}0 connected.*/, "")}`),
     ...conduits.map(
-      ({ name, listening, connections, allowed, denied }, index) =>
-        `${index === 0 ? "conduits" : "        "}  ${name}  ${listening ?? "closed"}  ${connections} connected  ` +
+      ({ name, listening, connections, allowed, denied, failed }, index) =>
+        `${index === 0 ? "conduits" : "        "}  ${name}  ${listening ?? closedWord(failed)}  ${connections} connected  ` +
         `${thousands(allowed)} allowed  ${thousands(denied)} denied`,
     ),
     ...(conduits.length === 0 ? ["conduits  none"] : []),
     `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}`,
   ]
+}
+
+/** A fault of the gateway itself wants a person. */
+function closedWord(failed: string | null): string {
+  return failed === null ? "closed" : `CLOSED BY A FAULT (${failed}; lockgate conduit restore)`
 }
 
 /** Whether packets may go beside the gateway: said aloud where nobody sees to it. */

@@ -14,6 +14,7 @@ import type {
   EngineEpoch,
   FlowPosture,
   FromEngine,
+  Held,
   Listening,
   Rehearsal,
   RehearsalResult,
@@ -40,6 +41,8 @@ export interface EngineListener {
   alive(): void
   /** The thread died: nothing listens. A new one will be told what is in force. */
   died(reason: string): void
+  /** A fault has closed this conduit; it stays closed until `restore`. */
+  failed(conduit: string, fault: string): void
   /** What listens has changed without being told: a new thread carries out what was in force, or a port became free. */
   listening(listening: readonly Listening[]): void
 }
@@ -70,6 +73,14 @@ export interface EnginePort {
   setTime(time: TimeInterval): void
   /** All emergencies that are switched on; a new thread is told them again. */
   setOverrides(emergencies: readonly string[]): void
+  /** Ways in that were approved and conduits that have failed, all of them; a new thread is told them again. */
+  setHeld(held: Held): Promise<readonly Listening[]>
+  /** Let a conduit that has failed open again. */
+  restore(conduit: string): Promise<readonly Listening[]>
+  /** Conduits that would be open under another posture, or if these had failed; nothing changes. */
+  openUnder(posture: FlowPosture, failed: readonly string[]): Promise<readonly string[]>
+  /** Let the next bytes on a conduit fail, for the test of fail close; ignored unless `allowStall`. */
+  breakConduit(conduit: string): void
   ping(): void
   /** Null when the conduit is not in the policy in force. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
@@ -90,6 +101,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
   let posture: FlowPosture = { normal: "open", essential: "open" }
   let time = setup.time
   let emergencies: readonly string[] = []
+  let held: Held = { granted: [], failed: [] }
   let number = 0
   let stopping = false
   let stopped: (() => void) | null = null
@@ -163,6 +175,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     try {
       worker = await spawn()
       worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
+      await tell({ kind: "access", held, number: ++number })
       await tell({ kind: "posture", posture, number: ++number })
       const answer = await tell({ kind: "epoch", epoch, number: ++number })
       reviving?.resolve()
@@ -181,6 +194,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
       case "applied":
       case "rehearsed":
       case "code-tried":
+      case "open-under":
         waiting.get(message.number)?.resolve(message)
         waiting.delete(message.number)
         return
@@ -196,6 +210,8 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         return listener.counters(message.conduits)
       case "fault":
         return listener.fault(message.conduit, message.code, message.message)
+      case "failed":
+        return listener.failed(message.conduit, message.fault)
       case "listening":
         return listener.listening(message.listening)
       case "certificate-seen":
@@ -225,6 +241,17 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     return answer.kind === "applied" ? answer.listening : []
   }
 
+  /** Told again to the next thread if the one that was told dies of something else. */
+  async function surely(message: () => Extract<ToEngine, { number: number }>): Promise<readonly Listening[]> {
+    for (;;) {
+      try {
+        return await apply(message())
+      } catch (error) {
+        if (stopping || !(error instanceof HardwareError)) throw error
+      }
+    }
+  }
+
   return {
     setEpoch: async (next) => {
       const listening = await apply({ kind: "epoch", epoch: next, number: ++number })
@@ -233,14 +260,18 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     },
     setPosture: async (next) => {
       posture = next
-      for (;;) {
-        try {
-          return await apply({ kind: "posture", posture, number: ++number })
-        } catch (error) {
-          if (stopping || !(error instanceof HardwareError)) throw error
-        }
-      }
+      return surely(() => ({ kind: "posture", posture, number: ++number }))
     },
+    setHeld: (next) => {
+      held = next
+      return surely(() => ({ kind: "access", held, number: ++number }))
+    },
+    restore: (conduit) => surely(() => ({ kind: "restore", conduit, number: ++number })),
+    openUnder: async (other, failed) => {
+      const answer = await ask({ kind: "open-under", posture: other, failed, number: ++number })
+      return answer.kind === "open-under" ? answer.conduits : []
+    },
+    breakConduit: (conduit) => worker.postMessage({ kind: "break", conduit } satisfies ToEngine),
     setTime: (next) => {
       time = next
       worker.postMessage({ kind: "time", time } satisfies ToEngine)

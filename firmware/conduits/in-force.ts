@@ -3,7 +3,10 @@ import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Conduit, SubjectRule, Zone } from "../../policy/language/policy.ts"
 import { InvariantError } from "../../policy/base/errors.ts"
 import { factsFromPem } from "../tls/pem.ts"
-import type { EngineEpoch, FlowPosture } from "./messages.ts"
+import type { EngineEpoch, FlowPosture, Held } from "./messages.ts"
+
+/** Nothing was approved, nothing has failed. */
+export const NOT_HELD: Held = { granted: [], failed: [] }
 
 /** What is in force for the whole engine, prepared once per change. Replaced whole, never altered. */
 export interface InForce {
@@ -38,6 +41,7 @@ export function prepareInForce(
   posture: FlowPosture,
   generation: number,
   anchorsOf: (pem: string) => readonly CertificateFacts[] = factsFromPem,
+  held: Held = NOT_HELD,
 ): InForce {
   const { policy } = epoch
   const conduits = new Map<string, ConduitInForce>()
@@ -51,7 +55,10 @@ export function prepareInForce(
     })
     const essentialRoles = policy.essentialRoles[settings.name] ?? []
     const essentialOnly = posture.normal === "closed"
-    const open = posture.normal === "open" || (posture.essential === "open" && essentialRoles.length > 0)
+    const barred = held.failed.includes(settings.name)
+    const approved = settings.access === "always" || held.granted.includes(settings.name)
+    const lets = posture.normal === "open" || (posture.essential === "open" && essentialRoles.length > 0)
+    const open = !barred && approved && lets
     conduits.set(settings.name, {
       settings,
       zone,

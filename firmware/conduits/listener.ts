@@ -6,6 +6,7 @@
  */
 import { createServer, type Server, type TLSSocket } from "node:tls"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import { InvariantError } from "../../policy/base/errors.ts"
 import { closeFailedHandshakes } from "../tls/handshake-failure.ts"
 import { serverOptions } from "../tls/options.ts"
 import { peerChain } from "../tls/peer-chain.ts"
@@ -37,6 +38,8 @@ export interface ConduitListener {
   listening(): Listening | null
   /** Take over what is in force; resolves when the listener is open or closed accordingly. */
   apply(next: InForce | null): Promise<Listening | null>
+  /** Let the next bytes of a peer fail; for tests. */
+  breakNext(): void
 }
 
 /** A conduit's runtime; closed until `apply` is given a policy that opens it. */
@@ -46,6 +49,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   const admitted = new Set<Entry>()
   let server: Server | null = null
   let inForce: Now | null = null
+  let breaking = false
 
   // ---- peers ----
 
@@ -78,9 +82,11 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     context.certificateSeen(leaf.notBeforeAt)
     const session = protocol.admit({ socket, leaf, tlsVersion }, now, verdict, {
       refresh: () => {
+        if (breaking) throw new InvariantError("ERR_BROKEN_ON_PURPOSE", "a test lets this conduit fail")
         if (inForce === null || entry.generation !== inForce.all.generation) readmit(entry)
       },
       now: () => inForce,
+      failed: (error) => context.failed(conduit.name, error),
       ended: () => {
         counters.connections--
         admitted.delete(entry)
@@ -119,7 +125,14 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   function open(own: ConduitInForce): Promise<Listening | null> {
     const opened = createServer(tlsOptions(own))
     opened.maxConnections = context.limits.maxConnections
-    opened.on("secureConnection", onPeer)
+    opened.on("secureConnection", (socket) => {
+      try {
+        onPeer(socket)
+      } catch (error) {
+        socket.destroy()
+        context.failed(conduit.name, error)
+      }
+    })
     closeFailedHandshakes(opened, ({ code, address }) => refused(code, address ?? ""))
     opened.on("drop", (drop?: { remoteAddress?: string }) => {
       refused("too-many-connections", drop?.remoteAddress ?? "")
@@ -169,6 +182,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     const own = next?.conduits.get(conduit.name)
     if (next === null || own === undefined || !own.open) {
       inForce = null
+      breaking = false
       server?.close()
       server = null
       for (const entry of admitted) entry.session.withdraw("closed", 0)
@@ -184,5 +198,5 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     return listening()
   }
 
-  return { counters, apply, listening }
+  return { counters, apply, listening, breakNext: () => (breaking = true) }
 }

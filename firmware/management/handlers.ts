@@ -2,6 +2,8 @@ import { InputError } from "../../policy/base/errors.ts"
 import type { PolicyActivation } from "../bundles/activation-port.ts"
 import type { Incoming } from "../bundles/incoming.ts"
 import type { RecordingKeeper } from "../recording/keeper.ts"
+import type { FailedConduits } from "../boundary/failed-conduits.ts"
+import type { Access } from "./access.ts"
 import type { Island } from "./island.ts"
 import type { Overrides } from "./overrides.ts"
 import type { Handlers } from "./pipeline.ts"
@@ -14,6 +16,8 @@ export interface HandlerDeps {
   readonly island: Island
   readonly recording: Pick<RecordingKeeper, "start" | "stop" | "status" | "read">
   readonly overrides: Overrides
+  readonly access: Access
+  readonly failures: Pick<FailedConduits, "restore">
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -22,7 +26,7 @@ export interface HandlerDeps {
 
 /** A handler for each command: turns arguments into a call of the part that owns the matter, nothing more. */
 export function createHandlers(deps: HandlerDeps): Handlers {
-  const { policy, incoming, island, recording, overrides } = deps
+  const { policy, incoming, island, recording, overrides, access } = deps
   return {
     status: async () => ({ result: await deps.status() }),
     "bundle.offer": async ({ hash, length }) => {
@@ -67,6 +71,22 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     "override.end": async ({ emergency }, { name }) => {
       const before = await overrides.end(emergency, name)
       return { result: { emergency, before }, detail: { emergency, wasOn: before !== null } }
+    },
+    "access.grant": async ({ conduit, minutes, reason }, { name }) => {
+      const before = await access.grant(conduit, minutes, reason, name)
+      return { result: { conduit, minutes, before }, detail: { conduit, minutes } }
+    },
+    "access.end": async ({ conduit }, { name }) => {
+      const before = await access.end(conduit, name)
+      return { result: { conduit, before }, detail: { conduit, wasOn: before !== null } }
+    },
+    "access.end-all": async (_, { name }) => {
+      const ended = await access.endAll(name)
+      return { result: { ended }, detail: { ended: ended.join(" ") } }
+    },
+    "conduit.restore": async ({ conduit }, { name }) => {
+      const fault = await deps.failures.restore(conduit, name)
+      return { result: { conduit, fault }, detail: { conduit, fault } }
     },
     assess: async () => ({ result: await deps.assess() }),
   }

@@ -1,5 +1,6 @@
 import type { BoundaryStatus } from "../boundary/keeper.ts"
 import type { ConduitCounters } from "../conduits/messages.ts"
+import type { AccessStatus } from "./access.ts"
 import type { EmergencyStatus } from "./overrides.ts"
 import type { PolicyStatus } from "../bundles/activation-port.ts"
 
@@ -19,6 +20,8 @@ export interface StatusReport {
   readonly boundary: BoundaryStatus & { readonly radios: readonly string[] }
   /** Every emergency that the policy in force names, on or off. */
   readonly emergencies: readonly EmergencyStatus[]
+  /** Every way in from an untrusted zone, approved or not. */
+  readonly access: readonly AccessStatus[]
   readonly conduits: readonly ConduitStatus[]
   readonly audit: {
     /** Entries in the log. */
@@ -33,6 +36,8 @@ export interface ConduitStatus {
   readonly name: string
   /** `address:port`, or null while it is closed. */
   readonly listening: string | null
+  /** The fault of the gateway itself that closed it until it is restored, or null. */
+  readonly failed: string | null
   readonly connections: number
   readonly allowed: number
   readonly denied: number

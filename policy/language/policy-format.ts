@@ -14,7 +14,17 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   "": ["lockgate-policy", "name", "sets", "zones", "roles", "subjects", "conduits", "radios", "rules"],
   "zones.*": ["level", "kind", "authorities", "tls-min", "clear-text"],
   "subjects.*": ["id", "zone", "match", "name", "roles", "client-id"],
-  "conduits.*": ["from", "to", "protocol", "direction", "transport", "upstream-identity", "on-deny", "refusal"],
+  "conduits.*": [
+    "from",
+    "to",
+    "protocol",
+    "direction",
+    "access",
+    "transport",
+    "upstream-identity",
+    "on-deny",
+    "refusal",
+  ],
   "conduits.*.transport": ["from", "to"],
   "rules.*": [
     "id",

@@ -19,6 +19,10 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "recording.read": { command: "recording.read", arguments: { offset: 0 } },
   "override.start": { command: "override.start", arguments: { emergency: "fire", minutes: 30, reason: "smoke" } },
   "override.end": { command: "override.end", arguments: { emergency: "fire" } },
+  "access.grant": { command: "access.grant", arguments: { conduit: "remote", minutes: 30, reason: "repair" } },
+  "access.end": { command: "access.end", arguments: { conduit: "remote" } },
+  "access.end-all": { command: "access.end-all", arguments: {} },
+  "conduit.restore": { command: "conduit.restore", arguments: { conduit: "remote" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -45,6 +49,10 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "recording.read": handler("recording.read"),
     "override.start": handler("override.start"),
     "override.end": handler("override.end"),
+    "access.grant": handler("access.grant"),
+    "access.end": handler("access.end"),
+    "access.end-all": handler("access.end-all"),
+    "conduit.restore": handler("conduit.restore"),
     assess: handler("assess"),
   }
 }

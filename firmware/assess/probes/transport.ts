@@ -11,7 +11,7 @@ import { connectPacket } from "./packets.ts"
 const NOTHING_LISTENS: ProbeResult = { outcome: "not-tested", why: "no conduit listens" }
 const WAIT_MS = 2_000
 
-interface Knock {
+export interface Knock {
   /** The handshake ended, as this end sees it (in TLS 1.3 before the other end has judged). */
   readonly handshake: boolean
   readonly protocol: string
@@ -24,8 +24,8 @@ interface Knock {
   readonly error: string
 }
 
-/** Connect, say CONNECT, and wait for an answer or the end. */
-async function knock(at: Listening, options: ConnectionOptions): Promise<Knock> {
+/** What was seen of a listener: connect, say CONNECT, and wait for an answer or the end. */
+export async function knock(at: Pick<Listening, "address" | "port">, options: ConnectionOptions): Promise<Knock> {
   const host = at.address === "0.0.0.0" || at.address === "::" ? "127.0.0.1" : at.address
   const socket: TLSSocket = connect({ ...options, host, port: at.port, rejectUnauthorized: false })
   let handshake = false
