@@ -230,6 +230,36 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/trust.ts")).trustCrl,
   },
   {
+    words: "access list",
+    usage: "",
+    summary: "every way in from an untrusted zone: who approved it, until when, what passes",
+    load: async () => (await import("./cli/access.ts")).accessList,
+  },
+  {
+    words: "access grant",
+    usage: '<conduit> --minutes <1..480> --reason "<why>"',
+    summary: "approve a way in for a time",
+    load: async () => (await import("./cli/access.ts")).accessGrant,
+  },
+  {
+    words: "access end",
+    usage: "<conduit>",
+    summary: "end its approval",
+    load: async () => (await import("./cli/access.ts")).accessEnd,
+  },
+  {
+    words: "access end-all",
+    usage: "",
+    summary: "switch off every way in that was approved",
+    load: async () => (await import("./cli/access.ts")).accessEndAll,
+  },
+  {
+    words: "conduit restore",
+    usage: "<conduit>",
+    summary: "open a conduit again that a fault of the gateway had closed",
+    load: async () => (await import("./cli/access.ts")).conduitRestore,
+  },
+  {
     words: "assess run",
     usage: "[--json]",
     summary: "run the probes and answer the requirement rows",

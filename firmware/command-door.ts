@@ -2,6 +2,7 @@ import type { Board } from "../hal/board.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
 import type { Policy } from "../policy/language/policy.ts"
+import type { FailedConduits } from "./boundary/failed-conduits.ts"
 import type { Boundary } from "./boundary/keeper.ts"
 import { CONTROLS, PROBES } from "./assess/controls.ts"
 import { listeningSockets } from "./assess/open-sockets.ts"
@@ -14,6 +15,7 @@ import type { GatewayConfig } from "./config/gateway-config.ts"
 import { interfaceTable } from "./interfaces.ts"
 import { createHandlers } from "./management/handlers.ts"
 import type { GpioLines } from "./gpio/lines.ts"
+import type { Access } from "./management/access.ts"
 import type { Island } from "./management/island.ts"
 import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
@@ -29,6 +31,8 @@ export interface CommandDoorDeps {
   readonly policy: PolicyActivation
   readonly incoming: Incoming
   readonly boundary: Boundary
+  readonly access: Access
+  readonly failures: FailedConduits
   readonly board: Board
   readonly posture: PostureKeeper
   readonly island: Island
@@ -62,6 +66,8 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       islandOn: () => island.on,
       essentialOnly: () => posture.posture.normal === "closed",
       listening: () => conduits.listening,
+      openUnder: (other, failed) => conduits.engine.openUnder(other, failed),
+      access: () => deps.access.status(),
       rehearse: (rehearsal) => conduits.engine.rehearse(rehearsal),
       bundleInForce: () => policy.bundle(),
       offerBundle: (text) => policy.examine(text),
@@ -108,6 +114,8 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       overrides: deps.overrides,
       trust: deps.trust,
       lines: deps.lines,
+      access: deps.access,
+      failures: deps.failures,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: runAssessment,

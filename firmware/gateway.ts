@@ -15,6 +15,7 @@ import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
 import { createBoundary } from "./boundary/keeper.ts"
+import { openFailedConduits, type FailedConduits } from "./boundary/failed-conduits.ts"
 import { watchRadios } from "./boundary/radios.ts"
 import { createCommandDoor } from "./command-door.ts"
 import { startConduits } from "./running-conduits.ts"
@@ -25,12 +26,14 @@ import { createCompiler } from "./bundles/compile-port.ts"
 import { createIncoming } from "./bundles/incoming.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { endsOf } from "./config/ends.ts"
+import { survivable } from "./bundles/refusal.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { orderedByInputs } from "./gpio/island-order.ts"
 import { startGpio } from "./gpio/lines.ts"
 import { holdOutputs } from "./gpio/outputs.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
+import { openAccess } from "./management/access.ts"
 import { openIsland } from "./management/island.ts"
 import { openOverrides } from "./management/overrides.ts"
 import { startLines } from "./lines/keeper.ts"
@@ -163,12 +166,14 @@ async function build(
   closers.push(() => serialLines.stop())
 
   // The conduits: closed until they are told a policy.
+  let failedConduits: FailedConduits | null = null
   const conduits = await startConduits({
     clock,
     config,
     material: trust.material,
     time,
     note,
+    failed: (conduit, fault) => failedConduits?.fail(conduit, fault),
     alive: () => engineLoop.beat(),
     allowStall: options.allowStall ?? false,
   })
@@ -218,6 +223,32 @@ async function build(
   })
   closers.push(() => gpio.stop())
 
+  // What keeps conduits closed beside policy and posture: faults of our own, and ways in that nobody has approved.
+  let granted: readonly string[] = []
+  const hold = (failed: readonly string[]): void => {
+    void engine
+      .setHeld({ granted, failed })
+      .then((now) => conduits.nowListening(now))
+      .catch(survivable)
+  }
+  const failures = await openFailedConduits({
+    storage,
+    audit,
+    hold,
+    restore: async (conduit) => conduits.nowListening(await engine.restore(conduit)),
+  })
+  failedConduits = failures
+  const access = await openAccess({
+    storage,
+    clock,
+    audit,
+    apply: (on) => {
+      granted = on
+      hold([...failures.failed.keys()])
+    },
+  })
+  closers.push(() => access.stop())
+
   const overrides = await openOverrides({
     storage,
     clock,
@@ -250,6 +281,7 @@ async function build(
       inForce = next?.policy ?? null
       recording.policyInForce(next === null ? null : { version: next.version, sha256: sha256(next.statement.policy) })
       overrides.policyChanged(inForce)
+      access.policyChanged(inForce)
       for (const text of inForce === null ? [] : describeFit(checkAgainstPolicy(config, inForce))) {
         note({ id: "policy.unfit", outcome: "failure", source: "gateway", detail: { text } })
       }
@@ -292,7 +324,8 @@ async function build(
     boundary: { ...boundary.status, radios: radios.unnamed },
     emergencies: overrides.status(),
     lines: gpio.status(),
-    conduits: conduits.status(),
+    access: access.status(),
+    conduits: conduits.status(failures.failed),
     audit: { entries: log.size, publishing: publishing.state },
   })
   const commands = createCommandDoor({
@@ -310,6 +343,8 @@ async function build(
     inForce: () => inForce,
     boundary,
     board,
+    access,
+    failures,
     incoming: createIncoming({ storage, audit }),
     readPolicy: async (text) => {
       try {

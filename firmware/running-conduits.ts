@@ -16,6 +16,8 @@ export interface RunningConduitsDeps {
   readonly time: TimeKeeper
   readonly allowStall: boolean
   readonly note: (event: AuditEvent) => void
+  /** A fault has closed this conduit. */
+  readonly failed: (conduit: string, fault: string) => void
   /** The engine's loop gave a sign of life. */
   readonly alive: () => void
 }
@@ -27,7 +29,7 @@ export interface RunningConduits {
   /** What listens now, after a change that the engine was told; every difference is written to the log. */
   nowListening(next: readonly Listening[]): void
   /** One row a conduit of the board file. */
-  status(): readonly ConduitStatus[]
+  status(failed: ReadonlyMap<string, string>): readonly ConduitStatus[]
 }
 
 /** Start the conduit engine, closed; whatever it reports goes to the log. */
@@ -67,6 +69,7 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
       counters: (next) => (counters = next),
       listening: nowListening,
       certificateSeen: (notBeforeAt) => time.certificateSeen(notBeforeAt),
+      failed: deps.failed,
       alive: deps.alive,
       fault: failed,
       died: (reason) => {
@@ -82,10 +85,11 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
       return listening
     },
     nowListening,
-    status: () =>
+    status: (failed) =>
       Object.entries(config.conduits).map(([name, ends]) => ({
         ...statusOf(name, listening, counters),
         ...clearTextOf(ends),
+        failed: failed.get(name) ?? null,
       })),
   }
 }
@@ -96,7 +100,11 @@ function clearTextOf(ends: ConduitEnds): Pick<ConduitStatus, "clearText"> {
   return clear.length === 0 ? {} : { clearText: clear }
 }
 
-function statusOf(name: string, listening: readonly Listening[], counters: readonly ConduitCounters[]): ConduitStatus {
+function statusOf(
+  name: string,
+  listening: readonly Listening[],
+  counters: readonly ConduitCounters[],
+): Omit<ConduitStatus, "failed"> {
   const at = listening.find((l) => l.conduit === name)
   const own = counters.find((c) => c.conduit === name) ?? null
   return {

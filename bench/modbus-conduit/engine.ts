@@ -56,7 +56,7 @@ serveLines({
     const time = { earliestAt: Date.now() - 1_000, latestAt: Date.now() + 3_600_000 }
     const setup = { clock: createLinuxClock(), conduits: [conduit], limits: DEFAULT_LIMITS, time, allowStall: false }
     const hear = { events: nothing, counters: nothing, listening: nothing, certificateSeen: nothing, alive: nothing }
-    const engine = await startEngine(setup, { ...hear, fault: nothing, died: nothing })
+    const engine = await startEngine(setup, { ...hear, failed: () => undefined, fault: nothing, died: nothing })
     await engine.setPosture({ normal: "open", essential: "open" })
     const policy = enginePolicyOf(parsed.value, compilePolicy(parsed.value))
     await engine.setEpoch({ epoch: 1, policy, authorities: {} })

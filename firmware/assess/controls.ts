@@ -12,6 +12,8 @@ import { commandsNeedPermission, errorsAreCodes, onlyDeclaredSockets } from "./p
 import { noPersonToPerson } from "./probes/person-to-person.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "./probes/transport.ts"
 import { noWayAround, packetFilterInForce } from "./probes/beside.ts"
+import { brokerRefusesStrangers } from "./probes/broker.ts"
+import { faultsClose, islandCloses, waysInAreControlled, waysInNeedApproval } from "./probes/closing.ts"
 import { onlyNamedRadios } from "./probes/radios.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
@@ -38,6 +40,11 @@ export const PROBES: readonly GatewayProbe[] = [
   outputsAreHeld,
   tamperIsWatched,
   tamperIsTold,
+  brokerRefusesStrangers,
+  islandCloses,
+  faultsClose,
+  waysInAreControlled,
+  waysInNeedApproval,
 ]
 
 const MOBILE_CODE = {
@@ -138,7 +145,7 @@ export const CONTROLS: readonly Control[] = [
       "Zones are kept apart below the conduits too: the packet filter of the policy, over IPv4, IPv6 and bridges, is in " +
       "force before any listener opens, forwards nothing, and is put back when it is lost.",
     enforcedIn: ["policy/export/firewall.ts", "firmware/boundary/keeper.ts", "hal/linux/packet-filter.ts"],
-    probes: [packetFilterInForce.id, noWayAround.id],
+    probes: [packetFilterInForce.id, noWayAround.id, brokerRefusesStrangers.id],
   },
   {
     requirement: "CR 7.7",
@@ -154,6 +161,20 @@ export const CONTROLS: readonly Control[] = [
   { requirement: "NDR 2.4 RE(1)", ...MOBILE_CODE_AUTHENTICITY },
   { requirement: "NDR 3.11", ...TAMPER },
   { requirement: "NDR 3.11 RE(1)", ...TAMPER_TOLD },
+  {
+    requirement: "NDR 1.13",
+    claim:
+      "Ways in from untrusted zones are listed with who approved them and what passes, encrypted, and switched off by one command.",
+    enforcedIn: ["firmware/management/access.ts", "firmware/conduits/in-force.ts", "policy/language/conduit-checks.ts"],
+    probes: [waysInAreControlled.id],
+  },
+  {
+    requirement: "NDR 1.13 RE(1)",
+    claim:
+      "A way in from an untrusted zone stays closed until a person with that permission approves it, for at most eight hours.",
+    enforcedIn: ["firmware/management/access.ts", "policy/language/conduit-shape.ts"],
+    probes: [waysInNeedApproval.id, waysInAreControlled.id],
+  },
   {
     requirement: "NDR 1.6",
     claim:
@@ -179,6 +200,21 @@ export const CONTROLS: readonly Control[] = [
     claim: "What no rule allows is denied; without a policy no conduit listens at all.",
     enforcedIn: ["policy/filter/decide.ts", "policy/posture.ts"],
     probes: [strangerHasNoRights.id, filterAgreesWithPolicy.id],
+  },
+  {
+    requirement: "NDR 5.2 RE(2)",
+    claim:
+      "Island mode closes every conduit within one turn of its thread, by one command; only essential flows and local management stay.",
+    enforcedIn: ["firmware/management/island.ts", "firmware/conduits/engine.ts", "policy/posture.ts"],
+    probes: [islandCloses.id],
+  },
+  {
+    requirement: "NDR 5.2 RE(3)",
+    claim:
+      "A fault while a conduit's bytes are handled closes that conduit until it is restored by command; the table of " +
+      "postures closes what a fault of the whole concerns.",
+    enforcedIn: ["firmware/conduits/engine.ts", "firmware/boundary/failed-conduits.ts", "policy/posture.ts"],
+    probes: [faultsClose.id],
   },
   {
     requirement: "NDR 5.3",

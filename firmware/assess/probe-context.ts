@@ -4,8 +4,9 @@ import type { CommandPort } from "../../policy/command/port.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import type { Probe } from "../../policy/requirements/control.ts"
-import type { Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
+import type { FlowPosture, Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
 import type { GpioStatus } from "../gpio/lines.ts"
+import type { AccessStatus } from "../management/access.ts"
 import type { Interface } from "../interfaces.ts"
 import type { ListeningSocket } from "./open-sockets.ts"
 
@@ -35,6 +36,10 @@ export interface ProbeContext {
   essentialOnly(): boolean
   /** Conduits that listen now. */
   listening(): readonly Listening[]
+  /** Conduits that the live engine would have open under another posture, or if these had failed; nothing changes. */
+  openUnder(posture: FlowPosture, failed: readonly string[]): Promise<readonly string[]>
+  /** Every way in from an untrusted zone, approved or not. */
+  access(): readonly AccessStatus[]
   /** Run client bytes through the live session and filter, without a socket. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
   /** The bundle in force as it came; null when there is none. */

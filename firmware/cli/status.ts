@@ -1,6 +1,7 @@
 import type { PolicyStatus } from "../bundles/activation-port.ts"
 import type { EmergencyStatus } from "../management/overrides.ts"
 import type { StatusReport } from "../management/status-report.ts"
+import { accessLine } from "./access.ts"
 import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE } from "./gateway-call.ts"
 import { readArguments } from "./handler.ts"
 import type { CliIo } from "./handler.ts"
@@ -34,14 +35,20 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     ...boundaryLines(report.boundary),
     ...emergencyLines(report.emergencies),
     ...boardLines(report.lines),
+    ...report.access.map((one) => `access    ${accessLine(one, [], nowAt).replace(/ {2}0 connected.*/, "")}`),
     ...conduits.map(
-      ({ name, listening, connections, allowed, denied, clearText = [] }, index) =>
-        `${index === 0 ? "conduits" : "        "}  ${name}  ${listening ?? "closed"}  ${connections} connected  ` +
+      ({ name, listening, connections, allowed, denied, clearText = [], failed }, index) =>
+        `${index === 0 ? "conduits" : "        "}  ${name}  ${listening ?? closedWord(failed)}  ${connections} connected  ` +
         `${thousands(allowed)} allowed  ${thousands(denied)} denied${clearText.length === 0 ? "" : `  CLEAR TEXT ${clearText.map((end) => CLEAR[end]).join(" and ")}`}`,
     ),
     ...(conduits.length === 0 ? ["conduits  none"] : []),
     `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}`,
   ]
+}
+
+/** A fault of the gateway itself wants a person. */
+function closedWord(failed: string | null): string {
+  return failed === null ? "closed" : `CLOSED BY A FAULT (${failed}; lockgate conduit restore)`
 }
 
 /** Whether packets may go beside the gateway: said aloud where nobody sees to it. */

@@ -43,6 +43,8 @@ export interface EngineContext {
   /** A listener that had failed to open is open. */
   reopened(): void
   fault(conduit: string, code: string, message: string): void
+  /** An exception while this conduit's bytes were handled: it closes, the others go on. */
+  failed(conduit: string, error: unknown): void
   /** Run `visit` over many items in slices that do not hold up the loop. */
   sweep<T>(items: readonly T[], visit: (item: T) => void): void
 }

@@ -16,6 +16,7 @@ import type {
   EngineTrust,
   FlowPosture,
   FromEngine,
+  Held,
   Listening,
   Rehearsal,
   RehearsalResult,
@@ -42,6 +43,8 @@ export interface EngineListener {
   alive(): void
   /** The thread died: nothing listens. A new one will be told what is in force. */
   died(reason: string): void
+  /** A fault has closed this conduit; it stays closed until `restore`. */
+  failed(conduit: string, fault: string): void
   /** What listens has changed without being told: a new thread carries out what was in force, or a port became free. */
   listening(listening: readonly Listening[]): void
 }
@@ -76,6 +79,14 @@ export interface EnginePort {
   setOverrides(emergencies: readonly string[]): void
   /** All that is known of the board's inputs; a new thread is told it again. */
   setInputs(inputs: Inputs): void
+  /** Ways in that were approved and conduits that have failed, all of them; a new thread is told them again. */
+  setHeld(held: Held): Promise<readonly Listening[]>
+  /** Let a conduit that has failed open again. */
+  restore(conduit: string): Promise<readonly Listening[]>
+  /** Conduits that would be open under another posture, or if these had failed; nothing changes. */
+  openUnder(posture: FlowPosture, failed: readonly string[]): Promise<readonly string[]>
+  /** Let the next bytes on a conduit fail, for the test of fail close; ignored unless `allowStall`. */
+  breakConduit(conduit: string): void
   ping(): void
   /** Null when the conduit is not in the policy in force. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
@@ -98,6 +109,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
   let time = setup.time
   let emergencies: readonly string[] = []
   let inputs: readonly (readonly [string, KnownInput])[] = []
+  let held: Held = { granted: [], failed: [] }
   let number = 0
   let stopping = false
   let stopped: (() => void) | null = null
@@ -173,6 +185,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
       worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
       if (trust !== null) await tell({ kind: "trust", trust, number: ++number })
       worker.postMessage({ kind: "inputs", inputs } satisfies ToEngine)
+      await tell({ kind: "access", held, number: ++number })
       await tell({ kind: "posture", posture, number: ++number })
       const answer = await tell({ kind: "epoch", epoch, number: ++number })
       reviving?.resolve()
@@ -191,6 +204,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
       case "applied":
       case "rehearsed":
       case "code-tried":
+      case "open-under":
         waiting.get(message.number)?.resolve(message)
         waiting.delete(message.number)
         return
@@ -206,6 +220,8 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         return listener.counters(message.conduits)
       case "fault":
         return listener.fault(message.conduit, message.code, message.message)
+      case "failed":
+        return listener.failed(message.conduit, message.fault)
       case "listening":
         return listener.listening(message.listening)
       case "certificate-seen":
@@ -260,6 +276,16 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
       trust = next
       return insist(() => ({ kind: "trust", trust: next, number: ++number }))
     },
+    setHeld: (next) => {
+      held = next
+      return insist(() => ({ kind: "access", held, number: ++number }))
+    },
+    restore: (conduit) => insist(() => ({ kind: "restore", conduit, number: ++number })),
+    openUnder: async (other, failed) => {
+      const answer = await ask({ kind: "open-under", posture: other, failed, number: ++number })
+      return answer.kind === "open-under" ? answer.conduits : []
+    },
+    breakConduit: (conduit) => worker.postMessage({ kind: "break", conduit } satisfies ToEngine),
     setTime: (next) => {
       time = next
       worker.postMessage({ kind: "time", time } satisfies ToEngine)

@@ -21,9 +21,9 @@ import { BucketStore } from "./bucket-store.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
 import { FlowRecorder } from "./flow-recorder.ts"
-import { prepareInForce, type InForce } from "./in-force.ts"
+import { NOT_HELD, prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
-import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "./messages.ts"
+import type { EngineEpoch, FlowPosture, FromEngine, Held, Listening, ToEngine } from "./messages.ts"
 import { TrustInForce } from "./trust-in-force.ts"
 import { TrafficRecording } from "./traffic-tap.ts"
 import type { Hash } from "./mqtt/recording.ts"
@@ -67,6 +67,7 @@ export function createEngine(deps: EngineDeps): Engine {
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
   let inForce: InForce | null = null
+  let held: Held = NOT_HELD
   let generation = 0
   let time: TimeInterval = { earliestAt: 0, latestAt: Infinity }
   let timeToldMs = deps.nowMs()
@@ -116,6 +117,7 @@ export function createEngine(deps: EngineDeps): Engine {
       },
       reopened: () => deps.post({ kind: "listening", listening: listeningNow() }),
       fault: (conduit, code, message) => deps.post({ kind: "fault", conduit, code, message }),
+      failed,
       sweep: (items, visit) => sweep(items, visit),
     }
   }
@@ -130,8 +132,27 @@ export function createEngine(deps: EngineDeps): Engine {
     if (at < items.length) deps.soon(() => sweep(items, visit, at))
   }
 
+  const prepare = (of: EngineEpoch): InForce => prepareInForce(of, posture, ++generation, anchorsOf, trust, held)
+
+  /** Once a conduit: later exceptions are those of its own closing. What it was doing is told by name and place only. */
+  function failed(conduit: string, error: unknown): void {
+    if (held.failed.includes(conduit)) return
+    held = { ...held, failed: [...held.failed, conduit] }
+    if (epoch !== null) inForce = prepare(epoch)
+    closeNow(inForce)
+    deps.post({ kind: "failed", conduit, fault: describeFault(error) })
+    deps.post({ kind: "listening", listening: listeningNow() })
+  }
+
+  /** What may no longer be open closes in this turn of the loop; nothing opens. */
+  function closeNow(next: InForce | null): void {
+    for (const [name, listener] of listeners) {
+      if (next?.conduits.get(name)?.open !== true) void listener.apply(next)
+    }
+  }
+
   async function apply(number: number): Promise<void> {
-    inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf, trust)
+    inForce = epoch === null ? null : prepare(epoch)
     watchGates()
     const now = inForce
     await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
@@ -165,7 +186,7 @@ export function createEngine(deps: EngineDeps): Engine {
   /** Changes are applied one after the other, each whole. Closing takes effect at once, in this turn of the loop. */
   function change(number: number): void {
     if (epoch === null || posture.normal === "closed") {
-      const now = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf, trust)
+      const now = epoch === null ? null : prepare(epoch)
       for (const listener of listeners.values()) void listener.apply(now)
     }
     turn = turn.then(() => apply(number))
@@ -209,6 +230,25 @@ export function createEngine(deps: EngineDeps): Engine {
       case "inputs":
         inputs = new Map(message.inputs)
         return gatesMayChange()
+      case "access": {
+        // What has failed here and is not known there yet stays closed: only `restore` opens it.
+        const failedHere = held.failed.filter((name) => !message.held.failed.includes(name))
+        held = { granted: message.held.granted, failed: [...message.held.failed, ...failedHere] }
+        if (epoch !== null) closeNow(prepare(epoch))
+        return change(message.number)
+      }
+      case "restore":
+        held = { ...held, failed: held.failed.filter((name) => name !== message.conduit) }
+        return change(message.number)
+      case "open-under": {
+        const failing = { granted: held.granted, failed: [...held.failed, ...message.failed] }
+        const would = epoch === null ? null : prepareInForce(epoch, message.posture, 0, anchorsOf, trust, failing)
+        const conduits = [...(would?.conduits ?? [])].filter(([name, { open }]) => open && listeners.has(name))
+        return deps.post({ kind: "open-under", number: message.number, conduits: conduits.map(([name]) => name) })
+      }
+      case "break":
+        if (deps.allowStall) listeners.get(message.conduit)?.breakNext()
+        return
       case "ping":
         return deps.post({ kind: "pong", number: message.number })
       case "rehearse":
@@ -243,4 +283,11 @@ export function createEngine(deps: EngineDeps): Engine {
   }
 
   return { handle }
+}
+
+/** Kind and place of an exception, without its text, which may quote what it was given. */
+function describeFault(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error
+  const place = /([\w.-]+\.[jt]s:\d+:\d+)\)?\n/.exec(`${error.stack ?? ""}\n`)?.[1] ?? "?"
+  return `${error.name} at ${place}`
 }

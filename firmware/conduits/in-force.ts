@@ -4,8 +4,11 @@ import type { Conduit, SubjectRule, Zone } from "../../policy/language/policy.ts
 import { InvariantError } from "../../policy/base/errors.ts"
 import type { Revoked } from "../../policy/identity/path-faults.ts"
 import { factsFromPem } from "../tls/pem.ts"
-import type { EngineEpoch, FlowPosture } from "./messages.ts"
+import type { EngineEpoch, FlowPosture, Held } from "./messages.ts"
 import { TrustInForce } from "./trust-in-force.ts"
+
+/** Nothing was approved, nothing has failed. */
+export const NOT_HELD: Held = { granted: [], failed: [] }
 
 /** What is in force for the whole engine, prepared once per change. Replaced whole, never altered. */
 export interface InForce {
@@ -42,6 +45,7 @@ export function prepareInForce(
   generation: number,
   anchorsOf: (pem: string) => readonly CertificateFacts[] = factsFromPem,
   trust = new TrustInForce(),
+  held: Held = NOT_HELD,
 ): InForce {
   const { policy } = epoch
   const authorities = trust.authorities(epoch.authorities)
@@ -55,7 +59,10 @@ export function prepareInForce(
     })
     const essentialRoles = policy.essentialRoles[settings.name] ?? []
     const essentialOnly = posture.normal === "closed"
-    const open = posture.normal === "open" || (posture.essential === "open" && essentialRoles.length > 0)
+    const barred = held.failed.includes(settings.name)
+    const approved = settings.access === "always" || held.granted.includes(settings.name)
+    const lets = posture.normal === "open" || (posture.essential === "open" && essentialRoles.length > 0)
+    const open = !barred && approved && lets
     conduits.set(settings.name, {
       settings,
       zone,

@@ -7,6 +7,7 @@
 import { createServer as createPlainServer, type Server, type Socket } from "node:net"
 import { createServer, Server as TlsServer, type TLSSocket } from "node:tls"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import { InvariantError } from "../../policy/base/errors.ts"
 import { closeFailedHandshakes } from "../tls/handshake-failure.ts"
 import { serverOptions } from "../tls/options.ts"
 import { peerChain } from "../tls/peer-chain.ts"
@@ -51,6 +52,8 @@ export interface ConduitListener {
   listening(): Listening | null
   /** Take over what is in force; resolves when the listener is open or closed accordingly. */
   apply(next: InForce | null): Promise<Listening | null>
+  /** Let the next bytes of a peer fail; for tests. */
+  breakNext(): void
 }
 
 /** A conduit's runtime; closed until `apply` is given a policy that opens it. */
@@ -65,6 +68,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   /** The generation of trust that its credential is of. */
   let shownFrom = 0
   let inForce: Now | null = null
+  let breaking = false
 
   // ---- peers ----
 
@@ -107,9 +111,11 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     if (leaf !== null) context.certificateSeen(leaf.notBeforeAt)
     const session = protocol.admit({ socket, leaf, address, tlsVersion }, now, verdict, {
       refresh: () => {
+        if (breaking) throw new InvariantError("ERR_BROKEN_ON_PURPOSE", "a test lets this conduit fail")
         if (inForce === null || entry.generation !== inForce.all.generation) readmit(entry)
       },
       now: () => inForce,
+      failed: (error) => context.failed(conduit.name, error),
       ended: () => {
         counters.connections--
         admitted.delete(entry)
@@ -168,11 +174,23 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
 
   // ---- listener ----
 
+  /** What fails while a peer is taken in is a fault of this conduit, and of no other. NDR 5.2 RE(3). */
+  function guarded<S extends Socket>(take: (socket: S) => void): (socket: S) => void {
+    return (socket) => {
+      try {
+        take(socket)
+      } catch (error) {
+        socket.destroy()
+        context.failed(conduit.name, error)
+      }
+    }
+  }
+
   function makeServer(own: ConduitInForce): Server {
     const credential = context.trust.serverCredential(conduit)
-    if (credential === null) return createPlainServer(onPlainPeer)
+    if (credential === null) return createPlainServer(guarded(onPlainPeer))
     const made = createServer(tlsOptions(own, credential))
-    made.on("secureConnection", onPeer)
+    made.on("secureConnection", guarded(onPeer))
     closeFailedHandshakes(made, ({ code, address }) => refused(code, address ?? ""))
     return made
   }
@@ -230,6 +248,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     // Ends of another kind than the policy demands stay closed; `policy.unfit` says so.
     if (next === null || own === undefined || !own.open || unlike(own.settings, kindOf(conduit)) !== null) {
       inForce = null
+      breaking = false
       server?.close()
       server = null
       for (const entry of admitted) entry.session.withdraw("closed", 0)
@@ -250,7 +269,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     return listening()
   }
 
-  return { counters, apply, listening }
+  return { counters, apply, listening, breakNext: () => (breaking = true) }
 }
 
 /** What these ends speak, and over what. */

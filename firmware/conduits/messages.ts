@@ -79,6 +79,14 @@ export interface FlowPosture {
   readonly essential: "open" | "closed"
 }
 
+/** What keeps conduits closed beside policy and posture. */
+export interface Held {
+  /** Conduits with `access: approved` that somebody has approved. */
+  readonly granted: readonly string[]
+  /** Conduits that a fault has closed. */
+  readonly failed: readonly string[]
+}
+
 export type ToEngine =
   | {
       readonly kind: "configure"
@@ -96,6 +104,19 @@ export type ToEngine =
   | { readonly kind: "overrides"; readonly emergencies: readonly string[] }
   /** What is known of the board's inputs, all of it; nothing at start. */
   | { readonly kind: "inputs"; readonly inputs: readonly (readonly [string, KnownInput])[] }
+  /** All ways in that a person has approved, and conduits that a fault has closed; the engine may know of more of the latter. */
+  | { readonly kind: "access"; readonly held: Held; readonly number: number }
+  /** A conduit that a fault had closed may open again. */
+  | { readonly kind: "restore"; readonly conduit: string; readonly number: number }
+  /** Which conduits would be open under another posture, or if these had failed; for probes. Nothing changes. */
+  | {
+      readonly kind: "open-under"
+      readonly posture: FlowPosture
+      readonly failed: readonly string[]
+      readonly number: number
+    }
+  /** Let the next bytes on a conduit fail: the test of its fail close. Refused unless the engine was started with `allowStall`. */
+  | { readonly kind: "break"; readonly conduit: string }
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }
@@ -149,6 +170,9 @@ export type FromEngine =
     }
   /** A listener could not be opened, or the engine failed in itself: the conduit is closed. */
   | { readonly kind: "fault"; readonly conduit: string | null; readonly code: string; readonly message: string }
+  /** An exception while a conduit's bytes were handled: it is closed and stays so. */
+  | { readonly kind: "failed"; readonly conduit: string; readonly fault: string }
+  | { readonly kind: "open-under"; readonly number: number; readonly conduits: readonly string[] }
   /** A certificate verified whose validity begins then: it is at least that late. */
   | { readonly kind: "certificate-seen"; readonly notBeforeAt: number }
   | { readonly kind: "stopped" }

@@ -37,6 +37,8 @@ export interface PeerShell {
   refresh(): void
   /** What is in force now; null when the conduit is closed. */
   now(): Now | null
+  /** An exception while its bytes were handled: the conduit closes. Never throws. */
+  failed(error: unknown): void
   /** The session is over; call it once. */
   ended(): void
 }

@@ -375,6 +375,30 @@ export const EVENTS = {
     requirement: "NDR 3.11",
     severity: "warning",
   },
+  "access.granted": {
+    category: "configuration",
+    text: "a way in from an untrusted zone was approved for a time",
+    requirement: "NDR 1.13 RE(1)",
+    severity: "alarm",
+  },
+  "access.ended": {
+    category: "configuration",
+    text: "an approval of a way in ended",
+    requirement: "NDR 1.13 RE(1)",
+    severity: "notice",
+  },
+  "conduit.failed": {
+    category: "control-system",
+    text: "a fault of the gateway itself closed a conduit; it stays closed until it is restored",
+    requirement: "NDR 5.2 RE(3)",
+    severity: "alarm",
+  },
+  "conduit.restored": {
+    category: "configuration",
+    text: "a conduit that a fault had closed was restored",
+    requirement: "NDR 5.2 RE(3)",
+    severity: "notice",
+  },
   "audit.repaired": {
     category: "audit-log",
     text: "a torn tail of the audit log was repaired",

@@ -135,6 +135,34 @@ export const COMMANDS = {
     changes: true,
     arguments: { input: { kind: "string", maxLength: 64 }, state: { kind: "string", maxLength: 64 } },
   },
+  "access.grant": {
+    summary: "approve a way in from an untrusted zone for a time",
+    permission: "access",
+    changes: true,
+    arguments: {
+      conduit: { kind: "string", maxLength: 64 },
+      minutes: { kind: "integer", min: 1, max: 480 },
+      reason: { kind: "string", maxLength: 120 },
+    },
+  },
+  "access.end": {
+    summary: "end the approval of a way in",
+    permission: "access",
+    changes: true,
+    arguments: { conduit: { kind: "string", maxLength: 64 } },
+  },
+  "access.end-all": {
+    summary: "switch off every way in that was approved",
+    permission: "access",
+    changes: true,
+    arguments: {},
+  },
+  "conduit.restore": {
+    summary: "open a conduit again that a fault had closed",
+    permission: "island",
+    changes: true,
+    arguments: { conduit: { kind: "string", maxLength: 64 } },
+  },
   assess: {
     summary: "run the probes and answer the requirement rows",
     permission: "assess",

@@ -24,6 +24,10 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "trust.crl": { command: "trust.crl", arguments: { list: "text" } },
   "tamper.clear": { command: "tamper.clear", arguments: { reason: "looked at" } },
   "board.input": { command: "board.input", arguments: { input: "key-switch", state: "run" } },
+  "access.grant": { command: "access.grant", arguments: { conduit: "remote", minutes: 30, reason: "repair" } },
+  "access.end": { command: "access.end", arguments: { conduit: "remote" } },
+  "access.end-all": { command: "access.end-all", arguments: {} },
+  "conduit.restore": { command: "conduit.restore", arguments: { conduit: "remote" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -55,6 +59,10 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "trust.crl": handler("trust.crl"),
     "tamper.clear": handler("tamper.clear"),
     "board.input": handler("board.input"),
+    "access.grant": handler("access.grant"),
+    "access.end": handler("access.end"),
+    "access.end-all": handler("access.end-all"),
+    "conduit.restore": handler("conduit.restore"),
     assess: handler("assess"),
   }
 }

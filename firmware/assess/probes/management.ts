@@ -6,7 +6,7 @@ import type { ProbeResult } from "../../../policy/requirements/control.ts"
 import { endpoint } from "../../interfaces.ts"
 import type { GatewayProbe } from "../probe-context.ts"
 
-const ALL: readonly Permission[] = ["read", "policy", "island", "assess"]
+const ALL: readonly Permission[] = ["read", "policy", "island", "access", "assess"]
 
 /** No command runs without authentication and its permission. */
 export const commandsNeedPermission: GatewayProbe = {
@@ -19,6 +19,7 @@ export const commandsNeedPermission: GatewayProbe = {
     for (const [command, row] of Object.entries(COMMANDS)) {
       // Were the control broken, the command would run: ask only for what then changes nothing.
       if (command === "policy.rollback" && context.trialRunning()) continue
+      if (command === "access.end-all" && context.access().some(({ on }) => on !== null)) continue
       const request = { command, arguments: harmless(command, context.islandOn()) }
       const nobody = await context.commands.execute(null, request)
       if (nobody.ok || nobody.code !== "ERR_NOT_AUTHENTICATED") {
@@ -50,6 +51,9 @@ function harmless(command: string, islandOn: boolean): Record<string, unknown> {
   // No policy names an emergency that is called nothing.
   if (command === "override.start") return { emergency: "", minutes: 1, reason: "probe" }
   if (command === "override.end") return { emergency: "" }
+  // No conduit is called nothing.
+  if (command === "access.grant") return { conduit: "", minutes: 1, reason: "probe" }
+  if (command === "access.end" || command === "conduit.restore") return { conduit: "" }
   return {}
 }
 

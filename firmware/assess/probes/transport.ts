@@ -25,7 +25,7 @@ function clearText(context: ProbeContext): string {
     : `; IN CLEAR TEXT, since policy allows it there, and proving nothing: ${clear.join(", ")}`
 }
 
-interface Knock {
+export interface Knock {
   /** The handshake ended, as this end sees it (in TLS 1.3 before the other end has judged). */
   readonly handshake: boolean
   readonly protocol: string
@@ -38,8 +38,8 @@ interface Knock {
   readonly error: string
 }
 
-/** Connect, say CONNECT, and wait for an answer or the end. */
-async function knock(at: Listening, options: ConnectionOptions): Promise<Knock> {
+/** What was seen of a listener: connect, say CONNECT, and wait for an answer or the end. */
+export async function knock(at: Pick<Listening, "address" | "port">, options: ConnectionOptions): Promise<Knock> {
   const host = at.address === "0.0.0.0" || at.address === "::" ? "127.0.0.1" : at.address
   const socket: TLSSocket = connect({ ...options, host, port: at.port, rejectUnauthorized: false })
   let handshake = false

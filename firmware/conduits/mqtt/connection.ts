@@ -17,7 +17,7 @@ import { createSession } from "./session.ts"
 import type { CloseReason } from "./session-port.ts"
 
 /** Why a connection ended: what the session says, or what only its shell can know. */
-export type EndReason = CloseReason | "connect-timeout" | "upstream-lost"
+export type EndReason = CloseReason | "connect-timeout" | "upstream-lost" | "fault"
 
 /** How long the rest of a message may take to pass when its sender is withdrawn by a policy. */
 export const WITHDRAW_GRACE_MS = 2_000
@@ -35,6 +35,8 @@ export interface ConnectionDeps {
   readonly after: (delayMs: number, action: () => void) => () => void
   /** Called before any chunk is judged: brings the session onto the policy in force (see `listener.ts`). */
   refresh(): void
+  /** An exception while bytes were handled; both sockets are gone. */
+  failed(error: unknown): void
   readonly denied: (action: Action, verdict: Verdict, object: string, will: boolean) => void
   readonly recorded: (message: RecordedMessage) => void
   readonly passed: (direction: "up" | "down", messages: number, bytes: number) => void
@@ -97,11 +99,24 @@ export function openConnection(deps: ConnectionDeps): Connection {
   /** Let the session act, then write what it said, in one write a socket, and close if it said so. */
   function run(act: () => void): void {
     if (closed) return
-    act()
+    try {
+      act()
+    } catch (error) {
+      return fail(error)
+    }
     if (ready && upstream !== null) writeAll(upstream.socket, toUpstream)
     writeAll(client, toClient)
     if (over) closeBoth()
     else update()
+  }
+
+  /** Nothing more of what was being handled goes anywhere (NDR 5.2 RE(3)). */
+  function fail(error: unknown): void {
+    closed = true
+    client.destroy()
+    upstream?.socket.destroy()
+    tellEnd("fault", "")
+    deps.failed(error)
   }
 
   function tellEnd(reason: EndReason, detail: string): void {
@@ -168,7 +183,11 @@ export function openConnection(deps: ConnectionDeps): Connection {
   client.on("error", () => client.destroy())
   client.on("close", () => {
     if (closed) return
-    session.clientEnded()
+    try {
+      session.clientEnded()
+    } catch (error) {
+      return fail(error)
+    }
     tellEnd("client", "lost")
     closed = true
     // No DISCONNECT was passed on: the broker publishes the will, as it would have without us.

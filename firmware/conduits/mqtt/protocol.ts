@@ -68,6 +68,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         },
       },
       refresh: () => shell.refresh(),
+      failed: (error) => shell.failed(error),
       denied: (action, v, object, will) => {
         const rule = nameAt((shell.now() ?? first).all.epoch.policy.compiled.ruleNames, ruleOf(v))
         const reason = reasonName(v)

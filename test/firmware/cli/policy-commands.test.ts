@@ -16,6 +16,7 @@ import { renderStatus, status } from "../../../firmware/cli/status.ts"
 import { createHandlers } from "../../../firmware/management/handlers.ts"
 import { overrideEnd, overrideStart } from "../../../firmware/cli/override.ts"
 import { openOverrides } from "../../../firmware/management/overrides.ts"
+import { openAccess } from "../../../firmware/management/access.ts"
 import { openIsland } from "../../../firmware/management/island.ts"
 import { createLocalSocket } from "../../../firmware/management/local-socket.ts"
 import { createManagement } from "../../../firmware/management/pipeline.ts"
@@ -67,6 +68,12 @@ const overrides = await openOverrides({
   audit: log.audit,
   apply: () => undefined,
 })
+const access = await openAccess({
+  storage: world.storage,
+  clock: world.clock,
+  audit: log.audit,
+  apply: () => undefined,
+})
 const report = (): StatusReport => ({
   gateway: "press-hall",
   startedAt: Date.UTC(2026, 0, 31),
@@ -75,8 +82,17 @@ const report = (): StatusReport => ({
   policy: world.activation.status(),
   boundary: { packetFilter: "off", fault: null, radios: [] },
   emergencies: overrides.status(),
+  access: access.status(),
   conduits: [
-    { name: "sensors", listening: "127.0.0.1:8883", connections: 3, allowed: 1234567, denied: 12, counters: null },
+    {
+      name: "sensors",
+      listening: "127.0.0.1:8883",
+      connections: 3,
+      allowed: 1234567,
+      denied: 12,
+      failed: null,
+      counters: null,
+    },
   ],
   audit: { entries: log.events.length, publishing: "off" },
 })
@@ -110,6 +126,8 @@ const handlers = createHandlers({
   island: mode,
   overrides,
   lines,
+  access,
+  failures: { restore: async () => "Error at x.ts:1:1" },
   status: report,
   assess: async () => [],
   trust: { reload: unused, offer: unused, report: () => ({ authorities: [], own: [] }) },
