@@ -6,6 +6,7 @@ import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { BucketStore } from "./bucket-store.ts"
+import type { BufferPool } from "./byte-source.ts"
 import type { TrafficRecording } from "./traffic-tap.ts"
 import type { RecordedFlow } from "./flow-recorder.ts"
 import type { Hash } from "./mqtt/recording.ts"
@@ -15,6 +16,8 @@ export interface EngineContext {
   readonly limits: Limits
   readonly buckets: BucketStore
   readonly recording: TrafficRecording
+  /** What sockets read into. */
+  readonly readBuffers: BufferPool
   /** Verdicts remembered, of all conduits and policies. */
   readonly flows: FlowCache
   readonly certificates: FactsCache

@@ -15,6 +15,7 @@ import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
 import { canMakeCode } from "../code-from-text.ts"
 import { BucketStore } from "./bucket-store.ts"
+import { BufferPool } from "./byte-source.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
 import { FlowRecorder } from "./flow-recorder.ts"
@@ -26,6 +27,8 @@ import type { Hash } from "./mqtt/recording.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
+/** Read buffers kept for the next burst. */
+const FREE_BUFFER_BYTES = 2 * 1024 * 1024
 /** A timer takes no longer wait than some 24 days. */
 const LONGEST_WAIT_MS = 3_600_000
 /** Longest slice of a sweep over connections: a swap of policy must not hold up traffic. */
@@ -57,6 +60,7 @@ export function createEngine(deps: EngineDeps): Engine {
   const recorder = new FlowRecorder((event) => report(event))
   const buckets = new BucketStore()
   const recording = new TrafficRecording(deps.nowMs)
+  const readBuffers = new BufferPool(FREE_BUFFER_BYTES)
   const anchors = new Map<string, readonly CertificateFacts[]>()
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
@@ -90,6 +94,7 @@ export function createEngine(deps: EngineDeps): Engine {
       limits,
       buckets,
       recording,
+      readBuffers,
       flows: deps.flows,
       certificates: createFactsCache(4_096),
       time: () => time,
