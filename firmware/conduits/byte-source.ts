@@ -8,21 +8,30 @@ import { giveReadBuffers } from "./read-buffers.ts"
 export interface ByteSource {
   /**
    * Begin to read; `take` is given each chunk. The chunk is its until `isWritten` says that all it has handed on was
-   * written, which is asked before the buffer is used again. Once.
+   * written, which is asked before the buffer is used again; without `isWritten` it is its for good. Once.
    */
-  start(take: (chunk: Uint8Array) => void, isWritten: () => boolean): void
+  start(take: (chunk: Uint8Array) => void, isWritten?: () => boolean): void
   pause(): void
   resume(): void
+}
+
+/** The bytes of a socket in buffers that Node makes for each read. */
+export function socketSource(socket: Socket): ByteSource {
+  return {
+    start: (take) => void socket.on("data", take),
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
+  }
 }
 
 /**
  * The bytes of a socket: in buffers of `pool` where the socket takes them, else in such as Node makes for each read. The first
  * chunk comes no earlier than in the next turn.
  */
-export function socketSource(socket: Socket, pool: BufferPool): ByteSource {
+export function pooledSource(socket: Socket, pool: BufferPool): ByteSource {
   let paused = false
   return {
-    start: (take, isWritten) => {
+    start: (take, isWritten = () => false) => {
       process.nextTick(() => {
         if (!giveReadBuffers(socket, pooledReads(pool, take, isWritten))) socket.on("data", take)
         if (paused) socket.pause()

@@ -8,14 +8,20 @@ import { choice, integer, name } from "./shape.ts"
 const from = required(name("name of a zone"), "Zone whose peers connect to the gateway.")
 const to = required(name("name of a zone"), "Zone of the broker, or of the units.")
 
-/** `tls` for both ends, or a word for each. */
-function transport<const T extends Transport>(words: readonly T[], refused: Readonly<Record<string, string>>) {
+/** `tls` for both ends, or a word for each: `words` for that of the gateway, of which those at the peers' are without `refusedFrom`. */
+function transport<const T extends Transport>(
+  words: readonly T[],
+  refused: Readonly<Record<string, string>>,
+  refusedFrom: Readonly<Record<string, string>> = {},
+) {
   const end = choice(words, { refused })
+  const fromWords = words.filter((word) => !Object.hasOwn(refusedFrom, word))
+  const from = choice(fromWords, { refused: { ...refused, ...refusedFrom } })
   return optional(
     wordOrMap(
-      end,
+      from,
       object("a transport", {
-        from: optional(end, "tls", "How peers of `from` connect.", "tls"),
+        from: optional(from, "tls", "How peers of `from` connect.", "tls"),
         to: optional(end, "tls", "How the gateway reaches `to`.", "tls"),
       }),
     ),
@@ -68,6 +74,12 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "Answer to a denied QoS 1 or 2 message in MQTT 3.1.1.",
         "ack",
       ),
+      "enhanced-auth": optional(
+        choice(["refuse", "pass"]),
+        "refuse",
+        "Whether clients of MQTT 5 may authenticate at the broker by AUTH packets.",
+        "refuse",
+      ),
     },
     { refused: { refusal: ofModbus } },
   ),
@@ -85,7 +97,11 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "`in`: values come from `to` and none go there, so reads only.",
         "both",
       ),
-      transport: transport(["tls", "tcp", "rtu"], {}),
+      transport: transport(
+        ["tls", "tcp", "rtu"],
+        {},
+        { rtu: "masters come over the network; a serial line is the units' end: write { from: tls, to: rtu }" },
+      ),
       refusal: optional(
         refusal,
         MODBUS_EXCEPTIONS["illegal-function"],
@@ -93,7 +109,7 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "illegal-function",
       ),
     },
-    { refused: { "upstream-identity": ofMqtt, "on-deny": ofMqtt } },
+    { refused: { "upstream-identity": ofMqtt, "on-deny": ofMqtt, "enhanced-auth": ofMqtt } },
   ),
 })
 
@@ -109,5 +125,11 @@ export function buildConduit({ name, value }: Placed<ConduitEntry>): Conduit {
   const { from, to, direction } = value
   const base = { name, from, to, direction, transport: transportOf(value) }
   if (value.protocol === "modbus") return { ...base, protocol: "modbus", refusal: value.refusal }
-  return { ...base, protocol: "mqtt", upstreamIdentity: value["upstream-identity"], onDeny: value["on-deny"] }
+  return {
+    ...base,
+    protocol: "mqtt",
+    upstreamIdentity: value["upstream-identity"],
+    onDeny: value["on-deny"],
+    enhancedAuth: value["enhanced-auth"],
+  }
 }

@@ -4,13 +4,13 @@
  * The client's certificate has been judged before this file sees the socket. The broker's is judged here, before the
  * first byte goes to it.
  */
-import type { TLSSocket } from "node:tls"
+import type { Socket } from "node:net"
 import { LockgateError } from "../../../policy/base/errors.ts"
 import type { Action } from "../../../policy/language/policy.ts"
 import type { Verdict } from "../../../policy/filter/verdict.ts"
 import type { Dialled } from "../../tls/dial.ts"
 import { couple } from "../byte-pump.ts"
-import { socketSource, type BufferPool, type ByteSource } from "../byte-source.ts"
+import { pooledSource, type BufferPool, type ByteSource } from "../byte-source.ts"
 import type { Judge, SessionDeps } from "./judge.ts"
 import type { RecordedMessage } from "./recording.ts"
 import { createSession } from "./session.ts"
@@ -28,7 +28,7 @@ const LINGER_MS = 2_000
 /** What a connection is made of. */
 export interface ConnectionDeps {
   readonly session: SessionDeps
-  readonly client: TLSSocket
+  readonly client: Socket
   readonly connectTimeoutMs: number
   /** What both ends read into. */
   readonly buffers: BufferPool
@@ -59,8 +59,8 @@ export interface Connection {
 /** Start moving bytes; returns once the listeners are attached. */
 export function openConnection(deps: ConnectionDeps): Connection {
   const { client } = deps
-  const source = socketSource(client, deps.buffers)
-  let upstream: { readonly socket: TLSSocket; readonly source: ByteSource } | null = null
+  const source = pooledSource(client, deps.buffers)
+  let upstream: { readonly socket: Socket; readonly source: ByteSource } | null = null
   let ready = false
   /** What the session has said in this turn; upstream, also what waits until the broker is trusted. */
   const toUpstream: Uint8Array[] = []
@@ -76,7 +76,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
     {
       dial: () => {
         const dialled = deps.dial()
-        upstream = { socket: dialled.socket, source: socketSource(dialled.socket, deps.buffers) }
+        upstream = { socket: dialled.socket, source: pooledSource(dialled.socket, deps.buffers) }
         attachUpstream(dialled, upstream.source)
       },
       toUpstream: (bytes) => toUpstream.push(bytes),
@@ -211,7 +211,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
   }
 }
 
-function writeAll(socket: TLSSocket, parts: Uint8Array[]): void {
+function writeAll(socket: Socket, parts: Uint8Array[]): void {
   const [first] = parts
   if (first === undefined) return
   if (!socket.writable) parts.length = 0

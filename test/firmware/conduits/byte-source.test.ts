@@ -4,7 +4,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { connect as connectTls, createServer as createTlsServer } from "node:tls"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { BufferPool, LARGE_BYTES, pooledReads, socketSource } from "../../../firmware/conduits/byte-source.ts"
+import { BufferPool, LARGE_BYTES, pooledReads, pooledSource } from "../../../firmware/conduits/byte-source.ts"
 import { giveReadBuffers } from "../../../firmware/conduits/read-buffers.ts"
 import { createAuthority, issue } from "../../../provisioning/owner/authority.ts"
 
@@ -106,7 +106,7 @@ for (const tls of [true, false]) {
   test(`${kind}: 6 MiB through a pipe with pooled reads arrive as they were sent, though the reader is slow`, async () => {
     const [from, to] = [await ends(tls), await ends(tls)]
     const pool = new BufferPool(64 * LARGE_BYTES)
-    const source = socketSource(from.accepted, pool)
+    const source = pooledSource(from.accepted, pool)
     const buffers = new Set<ArrayBufferLike>()
     source.start(
       (chunk) => {
@@ -154,7 +154,7 @@ for (const tls of [true, false]) {
     }
     let text = ""
     const both = new Promise<void>((resolve) => {
-      socketSource(accepted, new BufferPool(0)).start(
+      pooledSource(accepted, new BufferPool(0)).start(
         (chunk) => {
           text += Buffer.from(chunk).toString()
           if (text.length === 12) resolve()
