@@ -1,4 +1,5 @@
 import type { Socket } from "node:net"
+import { TLSSocket } from "node:tls"
 import { giveReadBuffers } from "./read-buffers.ts"
 
 /**
@@ -25,10 +26,11 @@ export function socketSource(socket: Socket): ByteSource {
 }
 
 /**
- * The bytes of a socket: in buffers of `pool` where the socket takes them, else in such as Node makes for each read. The first
+ * The bytes of a socket: in buffers of `pools` where the socket takes them, else in such as Node makes for each read. The first
  * chunk comes no earlier than in the next turn.
  */
-export function pooledSource(socket: Socket, pool: BufferPool): ByteSource {
+export function pooledSource(socket: Socket, pools: ReadPools): ByteSource {
+  const pool = socket instanceof TLSSocket ? pools.tls : pools.clear
   let paused = false
   return {
     start: (take, isWritten = () => false) => {
@@ -50,8 +52,9 @@ export function pooledSource(socket: Socket, pool: BufferPool): ByteSource {
 
 /** What a connection reads into while little comes. */
 const SMALL_BYTES = 4 * 1024
-/** What it reads into while much comes: all that TLS has for one read. */
+/** What it reads into while much comes: all that TLS has for one read; in clear text, a sender's large write. */
 export const LARGE_BYTES: number = 16 * 1024
+export const CLEAR_BYTES: number = 64 * 1024
 
 /**
  * Buffers of one thread that are lent for reading. It keeps at most `maxBytes` that nobody uses; what is lent is bounded by
@@ -61,8 +64,12 @@ export class BufferPool {
   readonly #free: Uint8Array<ArrayBuffer>[] = []
   readonly #maxFree: number
 
-  constructor(maxBytes: number) {
-    this.#maxFree = Math.floor(maxBytes / LARGE_BYTES)
+  readonly #bytes: number
+
+  /** Buffers of `bytes` each. */
+  constructor(maxBytes: number, bytes: number = LARGE_BYTES) {
+    this.#bytes = bytes
+    this.#maxFree = Math.floor(maxBytes / bytes)
   }
 
   /** How many large buffers lie ready. */
@@ -72,12 +79,18 @@ export class BufferPool {
 
   take(): Uint8Array<ArrayBuffer> {
     // Of its own: a view of a slab that others share would keep all of it.
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(LARGE_BYTES)
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes)
   }
 
   give(buffer: Uint8Array<ArrayBuffer>): void {
-    if (buffer.length === LARGE_BYTES && this.#free.length < this.#maxFree) this.#free.push(buffer)
+    if (buffer.length === this.#bytes && this.#free.length < this.#maxFree) this.#free.push(buffer)
   }
+}
+
+/** The pools of one thread. */
+export interface ReadPools {
+  readonly tls: BufferPool
+  readonly clear: BufferPool
 }
 
 /** What a socket reads into, and what hears of it. */

@@ -7,7 +7,7 @@ import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { BucketStore } from "./bucket-store.ts"
-import type { BufferPool } from "./byte-source.ts"
+import type { ReadPools } from "./byte-source.ts"
 import type { TrafficRecording } from "./traffic-tap.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { RecordedFlow } from "./flow-recorder.ts"
@@ -22,7 +22,7 @@ export interface EngineContext {
   readonly openLine?: (line: string) => ModbusUpstream
   readonly recording: TrafficRecording
   /** What sockets read into. */
-  readonly readBuffers: BufferPool
+  readonly readBuffers: ReadPools
   /** Verdicts remembered, of all conduits and policies. */
   readonly flows: FlowCache
   readonly certificates: FactsCache

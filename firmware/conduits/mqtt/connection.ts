@@ -10,7 +10,7 @@ import type { Action } from "../../../policy/language/policy.ts"
 import type { Verdict } from "../../../policy/filter/verdict.ts"
 import type { Dialled } from "../../tls/dial.ts"
 import { couple } from "../byte-pump.ts"
-import { pooledSource, type BufferPool, type ByteSource } from "../byte-source.ts"
+import { pooledSource, type ReadPools, type ByteSource } from "../byte-source.ts"
 import type { Judge, SessionDeps } from "./judge.ts"
 import type { RecordedMessage } from "./recording.ts"
 import { createSession } from "./session.ts"
@@ -31,7 +31,7 @@ export interface ConnectionDeps {
   readonly client: Socket
   readonly connectTimeoutMs: number
   /** What both ends read into. */
-  readonly buffers: BufferPool
+  readonly buffers: ReadPools
   readonly dial: () => Dialled
   readonly nowMs: () => number
   readonly after: (delayMs: number, action: () => void) => () => void

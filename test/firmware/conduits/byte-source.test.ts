@@ -106,7 +106,7 @@ for (const tls of [true, false]) {
   test(`${kind}: 6 MiB through a pipe with pooled reads arrive as they were sent, though the reader is slow`, async () => {
     const [from, to] = [await ends(tls), await ends(tls)]
     const pool = new BufferPool(64 * LARGE_BYTES)
-    const source = pooledSource(from.accepted, pool)
+    const source = pooledSource(from.accepted, { tls: pool, clear: pool })
     const buffers = new Set<ArrayBufferLike>()
     source.start(
       (chunk) => {
@@ -154,7 +154,7 @@ for (const tls of [true, false]) {
     }
     let text = ""
     const both = new Promise<void>((resolve) => {
-      pooledSource(accepted, new BufferPool(0)).start(
+      pooledSource(accepted, { tls: new BufferPool(0), clear: new BufferPool(0) }).start(
         (chunk) => {
           text += Buffer.from(chunk).toString()
           if (text.length === 12) resolve()
