@@ -8,6 +8,7 @@ import type { Limits } from "../config/gateway-config.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { BucketStore } from "./bucket-store.ts"
 import type { TrustInForce } from "./trust-in-force.ts"
+import type { ReadPools } from "./byte-source.ts"
 import type { TrafficRecording } from "./traffic-tap.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { RecordedFlow } from "./flow-recorder.ts"
@@ -21,6 +22,8 @@ export interface EngineContext {
   /** The way to the units on a serial line of the board; absent where the board has none. */
   readonly openLine?: (line: string) => ModbusUpstream
   readonly recording: TrafficRecording
+  /** What sockets read into. */
+  readonly readBuffers: ReadPools
   /** Verdicts remembered, of all conduits and policies. */
   readonly flows: FlowCache
   readonly certificates: FactsCache

@@ -18,6 +18,7 @@ import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
 import { canMakeCode } from "../code-from-text.ts"
 import { BucketStore } from "./bucket-store.ts"
+import { BufferPool, CLEAR_BYTES, LARGE_BYTES } from "./byte-source.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
 import { FlowRecorder } from "./flow-recorder.ts"
@@ -30,6 +31,8 @@ import type { Hash } from "./mqtt/recording.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
+/** Read buffers kept for the next burst, of each kind. */
+const FREE_BUFFER_BYTES = 2 * 1024 * 1024
 /** A timer takes no longer wait than some 24 days. */
 const LONGEST_WAIT_MS = 3_600_000
 /** Longest slice of a sweep over connections: a swap of policy must not hold up traffic. */
@@ -63,6 +66,10 @@ export function createEngine(deps: EngineDeps): Engine {
   const modbusBuckets = new BucketStore(createModbusBuckets)
   const recording = new TrafficRecording(deps.nowMs)
   const trust = new TrustInForce()
+  const readBuffers = {
+    tls: new BufferPool(FREE_BUFFER_BYTES, LARGE_BYTES),
+    clear: new BufferPool(FREE_BUFFER_BYTES, CLEAR_BYTES),
+  }
   const anchors = new Map<string, readonly CertificateFacts[]>()
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
@@ -99,6 +106,7 @@ export function createEngine(deps: EngineDeps): Engine {
       buckets,
       modbusBuckets,
       recording,
+      readBuffers,
       flows: deps.flows,
       certificates: createFactsCache(4_096),
       trust,

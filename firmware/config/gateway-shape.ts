@@ -7,7 +7,7 @@ import { object, optional, placedMap, required } from "../../policy/language/gro
 import { duration, durationText, size, sizeText } from "../../policy/language/quantity-shapes.ts"
 import { toJsonSchema } from "../../policy/language/json-schema.ts"
 import { line } from "./line-shape.ts"
-import { complainAboutBroker, complainAboutHost, complainAboutUrl, splitUrl } from "./address.ts"
+import { complainAboutBroker, complainAboutHost, complainAboutUrl, SCHEMES, splitUrl } from "./address.ts"
 import { points } from "./point-shape.ts"
 import { gpio } from "./gpio-shape.ts"
 
@@ -41,16 +41,19 @@ const broker = object("an upstream", {
 const tlsEnd = object("an upstream", {
   url: required(
     url("an address such as mqtts://broker.example:8883", complainAboutUrl),
-    "The broker: mqtts://host:port. Modbus units: modbus+tls://host:port, or modbus://host:port in clear text.",
+    "The broker: mqtts://host:port. Modbus units: modbus+tls://host:port. In clear text: mqtt:// or modbus://.",
   ),
   ...tlsFields,
 })
 
-const inClearText = "modbus:// is clear text, where nobody shows a certificate: remove the key, or write modbus+tls://"
+const inClearText = "clear text, where nobody shows a certificate: remove the key, or write mqtts:// or modbus+tls://"
 const clearEnd = object(
   "an upstream",
   {
-    url: required(url("an address such as modbus://plc.example:502", complainAboutUrl), "Modbus units in clear text."),
+    url: required(
+      url("an address such as modbus://plc.example:502", complainAboutUrl),
+      "Broker or Modbus units in clear text, if the policy's zone has that.",
+    ),
   },
   { refused: { "server-name": inClearText, credential: inClearText, authority: inClearText } },
 )
@@ -74,7 +77,8 @@ const conduitUpstream: Shape<ConduitUpstreamEntry> = {
     const at = (key: string) => (node.kind === "map" ? node.entries.find((entry) => entry.key === key) : undefined)
     if (at("line") !== undefined) return lineEnd.read(node, path, report)
     const url = at("url")?.value
-    const isClear = url?.kind === "scalar" && splitUrl(url.source).scheme === "modbus"
+    const scheme = url?.kind === "scalar" ? splitUrl(url.source).scheme : undefined
+    const isClear = scheme !== undefined && !SCHEMES[scheme].isTls
     return (isClear ? clearEnd : tlsEnd).read(node, path, report)
   },
   schema: () => ({ oneOf: [tlsEnd.schema(), clearEnd.schema(), lineEnd.schema()] }),

@@ -10,7 +10,7 @@ import type { Action } from "../../../policy/language/policy.ts"
 import type { Verdict } from "../../../policy/filter/verdict.ts"
 import type { Dialled } from "../../tls/dial.ts"
 import { couple } from "../byte-pump.ts"
-import { socketSource, type ByteSource } from "../byte-source.ts"
+import { pooledSource, type ReadPools, type ByteSource } from "../byte-source.ts"
 import type { Judge, SessionDeps } from "./judge.ts"
 import type { RecordedMessage } from "./recording.ts"
 import { createSession } from "./session.ts"
@@ -30,6 +30,8 @@ export interface ConnectionDeps {
   readonly session: SessionDeps
   readonly client: Socket
   readonly connectTimeoutMs: number
+  /** What both ends read into. */
+  readonly buffers: ReadPools
   readonly dial: () => Dialled
   readonly nowMs: () => number
   readonly after: (delayMs: number, action: () => void) => () => void
@@ -59,7 +61,7 @@ export interface Connection {
 /** Start moving bytes; returns once the listeners are attached. */
 export function openConnection(deps: ConnectionDeps): Connection {
   const { client } = deps
-  const source = socketSource(client)
+  const source = pooledSource(client, deps.buffers)
   let upstream: { readonly socket: Socket; readonly source: ByteSource } | null = null
   let ready = false
   /** What the session has said in this turn; upstream, also what waits until the broker is trusted. */
@@ -76,7 +78,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
     {
       dial: () => {
         const dialled = deps.dial()
-        upstream = { socket: dialled.socket, source: socketSource(dialled.socket) }
+        upstream = { socket: dialled.socket, source: pooledSource(dialled.socket, deps.buffers) }
         attachUpstream(dialled, upstream.source)
       },
       toUpstream: (bytes) => toUpstream.push(bytes),
@@ -119,6 +121,15 @@ export function openConnection(deps: ConnectionDeps): Connection {
     deps.failed(error)
   }
 
+  /** Bytes of one side are ours until the other has taken all of them, and none waits for it to be trusted. */
+  function isWrittenToClient(): boolean {
+    return toClient.length === 0 && client.writableLength === 0
+  }
+
+  function isWrittenToUpstream(): boolean {
+    return toUpstream.length === 0 && (upstream === null || upstream.socket.writableLength === 0)
+  }
+
   function tellEnd(reason: EndReason, detail: string): void {
     if (told) return
     told = true
@@ -159,7 +170,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
             deps.refresh()
             session.fromUpstream(chunk, deps.nowMs())
           })
-        })
+        }, isWrittenToClient)
         run(() => undefined)
       },
       (error: unknown) => lost(error instanceof LockgateError ? String(error.detail["reason"]) : ""),
@@ -198,7 +209,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
       deps.refresh()
       session.fromClient(chunk, deps.nowMs())
     })
-  })
+  }, isWrittenToUpstream)
 
   return {
     rejudge: (judge) => {

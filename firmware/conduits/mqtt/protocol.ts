@@ -49,6 +49,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
     const tap = new PeerTap(context.recording, { ...whom, ...recordedNames(peer) })
     const connection = openConnection({
       client: socket,
+      buffers: context.readBuffers,
       connectTimeoutMs: context.limits.connectTimeoutMs,
       nowMs: context.nowMs,
       after: context.after,

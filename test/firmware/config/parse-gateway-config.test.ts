@@ -269,7 +269,8 @@ const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Exp
   ["an address in brackets", listen("{ address: ¦'[::1]', credential: c }"), ["conduits.t.listen.address", "without brackets", '"::1"']],
   ["an address with its port", listen("{ address: ¦'host:8883', credential: c }"), ["conduits.t.listen.address", "host name", "a key of its own"]],
   ["a port out of range", listen("{ address: '::1', port: ¦65536, credential: c }"), ["conduits.t.listen.port", "0..65535"]],
-  ["[CR 1.2] clear text", url("mqtt://broker:1883"), ["conduits.t.upstream.url", "clear text", "mqtts://"]],
+  ["[CR 1.2] clear text with a certificate to show", upstream("{ url: 'mqtt://broker:1883', ¦credential: c }"), ["conduits.t.upstream.credential", "clear text"]],
+  ["[CR 1.2] clear text for the gateway's own words", gateway({ management: "management: { socket: s, mqtt: { url: ¦'mqtt://b', credential: c, authority: ca } }" }), ["management.mqtt.url", "clear text", "mqtts://"]],
   ["[CR 1.2] clear text by another name", url("tcp://broker"), ["conduits.t.upstream.url", "clear text"]],
   ["another scheme", url("https://broker"), ["conduits.t.upstream.url", "mqtts://broker.example"]],
   ["a scheme of another client", url("ssl://broker"), ["conduits.t.upstream.url", "mqtts://broker.example", "write mqtts://"]],
@@ -334,8 +335,17 @@ test("Modbus ends: over TLS, in clear text and on a line, each with its usual po
   assert.ok(!noLine.ok && noLine.faults.some(({ message }) => message.includes('no line "drives"')))
 })
 
+test("MQTT in clear text at both ends, with the usual ports", () => {
+  const conduits = `conduits: { t: { listen: { address: "::1" }, upstream: { url: "mqtt://192.0.2.9" } } }`
+  const { t } = good(read(gateway({ conduits }))).conduits
+  assert.is(t!.protocol, "mqtt")
+  assert.equal(t!.listen, { address: "::1", port: 1883, credential: null })
+  assert.equal(t!.upstream, { kind: "tcp", host: "192.0.2.9", port: 1883 })
+})
+
 for (const [what, text, expected] of [
   ["a credential in clear text", "{ url: 'modbus://h', credential: c }", "clear text"],
+  ["a credential for a broker in clear text", "{ url: 'mqtt://h', credential: c }", "clear text"],
   ["a url beside a line", "{ url: 'modbus://h', line: l }", "on a serial line"],
   ["Modbus over TLS without authority", "{ url: 'modbus+tls://h', credential: c }", 'needs the key "authority"'],
   ["an unknown scheme", "{ url: 'modbus+tcp://h', credential: c, authority: ca }", "expected an address"],
