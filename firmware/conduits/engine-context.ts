@@ -6,6 +6,7 @@ import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { BucketStore } from "./bucket-store.ts"
+import type { LoadControl } from "./load/load-control.ts"
 import type { TrafficRecording } from "./traffic-tap.ts"
 import type { RecordedFlow } from "./flow-recorder.ts"
 import type { Hash } from "./mqtt/recording.ts"
@@ -13,6 +14,8 @@ import type { Hash } from "./mqtt/recording.ts"
 /** What the engine lends to each of its conduits. */
 export interface EngineContext {
   readonly limits: Limits
+  /** Who may take how much. */
+  readonly load: LoadControl
   readonly buckets: BucketStore
   readonly recording: TrafficRecording
   /** Verdicts remembered, of all conduits and policies. */

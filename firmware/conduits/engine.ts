@@ -23,6 +23,8 @@ import { createListener, type ConduitListener } from "./listener.ts"
 import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "./messages.ts"
 import { TrafficRecording } from "./traffic-tap.ts"
 import type { Hash } from "./mqtt/recording.ts"
+import { createLoadMemory, LoadControl } from "./load/load-control.ts"
+import { startLoadWatch } from "./load/load-watch.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
@@ -67,6 +69,8 @@ export function createEngine(deps: EngineDeps): Engine {
   let emergencies: ReadonlySet<string> = new Set()
   let cancelBorder = (): void => undefined
   let outbox: AuditEvent[] = []
+  let load: LoadControl | null = null
+  let endWatch = (): void => undefined
   let stopping = false
   let turn: Promise<void> = Promise.resolve()
 
@@ -85,9 +89,10 @@ export function createEngine(deps: EngineDeps): Engine {
     return known
   }
 
-  function contextWith(limits: EngineContext["limits"]): EngineContext {
+  function contextWith(limits: EngineContext["limits"], control: LoadControl): EngineContext {
     return {
       limits,
+      load: control,
       buckets,
       recording,
       flows: deps.flows,
@@ -165,6 +170,7 @@ export function createEngine(deps: EngineDeps): Engine {
   function reportPeriodically(): void {
     if (stopping) return
     for (const event of aggregator.flush(deps.nowMs())) report(event)
+    for (const event of load?.flush() ?? []) report(event)
     recorder.flush(deps.nowMs())
     deps.post({ kind: "counters", conduits: [...listeners].map(([name, l]) => snapshot(name, l.counters)) })
     deps.after(REPORT_INTERVAL_MS, reportPeriodically)
@@ -175,8 +181,17 @@ export function createEngine(deps: EngineDeps): Engine {
       case "configure": {
         time = message.time
         timeToldMs = deps.nowMs()
-        const context = contextWith(message.limits)
-        for (const conduit of message.conduits) listeners.set(conduit.name, createListener(conduit, context))
+        const { limits, conduits } = message
+        load = new LoadControl(createLoadMemory(limits, conduits.length), 0, limits, deps.nowMs)
+        const context = contextWith(limits, load)
+        for (const conduit of conduits) listeners.set(conduit.name, createListener(conduit, context))
+        endWatch = startLoadWatch({
+          limits,
+          peers: () => [...listeners.values()].flatMap(({ peers }) => [...peers]),
+          nowMs: deps.nowMs,
+          after: deps.after,
+          sweep,
+        })
         reportPeriodically()
         return
       }
@@ -217,8 +232,10 @@ export function createEngine(deps: EngineDeps): Engine {
       case "stop":
         stopping = true
         cancelBorder()
+        endWatch()
         for (const listener of listeners.values()) void listener.apply(null)
         for (const event of aggregator.flush(deps.nowMs(), true)) report(event)
+        for (const event of load?.flush() ?? []) report(event)
         recorder.flush(deps.nowMs(), true)
         flushOutbox()
         // Withdrawn peers get the time of a round trip to read why.

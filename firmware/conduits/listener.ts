@@ -4,7 +4,8 @@
  * A peer's certificate is judged in `secureConnection`, before any listener for data is attached: of a refused peer
  * no application byte is read and no upstream is opened (IEC 62443-4-2 CR 1.2, NDR 5.2).
  */
-import { createServer, type Server, type TLSSocket } from "node:tls"
+import type { Server } from "node:net"
+import { createServer, type Server as TlsServer, type TLSSocket } from "node:tls"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import { closeFailedHandshakes } from "../tls/handshake-failure.ts"
 import { serverOptions } from "../tls/options.ts"
@@ -13,6 +14,8 @@ import { newCounters, type CounterSet } from "./counters.ts"
 import { judgeAgain, judgeArrival, type Admission } from "./arrival.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
 import type { EngineContext } from "./engine-context.ts"
+import { createFrontDoor } from "./load/front-door.ts"
+import type { LoadedPeer } from "./load/load-watch.ts"
 import type { EngineConduit, Listening } from "./messages.ts"
 import { createMqttProtocol } from "./mqtt/protocol.ts"
 import type { Admitted, Now, PeerSession } from "./protocol.ts"
@@ -21,13 +24,14 @@ import type { Admitted, Now, PeerSession } from "./protocol.ts"
 const REOPEN_MS = 5_000
 
 /** A peer that was let in, and what it was judged by. */
-interface Entry {
+interface Entry extends LoadedPeer {
   readonly session: PeerSession
   readonly chain: readonly Uint8Array[]
   readonly leaf: CertificateFacts
   readonly tlsVersion: string
   generation: number
   anchorKey: string
+  essential: boolean
 }
 
 /** One conduit, as the engine drives it. */
@@ -37,6 +41,8 @@ export interface ConduitListener {
   listening(): Listening | null
   /** Take over what is in force; resolves when the listener is open or closed accordingly. */
   apply(next: InForce | null): Promise<Listening | null>
+  /** Everybody who was let in. */
+  readonly peers: Iterable<LoadedPeer>
 }
 
 /** A conduit's runtime; closed until `apply` is given a policy that opens it. */
@@ -45,6 +51,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   const protocol = createMqttProtocol(conduit, context, counters)
   const admitted = new Set<Entry>()
   let server: Server | null = null
+  let tls: TlsServer | null = null
   let inForce: Now | null = null
 
   // ---- peers ----
@@ -71,18 +78,28 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   }
 
   function admit(socket: TLSSocket, now: Now, chain: readonly Uint8Array[], verdict: Admitted): void {
-    const { leaf } = verdict
+    const { leaf, subject } = verdict
     const tlsVersion = socket.getProtocol() ?? ""
+    const essential = now.own.isEssential(subject.roles)
+    const place = context.load.take(conduit.name, subject.name, essential, makeRoom)
+    const address = socket.remoteAddress ?? ""
+    if (typeof place === "string") {
+      socket.destroy()
+      return refused(place, address, { subject: subject.name })
+    }
+    context.load.keeper.proved(address)
     counters.accepted++
     counters.connections++
     context.certificateSeen(leaf.notBeforeAt)
-    const session = protocol.admit({ socket, leaf, tlsVersion }, now, verdict, {
+    const session = protocol.admit({ socket, leaf, tlsVersion, meter: place.meter }, now, verdict, {
       refresh: () => {
         if (inForce === null || entry.generation !== inForce.all.generation) readmit(entry)
       },
       now: () => inForce,
+      essential: () => entry.essential,
       ended: () => {
         counters.connections--
+        place.free()
         admitted.delete(entry)
       },
     })
@@ -93,8 +110,31 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       tlsVersion,
       generation: now.all.generation,
       anchorKey: now.own.anchorKey,
+      essential,
+      waitingBytes: () => socket.writableLength,
+      heldBytes: () => socket.writableLength + (session.heldBytes?.() ?? 0),
+      shed: (reason) => {
+        context.load.shed(conduit.name, reason, subject.name, entry.essential)
+        session.withdraw(reason, 0)
+      },
     }
     admitted.add(entry)
+  }
+
+  /** End a connection that is not essential, the greediest, for one that is. */
+  function makeRoom(): boolean {
+    const lesser = [...admitted].filter(({ essential }) => !essential)
+    const first = lesser[0]
+    if (first === undefined) return false
+    lesser.reduce((most, entry) => (entry.heldBytes() > most.heldBytes() ? entry : most), first).shed("displaced")
+    return true
+  }
+
+  /** Whether somebody essential could still come in: only then is a full conduit worth a handshake. */
+  function hasNoRoom(): boolean {
+    if (!context.load.isFull(conduit.name)) return false
+    const roles = inForce?.all.epoch.policy.essentialRoles[conduit.name] ?? []
+    return roles.length === 0 || [...admitted].every(({ essential }) => essential)
   }
 
   /** Judge a peer that is already in by what is in force now; who may no longer be in is withdrawn. */
@@ -111,19 +151,32 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         : judgeArrival(now.own, entry.chain, entry.tlsVersion, context)
     if (!verdict.ok) return entry.session.withdraw(verdict.reason, graceMs)
     entry.anchorKey = now.own.anchorKey
+    entry.essential = now.own.isEssential(verdict.subject.roles)
     if (!entry.session.readmit(now, verdict)) entry.session.withdraw("terms", graceMs)
   }
 
   // ---- listener ----
 
   function open(own: ConduitInForce): Promise<Listening | null> {
-    const opened = createServer(tlsOptions(own))
-    opened.maxConnections = context.limits.maxConnections
-    opened.on("secureConnection", onPeer)
-    closeFailedHandshakes(opened, ({ code, address }) => refused(code, address ?? ""))
-    opened.on("drop", (drop?: { remoteAddress?: string }) => {
-      refused("too-many-connections", drop?.remoteAddress ?? "")
+    const handshakes = createServer(tlsOptions(own))
+    const { maxConnections, maxHalfOpen } = context.limits
+    const door = createFrontDoor({
+      keeper: context.load.keeper,
+      maxHalfOpen,
+      maxSockets: maxConnections + 2 * maxHalfOpen,
+      full: hasNoRoom,
+      accept: (socket) => handshakes.emit("connection", socket),
+      refused,
     })
+    handshakes.on("secureConnection", (socket) => {
+      door.greeted(socket)
+      onPeer(socket)
+    })
+    closeFailedHandshakes(handshakes, ({ code, address }) => {
+      if (address !== null || !door.displaced()) refused(code, address ?? "")
+    })
+    const opened = door.server
+    tls = handshakes
     server = opened
     return new Promise((resolve) => {
       opened.on("error", (error: NodeJS.ErrnoException) => {
@@ -155,7 +208,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     return serverOptions({
       credential: conduit.serverCredential,
       tlsMin: own.zone.tlsMin,
-      handshakeTimeoutMs: context.limits.connectTimeoutMs,
+      handshakeTimeoutMs: Math.min(context.limits.halfOpenMs, context.limits.connectTimeoutMs),
     })
   }
 
@@ -177,12 +230,12 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     const versionChanged = inForce !== null && inForce.own.zone.tlsMin !== own.zone.tlsMin
     inForce = { all: next, own }
     if (server === null) return open(own)
-    if (versionChanged) server.setSecureContext(tlsOptions(own))
+    if (versionChanged) tls?.setSecureContext(tlsOptions(own))
     context.sweep([...admitted], (entry) => {
       if (admitted.has(entry) && inForce !== null && entry.generation !== inForce.all.generation) readmit(entry)
     })
     return listening()
   }
 
-  return { counters, apply, listening }
+  return { counters, apply, listening, peers: admitted }
 }

@@ -1,3 +1,5 @@
+import { DEFAULT_LOAD_LIMITS, type LoadLimits } from "./load-limits.ts"
+
 /**
  * The board file (`gateway.yaml`) as plain values: names of the policy to devices, addresses and files of this gateway.
  *
@@ -52,8 +54,8 @@ export interface UpstreamEnd {
   readonly authority: string
 }
 
-/** Bounds on what peers can make the gateway hold. */
-export interface Limits {
+/** Bounds on what peers can make the gateway hold and do. */
+export interface Limits extends LoadLimits {
   /** Of each conduit. */
   readonly maxConnections: number
   /** For the TLS handshake, and again from there to the CONNACK. */
@@ -71,4 +73,5 @@ export const DEFAULT_LIMITS: Limits = {
   maxPacketBytes: 16 * 1024 * 1024,
   maxControlBytes: 128 * 1024,
   maxTopicAliases: 32,
+  ...DEFAULT_LOAD_LIMITS,
 }

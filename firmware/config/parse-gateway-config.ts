@@ -9,6 +9,7 @@ import { Report } from "../../policy/language/report.ts"
 import { parseDocument } from "../../policy/language/shape.ts"
 import { checkGateway, filesNamed } from "./gateway-checks.ts"
 import { gatewayShape } from "./gateway-shape.ts"
+import { loadLimitsOf } from "./load-limits.ts"
 import { splitUrl } from "./address.ts"
 
 /** 64 conduits with all that belongs to them take 30 KiB. */
@@ -93,6 +94,7 @@ function buildLimits(limits: GatewayDocument["limits"]): Limits {
     maxPacketBytes: limits["max-packet"],
     maxControlBytes: limits["max-control-packet"],
     maxTopicAliases: limits["max-topic-aliases"],
+    ...loadLimitsOf(limits),
   }
 }
 

@@ -30,6 +30,8 @@ export interface ConnectionDeps {
   readonly session: SessionDeps
   readonly client: TLSSocket
   readonly connectTimeoutMs: number
+  /** Slows the client down to its pace (`load/flow-meter.ts`). */
+  readonly paced: (source: ByteSource) => ByteSource
   readonly dial: () => Dialled
   readonly nowMs: () => number
   readonly after: (delayMs: number, action: () => void) => () => void
@@ -52,12 +54,16 @@ export interface Connection {
    * `graceMs`; with 0 both sides are cut off there, and the broker publishes the will.
    */
   withdraw(detail: string, graceMs: number): void
+  /** It has not said in time what it came for; so it ends when the time for its CONNECT is over. */
+  timeOut(): void
+  /** Bytes held for it, beside what waits in the client's socket. */
+  heldBytes(): number
 }
 
 /** Start moving bytes; returns once the listeners are attached. */
 export function openConnection(deps: ConnectionDeps): Connection {
   const { client } = deps
-  const source = socketSource(client)
+  const source = deps.paced(socketSource(client))
   let upstream: { readonly socket: TLSSocket; readonly source: ByteSource } | null = null
   let ready = false
   /** What the session has said in this turn; upstream, also what waits until the broker is trusted. */
@@ -155,12 +161,14 @@ export function openConnection(deps: ConnectionDeps): Connection {
     })
   }
 
-  const cancelConnectTimer = deps.after(deps.connectTimeoutMs, () => {
+  const cancelConnectTimer = deps.after(deps.connectTimeoutMs, timeOut)
+
+  function timeOut(): void {
     tellEnd("connect-timeout", "")
     closed = true
     client.destroy()
     upstream?.socket.destroy()
-  })
+  }
 
   client.setNoDelay(true)
   client.setKeepAlive(true, 60_000)
@@ -189,6 +197,11 @@ export function openConnection(deps: ConnectionDeps): Connection {
     withdraw: (detail, graceMs) => {
       run(() => session.withdraw(detail))
       cutOff(graceMs)
+    },
+    timeOut,
+    heldBytes: () => {
+      const waiting = toUpstream.reduce((sum, part) => sum + part.length, 0)
+      return session.heldBytes + waiting + (upstream?.socket.writableLength ?? 0)
     },
   }
 

@@ -5,6 +5,7 @@ import { InvariantError } from "../../../policy/base/errors.ts"
 import { countDenial, type CounterSet } from "../counters.ts"
 import type { EngineContext } from "../engine-context.ts"
 import { nameAt } from "../engine-policy.ts"
+import { throttled } from "../load/flow-meter.ts"
 import type { EngineConduit } from "../messages.ts"
 import type { Admitted, Now, Peer, PeerSession, PeerShell, Protocol } from "../protocol.ts"
 import { PeerTap } from "../traffic-tap.ts"
@@ -29,7 +30,12 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
     }
   }
 
-  function admit({ socket, leaf, tlsVersion }: Peer, first: Now, admitted: Admitted, shell: PeerShell): PeerSession {
+  function admit(
+    { socket, leaf, tlsVersion, meter }: Peer,
+    first: Now,
+    admitted: Admitted,
+    shell: PeerShell,
+  ): PeerSession {
     const { name, roles, clientIdPattern } = admitted.subject
     const settings = settingsOf(first)
     let rights = rightsOf(first, name, admitted.classIndex)
@@ -41,6 +47,11 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
     const connection = openConnection({
       client: socket,
       connectTimeoutMs: context.limits.connectTimeoutMs,
+      paced: (bytes) => {
+        if (meter === null) return bytes
+        const waits = (): void => context.load.shed(conduit.name, "pace", name, shell.essential())
+        return throttled(bytes, { meter, after: context.after, waits })
+      },
       nowMs: context.nowMs,
       after: context.after,
       dial,
@@ -54,6 +65,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         newHash: context.newHash,
         admit: (found) => {
           facts = found
+          cancelConnectWait()
           tap.become({ clientId: found.clientId })
           return createJudge(rights, found, context.flows)
         },
@@ -62,6 +74,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
       denied: (action, v, object, will) => {
         const rule = nameAt((shell.now() ?? first).all.epoch.policy.compiled.ruleNames, ruleOf(v))
         const reason = reasonName(v)
+        if (action !== "receive") meter?.messages(1)
         countDenial(counters, action === "receive" ? "down" : "up", rule, reason)
         context.denied({ conduit: conduit.name, subject: name, action: will ? "will" : action, rule, reason }, object)
       },
@@ -70,6 +83,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
       },
       passed: (direction, messages, bytes) => {
         if (direction === "up") {
+          meter?.messages(messages)
           counters.allowedUp += messages
           counters.bytesUp += bytes
         } else {
@@ -90,6 +104,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         })
       },
       ended: (reason, detail) => {
+        cancelConnectWait()
         shell.ended()
         const broken = reason === "protocol-client" || reason === "protocol-broker" || reason === "limit"
         context.report({
@@ -103,6 +118,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         })
       },
     })
+    const cancelConnectWait = context.after(context.limits.connectWaitMs, () => connection.timeOut())
     return {
       readmit: (now, next) => {
         const { subject } = next
@@ -113,6 +129,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         return true
       },
       withdraw: (detail, graceMs) => connection.withdraw(detail, graceMs),
+      heldBytes: () => connection.heldBytes(),
     }
   }
 
