@@ -57,6 +57,8 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       essentialOnly: () => posture.posture.normal === "closed",
       listening: () => conduits.listening,
       rehearse: (rehearsal) => conduits.engine.rehearse(rehearsal),
+      rehearseLoad: () => conduits.engine.rehearseLoad(),
+      limits: config.limits,
       bundleInForce: () => policy.bundle(),
       offerBundle: (text) => policy.examine(text),
       readPolicy: deps.readPolicy,

@@ -7,6 +7,7 @@ import {
   strangerHasNoRights,
 } from "./probes/boundary.ts"
 import { bundlesAreAuthentic, noCodeFromText } from "./probes/code.ts"
+import { floodsAreHeldOff, memoryIsBounded, silenceEnds } from "./probes/load.ts"
 import { commandsNeedPermission, errorsAreCodes, onlyDeclaredSockets } from "./probes/management.ts"
 import { noPersonToPerson } from "./probes/person-to-person.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "./probes/transport.ts"
@@ -29,6 +30,9 @@ export const PROBES: readonly GatewayProbe[] = [
   commandsNeedPermission,
   errorsAreCodes,
   onlyDeclaredSockets,
+  floodsAreHeldOff,
+  memoryIsBounded,
+  silenceEnds,
 ]
 
 const MOBILE_CODE = {
@@ -94,6 +98,32 @@ export const CONTROLS: readonly Control[] = [
     claim: "One file holds the permitted algorithms and key sizes; weaker offers fail in the handshake.",
     enforcedIn: ["policy/identity/algorithms.ts", "firmware/tls/options.ts"],
     probes: [weakCryptographyIsRefused.id],
+  },
+  {
+    requirement: "CR 7.1",
+    claim:
+      "Under a flood essential flows go on: who was in before is let in, an essential peer takes the place of another, and " +
+      "what is shed is shed from the others first.",
+    enforcedIn: [
+      "firmware/conduits/load/gate-keeper.ts",
+      "firmware/conduits/load/load-control.ts",
+      "firmware/conduits/load/memory-account.ts",
+    ],
+    probes: [floodsAreHeldOff.id, memoryIsBounded.id, silenceEnds.id],
+  },
+  {
+    requirement: "CR 7.1 RE(1)",
+    claim:
+      "The load that one peer or one network can make is limited: handshakes before any cryptography, connections, half-open " +
+      "time, messages and bytes.",
+    enforcedIn: ["firmware/conduits/load/front-door.ts", "firmware/conduits/load/flow-meter.ts"],
+    probes: [floodsAreHeldOff.id, silenceEnds.id],
+  },
+  {
+    requirement: "CR 7.2",
+    claim: "Everything that is held for peers is bounded: accounts by number, connections by what they hold together.",
+    enforcedIn: ["firmware/conduits/load/account-table.ts", "firmware/conduits/load/load-watch.ts"],
+    probes: [memoryIsBounded.id, floodsAreHeldOff.id, silenceEnds.id],
   },
   {
     requirement: "CR 7.7",

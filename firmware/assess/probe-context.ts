@@ -2,6 +2,8 @@ import type { CommandPort } from "../../policy/command/port.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import type { Probe } from "../../policy/requirements/control.ts"
+import type { LoadRehearsal } from "../conduits/load/rehearse-load.ts"
+import type { Limits } from "../config/gateway-config.ts"
 import type { Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
 import type { Interface } from "../interfaces.ts"
 import type { ListeningSocket } from "./open-sockets.ts"
@@ -19,6 +21,10 @@ export interface ProbeContext {
   listening(): readonly Listening[]
   /** Run client bytes through the live session and filter, without a socket. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
+  /** What the live limits make of a flood that never happens. */
+  rehearseLoad(): Promise<LoadRehearsal | null>
+  /** The limits of the board file. */
+  readonly limits: Limits
   /** The bundle in force as it came; null when there is none. */
   bundleInForce(): string | null
   /** Why the live verification would refuse this bundle as a new one, or null if it would not. Nothing changes, nothing is logged. */

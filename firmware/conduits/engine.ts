@@ -11,6 +11,7 @@ import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import { setGates } from "../../policy/filter/gates.ts"
 import { advance } from "../../policy/time/advance.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
+import type { Limits } from "../config/gateway-config.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
 import { canMakeCode } from "../code-from-text.ts"
@@ -24,7 +25,8 @@ import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "
 import { TrafficRecording } from "./traffic-tap.ts"
 import type { Hash } from "./mqtt/recording.ts"
 import { createLoadMemory, LoadControl } from "./load/load-control.ts"
-import { startLoadWatch } from "./load/load-watch.ts"
+import { rehearseLoad } from "./load/rehearse-load.ts"
+import { startLoadWatch, type LoadWatch } from "./load/load-watch.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
@@ -70,7 +72,8 @@ export function createEngine(deps: EngineDeps): Engine {
   let cancelBorder = (): void => undefined
   let outbox: AuditEvent[] = []
   let load: LoadControl | null = null
-  let endWatch = (): void => undefined
+  let watch: LoadWatch | null = null
+  let limits: Limits | null = null
   let stopping = false
   let turn: Promise<void> = Promise.resolve()
 
@@ -181,11 +184,12 @@ export function createEngine(deps: EngineDeps): Engine {
       case "configure": {
         time = message.time
         timeToldMs = deps.nowMs()
-        const { limits, conduits } = message
+        const { conduits } = message
+        limits = message.limits
         load = new LoadControl(createLoadMemory(limits, conduits.length), 0, limits, deps.nowMs)
         const context = contextWith(limits, load)
         for (const conduit of conduits) listeners.set(conduit.name, createListener(conduit, context))
-        endWatch = startLoadWatch({
+        watch = startLoadWatch({
           limits,
           peers: () => [...listeners.values()].flatMap(({ peers }) => [...peers]),
           nowMs: deps.nowMs,
@@ -216,6 +220,12 @@ export function createEngine(deps: EngineDeps): Engine {
           number: message.number,
           result: rehearse(inForce, message.rehearsal, deps.nowMs(), deps.flows),
         })
+      case "rehearse-load":
+        return deps.post({
+          kind: "load-rehearsed",
+          number: message.number,
+          result: limits === null ? null : rehearseLoad(limits, watch?.heldBytes() ?? 0),
+        })
       case "try-code":
         return deps.post({ kind: "code-tried", number: message.number, made: canMakeCode() })
       case "record":
@@ -232,7 +242,7 @@ export function createEngine(deps: EngineDeps): Engine {
       case "stop":
         stopping = true
         cancelBorder()
-        endWatch()
+        watch?.stop()
         for (const listener of listeners.values()) void listener.apply(null)
         for (const event of aggregator.flush(deps.nowMs(), true)) report(event)
         for (const event of load?.flush() ?? []) report(event)

@@ -1,5 +1,5 @@
 import type { LoadLimits } from "../../config/load-limits.ts"
-import { shedFor, stallAfter, type Stall } from "./memory-account.ts"
+import { shedFor, stallAfter, totalBytes, type Stall } from "./memory-account.ts"
 
 /** Between two looks at what connections hold. */
 export const WATCH_MS = 250
@@ -17,6 +17,13 @@ export interface LoadedPeer {
 
 /** Why a connection was ended for the sake of the others. */
 export type Shed = "memory" | "queue" | "slow-reader" | "displaced"
+
+/** A watch that runs. */
+export interface LoadWatch {
+  /** What all connections held at the last look. */
+  heldBytes(): number
+  stop(): void
+}
 
 /** What a load watch needs of the engine. */
 export interface LoadWatchDeps {
@@ -38,17 +45,17 @@ interface Look {
  * Looks at every connection four times a second, in slices, and ends those that cost the others too much. Between two looks
  * connections can grow by what the network brings in that time, no more; nothing is counted on the way of a message.
  *
- * Returns what ends the watch.
- *
  * @see IEC 62443-4-2 CR 7.1, CR 7.2
  */
-export function startLoadWatch(deps: LoadWatchDeps): () => void {
+export function startLoadWatch(deps: LoadWatchDeps): LoadWatch {
   const { limits } = deps
   const stalls = new WeakMap<LoadedPeer, Stall>()
   let looks: Look[] = []
+  let heldBytes = 0
   let cancel = deps.after(WATCH_MS, tick)
 
   function tick(): void {
+    heldBytes = totalBytes(looks)
     for (const { peer } of shedFor(looks, limits.maxMemoryBytes)) peer.shed("memory")
     looks = []
     const now = looks
@@ -66,5 +73,5 @@ export function startLoadWatch(deps: LoadWatchDeps): () => void {
     into.push({ peer, essential: peer.essential, heldBytes: peer.heldBytes() })
   }
 
-  return () => cancel()
+  return { heldBytes: () => heldBytes, stop: () => cancel() }
 }

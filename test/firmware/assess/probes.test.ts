@@ -16,6 +16,8 @@ import { signBundle } from "../../../firmware/bundles/sign.ts"
 import { createBundleVerifier } from "../../../firmware/bundles/verify.ts"
 import { prepareInForce } from "../../../firmware/conduits/in-force.ts"
 import { createFlowCache } from "../../../policy/filter/cache/create.ts"
+import { rehearseLoad } from "../../../firmware/conduits/load/rehearse-load.ts"
+import { DEFAULT_LIMITS } from "../../../firmware/config/gateway-config.ts"
 import { rehearse } from "../../../firmware/conduits/mqtt/rehearse.ts"
 import { certificateFacts } from "../../../firmware/tls/certificate-facts.ts"
 import { parsePemChain } from "../../../firmware/tls/pem.ts"
@@ -124,6 +126,8 @@ async function world(tls: (credential: World["credential"]) => TlsOptions = stri
       essentialOnly: () => false,
       listening: () => [{ conduit: "telemetry", address: "127.0.0.1", port }],
       rehearse: rehearsing(POLICY_VALUE),
+      rehearseLoad: async () => rehearseLoad(LIMITS, 1_000),
+      limits: LIMITS,
       bundleInForce: () => bundles.activation.bundle(),
       offerBundle: (text) => bundles.activation.examine(text),
       readPolicy,
@@ -153,10 +157,12 @@ async function world(tls: (credential: World["credential"]) => TlsOptions = stri
   }
 }
 
+const LIMITS = { ...DEFAULT_LIMITS, halfOpenMs: 100 }
+
 const CODES = '{"ok":false,"code":"ERR_COMMAND_MALFORMED","entry":3}\n'
 
 function strict(credential: World["credential"]): TlsOptions {
-  return serverOptions({ credential, tlsMin: "1.3", handshakeTimeoutMs: 2_000 })
+  return serverOptions({ credential, tlsMin: "1.3", handshakeTimeoutMs: LIMITS.halfOpenMs })
 }
 
 async function outcomes(context: ProbeContext): Promise<Record<string, string>> {
@@ -198,7 +204,19 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
   const rows = await assess(CONTROLS, PROBES, context)
   await close()
   const met = rows.filter((row) => row.result === "met").map((row) => row.requirement)
-  const owned = ["CR 1.2", "CR 2.1", "CR 2.1 RE(1)", "CR 2.1 RE(2)", "CR 3.5", "CR 3.7", "CR 4.3", "CR 7.7"]
+  const owned = [
+    "CR 1.2",
+    "CR 2.1",
+    "CR 2.1 RE(1)",
+    "CR 2.1 RE(2)",
+    "CR 3.5",
+    "CR 3.7",
+    "CR 4.3",
+    "CR 7.1",
+    "CR 7.1 RE(1)",
+    "CR 7.2",
+    "CR 7.7",
+  ]
   owned.push("EDR 2.4", "EDR 2.4 RE(1)", "NDR 2.4", "NDR 2.4 RE(1)", "NDR 5.2", "NDR 5.2 RE(1)", "NDR 5.3")
   assert.equal(
     met.sort(),
@@ -438,6 +456,46 @@ test("a probe that throws or hangs counts as failed", async () => {
   const { context, close } = await world()
   const throwing = { ...PROBES[0]!, run: () => Promise.reject(new Error("boom")) }
   assert.is((await runProbe(throwing, context)).outcome, "failed")
+  await close()
+})
+
+test("[CR 7.1, CR 7.1 RE(1)] limits that do not hold under a flood are found", async () => {
+  const many = { perSecond: 1_000_000, burst: 1_000_000 }
+  for (const broken of [
+    { sourceHandshakes: many, handshakes: many },
+    { handshakes: many },
+    { maxSubjectConnections: LIMITS.maxSubjectConnections + 1 },
+  ]) {
+    await breaks(
+      () => ({ rehearseLoad: async () => rehearseLoad({ ...LIMITS, ...broken }, 0) }),
+      ["load.floods-held-off"],
+    )
+  }
+  const held = rehearseLoad(LIMITS, 0)
+  for (const broken of [{ provenLetIn: false }, { essentialTookPlace: false }, { otherTookPlace: true }]) {
+    await breaks(() => ({ rehearseLoad: async () => ({ ...held, ...broken }) }), ["load.floods-held-off"])
+  }
+  await breaks(() => ({ rehearseLoad: async () => null }), ["load.floods-held-off", "load.memory-bounded"])
+})
+
+test("[CR 7.2] a bound on memory that does not hold, or is paid for by essential connections first, is found", async () => {
+  const lax = { ...LIMITS, maxMemoryBytes: LIMITS.maxMemoryBytes * 8 }
+  await breaks(() => ({ rehearseLoad: async () => rehearseLoad(lax, 0) }), ["load.memory-bounded"])
+  await breaks(
+    () => ({ rehearseLoad: async () => rehearseLoad(LIMITS, LIMITS.maxMemoryBytes + 1) }),
+    ["load.memory-bounded"],
+  )
+  const held = { ...rehearseLoad(LIMITS, 0), essentialShed: true }
+  await breaks(() => ({ rehearseLoad: async () => held }), ["load.memory-bounded"])
+})
+
+test("[CR 7.1] a listener that bears with silence for ever is found", async () => {
+  const { context, close } = await world((credential) => ({ ...strict(credential), handshakeTimeout: 60_000 }))
+  const probe = PROBES.find(({ id }) => id === "load.silent-peer-ends")!
+  const result = await runProbe(probe, context)
+  assert.is(result.outcome, "failed", JSON.stringify(result))
+  const patient = { ...context, limits: { ...LIMITS, halfOpenMs: 60_000, connectTimeoutMs: 60_000 } }
+  assert.is((await runProbe(probe, patient)).outcome, "not-tested")
   await close()
 })
 

@@ -48,7 +48,7 @@ test("[CR 7.1] the watch ends who lets too much wait, who reads nothing for too 
     }
     peers.push(peer)
   }
-  const end = startLoadWatch({
+  const watch = startLoadWatch({
     limits: { maxQueueBytes: MIB, slowReaderMs: 5_000, maxMemoryBytes: 16 * MIB },
     peers: () => peers,
     nowMs: () => clock.monotonicMs(),
@@ -68,7 +68,8 @@ test("[CR 7.1] the watch ends who lets too much wait, who reads nothing for too 
   add("greedy", { held: 5 * MIB })
   clock.advance(1_000)
   assert.equal(shed.slice(2), ["greedy: memory"])
-  end()
+  assert.ok(watch.heldBytes() > 12 * MIB)
+  watch.stop()
   add("late", { held: 50 * MIB })
   clock.advance(1_000)
   assert.is(shed.length, 3)
