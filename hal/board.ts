@@ -1,6 +1,8 @@
 import type { BoardIdentity } from "./board-identity.ts"
 import type { Clock } from "./clock.ts"
 import type { KeyStore } from "./key-store.ts"
+import type { NetworkInterfaces } from "./network-interfaces.ts"
+import type { PacketFilter } from "./packet-filter.ts"
 import type { Storage } from "./storage.ts"
 import type { Watchdog } from "./watchdog.ts"
 
@@ -8,7 +10,9 @@ import type { Watchdog } from "./watchdog.ts"
 export interface Board {
   readonly identity: BoardIdentity
   readonly clock: Clock
+  readonly interfaces: NetworkInterfaces
   readonly keyStore: KeyStore
+  readonly packetFilter: PacketFilter
   readonly storage: Storage
   readonly watchdog: Watchdog
 }

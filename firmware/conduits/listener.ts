@@ -1,33 +1,45 @@
 /**
- * One conduit at work: its TLS listener, the judgement of every peer, and the connections of those who were let in.
+ * One conduit at work: its listener (TLS, or plain TCP where policy has clear text), the judgement of every peer, and the connections of those who were let in.
  *
  * A peer's certificate is judged in `secureConnection`, before any listener for data is attached: of a refused peer
  * no application byte is read and no upstream is opened (IEC 62443-4-2 CR 1.2, NDR 5.2).
  */
-import type { Server } from "node:net"
+import type { Server, Socket } from "node:net"
 import { createServer, type Server as TlsServer, type TLSSocket } from "node:tls"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import { closeFailedHandshakes } from "../tls/handshake-failure.ts"
 import { serverOptions } from "../tls/options.ts"
 import { peerChain } from "../tls/peer-chain.ts"
 import { newCounters, type CounterSet } from "./counters.ts"
-import { judgeAgain, judgeArrival, type Admission } from "./arrival.ts"
+import { judgeAddress, judgeAgain, judgeArrival, type Admission } from "./arrival.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
 import type { EngineContext } from "./engine-context.ts"
-import { createFrontDoor } from "./load/front-door.ts"
+import { createFrontDoor, type FrontDoor } from "./load/front-door.ts"
 import type { LoadedPeer } from "./load/load-watch.ts"
-import type { EngineConduit, Listening } from "./messages.ts"
+import { unlike, type EndsKind } from "../config/fit.ts"
+import type { EngineConduit, Listening, TlsCredential } from "./messages.ts"
+import { createModbusProtocol } from "./modbus/protocol.ts"
 import { createMqttProtocol } from "./mqtt/protocol.ts"
 import type { Admitted, Now, PeerSession } from "./protocol.ts"
 
 /** Between two attempts to open a listener. */
 const REOPEN_MS = 5_000
 
+const CLOSED: Admission = {
+  ok: false,
+  reason: "closed",
+  faults: [],
+  fingerprint: null,
+  issuer: null,
+  serial: null,
+}
+
 /** A peer that was let in, and what it was judged by. */
 interface Entry extends LoadedPeer {
   readonly session: PeerSession
   readonly chain: readonly Uint8Array[]
-  readonly leaf: CertificateFacts
+  readonly leaf: CertificateFacts | null
+  readonly address: string
   readonly tlsVersion: string
   generation: number
   anchorKey: string
@@ -48,7 +60,10 @@ export interface ConduitListener {
 /** A conduit's runtime; closed until `apply` is given a policy that opens it. */
 export function createListener(conduit: EngineConduit, context: EngineContext): ConduitListener {
   const counters = newCounters()
-  const protocol = createMqttProtocol(conduit, context, counters)
+  const protocol =
+    conduit.modbus === undefined
+      ? createMqttProtocol(conduit, context, counters)
+      : createModbusProtocol(conduit, context, counters)
   const admitted = new Set<Entry>()
   let server: Server | null = null
   let tls: TlsServer | null = null
@@ -60,11 +75,21 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     socket.on("error", () => socket.destroy())
     const chain = peerChain(socket)
     const now = inForce
-    const verdict: Admission =
-      now === null
-        ? { ok: false, reason: "closed", faults: [], fingerprint: null, issuer: null, serial: null }
-        : judgeArrival(now.own, chain, socket.getProtocol() ?? "", context)
-    if (now !== null && verdict.ok) return admit(socket, now, chain, verdict)
+    const verdict = now === null ? CLOSED : judgeArrival(now.own, chain, socket.getProtocol() ?? "", context)
+    if (now !== null && verdict.ok) return admit(socket, now, chain, verdict, socket.getProtocol() ?? "")
+    turnAway(socket, verdict)
+  }
+
+  /** A peer in clear text shows nothing: its address is all there is. */
+  function onPlainPeer(socket: Socket): void {
+    socket.on("error", () => socket.destroy())
+    const now = inForce
+    const verdict = now === null ? CLOSED : judgeAddress(now.own, socket.remoteAddress ?? "")
+    if (now !== null && verdict.ok) return admit(socket, now, [], verdict, "none")
+    turnAway(socket, verdict)
+  }
+
+  function turnAway(socket: Socket, verdict: Admission): void {
     const address = socket.remoteAddress ?? ""
     socket.destroy()
     if (verdict.ok) return
@@ -77,12 +102,11 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     })
   }
 
-  function admit(socket: TLSSocket, now: Now, chain: readonly Uint8Array[], verdict: Admitted): void {
+  function admit(socket: Socket, now: Now, chain: readonly Uint8Array[], verdict: Admitted, tlsVersion: string): void {
     const { leaf, subject } = verdict
-    const tlsVersion = socket.getProtocol() ?? ""
+    const address = socket.remoteAddress ?? ""
     const essential = now.own.isEssential(subject.roles)
     const place = context.load.take(conduit.name, subject.name, essential, makeRoom)
-    const address = socket.remoteAddress ?? ""
     if (typeof place === "string") {
       socket.destroy()
       return refused(place, address, { subject: subject.name })
@@ -90,8 +114,8 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     context.load.keeper.proved(address)
     counters.accepted++
     counters.connections++
-    context.certificateSeen(leaf.notBeforeAt)
-    const session = protocol.admit({ socket, leaf, tlsVersion, meter: place.meter }, now, verdict, {
+    if (leaf !== null) context.certificateSeen(leaf.notBeforeAt)
+    const session = protocol.admit({ socket, leaf, address, tlsVersion, meter: place.meter }, now, verdict, {
       refresh: () => {
         if (inForce === null || entry.generation !== inForce.all.generation) readmit(entry)
       },
@@ -107,6 +131,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       session,
       chain,
       leaf,
+      address,
       tlsVersion,
       generation: now.all.generation,
       anchorKey: now.own.anchorKey,
@@ -123,18 +148,18 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
 
   /** End a connection that is not essential, the greediest, for one that is. */
   function makeRoom(): boolean {
-    const lesser = [...admitted].filter(({ essential }) => !essential)
+    const lesser = [...admitted].filter((entry) => !entry.essential)
     const first = lesser[0]
     if (first === undefined) return false
     lesser.reduce((most, entry) => (entry.heldBytes() > most.heldBytes() ? entry : most), first).shed("displaced")
     return true
   }
 
-  /** Whether somebody essential could still come in: only then is a full conduit worth a handshake. */
+  /** Whether nobody could come in, not even somebody essential: else a full conduit is worth a handshake. */
   function hasNoRoom(): boolean {
     if (!context.load.isFull(conduit.name)) return false
     const roles = inForce?.all.epoch.policy.essentialRoles[conduit.name] ?? []
-    return roles.length === 0 || [...admitted].every(({ essential }) => essential)
+    return roles.length === 0 || [...admitted].every((entry) => entry.essential)
   }
 
   /** Judge a peer that is already in by what is in force now; who may no longer be in is withdrawn. */
@@ -145,38 +170,53 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     entry.generation = now.all.generation
     // What island mode and its like close is cut at once; a new policy lets the message under way arrive.
     const graceMs = now.own.essentialOnly ? 0 : protocol.withdrawGraceMs
-    const verdict =
-      entry.anchorKey === now.own.anchorKey
-        ? judgeAgain(now.own, entry.leaf, entry.tlsVersion)
-        : judgeArrival(now.own, entry.chain, entry.tlsVersion, context)
+    const verdict = judgeEntry(entry, now)
     if (!verdict.ok) return entry.session.withdraw(verdict.reason, graceMs)
     entry.anchorKey = now.own.anchorKey
     entry.essential = now.own.isEssential(verdict.subject.roles)
     if (!entry.session.readmit(now, verdict)) entry.session.withdraw("terms", graceMs)
   }
 
+  function judgeEntry({ leaf, chain, address, tlsVersion, anchorKey }: Entry, { own }: Now): Admission {
+    if (leaf === null) return judgeAddress(own, address)
+    return anchorKey === own.anchorKey
+      ? judgeAgain(own, leaf, tlsVersion)
+      : judgeArrival(own, chain, tlsVersion, context)
+  }
+
   // ---- listener ----
 
-  function open(own: ConduitInForce): Promise<Listening | null> {
-    const handshakes = createServer(tlsOptions(own))
+  /** What answers behind the front door: TLS, or nothing at all where the zone speaks in clear. */
+  function makeDoor(own: ConduitInForce): FrontDoor {
+    const { serverCredential } = conduit
     const { maxConnections, maxHalfOpen } = context.limits
+    const handshakes = serverCredential === null ? null : createServer(tlsOptions(own, serverCredential))
+    tls = handshakes
     const door = createFrontDoor({
       keeper: context.load.keeper,
       maxHalfOpen,
       maxSockets: maxConnections + 2 * maxHalfOpen,
       full: hasNoRoom,
-      accept: (socket) => handshakes.emit("connection", socket),
+      accept: (socket) => {
+        if (handshakes !== null) handshakes.emit("connection", socket)
+        else greet(socket, onPlainPeer)
+      },
       refused,
     })
-    handshakes.on("secureConnection", (socket) => {
+    const greet = <S extends Socket>(socket: S, next: (socket: S) => void): void => {
       door.greeted(socket)
-      onPeer(socket)
-    })
+      next(socket)
+    }
+    if (handshakes === null) return door
+    handshakes.on("secureConnection", (socket) => greet(socket, onPeer))
     closeFailedHandshakes(handshakes, ({ code, address }) => {
       if (address !== null || !door.displaced()) refused(code, address ?? "")
     })
-    const opened = door.server
-    tls = handshakes
+    return door
+  }
+
+  function open(own: ConduitInForce): Promise<Listening | null> {
+    const opened = makeDoor(own).server
     server = opened
     return new Promise((resolve) => {
       opened.on("error", (error: NodeJS.ErrnoException) => {
@@ -204,9 +244,9 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     context.refusedPeer({ conduit: conduit.name, address, reason, detail })
   }
 
-  function tlsOptions(own: ConduitInForce) {
+  function tlsOptions(own: ConduitInForce, credential: TlsCredential) {
     return serverOptions({
-      credential: conduit.serverCredential,
+      credential,
       tlsMin: own.zone.tlsMin,
       handshakeTimeoutMs: Math.min(context.limits.halfOpenMs, context.limits.connectTimeoutMs),
     })
@@ -220,7 +260,8 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
 
   async function apply(next: InForce | null): Promise<Listening | null> {
     const own = next?.conduits.get(conduit.name)
-    if (next === null || own === undefined || !own.open) {
+    // Ends of another kind than the policy demands stay closed; `policy.unfit` says so.
+    if (next === null || own === undefined || !own.open || unlike(own.settings, kindOf(conduit)) !== null) {
       inForce = null
       server?.close()
       server = null
@@ -230,7 +271,9 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     const versionChanged = inForce !== null && inForce.own.zone.tlsMin !== own.zone.tlsMin
     inForce = { all: next, own }
     if (server === null) return open(own)
-    if (versionChanged) tls?.setSecureContext(tlsOptions(own))
+    if (versionChanged && conduit.serverCredential !== null) {
+      tls?.setSecureContext(tlsOptions(own, conduit.serverCredential))
+    }
     context.sweep([...admitted], (entry) => {
       if (admitted.has(entry) && inForce !== null && entry.generation !== inForce.all.generation) readmit(entry)
     })
@@ -238,4 +281,13 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   }
 
   return { counters, apply, listening, peers: admitted }
+}
+
+/** What these ends speak, and over what. */
+function kindOf({ serverCredential, upstream, clientCredential, modbus }: EngineConduit): EndsKind {
+  return {
+    protocol: modbus === undefined ? "mqtt" : "modbus",
+    from: serverCredential === null ? "tcp" : "tls",
+    to: upstream === null ? "rtu" : clientCredential === null ? "tcp" : "tls",
+  }
 }

@@ -1,3 +1,5 @@
+import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
+import type { Transport } from "../../policy/language/policy.ts"
 import { DEFAULT_LOAD_LIMITS, type LoadLimits } from "./load-limits.ts"
 
 /**
@@ -33,14 +35,31 @@ export interface GatewayConfig {
     readonly mqtt: UpstreamEnd | null
   }
   readonly limits: Limits
+  /** Whether the gateway puts the packet filter of its policy in force on this board, or leaves that to others. */
+  readonly packetFilter: "apply" | "off"
   /** Seconds a policy stays on trial until it is confirmed or rolled back. */
   readonly trialSeconds: number
 }
 
-/** Where a conduit listens on this board, and where its broker is. */
+/** Where a conduit listens on this board, and where its broker or its units are. */
 export interface ConduitEnds {
-  readonly listen: { readonly address: string; readonly port: number; readonly credential: string }
-  readonly upstream: UpstreamEnd
+  readonly protocol: "mqtt" | "modbus"
+  /** Without credential peers connect in clear text. */
+  readonly listen: { readonly address: string; readonly port: number; readonly credential: string | null }
+  readonly upstream: ConduitUpstream
+  /** Names of registers and coils, for the log. */
+  readonly points: readonly NamedPoint[]
+}
+
+/** The far end: over TLS, in clear text, or on a serial line. */
+export type ConduitUpstream =
+  | ({ readonly kind: "tls" } & UpstreamEnd)
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "line"; readonly line: string }
+
+/** What carries a conduit at either end, in the policy's words. */
+export function transportsOf({ listen, upstream }: ConduitEnds): { readonly from: Transport; readonly to: Transport } {
+  return { from: listen.credential === null ? "tcp" : "tls", to: upstream.kind === "line" ? "rtu" : upstream.kind }
 }
 
 /** A broker, and as whom the gateway goes there. */

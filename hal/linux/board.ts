@@ -2,6 +2,8 @@ import type { Board } from "../board.ts"
 import { readLinuxIdentity } from "./board-identity.ts"
 import { createLinuxClock } from "./clock.ts"
 import { createFileKeyStore, type KeyFiles } from "./key-store.ts"
+import { createLinuxNetworkInterfaces } from "./network-interfaces.ts"
+import { createLinuxPacketFilter } from "./packet-filter.ts"
 import { openLinuxStorage } from "./storage.ts"
 import { openLinuxWatchdog } from "./watchdog.ts"
 
@@ -30,7 +32,9 @@ export async function createLinuxBoard(options: LinuxBoardOptions): Promise<Open
   return {
     identity,
     clock: createLinuxClock(),
+    interfaces: createLinuxNetworkInterfaces(),
     keyStore: createFileKeyStore(storage, options.credentials),
+    packetFilter: createLinuxPacketFilter(),
     storage,
     watchdog,
     close: () => storage.close(),

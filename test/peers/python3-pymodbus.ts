@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 
 /** A request by the words of the standard; numbers only. `values` are registers, or coils as 0 and 1. */
 export interface PymodbusAsked {
@@ -76,4 +76,56 @@ export function pymodbusRequests(asked: readonly PymodbusAsked[]): Uint8Array[] 
     .trim()
     .split("\n")
     .map((line) => Uint8Array.from(Buffer.from(line, "hex")))
+}
+
+/** Debian's package brings no pyserial along, so the bytes are read here; framing, checksums, units and registers are pymodbus's. */
+const RTU_SLAVE = `
+import json, os, sys, tty
+from pymodbus.framer.rtu_framer import ModbusRtuFramer
+from pymodbus.factory import ServerDecoder
+from pymodbus.datastore import ModbusSequentialDataBlock, ModbusSlaveContext, ModbusServerContext
+
+device, units = sys.argv[1], json.loads(sys.argv[2])
+def block(): return ModbusSequentialDataBlock(0, list(range(1000)))
+context = ModbusServerContext(single=False, slaves={
+    u: ModbusSlaveContext(di=block(), co=block(), hr=block(), ir=block(), zero_mode=True) for u in units})
+fd = os.open(device, os.O_RDWR | os.O_NOCTTY)
+tty.setraw(fd)
+framer = ModbusRtuFramer(ServerDecoder())
+def answer(request):
+    if request.unit_id == 0:
+        for unit in units: request.execute(context[unit])
+        return
+    if request.unit_id not in units: return
+    response = request.execute(context[request.unit_id])
+    response.unit_id = request.unit_id
+    os.write(fd, framer.buildPacket(response))
+print("ready", flush=True)
+while True:
+    data = os.read(fd, 256)
+    if not data: break
+    framer.processIncomingPacket(data, answer, units + [0], single=False)
+`
+
+/** A slave on a serial line, pymodbus its heart. */
+export interface PymodbusSlave {
+  stop(): Promise<void>
+}
+
+/** Units on the line `device`, each with 1000 registers and coils of each kind that hold their own number at first. */
+export async function startPymodbusSlave(device: string, units: readonly number[]): Promise<PymodbusSlave> {
+  const child = spawn(PYTHON, ["-c", RTU_SLAVE, device, JSON.stringify(units)], { stdio: ["ignore", "pipe", "pipe"] })
+  let errors = ""
+  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()))
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()))
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.once("data", () => resolve())
+    void ended.then(() => reject(new Error(`the slave did not start:\n${errors}`)))
+  })
+  return {
+    async stop() {
+      child.kill("SIGKILL")
+      await ended
+    },
+  }
 }

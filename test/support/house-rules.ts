@@ -21,6 +21,7 @@ const LAYERS: readonly (readonly [folder: RegExp, mayImport: readonly RegExp[]])
   [BASE, [BASE]],
   [/^policy\/language\/yaml-text\.ts$/, [/^policy\//, /^yaml$/]],
   [/^policy\//, [/^policy\//]],
+  [/^hal\/linux\/serial\.ts$/, [/^hal\//, BASE, /^node:/, /^@serialport\/(stream|bindings-cpp)$/]],
   [/^hal\/linux\//, [/^hal\//, BASE, /^node:/]],
   [/^hal\/memory\//, [/^hal\/memory\//, PORTS, BASE]],
   [/^hal\//, [PORTS, BASE]],

@@ -74,7 +74,7 @@ export interface ConnectFacts {
 /** What a session is made of. */
 export interface SessionDeps {
   readonly limits: Limits
-  readonly conduit: Pick<MqttConduit, "onDeny" | "upstreamIdentity">
+  readonly conduit: Pick<MqttConduit, "onDeny" | "upstreamIdentity" | "enhancedAuth">
   /** The subject's name, from its certificate. */
   readonly subject: string
   /** Client ids the subject may use: `%u` for its name, at most one trailing `*`. */
