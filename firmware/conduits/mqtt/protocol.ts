@@ -5,6 +5,7 @@ import { InvariantError } from "../../../policy/base/errors.ts"
 import { countDenial, type CounterSet } from "../counters.ts"
 import type { EngineContext } from "../engine-context.ts"
 import { nameAt } from "../engine-policy.ts"
+import { backedOff } from "../load/dial-backoff.ts"
 import { throttled } from "../load/flow-meter.ts"
 import type { EngineConduit } from "../messages.ts"
 import {
@@ -25,7 +26,10 @@ import { createJudge, type Rights } from "./rights.ts"
 /** MQTT behind a conduit's listener: each peer gets a connection of its own to the broker. */
 export function createMqttProtocol(conduit: EngineConduit, context: EngineContext, counters: CounterSet): Protocol {
   const source = `conduit/${conduit.name}`
-  const dial = createUpstreamDial(conduit, context)
+  const dial = backedOff(createUpstreamDial(conduit, context), {
+    nowMs: context.nowMs,
+    random: () => parseInt(context.randomSuffix().slice(0, 6), 16) / 0x1000000,
+  })
 
   function rightsOf(now: Now, name: string, classIndex: number): Rights {
     const { compiled } = now.all.epoch.policy
