@@ -200,6 +200,24 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/override.ts")).overrideEnd,
   },
   {
+    words: "trust status",
+    usage: "[--json]",
+    summary: "whom the gateway believes, who is revoked, how long its certificates last",
+    load: async () => (await import("./cli/trust.ts")).trustStatus,
+  },
+  {
+    words: "trust reload",
+    usage: "",
+    summary: "read credentials, authorities and lists of revoked certificates anew; who stays trusted stays connected",
+    load: async () => (await import("./cli/trust.ts")).trustReload,
+  },
+  {
+    words: "trust crl",
+    usage: "<file>",
+    summary: "hand a newer list of revoked certificates over (PEM or DER); who is revoked is cut off at once",
+    load: async () => (await import("./cli/trust.ts")).trustCrl,
+  },
+  {
     words: "assess run",
     usage: "[--json]",
     summary: "run the probes and answer the requirement rows",

@@ -1,7 +1,6 @@
 import type { Board } from "../hal/board.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
-import type { CertificateFacts } from "../policy/identity/certificate.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Boundary } from "./boundary/keeper.ts"
 import { CONTROLS, PROBES } from "./assess/controls.ts"
@@ -19,6 +18,7 @@ import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
+import type { TrustKeeper } from "./trust/keeper.ts"
 import type { RecordingKeeper } from "./recording/keeper.ts"
 
 /** The parts that commands act on. */
@@ -35,7 +35,7 @@ export interface CommandDoorDeps {
   readonly overrides: Overrides
   readonly conduits: RunningConduits
   readonly status: () => StatusReport
-  readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
+  readonly trust: TrustKeeper
   /** Why the live reader refuses a policy document, or null. */
   readonly readPolicy: (text: string) => Promise<string | null>
   /** The policy in force, or null. */
@@ -80,7 +80,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       },
       interfaces: interfaceTable(config),
       openSockets: listeningSockets,
-      ownCertificates: deps.ownCertificates,
+      ownCertificates: deps.trust.material.ownCertificates,
     })
     const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
     await audit({
@@ -105,6 +105,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       island,
       recording: deps.recording,
       overrides: deps.overrides,
+      trust: deps.trust,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: runAssessment,

@@ -1,7 +1,7 @@
 /**
  * The composition root: builds every object of a gateway on one board and hands each what it needs, in start order.
  *
- *     time and log -> packet filter -> supervisor -> conduit engine -> policy -> management -> publisher
+ *     time and log -> packet filter -> supervisor -> serial lines -> conduit engine -> policy -> management -> publisher
  *
  * Stopping runs it backwards. Nothing here decides: facts go from ports to `policy/`, decisions come back.
  */
@@ -29,12 +29,15 @@ import type { GatewayConfig } from "./config/gateway-config.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { openIsland } from "./management/island.ts"
 import { openOverrides } from "./management/overrides.ts"
+import { startLines } from "./lines/keeper.ts"
+import { linesSocket } from "./lines/socket-path.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
-import { loadMaterial, readText } from "./material.ts"
+import { readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { openRecordingKeeper } from "./recording/keeper.ts"
 import { startPublishing } from "./publishing.ts"
+import { openTrust } from "./trust/keeper.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
 import { BUILT_AT, VERSION } from "./version.ts"
 
@@ -130,7 +133,14 @@ async function build(
   })
   await boundary.follow(null)
   closers.push(() => boundary.stop())
-  const material = await loadMaterial(config, board.keyStore)
+  const trust = await openTrust({
+    config,
+    keyStore: board.keyStore,
+    storage,
+    interval: () => time.interval(),
+    note,
+    condition: (condition, holds) => void posture.set(condition, holds),
+  })
 
   // The supervisor feeds the watchdog only while every loop is alive.
   const timeoutMs = options.watchdogMs ?? WATCHDOG_MS
@@ -139,17 +149,23 @@ async function build(
   const mainLoop = supervisor.loop("main", { deadlineMs })
   const engineLoop = supervisor.loop("conduits", { deadlineMs })
 
+  // Before the conduits, which ask them; ended after them.
+  const linesAt = { socket: linesSocket(config.stateFolder), lines: config.lines, serial: board.serial ?? null }
+  const lines = await startLines({ ...linesAt, clock, note })
+  closers.push(() => lines.stop())
+
   // The conduits: closed until they are told a policy.
   const conduits = await startConduits({
     clock,
     config,
-    material,
+    material: trust.material,
     time,
     note,
     alive: () => engineLoop.beat(),
     allowStall: options.allowStall ?? false,
   })
   const { engine } = conduits
+  conduits.nowListening(await engine.setTrust(trust.engineTrust()))
   closers.push(() => engine.stop())
 
   const recording = await openRecordingKeeper({
@@ -194,13 +210,13 @@ async function build(
     audit,
     gateway: config.gateway,
     threshold: config.trust.policyThreshold,
-    verify: createBundleVerifier(material.signers),
+    verify: createBundleVerifier(trust.material.signers),
     prepare: (source) => compiler.prepare(source),
     apply: async (next) => {
       await boundary.follow(next?.policy ?? null)
       conduits.nowListening(
         await engine.setEpoch(
-          next === null ? null : { epoch: next.version, policy: next.engine, authorities: material.authorities },
+          next === null ? null : { epoch: next.version, policy: next.engine, authorities: trust.material.authorities },
         ),
       )
       inForce = next?.policy ?? null
@@ -229,7 +245,7 @@ async function build(
   // Management: the one door for every change, and the log on its way to the operators.
   const publishing = startPublishing({
     config,
-    material,
+    trust,
     log,
     storage,
     clock,
@@ -237,6 +253,10 @@ async function build(
     interval: () => time.interval(),
   })
   closers.push(() => publishing.stop())
+  trust.onChange(async () => {
+    conduits.nowListening(await engine.setTrust(trust.engineTrust()))
+    publishing.trustChanged()
+  })
   const status = (): StatusReport => ({
     gateway: config.gateway,
     startedAt,
@@ -258,7 +278,7 @@ async function build(
     overrides,
     conduits,
     status,
-    ownCertificates: material.ownCertificates,
+    trust,
     inForce: () => inForce,
     boundary,
     board,
@@ -299,6 +319,7 @@ async function build(
       mainLoop.beat()
       engine.ping()
       engine.setTime(time.interval())
+      trust.look()
       void time.refresh().catch(() => undefined)
       void posture.set("clock-lost", !time.bounded)
     }),

@@ -39,6 +39,7 @@ export function judgeArrival(
     zone: own.zone.name,
     subjects: own.subjects,
     now: context.time(),
+    revoked: own.revoked,
     cache: context.certificates,
   })
   return verdict.ok ? judgeRights(own, verdict.subject, verdict.leaf, tlsVersion) : verdict

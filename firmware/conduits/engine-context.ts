@@ -8,6 +8,7 @@ import type { Limits } from "../config/gateway-config.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { BucketStore } from "./bucket-store.ts"
 import type { LoadControl } from "./load/load-control.ts"
+import type { TrustInForce } from "./trust-in-force.ts"
 import type { TrafficRecording } from "./traffic-tap.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { RecordedFlow } from "./flow-recorder.ts"
@@ -26,6 +27,8 @@ export interface EngineContext {
   /** Verdicts remembered, of all conduits and policies. */
   readonly flows: FlowCache
   readonly certificates: FactsCache
+  /** Credentials and revocations of this moment. */
+  readonly trust: TrustInForce
   readonly time: () => TimeInterval
   readonly nowMs: () => number
   readonly after: (delayMs: number, action: () => void) => () => void

@@ -12,6 +12,7 @@ import type {
   ConduitCounters,
   EngineConduit,
   EngineEpoch,
+  EngineTrust,
   FlowPosture,
   FromEngine,
   Listening,
@@ -68,6 +69,8 @@ export interface EnginePort {
   setEpoch(epoch: EngineEpoch | null): Promise<readonly Listening[]>
   /** Resolves when the conduits follow; told again to a new thread if the old one dies of something else meanwhile. */
   setPosture(posture: FlowPosture): Promise<readonly Listening[]>
+  /** Credentials, authorities and revocations; resolves when every peer is judged by them. Told again like the posture. */
+  setTrust(trust: EngineTrust): Promise<readonly Listening[]>
   setTime(time: TimeInterval): void
   /** All emergencies that are switched on; a new thread is told them again. */
   setOverrides(emergencies: readonly string[]): void
@@ -91,6 +94,7 @@ export interface EnginePort {
 export async function startEngine(setup: EngineSetup, listener: EngineListener): Promise<EnginePort> {
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
+  let trust: EngineTrust | null = null
   let time = setup.time
   let emergencies: readonly string[] = []
   let number = 0
@@ -166,6 +170,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     try {
       worker = await spawn()
       worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
+      if (trust !== null) await tell({ kind: "trust", trust, number: ++number })
       await tell({ kind: "posture", posture, number: ++number })
       const answer = await tell({ kind: "epoch", epoch, number: ++number })
       reviving?.resolve()
@@ -229,21 +234,30 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     return answer.kind === "applied" ? answer.listening : []
   }
 
+  /** Tell it again to each new thread, until one has followed. */
+  async function insist(message: () => Extract<ToEngine, { number: number }>): Promise<readonly Listening[]> {
+    for (;;) {
+      try {
+        return await apply(message())
+      } catch (error) {
+        if (stopping || !(error instanceof HardwareError)) throw error
+      }
+    }
+  }
+
   return {
     setEpoch: async (next) => {
       const listening = await apply({ kind: "epoch", epoch: next, number: ++number })
       epoch = next
       return listening
     },
-    setPosture: async (next) => {
+    setPosture: (next) => {
       posture = next
-      for (;;) {
-        try {
-          return await apply({ kind: "posture", posture, number: ++number })
-        } catch (error) {
-          if (stopping || !(error instanceof HardwareError)) throw error
-        }
-      }
+      return insist(() => ({ kind: "posture", posture, number: ++number }))
+    },
+    setTrust: (next) => {
+      trust = next
+      return insist(() => ({ kind: "trust", trust: next, number: ++number }))
     },
     setTime: (next) => {
       time = next

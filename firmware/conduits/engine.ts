@@ -24,6 +24,7 @@ import { FlowRecorder } from "./flow-recorder.ts"
 import { prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
 import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "./messages.ts"
+import { TrustInForce } from "./trust-in-force.ts"
 import { TrafficRecording } from "./traffic-tap.ts"
 import type { Hash } from "./mqtt/recording.ts"
 import { createLoadMemory, LoadControl } from "./load/load-control.ts"
@@ -64,6 +65,7 @@ export function createEngine(deps: EngineDeps): Engine {
   const buckets = new BucketStore(createBuckets)
   const modbusBuckets = new BucketStore(createModbusBuckets)
   const recording = new TrafficRecording(deps.nowMs)
+  const trust = new TrustInForce()
   const anchors = new Map<string, readonly CertificateFacts[]>()
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
@@ -104,6 +106,7 @@ export function createEngine(deps: EngineDeps): Engine {
       recording,
       flows: deps.flows,
       certificates: createFactsCache(4_096),
+      trust,
       time: () => time,
       nowMs: deps.nowMs,
       after: deps.after,
@@ -134,7 +137,7 @@ export function createEngine(deps: EngineDeps): Engine {
   }
 
   async function apply(number: number): Promise<void> {
-    inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf)
+    inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf, trust)
     watchGates()
     const now = inForce
     await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
@@ -168,7 +171,7 @@ export function createEngine(deps: EngineDeps): Engine {
   /** Changes are applied one after the other, each whole. Closing takes effect at once, in this turn of the loop. */
   function change(number: number): void {
     if (epoch === null || posture.normal === "closed") {
-      const now = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf)
+      const now = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf, trust)
       for (const listener of listeners.values()) void listener.apply(now)
     }
     turn = turn.then(() => apply(number))
@@ -205,6 +208,10 @@ export function createEngine(deps: EngineDeps): Engine {
       }
       case "epoch":
         epoch = message.epoch
+        return change(message.number)
+      case "trust":
+        trust.take(message.trust)
+        trust.cutRevoked(report)
         return change(message.number)
       case "posture":
         posture = message.posture

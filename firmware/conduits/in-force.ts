@@ -2,8 +2,10 @@ import { classOf } from "../../policy/filter/decide.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Conduit, SubjectRule, Zone } from "../../policy/language/policy.ts"
 import { InvariantError } from "../../policy/base/errors.ts"
+import type { Revoked } from "../../policy/identity/path-faults.ts"
 import { factsFromPem } from "../tls/pem.ts"
 import type { EngineEpoch, FlowPosture } from "./messages.ts"
+import { TrustInForce } from "./trust-in-force.ts"
 
 /** What is in force for the whole engine, prepared once per change. Replaced whole, never altered. */
 export interface InForce {
@@ -20,7 +22,8 @@ export interface ConduitInForce {
   readonly zone: Zone
   readonly subjects: readonly SubjectRule[]
   readonly anchors: readonly CertificateFacts[]
-  /** Equal when the trust is equal: a path judged under it needs no second look. */
+  readonly revoked: Revoked
+  /** Equal when the trust is equal, revocations included: a path judged under it needs no second look. */
   readonly anchorKey: string
   /** True when the posture lets at least some flow of this conduit pass. */
   readonly open: boolean
@@ -40,14 +43,16 @@ export function prepareInForce(
   posture: FlowPosture,
   generation: number,
   anchorsOf: (pem: string) => readonly CertificateFacts[] = factsFromPem,
+  trust = new TrustInForce(),
 ): InForce {
   const { policy } = epoch
+  const authorities = trust.authorities(epoch.authorities)
   const conduits = new Map<string, ConduitInForce>()
   for (const settings of policy.conduits) {
     const zone = policy.zones.find((z) => z.name === settings.from)
     if (zone === undefined) throw new InvariantError("ERR_ZONE_MISSING", `conduit ${settings.name} names no zone`)
     const anchors = zone.authorities.flatMap((name) => {
-      const pem = epoch.authorities[name]
+      const pem = authorities[name]
       return pem === undefined ? [] : anchorsOf(pem)
     })
     const essentialRoles = policy.essentialRoles[settings.name] ?? []
@@ -58,7 +63,8 @@ export function prepareInForce(
       zone,
       subjects: policy.subjects.filter((rule) => rule.zone === zone.name),
       anchors,
-      anchorKey: anchors.map((anchor) => anchor.fingerprint).join(" "),
+      revoked: trust.revoked(zone.authorities),
+      anchorKey: `${anchors.map((anchor) => anchor.fingerprint).join(" ")} ${trust.revocationKey(zone.authorities)}`,
       open,
       essentialOnly,
       isEssential: (roles) => essentialRoles.some((role) => roles.includes(role)),

@@ -21,6 +21,7 @@ import type { EngineConduit, Listening, TlsCredential } from "./messages.ts"
 import { createModbusProtocol } from "./modbus/protocol.ts"
 import { createMqttProtocol } from "./mqtt/protocol.ts"
 import type { Admitted, Now, PeerSession } from "./protocol.ts"
+import { certificateDetail } from "./trust-in-force.ts"
 
 /** Between two attempts to open a listener. */
 const REOPEN_MS = 5_000
@@ -67,6 +68,8 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   const admitted = new Set<Entry>()
   let server: Server | null = null
   let tls: TlsServer | null = null
+  /** The generation of trust that its credential is of. */
+  let shownFrom = 0
   let inForce: Now | null = null
 
   // ---- peers ----
@@ -171,7 +174,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     // What island mode and its like close is cut at once; a new policy lets the message under way arrive.
     const graceMs = now.own.essentialOnly ? 0 : protocol.withdrawGraceMs
     const verdict = judgeEntry(entry, now)
-    if (!verdict.ok) return entry.session.withdraw(verdict.reason, graceMs)
+    if (!verdict.ok) return entry.session.withdraw(verdict.reason, distrusted(entry, now.own, verdict) ? 0 : graceMs)
     entry.anchorKey = now.own.anchorKey
     entry.essential = now.own.isEssential(verdict.subject.roles)
     if (!entry.session.readmit(now, verdict)) entry.session.withdraw("terms", graceMs)
@@ -184,13 +187,31 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       : judgeArrival(own, chain, tlsVersion, context)
   }
 
+  /** True, and told to the log, if it is trust alone that speaks against who was let in: then nothing more may pass. */
+  function distrusted(entry: Entry, own: ConduitInForce, verdict: Extract<Admission, { ok: false }>): boolean {
+    const { leaf } = entry
+    if (leaf === null || entry.anchorKey === own.anchorKey) return false
+    const known = judgeAgain(own, leaf, entry.tlsVersion)
+    if (!known.ok) return false
+    context.report({
+      id: "conduit.peer-distrusted",
+      outcome: "denied",
+      source: `conduit/${conduit.name}`,
+      subject: known.subject.name,
+      conduit: conduit.name,
+      reason: verdict.reason,
+      detail: certificateDetail(leaf),
+    })
+    return true
+  }
+
   // ---- listener ----
 
   /** What answers behind the front door: TLS, or nothing at all where the zone speaks in clear. */
   function makeDoor(own: ConduitInForce): FrontDoor {
-    const { serverCredential } = conduit
+    const credential = context.trust.serverCredential(conduit)
     const { maxConnections, maxHalfOpen } = context.limits
-    const handshakes = serverCredential === null ? null : createServer(tlsOptions(own, serverCredential))
+    const handshakes = credential === null ? null : createServer(tlsOptions(own, credential))
     tls = handshakes
     const door = createFrontDoor({
       keeper: context.load.keeper,
@@ -217,6 +238,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
 
   function open(own: ConduitInForce): Promise<Listening | null> {
     const opened = makeDoor(own).server
+    shownFrom = context.trust.generation
     server = opened
     return new Promise((resolve) => {
       opened.on("error", (error: NodeJS.ErrnoException) => {
@@ -271,9 +293,12 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     const versionChanged = inForce !== null && inForce.own.zone.tlsMin !== own.zone.tlsMin
     inForce = { all: next, own }
     if (server === null) return open(own)
-    if (versionChanged && conduit.serverCredential !== null) {
-      tls?.setSecureContext(tlsOptions(own, conduit.serverCredential))
+    const credential = context.trust.serverCredential(conduit)
+    const isNew = versionChanged || shownFrom !== context.trust.generation
+    if (isNew && credential !== null) {
+      tls?.setSecureContext(tlsOptions(own, credential))
     }
+    shownFrom = context.trust.generation
     context.sweep([...admitted], (entry) => {
       if (admitted.has(entry) && inForce !== null && entry.generation !== inForce.all.generation) readmit(entry)
     })

@@ -36,6 +36,35 @@ export interface EngineConduit {
   readonly modbus?: { readonly line: string | null; readonly points: readonly NamedPoint[] }
 }
 
+/** Whom the engine believes and as whom it speaks, told at start and again on each change. */
+export interface EngineTrust {
+  /** Authority name to PEM certificates; in place of those that came with a policy. */
+  readonly authorities: Readonly<Record<string, string>>
+  /** By name of the conduit. Null: it has no such end, or none with TLS. */
+  readonly conduits: Readonly<
+    Record<
+      string,
+      {
+        readonly serverCredential: TlsCredential | null
+        readonly clientCredential: TlsCredential | null
+        /** Name of the authority that vouches for the upstream. */
+        readonly upstreamAuthority: string | null
+      }
+    >
+  >
+  /** By name of the authority: what it, and those below it, have revoked. */
+  readonly revoked: Readonly<Record<string, readonly RevokedList[]>>
+}
+
+/** All serial numbers that one issuer has revoked. */
+export interface RevokedList {
+  readonly issuerDer: string
+  /** Lower-case hex, no leading zeros. */
+  readonly serials: readonly string[]
+  /** Equal when the list is the same. */
+  readonly key: string
+}
+
 /** What is in force: all of it changes at once. */
 export interface EngineEpoch {
   readonly epoch: number
@@ -60,6 +89,8 @@ export type ToEngine =
   /** Null: no policy; every listener closes. Listeners open for conduits that the policy and the board file both name. */
   | { readonly kind: "epoch"; readonly epoch: EngineEpoch | null; readonly number: number }
   | { readonly kind: "posture"; readonly posture: FlowPosture; readonly number: number }
+  /** Credentials, authorities and revocations: peers that are no longer trusted are cut, all others notice nothing. */
+  | { readonly kind: "trust"; readonly trust: EngineTrust; readonly number: number }
   | { readonly kind: "time"; readonly time: TimeInterval }
   /** The emergencies that an override has switched on, all of them; none at start. */
   | { readonly kind: "overrides"; readonly emergencies: readonly string[] }

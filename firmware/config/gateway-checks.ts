@@ -2,10 +2,11 @@ import { resolve } from "node:path"
 import type { DocNode } from "../../policy/language/document.ts"
 import type { Placed } from "../../policy/language/group-shapes.ts"
 import type { Report } from "../../policy/language/report.ts"
-import type { ConduitUpstreamEntry, GatewayDocument, PlacedEnds, UpstreamEntry } from "./gateway-shape.ts"
+import type { ConduitUpstreamEntry, GatewayDocument, PlacedEnds, PlacedLine, UpstreamEntry } from "./gateway-shape.ts"
 import { utf8Length, quote } from "../../policy/language/characters.ts"
 import { didYouMean } from "../../policy/language/suggestion.ts"
 import { declaredNames, faultAt, find } from "../../policy/language/locate.ts"
+import { linesSocket } from "../lines/socket-path.ts"
 import { clash, LISTEN_PORTS, SCHEMES, splitUrl } from "./address.ts"
 
 /** Longest path of a local socket on Linux: `sun_path` less its end. */
@@ -63,9 +64,16 @@ export function checkGateway(document: GatewayDocument, root: DocNode, folder: s
       )
     }
   }
+  for (const placed of document.trust.crls) refer(placed, [], "authority", placed.name, authorities)
   if (document.management.mqtt !== null) referEnd(top, ["management", "mqtt"], document.management.mqtt)
   checkListeners(document.conduits, report)
   checkThreshold(document, root, report)
+  checkLines(document.lines, report)
+  const linesBytes = utf8Length(linesSocket(resolve(folder, document.state)))
+  if (document.lines.length > 0 && linesBytes > MAX_SOCKET_BYTES) {
+    const message = `the lines are asked at a socket below it, whose path has at most ${MAX_SOCKET_BYTES} bytes, not ${linesBytes}`
+    faultAt(report, top, ["state"], message, "choose a folder nearer to the root")
+  }
   const socketBytes = utf8Length(resolve(folder, document.management.socket))
   if (socketBytes > MAX_SOCKET_BYTES) {
     const message = `the path of a socket has at most ${MAX_SOCKET_BYTES} bytes, this one has ${socketBytes}`
@@ -92,6 +100,16 @@ function checkListeners(conduits: readonly PlacedEnds[], report: Report): void {
     const { address, port } = listener
     const message = `${earlier.path} listens on ${quote(earlier.value.listen.address)} port ${port} already`
     faultAt(report, later, ["listen"], message, `${quote(address)} needs another port`)
+  }
+}
+
+/** Two names for one device: only one of them could ever open it. */
+function checkLines(lines: readonly PlacedLine[], report: Report): void {
+  for (const [i, later] of lines.entries()) {
+    const earlier = lines.slice(0, i).find(({ value }) => value.device === later.value.device)
+    if (earlier === undefined) continue
+    const message = `${earlier.path} is the device ${quote(later.value.device)} already`
+    faultAt(report, later, ["device"], message, "one line serves any number of units and conduits")
   }
 }
 
@@ -126,6 +144,7 @@ export function filesNamed(document: GatewayDocument, root: DocNode, folder: str
     for (const one of placed) add(one, [], what, one.value)
   }
   addAll(document.trust.authorities, "certificates of an authority")
+  addAll(document.trust.crls, "a list of revoked certificates")
   addAll(document.trust["policy-signers"], "a signer's public key")
   for (const placed of document.credentials) {
     add(placed, ["key"], "a private key", placed.value.key)

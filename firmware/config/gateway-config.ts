@@ -1,3 +1,5 @@
+import type { SerialSettings } from "../../hal/serial.ts"
+import type { LineRules } from "../conduits/modbus/rtu/line-machine.ts"
 import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
 import type { Transport } from "../../policy/language/policy.ts"
 import { DEFAULT_LOAD_LIMITS, type LoadLimits } from "./load-limits.ts"
@@ -17,6 +19,8 @@ export interface GatewayConfig {
   readonly trust: {
     /** Zone authorities: name in the policy to PEM file of its CA certificate(s). */
     readonly authorities: Readonly<Record<string, string>>
+    /** Lists of revoked certificates: name of an authority to a file, PEM or DER. Read again on `trust.reload`. */
+    readonly crls: Readonly<Record<string, string>>
     /** Who may sign policy: name to PEM file of a public key (P-256 or Ed25519). */
     readonly policySigners: Readonly<Record<string, string>>
     /** How many distinct signers a policy bundle needs, at least 1. */
@@ -28,6 +32,8 @@ export interface GatewayConfig {
   readonly policyBundleFile: string | null
   /** Conduit in the policy to its ends on this board. */
   readonly conduits: Readonly<Record<string, ConduitEnds>>
+  /** Serial lines of this board, by name. */
+  readonly lines: Readonly<Record<string, LineSettings>>
   readonly management: {
     /** Path of the local command socket. */
     readonly socket: string
@@ -73,6 +79,9 @@ export interface UpstreamEnd {
   readonly authority: string
 }
 
+/** A serial line with Modbus units: the device, and how masters share it. */
+export interface LineSettings extends SerialSettings, LineRules {}
+
 /** Bounds on what peers can make the gateway hold and do. */
 export interface Limits extends LoadLimits {
   /** Of each conduit. */
@@ -84,6 +93,20 @@ export interface Limits extends LoadLimits {
   /** Any other packet, and the part of a PUBLISH before its payload. */
   readonly maxControlBytes: number
   readonly maxTopicAliases: number
+}
+
+/** What a line is where the board file says nothing. */
+export const DEFAULT_LINE: Omit<LineSettings, "device"> = {
+  baud: 19_200,
+  frame: "8E1",
+  rs485: "none",
+  echo: false,
+  timeoutMs: 1_000,
+  turnaroundMs: 100,
+  retries: 1,
+  repeat: "reads",
+  queue: 64,
+  waitMs: 5_000,
 }
 
 export const DEFAULT_LIMITS: Limits = {

@@ -7,11 +7,12 @@ import { choice, integer, name, text, version, withStandIn } from "../../policy/
 import { object, optional, placedMap, required } from "../../policy/language/group-shapes.ts"
 import { duration, durationText, size, sizeText } from "../../policy/language/quantity-shapes.ts"
 import { toJsonSchema } from "../../policy/language/json-schema.ts"
+import { line } from "./line-shape.ts"
 import { complainAboutBroker, complainAboutHost, complainAboutUrl, splitUrl } from "./address.ts"
 import { points } from "./point-shape.ts"
 
 /** How much of everything one board file may hold. */
-export const GATEWAY_BOUNDS = { authorities: 64, signers: 32, credentials: 64, conduits: 64 } as const
+export const GATEWAY_BOUNDS = { authorities: 64, signers: 32, credentials: 64, conduits: 64, lines: 16 } as const
 
 const path = (what: string): Shape<string> => text({ expected: `path of ${what}`, maxLength: 4096 })
 
@@ -154,6 +155,12 @@ const trust = object("trust", {
     placedMap(path("a PEM file with the CA's certificate(s)"), { max: GATEWAY_BOUNDS.authorities }),
     "Zone authorities by name: PEM files.",
   ),
+  crls: optional(
+    placedMap(path("a list of revoked certificates"), { max: GATEWAY_BOUNDS.authorities }),
+    [],
+    "Lists of revoked certificates by name of the authority: files in PEM or DER.",
+    {},
+  ),
   "policy-signers": required(
     placedMap(path("a PEM file with a public key"), { max: GATEWAY_BOUNDS.signers }),
     "Who may sign policy, by name: PEM files of public keys (P-256 or Ed25519).",
@@ -165,7 +172,7 @@ const trust = object("trust", {
     1,
   ),
 })
-const NO_TRUST = { authorities: [], "policy-signers": [], "policy-threshold": 1 }
+const NO_TRUST = { authorities: [], crls: [], "policy-signers": [], "policy-threshold": 1 }
 
 const management = object("management", {
   socket: required(path("the local command socket"), "Path of the local command socket."),
@@ -195,6 +202,7 @@ export const gatewayShape = object("a board file", {
     placedMap(conduit, { max: GATEWAY_BOUNDS.conduits }),
     "The ends of the policy's conduits on this board, by name.",
   ),
+  lines: optional(placedMap(line, { max: GATEWAY_BOUNDS.lines }), [], "Serial lines with Modbus units, by name.", {}),
   management: required(
     withStandIn(management, { socket: "", mqtt: null }),
     "How the gateway is asked and what it says.",
@@ -216,6 +224,7 @@ export const gatewayShape = object("a board file", {
 
 export type GatewayDocument = ReadBy<typeof gatewayShape>
 export type PlacedEnds = Placed<ReadBy<typeof conduit>>
+export type PlacedLine = Placed<ReadBy<typeof line>>
 
 /** The JSON Schema of the board file. */
 export function gatewayJsonSchema(): JsonSchema {

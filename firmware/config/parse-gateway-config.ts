@@ -8,6 +8,7 @@ import { DEFAULT_DOCUMENT_LIMITS } from "../../policy/language/document.ts"
 import { Report } from "../../policy/language/report.ts"
 import { parseDocument } from "../../policy/language/shape.ts"
 import { checkGateway, filesNamed, protocolOf } from "./gateway-checks.ts"
+import { buildLine } from "./line-shape.ts"
 import { gatewayShape } from "./gateway-shape.ts"
 import { loadLimitsOf } from "./load-limits.ts"
 import { LISTEN_PORTS, splitUrl } from "./address.ts"
@@ -56,6 +57,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     stateFolder: toPath(document.state),
     trust: {
       authorities: record(trust.authorities, toPath),
+      crls: record(trust.crls, toPath),
       policySigners: record(trust["policy-signers"], toPath),
       policyThreshold: trust["policy-threshold"],
     },
@@ -65,6 +67,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     })),
     policyBundleFile: document["policy-bundle"] === null ? null : toPath(document["policy-bundle"]),
     conduits: record(document.conduits, buildEnds),
+    lines: record(document.lines, buildLine),
     management: {
       socket: toPath(management.socket),
       mqtt: management.mqtt === null ? null : buildEnd(management.mqtt),

@@ -2,6 +2,7 @@ import { InputError } from "../../policy/base/errors.ts"
 import type { PolicyActivation } from "../bundles/activation-port.ts"
 import type { Incoming } from "../bundles/incoming.ts"
 import type { RecordingKeeper } from "../recording/keeper.ts"
+import type { TrustKeeper } from "../trust/keeper.ts"
 import type { Island } from "./island.ts"
 import type { Overrides } from "./overrides.ts"
 import type { Handlers } from "./pipeline.ts"
@@ -14,6 +15,7 @@ export interface HandlerDeps {
   readonly island: Island
   readonly recording: Pick<RecordingKeeper, "start" | "stop" | "status" | "read">
   readonly overrides: Overrides
+  readonly trust: Pick<TrustKeeper, "reload" | "offer" | "report">
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -67,6 +69,19 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     "override.end": async ({ emergency }, { name }) => {
       const before = await overrides.end(emergency, name)
       return { result: { emergency, before }, detail: { emergency, wasOn: before !== null } }
+    },
+    "trust.status": async () => ({ result: deps.trust.report() }),
+    "trust.reload": async () => {
+      const result = await deps.trust.reload()
+      const { certificates, authorities, lists } = result
+      return {
+        result,
+        detail: { certificates: certificates.length, authorities: authorities.length, lists: lists.length },
+      }
+    },
+    "trust.crl": async ({ list }) => {
+      const lists = await deps.trust.offer(list)
+      return { result: { lists }, detail: { lists: lists.length, number: lists[0]?.number ?? "" } }
     },
     assess: async () => ({ result: await deps.assess() }),
   }

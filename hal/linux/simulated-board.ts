@@ -2,6 +2,7 @@ import { closeSync, fsyncSync, openSync, writeSync } from "node:fs"
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import type { Storage } from "../storage.ts"
+import { MemoryGpio } from "../memory/gpio.ts"
 import { MemoryNetworkInterfaces } from "../memory/network-interfaces.ts"
 import { MemoryPacketFilter } from "../memory/packet-filter.ts"
 import { MemoryWatchdog } from "../memory/watchdog.ts"
@@ -48,6 +49,7 @@ export async function createSimulatedBoard(
   return {
     identity: { model: "simulated", serial },
     clock,
+    gpio: new MemoryGpio(),
     interfaces: new MemoryNetworkInterfaces(),
     keyStore: createFileKeyStore(storage, options.credentials),
     packetFilter: new MemoryPacketFilter(),

@@ -4,6 +4,7 @@ import type { KeyFunctions } from "../key-functions.ts"
 import type { Watchdog } from "../watchdog.ts"
 import { MemoryClock } from "./clock.ts"
 import type { Unsynced } from "./fault-plan.ts"
+import { MemoryGpio } from "./gpio.ts"
 import { MemoryKeyStore } from "./key-store.ts"
 import { MemoryNetworkInterfaces } from "./network-interfaces.ts"
 import { MemoryPacketFilter } from "./packet-filter.ts"
@@ -13,6 +14,7 @@ import { MemoryWatchdog } from "./watchdog.ts"
 /** A board that tests drive: every port shows its inside, and it can be switched off and on. */
 export interface MemoryBoard extends Board {
   readonly clock: MemoryClock
+  readonly gpio: MemoryGpio
   readonly interfaces: MemoryNetworkInterfaces
   readonly keyStore: MemoryKeyStore
   readonly packetFilter: MemoryPacketFilter
@@ -51,6 +53,7 @@ export function createMemoryBoard(options: MemoryBoardOptions): MemoryBoard {
   return {
     identity: options.identity ?? { model: "memory", serial: "MEM-1" },
     clock,
+    gpio: new MemoryGpio(),
     interfaces: new MemoryNetworkInterfaces(),
     keyStore,
     packetFilter: new MemoryPacketFilter(),

@@ -105,6 +105,24 @@ export const COMMANDS = {
     changes: true,
     arguments: { emergency: { kind: "string", maxLength: 64 } },
   },
+  "trust.status": {
+    summary: "authorities, lists of revoked certificates and the gateway's own certificates",
+    permission: "read",
+    changes: false,
+    arguments: {},
+  },
+  "trust.reload": {
+    summary: "read credentials, authorities and lists of revoked certificates anew from their files",
+    permission: "policy",
+    changes: true,
+    arguments: {},
+  },
+  "trust.crl": {
+    summary: "take a newer list of revoked certificates",
+    permission: "policy",
+    changes: true,
+    arguments: { list: { kind: "string", maxLength: 2 * 1024 * 1024 } },
+  },
   assess: {
     summary: "run the probes and answer the requirement rows",
     permission: "assess",

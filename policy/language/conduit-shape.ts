@@ -8,14 +8,20 @@ import { choice, integer, name } from "./shape.ts"
 const from = required(name("name of a zone"), "Zone whose peers connect to the gateway.")
 const to = required(name("name of a zone"), "Zone of the broker, or of the units.")
 
-/** `tls` for both ends, or a word for each. */
-function transport<const T extends Transport>(words: readonly T[], refused: Readonly<Record<string, string>>) {
+/** `tls` for both ends, or a word for each: `words` for that of the gateway, of which those at the peers' are without `refusedFrom`. */
+function transport<const T extends Transport>(
+  words: readonly T[],
+  refused: Readonly<Record<string, string>>,
+  refusedFrom: Readonly<Record<string, string>> = {},
+) {
   const end = choice(words, { refused })
+  const fromWords = words.filter((word) => !Object.hasOwn(refusedFrom, word))
+  const from = choice(fromWords, { refused: { ...refused, ...refusedFrom } })
   return optional(
     wordOrMap(
-      end,
+      from,
       object("a transport", {
-        from: optional(end, "tls", "How peers of `from` connect.", "tls"),
+        from: optional(from, "tls", "How peers of `from` connect.", "tls"),
         to: optional(end, "tls", "How the gateway reaches `to`.", "tls"),
       }),
     ),
@@ -91,7 +97,11 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "`in`: values come from `to` and none go there, so reads only.",
         "both",
       ),
-      transport: transport(["tls", "tcp", "rtu"], {}),
+      transport: transport(
+        ["tls", "tcp", "rtu"],
+        {},
+        { rtu: "masters come over the network; a serial line is the units' end: write { from: tls, to: rtu }" },
+      ),
       refusal: optional(
         refusal,
         MODBUS_EXCEPTIONS["illegal-function"],

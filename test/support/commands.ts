@@ -19,6 +19,9 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "recording.read": { command: "recording.read", arguments: { offset: 0 } },
   "override.start": { command: "override.start", arguments: { emergency: "fire", minutes: 30, reason: "smoke" } },
   "override.end": { command: "override.end", arguments: { emergency: "fire" } },
+  "trust.status": { command: "trust.status", arguments: {} },
+  "trust.reload": { command: "trust.reload", arguments: {} },
+  "trust.crl": { command: "trust.crl", arguments: { list: "text" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -45,6 +48,9 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "recording.read": handler("recording.read"),
     "override.start": handler("override.start"),
     "override.end": handler("override.end"),
+    "trust.status": handler("trust.status"),
+    "trust.reload": handler("trust.reload"),
+    "trust.crl": handler("trust.crl"),
     assess: handler("assess"),
   }
 }

@@ -30,7 +30,7 @@ rules:
 `
 const BROKER = ["max_queued_messages 0", "max_topic_alias 10"]
 /** Scripts of each version. */
-const SCRIPTS = STORM ? 300 : 4
+const SCRIPTS = STORM ? 300 : 3
 const OUR_MAXIMUM = 16 * 1024 * 1024
 const OUR_ALIASES = 32
 

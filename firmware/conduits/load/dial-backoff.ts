@@ -54,5 +54,5 @@ function refused(): Dialled {
   )
   // Whoever asked looks at it in this turn or the next; a promise that nobody looks at must not end the thread.
   trusted.catch(() => undefined)
-  return { socket: new Socket().destroy(), trusted }
+  return { socket: new Socket().destroy(), trusted, path: () => [] }
 }

@@ -45,6 +45,8 @@ export function brokerHandler(side: BrokerSide): PacketHandler {
   }
 
   return {
+    begin: () => down.run.begin(),
+    passOver: (bytes, start, end) => down.passOver(bytes, start, end),
     publish: (bytes, start, end, scan, whole) => down.publish(bytes, start, end, scan, whole),
     control(bytes, start, end, scan) {
       const { type } = scan

@@ -45,6 +45,8 @@ export function clientHandler(side: ClientSide): PacketHandler {
   }
 
   return {
+    begin: () => up.run.begin(),
+    passOver: (bytes, start, end) => up.passOver(bytes, start, end),
     publish: (bytes, start, end, scan, whole) => up.publish(bytes, start, end, scan, whole),
     control(bytes, start, end, scan) {
       const { type } = scan

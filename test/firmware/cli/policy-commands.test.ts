@@ -85,6 +85,9 @@ const recording = await openRecordingKeeper({
   note: () => undefined,
   gateway: "press-hall",
 })
+const unused = async (): Promise<never> => {
+  throw new Error("not asked here")
+}
 const handlers = createHandlers({
   policy: world.activation,
   incoming: createIncoming({ storage: world.storage, audit: log.audit }),
@@ -93,6 +96,7 @@ const handlers = createHandlers({
   overrides,
   status: report,
   assess: async () => [],
+  trust: { reload: unused, offer: unused, report: () => ({ authorities: [], own: [] }) },
   trialSeconds: 300,
 })
 const door = createLocalSocket({

@@ -5,7 +5,7 @@ import { parse } from "yaml"
 import type { Expected } from "../../support/faults.ts"
 import type { GatewayConfig } from "../../../firmware/config/gateway-config.ts"
 import type { Parsed } from "../../../policy/language/fault.ts"
-import { DEFAULT_LIMITS } from "../../../firmware/config/gateway-config.ts"
+import { DEFAULT_LIMITS, DEFAULT_LINE } from "../../../firmware/config/gateway-config.ts"
 import { checkAgainstPolicy, describeFit } from "../../../firmware/config/fit.ts"
 import { clash } from "../../../firmware/config/address.ts"
 import { parseGatewayConfig } from "../../../firmware/config/parse-gateway-config.ts"
@@ -59,6 +59,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
         "field-ca": "/etc/lockgate/trust/field-ca.pem",
         "control-ca": "/etc/lockgate/trust/control-ca.pem",
       },
+      crls: {},
       policySigners: { owner: "/etc/lockgate/trust/owner.pub.pem", deputy: "/etc/lockgate/trust/deputy.pub.pem" },
       policyThreshold: 2,
     },
@@ -88,6 +89,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
         points: [],
       },
     },
+    lines: { "line-a": { ...DEFAULT_LINE, device: "/dev/ttyAMA0", rs485: "driver" } },
     management: {
       socket: "/run/lockgate/command.sock",
       mqtt: {
@@ -115,6 +117,26 @@ test("what may be left out has its default", () => {
   assert.is(config.policyBundleFile, null)
   assert.is(config.management.mqtt, null)
   assert.is(config.trust.policyThreshold, 1)
+})
+
+const lines = (text: string): string => gateway({ tail: `lines: ${text}` })
+
+test("a serial line: every key, its bounds, and a frame that YAML takes for a number", () => {
+  const line = (text: string): unknown => good(read(lines(`{ a: { device: /dev/ttyS0, ${text} } }`))).lines["a"]
+  const base = { ...DEFAULT_LINE, device: "/dev/ttyS0" }
+  assert.equal(line(""), base)
+  for (const frame of ["8N1", "8E1", "8N2"]) {
+    assert.equal(line(`frame: ${frame}`), { ...base, frame })
+    assert.equal(line(`frame: "${frame}"`), { ...base, frame })
+  }
+  assert.equal(
+    line(
+      "baud: 1200, rs485: driver, echo: true, timeout: 10ms, turnaround: 0ms, retries: 0, repeat: all, queue: 1, wait: 1min",
+    ),
+    { device: "/dev/ttyS0", baud: 1_200, frame: "8E1", rs485: "driver", echo: true, timeoutMs: 10, turnaroundMs: 0, retries: 0, repeat: "all", queue: 1, waitMs: 60_000 }, // prettier-ignore
+  )
+  assert.equal(line("baud: 921600, retries: 10, queue: 1024"), { ...base, baud: 921_600, retries: 10, queue: 1_024 })
+  assert.equal(good(read(gateway({}))).lines, {})
 })
 
 test("limits reach from their lowest to their highest value", () => {
@@ -235,6 +257,7 @@ const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Exp
   ["a policy inside the board file", gateway({ tail: "¦rules: []" }), ["rules", "has no key"]],
   ["a state folder with NUL", gateway({ head: 'lockgate-gateway: 1\ngateway: g\nboard: linux\nstate: ¦"a\\0"' }), ["state", "U+0000"]],
   ["no signers", gateway({ trust: "trust: { authorities: {}, policy-signers: ¦{} }" }), ["trust.policy-signers", "no policy can ever"]],
+  ["a list of an authority that is not there", gateway({ trust: "trust: { authorities: { ca: a }, crls: { cb: ¦b }, policy-signers: { o: o } }" }), ["trust.crls.cb", "there is no authority"]],
   ["a threshold above the signers", gateway({ trust: "trust: { authorities: { ca: a }, policy-signers: { o: o }, policy-threshold: ¦2 }" }), ["trust.policy-threshold", "only 1 is named"]],
   ["a threshold of none", gateway({ trust: "trust: { authorities: { ca: a }, policy-signers: { o: o }, policy-threshold: ¦0 }" }), ["trust.policy-threshold", "1..32"]],
   ["no trust", `¦${gateway({ trust: "" })}`, ["trust", 'needs the key "trust"']],
@@ -263,6 +286,13 @@ const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Exp
   ["two listeners at one place", gateway({ conduits: two("127.0.0.1", "127.0.0.1") }), ["conduits.two.listen", "conduits.one listens", "another port"]],
   ["two listeners, one everywhere", gateway({ conduits: two("0.0.0.0", "127.0.0.1") }), ["conduits.two.listen", 'conduits.one listens on "0.0.0.0"']],
   ["a socket path that Linux cannot bind", gateway({ management: `management: { socket: ¦/${LONG} }` }), ["management.socket", "at most 107 bytes"]],
+  ["a line without a device", lines("{ a: ¦{ baud: 9600 } }"), ["lines.a.device", 'needs the key "device"']],
+  ["a device without its folder", lines("{ a: { device: ¦ttyS0 } }"), ["lines.a.device", "whole path", "/dev/ttyS0"]],
+  ["a rate that is too low", lines("{ a: { device: /dev/a, baud: ¦300 } }"), ["lines.a.baud", "1200..921600"]],
+  ["a frame that is none", lines("{ a: { device: /dev/a, frame: ¦7E1 } }"), ["lines.a.frame", '"8E1"']],
+  ["a direction by nobody known", lines("{ a: { device: /dev/a, rs485: ¦rts } }"), ["lines.a.rs485", '"driver" or "none"']],
+  ["two lines on one device", lines("{ a: { device: /dev/a }, b: { device: ¦/dev/a } }"), ["lines.b.device", "lines.a is the device", "one line"]],
+  ["a state folder too deep for the socket of its lines", gateway({ head: `lockgate-gateway: 1\ngateway: g\nboard: linux\nstate: ¦/${"s".repeat(95)}`, tail: "lines: { a: { device: /dev/a } }" }), ["state", "at most 107 bytes"]],
   ["a time without unit", gateway({ tail: "trial: ¦300" }), ["trial", "a time 5s..24h", "name the unit"]],
   ["a trial of half a second more", gateway({ tail: "trial: ¦5500ms" }), ["trial", "whole seconds"]],
   ["a trial that is too short", gateway({ tail: "trial: ¦4s" }), ["trial", "5s..24h"]],

@@ -25,6 +25,9 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "recording.read": { offset: 0 },
   "override.start": { emergency: "fire", minutes: 480, reason: "smoke" },
   "override.end": { emergency: "fire" },
+  "trust.status": {},
+  "trust.reload": {},
+  "trust.crl": { list: "text" },
   assess: {},
 }
 

@@ -13,7 +13,7 @@ function world(random = 0.5) {
     () => {
       state.dials++
       const error = new HardwareError("ERR_UPSTREAM", "down", { detail: { reason: "ECONNREFUSED" } })
-      return { socket: new Socket(), trusted: state.up ? Promise.resolve() : Promise.reject(error) }
+      return { socket: new Socket(), path: () => [], trusted: state.up ? Promise.resolve() : Promise.reject(error) }
     },
     { nowMs: () => state.nowMs, random: () => random },
   )
