@@ -69,6 +69,8 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       openUnder: (other, failed) => conduits.engine.openUnder(other, failed),
       access: () => deps.access.status(),
       rehearse: (rehearsal) => conduits.engine.rehearse(rehearsal),
+      rehearseLoad: () => conduits.engine.rehearseLoad(),
+      limits: config.limits,
       bundleInForce: () => policy.bundle(),
       offerBundle: (text) => policy.examine(text),
       readPolicy: deps.readPolicy,

@@ -8,6 +8,7 @@ import {
 } from "./probes/boundary.ts"
 import { bundlesAreAuthentic, noCodeFromText } from "./probes/code.ts"
 import { outputsAreHeld, tamperIsTold, tamperIsWatched } from "./probes/lines.ts"
+import { floodsAreHeldOff, memoryIsBounded, silenceEnds } from "./probes/load.ts"
 import { commandsNeedPermission, errorsAreCodes, onlyDeclaredSockets } from "./probes/management.ts"
 import { noPersonToPerson } from "./probes/person-to-person.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "./probes/transport.ts"
@@ -34,6 +35,9 @@ export const PROBES: readonly GatewayProbe[] = [
   commandsNeedPermission,
   errorsAreCodes,
   onlyDeclaredSockets,
+  floodsAreHeldOff,
+  memoryIsBounded,
+  silenceEnds,
   packetFilterInForce,
   noWayAround,
   onlyNamedRadios,
@@ -146,6 +150,32 @@ export const CONTROLS: readonly Control[] = [
       "force before any listener opens, forwards nothing, and is put back when it is lost.",
     enforcedIn: ["policy/export/firewall.ts", "firmware/boundary/keeper.ts", "hal/linux/packet-filter.ts"],
     probes: [packetFilterInForce.id, noWayAround.id, brokerRefusesStrangers.id],
+  },
+  {
+    requirement: "CR 7.1",
+    claim:
+      "Under a flood essential flows go on: who was in before is let in, an essential peer takes the place of another, and " +
+      "what is shed is shed from the others first.",
+    enforcedIn: [
+      "firmware/conduits/load/gate-keeper.ts",
+      "firmware/conduits/load/load-control.ts",
+      "firmware/conduits/load/memory-account.ts",
+    ],
+    probes: [floodsAreHeldOff.id, memoryIsBounded.id, silenceEnds.id],
+  },
+  {
+    requirement: "CR 7.1 RE(1)",
+    claim:
+      "The load that one peer or one network can make is limited: handshakes before any cryptography, connections, half-open " +
+      "time, messages and bytes.",
+    enforcedIn: ["firmware/conduits/load/front-door.ts", "firmware/conduits/load/flow-meter.ts"],
+    probes: [floodsAreHeldOff.id, silenceEnds.id],
+  },
+  {
+    requirement: "CR 7.2",
+    claim: "Everything that is held for peers is bounded: accounts by number, connections by what they hold together.",
+    enforcedIn: ["firmware/conduits/load/account-table.ts", "firmware/conduits/load/load-watch.ts"],
+    probes: [memoryIsBounded.id, floodsAreHeldOff.id, silenceEnds.id],
   },
   {
     requirement: "CR 7.7",

@@ -4,6 +4,8 @@ import type { CommandPort } from "../../policy/command/port.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import type { Probe } from "../../policy/requirements/control.ts"
+import type { LoadRehearsal } from "../conduits/load/rehearse-load.ts"
+import type { Limits } from "../config/gateway-config.ts"
 import type { FlowPosture, Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
 import type { GpioStatus } from "../gpio/lines.ts"
 import type { AccessStatus } from "../management/access.ts"
@@ -42,6 +44,10 @@ export interface ProbeContext {
   access(): readonly AccessStatus[]
   /** Run client bytes through the live session and filter, without a socket. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
+  /** What the live limits make of a flood that never happens. */
+  rehearseLoad(): Promise<LoadRehearsal | null>
+  /** The limits of the board file. */
+  readonly limits: Limits
   /** The bundle in force as it came; null when there is none. */
   bundleInForce(): string | null
   /** Why the live verification would refuse this bundle as a new one, or null if it would not. Nothing changes, nothing is logged. */

@@ -7,6 +7,7 @@ import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { BucketStore } from "./bucket-store.ts"
+import type { LoadControl } from "./load/load-control.ts"
 import type { TrustInForce } from "./trust-in-force.ts"
 import type { ReadPools } from "./byte-source.ts"
 import type { TrafficRecording } from "./traffic-tap.ts"
@@ -17,6 +18,8 @@ import type { Hash } from "./mqtt/recording.ts"
 /** What the engine lends to each of its conduits. */
 export interface EngineContext {
   readonly limits: Limits
+  /** Who may take how much. */
+  readonly load: LoadControl
   readonly buckets: BucketStore
   readonly modbusBuckets: BucketStore<ModbusTable>
   /** The way to the units on a serial line of the board; absent where the board has none. */

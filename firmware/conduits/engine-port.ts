@@ -23,6 +23,7 @@ import type {
   RecordedTotals,
   ToEngine,
 } from "./messages.ts"
+import type { LoadRehearsal } from "./load/rehearse-load.ts"
 import { joinParts, type RecordedPart } from "../../policy/recording/recorder.ts"
 import type { RecordedPeer } from "../../policy/recording/recording.ts"
 import type { Clock } from "../../hal/clock.ts"
@@ -90,6 +91,8 @@ export interface EnginePort {
   ping(): void
   /** Null when the conduit is not in the policy in force. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
+  /** What the live limits make of a flood that never happens. */
+  rehearseLoad(): Promise<LoadRehearsal | null>
   /** Whether the engine's thread made code of a text when tried just now. */
   makesCode(): Promise<boolean>
   /** Record traffic from now on; what an earlier recording held is forgotten. */
@@ -203,6 +206,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         return
       case "applied":
       case "rehearsed":
+      case "load-rehearsed":
       case "code-tried":
       case "open-under":
         waiting.get(message.number)?.resolve(message)
@@ -302,6 +306,10 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     rehearse: async (rehearsal) => {
       const answer = await ask({ kind: "rehearse", number: ++number, rehearsal })
       return answer.kind === "rehearsed" ? answer.result : null
+    },
+    rehearseLoad: async () => {
+      const answer = await ask({ kind: "rehearse-load", number: ++number })
+      return answer.kind === "load-rehearsed" ? answer.result : null
     },
     makesCode: async () => {
       const answer = await ask({ kind: "try-code", number: ++number })

@@ -14,6 +14,7 @@ import { setGates } from "../../policy/filter/gates.ts"
 import { NO_INPUTS, type Inputs } from "../../policy/filter/inputs.ts"
 import { advance } from "../../policy/time/advance.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
+import type { Limits } from "../config/gateway-config.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
 import { canMakeCode } from "../code-from-text.ts"
@@ -28,6 +29,9 @@ import type { EngineEpoch, FlowPosture, FromEngine, Held, Listening, ToEngine } 
 import { TrustInForce } from "./trust-in-force.ts"
 import { TrafficRecording } from "./traffic-tap.ts"
 import type { Hash } from "./mqtt/recording.ts"
+import { createLoadMemory, LoadControl } from "./load/load-control.ts"
+import { rehearseLoad } from "./load/rehearse-load.ts"
+import { startLoadWatch, type LoadWatch } from "./load/load-watch.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
@@ -82,6 +86,9 @@ export function createEngine(deps: EngineDeps): Engine {
   let inputs: Inputs = NO_INPUTS
   let cancelBorder = (): void => undefined
   let outbox: AuditEvent[] = []
+  let load: LoadControl | null = null
+  let watch: LoadWatch | null = null
+  let limits: Limits | null = null
   let stopping = false
   let turn: Promise<void> = Promise.resolve()
 
@@ -100,9 +107,10 @@ export function createEngine(deps: EngineDeps): Engine {
     return known
   }
 
-  function contextWith(limits: EngineContext["limits"]): EngineContext {
+  function contextWith(limits: EngineContext["limits"], control: LoadControl): EngineContext {
     return {
       limits,
+      load: control,
       buckets,
       modbusBuckets,
       recording,
@@ -203,6 +211,7 @@ export function createEngine(deps: EngineDeps): Engine {
   function reportPeriodically(): void {
     if (stopping) return
     for (const event of aggregator.flush(deps.nowMs())) report(event)
+    for (const event of load?.flush() ?? []) report(event)
     recorder.flush(deps.nowMs())
     deps.post({ kind: "counters", conduits: [...listeners].map(([name, l]) => snapshot(name, l.counters)) })
     deps.after(REPORT_INTERVAL_MS, reportPeriodically)
@@ -213,8 +222,18 @@ export function createEngine(deps: EngineDeps): Engine {
       case "configure": {
         time = message.time
         timeToldMs = deps.nowMs()
-        const context = contextWith(message.limits)
-        for (const conduit of message.conduits) listeners.set(conduit.name, createListener(conduit, context))
+        const { conduits } = message
+        limits = message.limits
+        load = new LoadControl(createLoadMemory(limits, conduits.length), 0, limits, deps.nowMs)
+        const context = contextWith(limits, load)
+        for (const conduit of conduits) listeners.set(conduit.name, createListener(conduit, context))
+        watch = startLoadWatch({
+          limits,
+          peers: () => [...listeners.values()].flatMap(({ peers }) => [...peers]),
+          nowMs: deps.nowMs,
+          after: deps.after,
+          sweep,
+        })
         reportPeriodically()
         return
       }
@@ -265,6 +284,12 @@ export function createEngine(deps: EngineDeps): Engine {
           number: message.number,
           result: rehearse(inForce, message.rehearsal, deps.nowMs(), deps.flows),
         })
+      case "rehearse-load":
+        return deps.post({
+          kind: "load-rehearsed",
+          number: message.number,
+          result: limits === null ? null : rehearseLoad(limits, watch?.heldBytes() ?? 0),
+        })
       case "try-code":
         return deps.post({ kind: "code-tried", number: message.number, made: canMakeCode() })
       case "record":
@@ -281,8 +306,10 @@ export function createEngine(deps: EngineDeps): Engine {
       case "stop":
         stopping = true
         cancelBorder()
+        watch?.stop()
         for (const listener of listeners.values()) void listener.apply(null)
         for (const event of aggregator.flush(deps.nowMs(), true)) report(event)
+        for (const event of load?.flush() ?? []) report(event)
         recorder.flush(deps.nowMs(), true)
         flushOutbox()
         // Withdrawn peers get the time of a round trip to read why.

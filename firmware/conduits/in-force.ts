@@ -31,6 +31,8 @@ export interface ConduitInForce {
   /** True when the posture lets at least some flow of this conduit pass. */
   readonly open: boolean
   readonly essentialOnly: boolean
+  /** Whether some essential rule allows one of the roles something. */
+  isEssential(roles: readonly string[]): boolean
   /** The class for a set of roles, or -1; -1 too for roles without essential rules while only those are open. */
   classFor(roles: readonly string[]): number
 }
@@ -72,6 +74,7 @@ export function prepareInForce(
       anchorKey: `${anchors.map((anchor) => anchor.fingerprint).join(" ")} ${trust.revocationKey(zone.authorities)}`,
       open,
       essentialOnly,
+      isEssential: (roles) => essentialRoles.some((role) => roles.includes(role)),
       classFor: (roles) => {
         if (essentialOnly && !essentialRoles.some((role) => roles.includes(role))) return -1
         return classOf(policy.compiled, settings.name, roles)

@@ -4,8 +4,8 @@
  * A peer's certificate is judged in `secureConnection`, before any listener for data is attached: of a refused peer
  * no application byte is read and no upstream is opened (IEC 62443-4-2 CR 1.2, NDR 5.2).
  */
-import { createServer as createPlainServer, type Server, type Socket } from "node:net"
-import { createServer, Server as TlsServer, type TLSSocket } from "node:tls"
+import type { Server, Socket } from "node:net"
+import { createServer, type Server as TlsServer, type TLSSocket } from "node:tls"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import { InvariantError } from "../../policy/base/errors.ts"
 import { closeFailedHandshakes } from "../tls/handshake-failure.ts"
@@ -15,6 +15,8 @@ import { newCounters, type CounterSet } from "./counters.ts"
 import { judgeAddress, judgeAgain, judgeArrival, type Admission } from "./arrival.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
 import type { EngineContext } from "./engine-context.ts"
+import { createFrontDoor, type FrontDoor } from "./load/front-door.ts"
+import type { LoadedPeer } from "./load/load-watch.ts"
 import { unlike, type EndsKind } from "../config/fit.ts"
 import type { EngineConduit, Listening, TlsCredential } from "./messages.ts"
 import { createModbusProtocol } from "./modbus/protocol.ts"
@@ -35,7 +37,7 @@ const CLOSED: Admission = {
 }
 
 /** A peer that was let in, and what it was judged by. */
-interface Entry {
+interface Entry extends LoadedPeer {
   readonly session: PeerSession
   readonly chain: readonly Uint8Array[]
   readonly leaf: CertificateFacts | null
@@ -43,6 +45,7 @@ interface Entry {
   readonly tlsVersion: string
   generation: number
   anchorKey: string
+  essential: boolean
 }
 
 /** One conduit, as the engine drives it. */
@@ -54,6 +57,8 @@ export interface ConduitListener {
   apply(next: InForce | null): Promise<Listening | null>
   /** Let the next bytes of a peer fail; for tests. */
   breakNext(): void
+  /** Everybody who was let in. */
+  readonly peers: Iterable<LoadedPeer>
 }
 
 /** A conduit's runtime; closed until `apply` is given a policy that opens it. */
@@ -65,6 +70,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       : createModbusProtocol(conduit, context, counters)
   const admitted = new Set<Entry>()
   let server: Server | null = null
+  let tls: TlsServer | null = null
   /** The generation of trust that its credential is of. */
   let shownFrom = 0
   let inForce: Now | null = null
@@ -104,20 +110,29 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   }
 
   function admit(socket: Socket, now: Now, chain: readonly Uint8Array[], verdict: Admitted, tlsVersion: string): void {
-    const { leaf } = verdict
+    const { leaf, subject } = verdict
     const address = socket.remoteAddress ?? ""
+    const essential = now.own.isEssential(subject.roles)
+    const place = context.load.take(conduit.name, subject.name, essential, makeRoom)
+    if (typeof place === "string") {
+      socket.destroy()
+      return refused(place, address, { subject: subject.name })
+    }
+    context.load.keeper.proved(address)
     counters.accepted++
     counters.connections++
     if (leaf !== null) context.certificateSeen(leaf.notBeforeAt)
-    const session = protocol.admit({ socket, leaf, address, tlsVersion }, now, verdict, {
+    const session = protocol.admit({ socket, leaf, address, tlsVersion, meter: place.meter }, now, verdict, {
       refresh: () => {
         if (breaking) throw new InvariantError("ERR_BROKEN_ON_PURPOSE", "a test lets this conduit fail")
         if (inForce === null || entry.generation !== inForce.all.generation) readmit(entry)
       },
       now: () => inForce,
       failed: (error) => context.failed(conduit.name, error),
+      essential: () => entry.essential,
       ended: () => {
         counters.connections--
+        place.free()
         admitted.delete(entry)
       },
     })
@@ -129,8 +144,31 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       tlsVersion,
       generation: now.all.generation,
       anchorKey: now.own.anchorKey,
+      essential,
+      waitingBytes: () => socket.writableLength,
+      heldBytes: () => socket.writableLength + (session.heldBytes?.() ?? 0),
+      shed: (reason) => {
+        context.load.shed(conduit.name, reason, subject.name, entry.essential)
+        session.withdraw(reason, 0)
+      },
     }
     admitted.add(entry)
+  }
+
+  /** End a connection that is not essential, the greediest, for one that is. */
+  function makeRoom(): boolean {
+    const lesser = [...admitted].filter((entry) => !entry.essential)
+    const first = lesser[0]
+    if (first === undefined) return false
+    lesser.reduce((most, entry) => (entry.heldBytes() > most.heldBytes() ? entry : most), first).shed("displaced")
+    return true
+  }
+
+  /** Whether nobody could come in, not even somebody essential: else a full conduit is worth a handshake. */
+  function hasNoRoom(): boolean {
+    if (!context.load.isFull(conduit.name)) return false
+    const roles = inForce?.all.epoch.policy.essentialRoles[conduit.name] ?? []
+    return roles.length === 0 || [...admitted].every((entry) => entry.essential)
   }
 
   /** Judge a peer that is already in by what is in force now; who may no longer be in is withdrawn. */
@@ -144,6 +182,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     const verdict = judgeEntry(entry, now)
     if (!verdict.ok) return entry.session.withdraw(verdict.reason, distrusted(entry, now.own, verdict) ? 0 : graceMs)
     entry.anchorKey = now.own.anchorKey
+    entry.essential = now.own.isEssential(verdict.subject.roles)
     if (!entry.session.readmit(now, verdict)) entry.session.withdraw("terms", graceMs)
   }
 
@@ -186,22 +225,38 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     }
   }
 
-  function makeServer(own: ConduitInForce): Server {
+  /** What answers behind the front door: TLS, or nothing at all where the zone speaks in clear. */
+  function makeDoor(own: ConduitInForce): FrontDoor {
     const credential = context.trust.serverCredential(conduit)
-    if (credential === null) return createPlainServer(guarded(onPlainPeer))
-    const made = createServer(tlsOptions(own, credential))
-    made.on("secureConnection", guarded(onPeer))
-    closeFailedHandshakes(made, ({ code, address }) => refused(code, address ?? ""))
-    return made
+    const { maxConnections, maxHalfOpen } = context.limits
+    const handshakes = credential === null ? null : createServer(tlsOptions(own, credential))
+    tls = handshakes
+    const door = createFrontDoor({
+      keeper: context.load.keeper,
+      maxHalfOpen,
+      maxSockets: maxConnections + 2 * maxHalfOpen,
+      full: hasNoRoom,
+      accept: (socket) => {
+        if (handshakes !== null) handshakes.emit("connection", socket)
+        else greet(socket, onPlainPeer)
+      },
+      refused,
+    })
+    const greet = <S extends Socket>(socket: S, next: (socket: S) => void): void => {
+      door.greeted(socket)
+      guarded(next)(socket)
+    }
+    if (handshakes === null) return door
+    handshakes.on("secureConnection", (socket) => greet(socket, onPeer))
+    closeFailedHandshakes(handshakes, ({ code, address }) => {
+      if (address !== null || !door.displaced()) refused(code, address ?? "")
+    })
+    return door
   }
 
   function open(own: ConduitInForce): Promise<Listening | null> {
-    const opened = makeServer(own)
+    const opened = makeDoor(own).server
     shownFrom = context.trust.generation
-    opened.maxConnections = context.limits.maxConnections
-    opened.on("drop", (drop?: { remoteAddress?: string }) => {
-      refused("too-many-connections", drop?.remoteAddress ?? "")
-    })
     server = opened
     return new Promise((resolve) => {
       opened.on("error", (error: NodeJS.ErrnoException) => {
@@ -233,7 +288,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     return serverOptions({
       credential,
       tlsMin: own.zone.tlsMin,
-      handshakeTimeoutMs: context.limits.connectTimeoutMs,
+      handshakeTimeoutMs: Math.min(context.limits.halfOpenMs, context.limits.connectTimeoutMs),
     })
   }
 
@@ -259,8 +314,8 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     if (server === null) return open(own)
     const credential = context.trust.serverCredential(conduit)
     const isNew = versionChanged || shownFrom !== context.trust.generation
-    if (isNew && credential !== null && server instanceof TlsServer) {
-      server.setSecureContext(tlsOptions(own, credential))
+    if (isNew && credential !== null) {
+      tls?.setSecureContext(tlsOptions(own, credential))
     }
     shownFrom = context.trust.generation
     context.sweep([...admitted], (entry) => {
@@ -269,7 +324,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     return listening()
   }
 
-  return { counters, apply, listening, breakNext: () => (breaking = true) }
+  return { counters, apply, listening, breakNext: () => (breaking = true), peers: admitted }
 }
 
 /** What these ends speak, and over what. */

@@ -13,6 +13,7 @@ import type { RecordedPart } from "../../policy/recording/recorder.ts"
 import type { RecordingEnd } from "../../policy/recording/recording.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { EnginePolicy } from "./engine-policy.ts"
+import type { LoadRehearsal } from "./load/rehearse-load.ts"
 
 /** A key and its chain, PEM; given once, at start or on rotation. */
 export interface TlsCredential {
@@ -120,6 +121,8 @@ export type ToEngine =
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }
+  /** Run the live limits on a flood that never happens; for probes. */
+  | { readonly kind: "rehearse-load"; readonly number: number }
   /** Try to make code of a text; for probes. */
   | { readonly kind: "try-code"; readonly number: number }
   /** Record traffic from now on; what an earlier recording held is forgotten. */
@@ -159,6 +162,7 @@ export type FromEngine =
   | { readonly kind: "counters"; readonly conduits: readonly ConduitCounters[] }
   | { readonly kind: "pong"; readonly number: number }
   | { readonly kind: "rehearsed"; readonly number: number; readonly result: RehearsalResult | null }
+  | { readonly kind: "load-rehearsed"; readonly number: number; readonly result: LoadRehearsal | null }
   | { readonly kind: "code-tried"; readonly number: number; readonly made: boolean }
   /** Some of a recording. The last one has totals; none and no parts: nothing is recorded. */
   | {

@@ -2,6 +2,7 @@ import type { SerialSettings } from "../../hal/serial.ts"
 import type { LineRules } from "../conduits/modbus/rtu/line-machine.ts"
 import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
 import type { Transport } from "../../policy/language/policy.ts"
+import { DEFAULT_LOAD_LIMITS, type LoadLimits } from "./load-limits.ts"
 
 /**
  * The board file (`gateway.yaml`) as plain values: names of the policy to devices, addresses and files of this gateway.
@@ -110,8 +111,8 @@ export interface OutputConfig extends LinePlace {
   readonly shows: "fault" | "island" | "running" | "tamper"
 }
 
-/** Bounds on what peers can make the gateway hold. */
-export interface Limits {
+/** Bounds on what peers can make the gateway hold and do. */
+export interface Limits extends LoadLimits {
   /** Of each conduit. */
   readonly maxConnections: number
   /** For the TLS handshake, and again from there to the CONNACK. */
@@ -143,4 +144,5 @@ export const DEFAULT_LIMITS: Limits = {
   maxPacketBytes: 16 * 1024 * 1024,
   maxControlBytes: 128 * 1024,
   maxTopicAliases: 32,
+  ...DEFAULT_LOAD_LIMITS,
 }

@@ -2,6 +2,7 @@ import type { Complaint, Shape } from "../../policy/language/shape.ts"
 import type { JsonSchema } from "../../policy/language/json-schema.ts"
 import type { Placed } from "../../policy/language/group-shapes.ts"
 import { DEFAULT_LIMITS } from "./gateway-config.ts"
+import { LOAD_LIMIT_FIELDS, NO_LOAD_LIMITS } from "./load-limits.ts"
 import { choice, integer, name, text, version, withStandIn } from "../../policy/language/shape.ts"
 import { object, optional, placedMap, required } from "../../policy/language/group-shapes.ts"
 import { duration, durationText, size, sizeText } from "../../policy/language/quantity-shapes.ts"
@@ -117,6 +118,7 @@ const NO_LIMITS = {
   "max-packet": DEFAULT_LIMITS.maxPacketBytes,
   "max-control-packet": DEFAULT_LIMITS.maxControlBytes,
   "max-topic-aliases": DEFAULT_LIMITS.maxTopicAliases,
+  ...NO_LOAD_LIMITS,
 }
 
 const limits = object("limits", {
@@ -150,6 +152,7 @@ const limits = object("limits", {
     "Topic aliases of MQTT 5, each direction.",
     NO_LIMITS["max-topic-aliases"],
   ),
+  ...LOAD_LIMIT_FIELDS,
 })
 
 const trust = object("trust", {

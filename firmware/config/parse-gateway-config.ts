@@ -11,6 +11,7 @@ import { checkGateway, filesNamed, protocolOf } from "./gateway-checks.ts"
 import { buildLine } from "./line-shape.ts"
 import { buildGpio } from "./gpio-shape.ts"
 import { gatewayShape } from "./gateway-shape.ts"
+import { loadLimitsOf } from "./load-limits.ts"
 import { LISTEN_PORTS, splitUrl } from "./address.ts"
 import { buildPoints } from "./point-shape.ts"
 
@@ -116,6 +117,7 @@ function buildLimits(limits: GatewayDocument["limits"]): Limits {
     maxPacketBytes: limits["max-packet"],
     maxControlBytes: limits["max-control-packet"],
     maxTopicAliases: limits["max-topic-aliases"],
+    ...loadLimitsOf(limits),
   }
 }
 

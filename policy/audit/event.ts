@@ -182,6 +182,12 @@ export const EVENTS = {
     requirement: "CR 2.1",
     severity: "warning",
   },
+  "conduit.load-shed": {
+    category: "control-system",
+    text: "connections were ended, or read more slowly, because of load",
+    requirement: "CR 7.1",
+    severity: "warning",
+  },
   "conduit.denied": {
     category: "access-control",
     text: "messages were denied by policy",

@@ -32,6 +32,8 @@ export interface ConnectionDeps {
   readonly connectTimeoutMs: number
   /** What both ends read into. */
   readonly buffers: ReadPools
+  /** Slows the client down to its pace (`load/flow-meter.ts`). */
+  readonly paced: (source: ByteSource) => ByteSource
   readonly dial: () => Dialled
   readonly nowMs: () => number
   readonly after: (delayMs: number, action: () => void) => () => void
@@ -56,12 +58,16 @@ export interface Connection {
    * `graceMs`; with 0 both sides are cut off there, and the broker publishes the will.
    */
   withdraw(detail: string, graceMs: number): void
+  /** It has not said in time what it came for; so it ends when the time for its CONNECT is over. */
+  timeOut(): void
+  /** Bytes held for it, beside what waits in the client's socket. */
+  heldBytes(): number
 }
 
 /** Start moving bytes; returns once the listeners are attached. */
 export function openConnection(deps: ConnectionDeps): Connection {
   const { client } = deps
-  const source = pooledSource(client, deps.buffers)
+  const source = deps.paced(pooledSource(client, deps.buffers))
   let upstream: { readonly socket: Socket; readonly source: ByteSource } | null = null
   let ready = false
   /** What the session has said in this turn; upstream, also what waits until the broker is trusted. */
@@ -181,12 +187,14 @@ export function openConnection(deps: ConnectionDeps): Connection {
     })
   }
 
-  const cancelConnectTimer = deps.after(deps.connectTimeoutMs, () => {
+  const cancelConnectTimer = deps.after(deps.connectTimeoutMs, timeOut)
+
+  function timeOut(): void {
     tellEnd("connect-timeout", "")
     closed = true
     client.destroy()
     upstream?.socket.destroy()
-  })
+  }
 
   client.setNoDelay(true)
   client.setKeepAlive(true, 60_000)
@@ -219,6 +227,11 @@ export function openConnection(deps: ConnectionDeps): Connection {
     withdraw: (detail, graceMs) => {
       run(() => session.withdraw(detail))
       cutOff(graceMs)
+    },
+    timeOut,
+    heldBytes: () => {
+      const waiting = toUpstream.reduce((sum, part) => sum + part.length, 0)
+      return session.heldBytes + waiting + (upstream?.socket.writableLength ?? 0)
     },
   }
 

@@ -17,6 +17,8 @@ import { signBundle } from "../../../firmware/bundles/sign.ts"
 import { createBundleVerifier } from "../../../firmware/bundles/verify.ts"
 import { prepareInForce } from "../../../firmware/conduits/in-force.ts"
 import { createFlowCache } from "../../../policy/filter/cache/create.ts"
+import { rehearseLoad } from "../../../firmware/conduits/load/rehearse-load.ts"
+import { DEFAULT_LIMITS } from "../../../firmware/config/gateway-config.ts"
 import { rehearse } from "../../../firmware/conduits/mqtt/rehearse.ts"
 import { certificateFacts } from "../../../firmware/tls/certificate-facts.ts"
 import { parsePemChain } from "../../../firmware/tls/pem.ts"
@@ -150,6 +152,8 @@ async function world(tls: (credential: World["credential"]) => TlsOptions = stri
       essentialOnly: () => false,
       listening: () => [{ conduit: "telemetry", address: "127.0.0.1", port }],
       rehearse: rehearsing(POLICY_VALUE),
+      rehearseLoad: async () => rehearseLoad(LIMITS, 1_000),
+      limits: LIMITS,
       bundleInForce: () => bundles.activation.bundle(),
       offerBundle: (text) => bundles.activation.examine(text),
       readPolicy,
@@ -186,10 +190,12 @@ async function world(tls: (credential: World["credential"]) => TlsOptions = stri
   }
 }
 
+const LIMITS = { ...DEFAULT_LIMITS, halfOpenMs: 100 }
+
 const CODES = '{"ok":false,"code":"ERR_COMMAND_MALFORMED","entry":3}\n'
 
 function strict(credential: World["credential"]): TlsOptions {
-  return serverOptions({ credential, tlsMin: "1.3", handshakeTimeoutMs: 2_000 })
+  return serverOptions({ credential, tlsMin: "1.3", handshakeTimeoutMs: LIMITS.halfOpenMs })
 }
 
 async function outcomes(context: ProbeContext): Promise<Record<string, string>> {
@@ -242,6 +248,9 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
     "CR 3.7",
     "CR 4.3",
     "CR 5.1",
+    "CR 7.1",
+    "CR 7.1 RE(1)",
+    "CR 7.2",
     "CR 7.7",
   ]
   owned.push("NDR 1.6", "NDR 1.6 RE(1)")

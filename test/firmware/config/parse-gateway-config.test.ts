@@ -175,22 +175,63 @@ test("a serial line: every key, its bounds, and a frame that YAML takes for a nu
 
 test("limits reach from their lowest to their highest value", () => {
   const limits = (text: string): unknown => good(read(gateway({ tail: `limits: ${text}` }))).limits
+  const MIB = 1024 * 1024
   assert.equal(
     limits(
-      "{ max-connections: 1, connect-timeout: 100ms, max-packet: 1KiB, max-control-packet: 1024, max-topic-aliases: 0 }",
+      "{ max-connections: 1, connect-timeout: 100ms, max-packet: 1KiB, max-control-packet: 1024, max-topic-aliases: 0, " +
+        "max-subject-connections: 1, max-source-connections: 1, source-handshakes: 1/h, handshakes: 1/min burst 1, " +
+        "max-half-open: 1, half-open-time: 100ms, connect-wait: 100ms, subject-messages: 1/h, subject-bytes: 1KiB, " +
+        "conduit-messages: 1/s, conduit-bytes: 1KiB, max-queue: 64KiB, slow-reader-time: 1s, max-memory: 16MiB }",
     ),
-    { maxConnections: 1, connectTimeoutMs: 100, maxPacketBytes: 1024, maxControlBytes: 1024, maxTopicAliases: 0 },
+    {
+      maxConnections: 1,
+      connectTimeoutMs: 100,
+      maxPacketBytes: 1024,
+      maxControlBytes: 1024,
+      maxTopicAliases: 0,
+      maxSubjectConnections: 1,
+      maxSourceConnections: 1,
+      sourceHandshakes: { perSecond: 1 / 3600, burst: 1 },
+      handshakes: { perSecond: 1 / 60, burst: 1 },
+      maxHalfOpen: 1,
+      halfOpenMs: 100,
+      connectWaitMs: 100,
+      subjectMessages: { perSecond: 1 / 3600, burst: 1 },
+      subjectBytes: 1024,
+      conduitMessages: { perSecond: 1, burst: 1 },
+      conduitBytes: 1024,
+      maxQueueBytes: 64 * 1024,
+      slowReaderMs: 1000,
+      maxMemoryBytes: 16 * MIB,
+    },
   )
   assert.equal(
     limits(
-      "{ max-connections: 100000, connect-timeout: 5min, max-packet: 256MiB, max-control-packet: 1MiB, max-topic-aliases: 65535 }",
+      "{ max-connections: 100000, connect-timeout: 5min, max-packet: 256MiB, max-control-packet: 1MiB, max-topic-aliases: 65535, " +
+        "max-subject-connections: 100000, max-source-connections: 100000, source-handshakes: 1000000/s, handshakes: 1000000/s, " +
+        "max-half-open: 10000, half-open-time: 5min, connect-wait: 5min, subject-messages: 1000000/s, subject-bytes: 1024MiB, " +
+        "conduit-messages: 1000000/s, conduit-bytes: 1024MiB, max-queue: 256MiB, slow-reader-time: 1h, max-memory: 8192MiB }",
     ),
     {
       maxConnections: 100_000,
       connectTimeoutMs: 300_000,
-      maxPacketBytes: 256 * 1024 * 1024,
-      maxControlBytes: 1024 * 1024,
+      maxPacketBytes: 256 * MIB,
+      maxControlBytes: MIB,
       maxTopicAliases: 65_535,
+      maxSubjectConnections: 100_000,
+      maxSourceConnections: 100_000,
+      sourceHandshakes: { perSecond: 1_000_000, burst: 1_000_000 },
+      handshakes: { perSecond: 1_000_000, burst: 1_000_000 },
+      maxHalfOpen: 10_000,
+      halfOpenMs: 300_000,
+      connectWaitMs: 300_000,
+      subjectMessages: { perSecond: 1_000_000, burst: 1_000_000 },
+      subjectBytes: 1024 * MIB,
+      conduitMessages: { perSecond: 1_000_000, burst: 1_000_000 },
+      conduitBytes: 1024 * MIB,
+      maxQueueBytes: 256 * MIB,
+      slowReaderMs: 3_600_000,
+      maxMemoryBytes: 8192 * MIB,
     },
   )
 })
