@@ -24,6 +24,7 @@ import { prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
 import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "./messages.ts"
 import { TrafficRecording } from "./traffic-tap.ts"
+import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { Hash } from "./mqtt/recording.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
@@ -45,6 +46,8 @@ export interface EngineDeps {
   /** One a thread: its seed is secret. */
   readonly flows: FlowCache
   readonly newHash: () => Hash
+  /** As in `EngineContext`. */
+  readonly openLine?: (line: string) => ModbusUpstream
 }
 
 /** The conduit engine: messages in, messages out through `EngineDeps.post`. */
@@ -95,6 +98,7 @@ export function createEngine(deps: EngineDeps): Engine {
       modbusBuckets,
       recording,
       flows: deps.flows,
+      ...(deps.openLine === undefined ? {} : { openLine: deps.openLine }),
       certificates: createFactsCache(4_096),
       time: () => time,
       nowMs: deps.nowMs,
