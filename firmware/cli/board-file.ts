@@ -1,5 +1,4 @@
 import { dirname, resolve } from "node:path"
-import type { ConduitEnds, GatewayEnds } from "../../policy/export/ends.ts"
 import type { GatewayConfig } from "../config/gateway-config.ts"
 import { GATEWAY_LIMITS, parseGatewayConfig } from "../config/parse-gateway-config.ts"
 import { readText } from "../config/read-text.ts"
@@ -20,13 +19,4 @@ export async function readBoardFile(file: string | undefined, io: CliIo): Promis
   if (parsed.ok) return parsed.value
   tellFaults(parsed.faults, io)
   return null
-}
-
-/** Its ends, as `policy/export` knows them. */
-export function endsOf({ gateway, conduits, management }: GatewayConfig): GatewayEnds {
-  const ends = Object.entries(conduits).map(([name, { protocol, listen, upstream }]): [string, ConduitEnds] => [
-    name,
-    { protocol, listen, upstream: upstream.kind === "line" ? null : { credential: null, ...upstream } },
-  ])
-  return { gateway, conduits: Object.fromEntries(ends), management: management.mqtt }
 }

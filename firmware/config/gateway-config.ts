@@ -38,6 +38,8 @@ export interface GatewayConfig {
     readonly mqtt: UpstreamEnd | null
   }
   readonly limits: Limits
+  /** Whether the gateway puts the packet filter of its policy in force on this board, or leaves that to others. */
+  readonly packetFilter: "apply" | "off"
   /** Seconds a policy stays on trial until it is confirmed or rolled back. */
   readonly trialSeconds: number
 }

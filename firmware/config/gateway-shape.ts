@@ -199,6 +199,12 @@ export const gatewayShape = object("a board file", {
     "How the gateway is asked and what it says.",
   ),
   limits: optional(withStandIn(limits, NO_LIMITS), NO_LIMITS, "Bounds on what peers can make the gateway hold.", {}),
+  "packet-filter": optional(
+    choice(["apply", "off"]),
+    "off",
+    "Whether the gateway keeps packets from going beside it: nftables, forwarding.",
+    "off",
+  ),
   trial: optional(
     withStandIn(duration(5000, 86_400_000), 300_000),
     300_000,

@@ -71,6 +71,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
       mqtt: management.mqtt === null ? null : buildEnd(management.mqtt),
     },
     limits: buildLimits(document.limits),
+    packetFilter: document["packet-filter"],
     trialSeconds: document.trial / 1000,
   }
 }

@@ -55,7 +55,12 @@ function conduitFacts(conduit: Conduit): Facts {
   const { from, to, protocol, direction, transport } = conduit
   const base = { from, to, protocol, direction, transport: `${transport.from}/${transport.to}` }
   return conduit.protocol === "mqtt"
-    ? { ...base, "upstream identity": conduit.upstreamIdentity, "on deny": conduit.onDeny }
+    ? {
+        ...base,
+        "upstream identity": conduit.upstreamIdentity,
+        "on deny": conduit.onDeny,
+        "enhanced auth": conduit.enhancedAuth,
+      }
     : { ...base, refusal: String(conduit.refusal) }
 }
 

@@ -81,6 +81,7 @@ function conduitLine(conduit: Conduit): string {
   else {
     if (conduit.upstreamIdentity !== "strip") fields.push(`upstream-identity: ${conduit.upstreamIdentity}`)
     if (conduit.onDeny !== "ack") fields.push(`on-deny: ${conduit.onDeny}`)
+    if (conduit.enhancedAuth !== "refuse") fields.push(`enhanced-auth: ${conduit.enhancedAuth}`)
   }
   return `${text(conduit.name)}: { ${fields.join(", ")} }`
 }

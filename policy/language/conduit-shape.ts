@@ -74,6 +74,12 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "Answer to a denied QoS 1 or 2 message in MQTT 3.1.1.",
         "ack",
       ),
+      "enhanced-auth": optional(
+        choice(["refuse", "pass"]),
+        "refuse",
+        "Whether clients of MQTT 5 may authenticate at the broker by AUTH packets.",
+        "refuse",
+      ),
     },
     { refused: { refusal: ofModbus } },
   ),
@@ -103,7 +109,7 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "illegal-function",
       ),
     },
-    { refused: { "upstream-identity": ofMqtt, "on-deny": ofMqtt } },
+    { refused: { "upstream-identity": ofMqtt, "on-deny": ofMqtt, "enhanced-auth": ofMqtt } },
   ),
 })
 
@@ -119,5 +125,11 @@ export function buildConduit({ name, value }: Placed<ConduitEntry>): Conduit {
   const { from, to, direction } = value
   const base = { name, from, to, direction, transport: transportOf(value) }
   if (value.protocol === "modbus") return { ...base, protocol: "modbus", refusal: value.refusal }
-  return { ...base, protocol: "mqtt", upstreamIdentity: value["upstream-identity"], onDeny: value["on-deny"] }
+  return {
+    ...base,
+    protocol: "mqtt",
+    upstreamIdentity: value["upstream-identity"],
+    onDeny: value["on-deny"],
+    enhancedAuth: value["enhanced-auth"],
+  }
 }

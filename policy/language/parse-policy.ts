@@ -57,6 +57,7 @@ function buildPolicy(document: PolicyDocument): Policy {
     roles: document.roles.map(({ name, value }) => ({ name, description: value })),
     subjects: document.subjects.map(buildSubject),
     conduits,
+    radios: document.radios,
     rules: document.rules.map(({ value }) =>
       value.protocol === "modbus" ? buildModbusRule(value.entry, ofModbus) : buildMqttRule(value.entry, ofMqtt, sets),
     ),

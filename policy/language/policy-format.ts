@@ -11,11 +11,21 @@ import { readYamlComments } from "./yaml-text.ts"
 
 /** Order of the keys of each map, by its place: what a reader wants to know first comes first. */
 const ORDER: Readonly<Record<string, readonly string[]>> = {
-  "": ["lockgate-policy", "name", "sets", "zones", "roles", "subjects", "conduits", "rules", "island"],
+  "": ["lockgate-policy", "name", "sets", "zones", "roles", "subjects", "conduits", "radios", "rules", "island"],
   island: ["when", "restore"],
   "zones.*": ["level", "kind", "authorities", "tls-min", "clear-text"],
   "subjects.*": ["id", "zone", "match", "name", "modbus-role", "roles", "client-id"],
-  "conduits.*": ["from", "to", "protocol", "direction", "transport", "upstream-identity", "on-deny", "refusal"],
+  "conduits.*": [
+    "from",
+    "to",
+    "protocol",
+    "direction",
+    "transport",
+    "upstream-identity",
+    "on-deny",
+    "enhanced-auth",
+    "refusal",
+  ],
   "conduits.*.transport": ["from", "to"],
   "rules.*": [
     "id",

@@ -147,6 +147,12 @@ export const policyShape = object("a policy", {
   roles: required(placedMap(role, { max: POLICY_BOUNDS.roles }), "Roles by name: what each is for."),
   subjects: required(placedList(subject, { max: POLICY_BOUNDS.subjects }), "How a certificate becomes a subject."),
   conduits: required(placedMap(conduit, { max: POLICY_BOUNDS.conduits }), "Ways between zones, by name."),
+  radios: optional(
+    withStandIn(list(name("name of a radio interface"), { max: POLICY_BOUNDS.radios }), []),
+    [],
+    "Radio interfaces of the gateway that may be up, such as wlan0; every other is an alarm.",
+    [],
+  ),
   rules: required(placedList(rule, { max: POLICY_BOUNDS.rules }), "What may pass. All else is denied; a deny wins."),
   island: optional(withStandIn(island, null), null, "Inputs of the board that order island mode."),
 })

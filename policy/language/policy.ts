@@ -77,6 +77,8 @@ export interface MqttConduit extends ConduitBase {
   readonly upstreamIdentity: "strip" | "subject"
   /** What a refused QoS 1 or 2 PUBLISH answers in MQTT 3.1.1. */
   readonly onDeny: "ack" | "close"
+  /** Whether a client may authenticate at the broker by AUTH packets (MQTT 5.0 section 4.12), unseen by the gateway. */
+  readonly enhancedAuth: "refuse" | "pass"
 }
 
 /** A conduit to Modbus units. */
@@ -162,4 +164,6 @@ export interface Policy {
   readonly rules: readonly Rule[]
   /** Null or absent: island mode comes by command alone. */
   readonly island?: IslandOrder | null
+  /** Radio interfaces of the board that may be up; every other is an alarm. */
+  readonly radios: readonly string[]
 }

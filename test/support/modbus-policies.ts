@@ -79,5 +79,6 @@ export function makeModbusPolicy(
     subjects: roleSets.map((roles) => makeSubject("plant", roles)),
     conduits,
     rules,
+    radios: [],
   }
 }

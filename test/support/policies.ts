@@ -60,7 +60,9 @@ export function makePolicy(
       transport: { from: "tls", to: "tls" },
       upstreamIdentity: "strip",
       onDeny: "ack",
+      enhancedAuth: "refuse",
     })),
     rules,
+    radios: [],
   }
 }

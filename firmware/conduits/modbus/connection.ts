@@ -46,9 +46,18 @@ export function openModbusConnection(deps: ModbusConnectionDeps): ModbusConnecti
       if (isPaused) source.pause()
       else source.resume()
     }
-    if (session.isMidFrame === (cancelFrame !== null)) return
-    cancelFrame?.()
-    cancelFrame = session.isMidFrame ? deps.after(deps.frameTimeoutMs, () => end("fault", "frame-timeout")) : null
+    if (session.isMidFrame && cancelFrame === null) waitForFrame()
+  }
+
+  /** A frame that has begun must be whole in time; one that has begun since then has its own time. */
+  function waitForFrame(): void {
+    const { frames } = session
+    cancelFrame = deps.after(deps.frameTimeoutMs, () => {
+      cancelFrame = null
+      if (!session.isMidFrame) return
+      if (session.frames === frames) end("fault", "frame-timeout")
+      else waitForFrame()
+    })
   }
 
   /** Once the session has taken the answer over. */

@@ -48,6 +48,8 @@ export interface ModbusSession {
   readonly wantsMore: boolean
   /** A frame has begun and is not whole. */
   readonly isMidFrame: boolean
+  /** Frames that were read. */
+  readonly frames: number
   /** Nothing more is said to the master, whatever is answered. */
   end(): void
 }
@@ -69,13 +71,17 @@ export function createModbusSession(deps: ModbusSessionDeps): ModbusSession {
   const open: Open[] = []
   let fault: MbapFault | null = null
   let isOver = false
+  let frames = 0
 
   function work(): MbapFault | null {
     while (!isOver && fault === null && hasRoom()) {
       const frame = reader.next()
       if (frame === null) break
       if (typeof frame === "string") fault = frame
-      else request(frame)
+      else {
+        frames++
+        request(frame)
+      }
     }
     return fault
   }
@@ -143,6 +149,9 @@ export function createModbusSession(deps: ModbusSessionDeps): ModbusSession {
     },
     get isMidFrame() {
       return reader.heldBytes > 0 && hasRoom()
+    },
+    get frames() {
+      return frames
     },
     end() {
       isOver = true

@@ -100,6 +100,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
       },
     },
     limits: { ...DEFAULT_LIMITS, maxConnections: 200 },
+    packetFilter: "off",
     trialSeconds: 300,
   })
 })

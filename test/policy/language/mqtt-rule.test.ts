@@ -176,6 +176,7 @@ test("zones and conduits say kind, clear text, direction and transport", () => {
       transport: { from: "tcp", to: "tls" },
       upstreamIdentity: "strip",
       onDeny: "ack",
+      enhancedAuth: "refuse",
     },
     {
       name: "b",
