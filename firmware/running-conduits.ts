@@ -4,6 +4,7 @@ import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
 import type { ConduitCounters, Listening } from "./conduits/messages.ts"
 import { transportsOf, type ConduitEnds, type GatewayConfig } from "./config/gateway-config.ts"
 import { endpoint } from "./interfaces.ts"
+import { linesSocket } from "./lines/socket-path.ts"
 import type { ConduitStatus } from "./management/status-report.ts"
 import type { Material } from "./material.ts"
 import type { TimeKeeper } from "./time-keeper.ts"
@@ -61,7 +62,13 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
     })
   }
 
-  const setup = { clock, conduits: material.conduits, limits: config.limits, allowStall: deps.allowStall }
+  const setup = {
+    clock,
+    conduits: material.conduits,
+    limits: config.limits,
+    allowStall: deps.allowStall,
+    linesSocket: linesSocket(config.stateFolder),
+  }
   const engine = await startEngine(
     { ...setup, time: time.interval() },
     {

@@ -57,6 +57,8 @@ export interface EngineSetup {
   readonly limits: Limits
   readonly time: TimeInterval
   readonly allowStall: boolean
+  /** Where the serial lines are asked; nothing is there unless the board file names lines. Absent: this engine has none. */
+  readonly linesSocket?: string
 }
 
 /** What a recording holds. */
@@ -126,7 +128,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     return new Promise((resolve, reject) => {
       const thread = new Worker(new URL("./engine-worker.ts", import.meta.url), {
         name: "conduits",
-        workerData: { allowStall: setup.allowStall },
+        workerData: { allowStall: setup.allowStall, linesSocket: setup.linesSocket ?? null },
       })
       let started = false
       thread.on("message", (message: FromEngine) => {

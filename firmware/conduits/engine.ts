@@ -28,6 +28,7 @@ import { createListener, type ConduitListener } from "./listener.ts"
 import type { EngineEpoch, FlowPosture, FromEngine, Held, Listening, ToEngine } from "./messages.ts"
 import { TrustInForce } from "./trust-in-force.ts"
 import { TrafficRecording } from "./traffic-tap.ts"
+import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { Hash } from "./mqtt/recording.ts"
 import { createLoadMemory, LoadControl } from "./load/load-control.ts"
 import { rehearseLoad } from "./load/rehearse-load.ts"
@@ -54,6 +55,8 @@ export interface EngineDeps {
   /** One a thread: its seed is secret. */
   readonly flows: FlowCache
   readonly newHash: () => Hash
+  /** As in `EngineContext`. */
+  readonly openLine?: (line: string) => ModbusUpstream
 }
 
 /** The conduit engine: messages in, messages out through `EngineDeps.post`. */
@@ -116,6 +119,7 @@ export function createEngine(deps: EngineDeps): Engine {
       recording,
       readBuffers,
       flows: deps.flows,
+      ...(deps.openLine === undefined ? {} : { openLine: deps.openLine }),
       certificates: createFactsCache(4_096),
       trust,
       time: () => time,
