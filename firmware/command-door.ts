@@ -66,6 +66,8 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       commandSocket: config.management.socket,
       interfaces: interfaceTable(config),
       openSockets: listeningSockets,
+      revocations: (authority) => deps.trust.engineTrust().revoked[authority] ?? [],
+      isRevoked: (...asked) => conduits.engine.isRevoked(...asked),
       ownCertificates: deps.trust.material.ownCertificates,
     })
     const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length

@@ -76,6 +76,8 @@ export interface EnginePort {
   ping(): void
   /** Null when the conduit is not in the policy in force. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
+  /** Whether the conduit would refuse that certificate as revoked; null when it is not in force. */
+  isRevoked(conduit: string, issuerDer: string, serial: string): Promise<boolean | null>
   /** Whether the engine's thread made code of a text when tried just now. */
   makesCode(): Promise<boolean>
   /** Record traffic from now on; what an earlier recording held is forgotten. */
@@ -186,6 +188,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
       case "applied":
       case "rehearsed":
       case "code-tried":
+      case "revocation":
         waiting.get(message.number)?.resolve(message)
         waiting.delete(message.number)
         return
@@ -267,6 +270,10 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     rehearse: async (rehearsal) => {
       const answer = await ask({ kind: "rehearse", number: ++number, rehearsal })
       return answer.kind === "rehearsed" ? answer.result : null
+    },
+    isRevoked: async (conduit, issuerDer, serial) => {
+      const answer = await ask({ kind: "is-revoked", number: ++number, conduit, issuerDer, serial })
+      return answer.kind === "revocation" ? answer.revoked : null
     },
     makesCode: async () => {
       const answer = await ask({ kind: "try-code", number: ++number })

@@ -90,6 +90,8 @@ export type ToEngine =
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }
+  /** Would this conduit refuse that certificate as revoked; for probes. */
+  | { readonly kind: "is-revoked"; readonly number: number; readonly conduit: string; readonly issuerDer: string; readonly serial: string } // prettier-ignore
   /** Try to make code of a text; for probes. */
   | { readonly kind: "try-code"; readonly number: number }
   /** Record traffic from now on; what an earlier recording held is forgotten. */
@@ -129,6 +131,8 @@ export type FromEngine =
   | { readonly kind: "counters"; readonly conduits: readonly ConduitCounters[] }
   | { readonly kind: "pong"; readonly number: number }
   | { readonly kind: "rehearsed"; readonly number: number; readonly result: RehearsalResult | null }
+  /** Null: the conduit is not in force. */
+  | { readonly kind: "revocation"; readonly number: number; readonly revoked: boolean | null }
   | { readonly kind: "code-tried"; readonly number: number; readonly made: boolean }
   /** Some of a recording. The last one has totals; none and no parts: nothing is recorded. */
   | {
