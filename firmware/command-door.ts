@@ -88,6 +88,8 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       },
       interfaces: interfaceTable(config),
       openSockets: listeningSockets,
+      revocations: (authority) => deps.trust.engineTrust().revoked[authority] ?? [],
+      isRevoked: (...asked) => conduits.engine.isRevoked(...asked),
       ownCertificates: deps.trust.material.ownCertificates,
       lines: () => deps.lines.status(),
     })

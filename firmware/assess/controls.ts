@@ -6,6 +6,7 @@ import {
   reservedStaysClosed,
   strangerHasNoRights,
 } from "./probes/boundary.ts"
+import { alteredRecordsAreRefused, nothingIsResumed, revokedAreRefused } from "./probes/communication.ts"
 import { bundlesAreAuthentic, noCodeFromText } from "./probes/code.ts"
 import { outputsAreHeld, tamperIsTold, tamperIsWatched } from "./probes/lines.ts"
 import { floodsAreHeldOff, memoryIsBounded, silenceEnds } from "./probes/load.ts"
@@ -23,6 +24,9 @@ export const PROBES: readonly GatewayProbe[] = [
   strangersAreRefused,
   listenersProveThemselves,
   weakCryptographyIsRefused,
+  alteredRecordsAreRefused,
+  nothingIsResumed,
+  revokedAreRefused,
   strangerHasNoRights,
   filterAgreesWithPolicy,
   reservedStaysClosed,
@@ -89,6 +93,19 @@ export const CONTROLS: readonly Control[] = [
     probes: [listenersProveThemselves.id, strangersAreRefused.id],
   },
   {
+    requirement: "CR 1.9",
+    claim:
+      "A peer proves its key in the handshake; its chain must lead to an authority of its zone by permitted algorithms, and " +
+      "no certificate in it may be on a list of revoked ones, at once for those who are connected. The policy names the user.",
+    enforcedIn: [
+      "policy/identity/path.ts",
+      "policy/identity/crl.ts",
+      "policy/identity/subject.ts",
+      "firmware/trust/keeper.ts",
+    ],
+    probes: [revokedAreRefused.id, strangersAreRefused.id, weakCryptographyIsRefused.id],
+  },
+  {
     requirement: "CR 2.1",
     claim:
       "Every message is judged by the roles of its subject, every command by the permissions of its principal; both " +
@@ -116,6 +133,21 @@ export const CONTROLS: readonly Control[] = [
     claim: "No radio of the board may be up unless the signed policy names it; one that is is an alarm at once.",
     enforcedIn: ["firmware/boundary/radios.ts"],
     probes: [onlyNamedRadios.id],
+  },
+  {
+    requirement: "CR 3.1",
+    claim:
+      "Every end of every conduit speaks TLS with authenticated encryption; an altered record ends the connection.",
+    enforcedIn: ["firmware/tls/options.ts", "firmware/tls/dial.ts", "policy/identity/algorithms.ts"],
+    probes: [alteredRecordsAreRefused.id, weakCryptographyIsRefused.id],
+  },
+  {
+    requirement: "CR 3.1 RE(1)",
+    claim:
+      "Both ends of each connection prove who they are by certificate, anew each time: no session is resumed, and nothing " +
+      "is read of a peer that did not.",
+    enforcedIn: ["firmware/tls/accept-peer.ts", "firmware/tls/options.ts", "firmware/conduits/listener.ts"],
+    probes: [listenersProveThemselves.id, strangersAreRefused.id, nothingIsResumed.id],
   },
   {
     requirement: "CR 3.5",

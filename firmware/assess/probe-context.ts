@@ -67,6 +67,10 @@ export interface ProbeContext {
   readonly interfaces: readonly Interface[]
   /** What the kernel says is open. */
   openSockets(): Promise<readonly ListeningSocket[]>
+  /** What an authority, and those below it, have revoked by the lists that are kept. */
+  revocations(authority: string): readonly { readonly issuerDer: string; readonly serials: readonly string[] }[]
+  /** Whether this conduit's thread would refuse that certificate as revoked; null when the conduit is not in force. */
+  isRevoked(conduit: string, issuerDer: string, serial: string): Promise<boolean | null>
   /** Leaf certificates that the gateway shows, by use: `conduit/<name>`, `upstream/<name>`, `management/mqtt`. */
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
   /** The lines of the board as they are now. */

@@ -95,6 +95,8 @@ export interface EnginePort {
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
   /** What the live limits make of a flood that never happens. */
   rehearseLoad(): Promise<LoadRehearsal | null>
+  /** Whether the conduit would refuse that certificate as revoked; null when it is not in force. */
+  isRevoked(conduit: string, issuerDer: string, serial: string): Promise<boolean | null>
   /** Whether the engine's thread made code of a text when tried just now. */
   makesCode(): Promise<boolean>
   /** Record traffic from now on; what an earlier recording held is forgotten. */
@@ -211,6 +213,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
       case "load-rehearsed":
       case "code-tried":
       case "open-under":
+      case "revocation":
         waiting.get(message.number)?.resolve(message)
         waiting.delete(message.number)
         return
@@ -312,6 +315,10 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     rehearseLoad: async () => {
       const answer = await ask({ kind: "rehearse-load", number: ++number })
       return answer.kind === "load-rehearsed" ? answer.result : null
+    },
+    isRevoked: async (conduit, issuerDer, serial) => {
+      const answer = await ask({ kind: "is-revoked", number: ++number, conduit, issuerDer, serial })
+      return answer.kind === "revocation" ? answer.revoked : null
     },
     makesCode: async () => {
       const answer = await ask({ kind: "try-code", number: ++number })

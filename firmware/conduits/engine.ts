@@ -294,6 +294,11 @@ export function createEngine(deps: EngineDeps): Engine {
           number: message.number,
           result: limits === null ? null : rehearseLoad(limits, watch?.heldBytes() ?? 0),
         })
+      case "is-revoked": {
+        const own = inForce?.conduits.get(message.conduit)
+        const revoked = own === undefined ? null : own.revoked(message.issuerDer, message.serial)
+        return deps.post({ kind: "revocation", number: message.number, revoked })
+      }
       case "try-code":
         return deps.post({ kind: "code-tried", number: message.number, made: canMakeCode() })
       case "record":

@@ -123,6 +123,8 @@ export type ToEngine =
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }
   /** Run the live limits on a flood that never happens; for probes. */
   | { readonly kind: "rehearse-load"; readonly number: number }
+  /** Would this conduit refuse that certificate as revoked; for probes. */
+  | { readonly kind: "is-revoked"; readonly number: number; readonly conduit: string; readonly issuerDer: string; readonly serial: string } // prettier-ignore
   /** Try to make code of a text; for probes. */
   | { readonly kind: "try-code"; readonly number: number }
   /** Record traffic from now on; what an earlier recording held is forgotten. */
@@ -163,6 +165,8 @@ export type FromEngine =
   | { readonly kind: "pong"; readonly number: number }
   | { readonly kind: "rehearsed"; readonly number: number; readonly result: RehearsalResult | null }
   | { readonly kind: "load-rehearsed"; readonly number: number; readonly result: LoadRehearsal | null }
+  /** Null: the conduit is not in force. */
+  | { readonly kind: "revocation"; readonly number: number; readonly revoked: boolean | null }
   | { readonly kind: "code-tried"; readonly number: number; readonly made: boolean }
   /** Some of a recording. The last one has totals; none and no parts: nothing is recorded. */
   | {

@@ -7,18 +7,25 @@ import { join } from "node:path"
 import type { RowResult } from "../../firmware/assess/run.ts"
 import { listenersOf, socketsOf } from "../support/kernel-sockets.ts"
 import { mqttPeer } from "../support/mqtt-peer.ts"
+import { opensslCrl } from "../peers/openssl.ts"
 import { startRig, type Rig } from "../support/rig.ts"
 
 const test = suite("system/assess")
 // prettier-ignore
 const OWNED = [
-  "CR 1.2", "CR 2.1", "CR 2.1 RE(1)", "CR 2.1 RE(2)", "CR 3.5", "CR 3.7", "CR 4.3", "CR 7.1", "CR 7.1 RE(1)", "CR 7.2", "CR 7.7",
+  "CR 1.2", "CR 1.9", "CR 2.1", "CR 2.1 RE(1)", "CR 2.1 RE(2)", "CR 3.1", "CR 3.1 RE(1)", "CR 3.5", "CR 3.7", "CR 4.3", "CR 7.1", "CR 7.1 RE(1)", "CR 7.2", "CR 7.7",
   "EDR 2.4", "EDR 2.4 RE(1)", "NDR 2.4", "NDR 2.4 RE(1)", "NDR 5.2", "NDR 5.2 RE(1)", "NDR 5.2 RE(2)", "NDR 5.2 RE(3)", "NDR 5.3",
 ]
 
 let rig: Rig
 test.before(async () => {
-  rig = await startRig({ board: "limits: { half-open-time: 1s }" })
+  rig = await startRig({
+    board: "limits: { half-open-time: 1s }",
+    trust: (folder, issuer, controlCa) => {
+      opensslCrl(folder, "field.crl", { issuer, number: 1, revoked: [controlCa] })
+      return "crls: { field-ca: pki/field.crl }"
+    },
+  })
 })
 test.after(() => rig.stop())
 

@@ -2,7 +2,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { once } from "node:events"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
-import { createServer as createUnixServer } from "node:net"
+import { createServer as createTcpServer, createServer as createUnixServer } from "node:net"
 import { createServer, type Server, type TlsOptions } from "node:tls"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -175,6 +175,8 @@ async function world(tls: (credential: World["credential"]) => TlsOptions = stri
       access: () => [],
       boundary: kept,
       lines: () => LINES,
+      revocations: (authority) => (authority === "field-ca" ? [{ issuerDer: "30", serials: ["a", "b"] }] : []),
+      isRevoked: async (_conduit, issuerDer, serial) => issuerDer === "30" && ["a", "b"].includes(serial),
       ownCertificates: new Map([
         ["conduit/telemetry", leaf],
         ["upstream/telemetry", leaf],
@@ -242,7 +244,10 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
     "CR 2.1",
     "CR 2.1 RE(1)",
     "CR 2.1 RE(2)",
+    "CR 1.9",
     "CR 2.2",
+    "CR 3.1",
+    "CR 3.1 RE(1)",
     "CR 3.5",
     "CR 3.6",
     "CR 3.7",
@@ -456,6 +461,48 @@ test("[CR 3.7] an answer that explains the inside is found", async () => {
     await close()
     assert.match(seen["command.errors-are-codes"]!, /^failed/)
   }
+})
+
+test("[CR 1.9] conduits that do not know a kept list, know half of it, or refuse everybody are found", async () => {
+  const failing = ["trust.revoked-refused"]
+  for (const said of [false, null, true]) await breaks(() => ({ isRevoked: async () => said }), failing)
+  await breaks(() => ({ isRevoked: async (_conduit, _issuer, serial) => serial === "a" }), failing)
+  const { context, close } = await world()
+  const probe = PROBES.find((p) => p.id === "trust.revoked-refused")!
+  assert.is((await runProbe(probe, { ...context, revocations: () => [] })).outcome, "not-tested")
+  await close()
+})
+
+test("[CR 3.1] an end without TLS, and a listener that does not notice an altered record, are found", async () => {
+  const clear = { name: "conduit/lines", direction: "listens", kind: "tcp", at: "127.0.0.1:502", purpose: "", authentication: "" } // prettier-ignore
+  const probe = PROBES.find((p) => p.id === "tls.altered-refused")!
+  const { context, close } = await world()
+  assert.is((await runProbe(probe, { ...context, interfaces: [clear as never] })).outcome, "failed")
+  // It reads what comes, checks nothing, and hangs up.
+  const deaf = createTcpServer(
+    (socket) => void socket.on("error", () => undefined).once("data", () => socket.end("hello")),
+  )
+  deaf.listen(0, "127.0.0.1")
+  await once(deaf, "listening")
+  const { port } = deaf.address() as { port: number }
+  const listening = () => [{ conduit: "telemetry", address: "127.0.0.1", port }]
+  assert.is((await runProbe(probe, { ...context, listening })).outcome, "failed")
+  deaf.close()
+  await close()
+})
+
+test("[CR 3.1 RE(1)] a listener that resumes sessions is found", async () => {
+  const lax = (c: World["credential"]): TlsOptions => ({ key: c.key, cert: c.certificate, minVersion: "TLSv1.2" })
+  const made = await world(lax)
+  const probe = PROBES.find((p) => p.id === "tls.no-resumption")!
+  const tickets = createServer(lax(made.credential), (socket) => void socket.on("error", () => undefined).end("x"))
+  tickets.listen(0, "127.0.0.1")
+  await once(tickets, "listening")
+  const { port } = tickets.address() as { port: number }
+  const listening = () => [{ conduit: "telemetry", address: "127.0.0.1", port }]
+  assert.is((await runProbe(probe, { ...made.context, listening })).outcome, "failed")
+  tickets.close()
+  await made.close()
 })
 
 test("[CR 4.3] a listener that takes weak offers is found", async () => {

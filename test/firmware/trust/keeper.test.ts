@@ -171,7 +171,9 @@ test("[CR 1.9] nothing counts before it is on disk, and a refused reload leaves 
   put(pki.crl(field, { number: 600 }))
   const keeper = await w.open()
   let told = 0
-  keeper.onChange(async () => void told++)
+  keeper.onChange(async () => {
+    told++
+  })
   const write = w.storage.write.bind(w.storage)
   w.storage.write = async () => Promise.reject(new Error("no disk"))
   const newer = pki.crl(field, { number: 601, revoked: [thief] })
