@@ -101,6 +101,7 @@ test("the worked example is read whole, every default filled in", () => {
     record: "none",
     hours: null,
     emergency: null,
+    when: null,
   })
   assert.equal(rules[2]?.actions, ["subscribe", "receive"])
   assert.is(rules[2]?.essential, true)
@@ -119,6 +120,7 @@ test("the worked example is read whole, every default filled in", () => {
       ["drive-stop", "allow", "each", null, null],
       ["drive-diagnostics", "allow", "none", null, null],
       ["drive-parameters", "allow", "each", "drive-failure", null],
+      ["drive-jog", "allow", "changes", null, null],
       ["no-addresses", "deny", "none", null, null],
     ],
   )
