@@ -85,7 +85,7 @@ export function admitConnect(
     return refusal(code, version, "ERR_MQTT_CLIENT_ID")
   }
 
-  const judge = deps.admit({ version, clientId, metricAliases })
+  const judge = deps.admit({ version, clientId, metricAliases, authenticates: asksForAuth })
   const will = willInForce(packet)
   const verdict = will === null ? 0 : judgeWill(judge, will, nowMs)
   if (will !== null && deps.tap?.on === true) {

@@ -96,6 +96,8 @@ export interface ConnectFacts {
   readonly clientId: string
   /** What Sparkplug births said on this connection; it outlives the policy. */
   readonly metricAliases: AliasMemory
+  /** It proves itself to the broker too (AUTH), which a later policy may no longer let pass. */
+  readonly authenticates: boolean
 }
 
 /** What a session is made of. */
