@@ -103,7 +103,7 @@ export interface ConnectFacts {
 /** What a session is made of. */
 export interface SessionDeps {
   readonly limits: Limits
-  readonly conduit: Pick<MqttConduit, "onDeny" | "upstreamIdentity" | "enhancedAuth">
+  readonly conduit: Pick<MqttConduit, "onDeny" | "upstreamIdentity" | "enhancedAuth" | "direction">
   /** The subject's name, from its certificate. */
   readonly subject: string
   /** Client ids the subject may use: `%u` for its name, at most one trailing `*`. */

@@ -159,6 +159,7 @@ function sameTerms(
     subject.clientIdPattern === then.clientIdPattern &&
     settings.upstreamIdentity === settingsThen.upstreamIdentity &&
     settings.onDeny === settingsThen.onDeny &&
+    (settings.direction === "out") === (settingsThen.direction === "out") &&
     // What AUTH opened at the broker stays open there until the connection ends. Who has not sent its CONNECT may still ask.
     (settings.enhancedAuth === "pass" || settingsThen.enhancedAuth === "refuse" || !then.mayAuthenticate)
   )
