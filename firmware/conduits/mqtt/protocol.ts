@@ -132,7 +132,8 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
     return {
       readmit: (now, next) => {
         const { subject } = next
-        if (!sameTerms({ name, clientIdPattern }, settings, subject, settingsOf(now))) return false
+        const mayAuthenticate = facts?.authenticates ?? true
+        if (!sameTerms({ name, clientIdPattern, mayAuthenticate }, settings, subject, settingsOf(now))) return false
         rights = rightsOf(now, name, next.classIndex)
         tap.become({ roles: subject.roles })
         if (facts !== null) connection.rejudge(createJudge(rights, facts, context.flows))
@@ -148,7 +149,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
 
 /** What was settled at CONNECT cannot change afterwards: who is let in under other terms connects anew. */
 function sameTerms(
-  then: Pick<Subject, "name" | "clientIdPattern">,
+  then: Pick<Subject, "name" | "clientIdPattern"> & { readonly mayAuthenticate: boolean },
   settingsThen: MqttConduit,
   subject: Subject,
   settings: MqttConduit,
@@ -157,7 +158,10 @@ function sameTerms(
     subject.name === then.name &&
     subject.clientIdPattern === then.clientIdPattern &&
     settings.upstreamIdentity === settingsThen.upstreamIdentity &&
-    settings.onDeny === settingsThen.onDeny
+    settings.onDeny === settingsThen.onDeny &&
+    (settings.direction === "out") === (settingsThen.direction === "out") &&
+    // What AUTH opened at the broker stays open there until the connection ends. Who has not sent its CONNECT may still ask.
+    (settings.enhancedAuth === "pass" || settingsThen.enhancedAuth === "refuse" || !then.mayAuthenticate)
   )
 }
 
