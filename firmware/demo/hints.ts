@@ -4,7 +4,10 @@ import { telemetryTopic, type PlantClient } from "./plant-config.ts"
 
 /** What to type beside a running demo, from the folder `cwd`: one command or remark a line. */
 export function demoHints(paths: DemoPaths, cwd: string): string[] {
-  const at = (file: string): string => relative(cwd, file) || "."
+  const at = (file: string): string => {
+    const path = relative(cwd, file)
+    return path.startsWith("..") ? file : path || "."
+  }
   const as = (who: PlantClient, authority: string, port: number): string =>
     `-h 127.0.0.1 -p ${port} --cafile ${at(authority)} --cert ${at(who.certificate)} --key ${at(who.key)}`
   const field = as(paths.byHand, paths.fieldAuthority, paths.gatewayPort)
@@ -17,6 +20,7 @@ export function demoHints(paths: DemoPaths, cwd: string): string[] {
     `mosquitto_sub ${control} -i ${paths.desk.name} -v -t '#'`,
     `npx --no-install lockgate policy explain --last ${board}`,
     `npx --no-install lockgate audit tail ${board}`,
-    `npx --no-install lockgate island on ${board}`,
+    `npx --no-install lockgate status ${board}`,
+    `npx --no-install lockgate board input key-switch island ${board}`,
   ]
 }
