@@ -1,4 +1,5 @@
 import type { ConduitCounters } from "../conduits/messages.ts"
+import { detailWords } from "./entry-detail.ts"
 import type { PlantReport } from "../demo/plant-report.ts"
 
 /** What the live view shows: plain values, made new for every change. */
@@ -108,7 +109,14 @@ export function liveEntry(line: string): LiveEntry {
   const by = [word("reason"), word("rule") === "" ? "" : `by ${word("rule")}`, count].filter((w) => w !== "").join(" ")
   const clock = word("time").slice(11, 19)
   const listener = word("event") === "conduit.listening" || word("event") === "conduit.closed" ? word("conduit") : ""
-  const what = [word("event"), listener, word("subject"), word("object"), stateIn(entry), by]
+  const what = [
+    word("event"),
+    listener,
+    word("subject"),
+    word("object"),
+    by,
+    detailWords(entry["event"], entry["detail"]),
+  ]
   const parts = [clock, `#${word("seq")}`, ...what]
   const tone = word("type")
   return {
@@ -116,17 +124,6 @@ export function liveEntry(line: string): LiveEntry {
     tone: tone === "info" || tone === "notice" || tone === "alarm" ? tone : "warning",
     text: parts.filter((part) => part !== "").join("  "),
   }
-}
-
-/** What an input, an output or the posture came to be: the one word without which its entry says nothing. */
-function stateIn(entry: Readonly<Record<string, unknown>>): string {
-  const detail = entry["detail"]
-  if (typeof detail !== "object" || detail === null) return ""
-  if (entry["event"] === "input.changed" && "state" in detail)
-    return typeof detail.state === "string" ? detail.state : ""
-  if (entry["event"] === "gateway.posture" && "normal" in detail) return `flows ${String(detail.normal)}`
-  if (entry["event"] === "output.changed" && "on" in detail) return detail.on === true ? "on" : "off"
-  return ""
 }
 
 function parseObject(line: string): Readonly<Record<string, unknown>> | null {

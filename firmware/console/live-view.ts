@@ -135,7 +135,7 @@ function denialRows(conduits: readonly ConduitView[]): Line[] {
   return rows
     .sort((a, b) => b.perSecond - a.perSecond || b.total - a.total)
     .map(({ conduit, rule, reason, total, perSecond }) => ({
-      text: `  ${reason.padEnd(19)} ${rule.padEnd(20)} ${conduit.padEnd(12)} ${rate(perSecond).padStart(7)}/s ${number(total).padStart(10)}`,
+      text: `  ${reason.padEnd(19)} ${rule.padEnd(26)} ${conduit.padEnd(10)} ${rate(perSecond).padStart(6)}/s ${number(total).padStart(8)}`,
       ink: perSecond > 0 ? ("yellow" as const) : ("dim" as const),
     }))
 }

@@ -14,13 +14,13 @@ export function demoHints(paths: DemoPaths, cwd: string): string[] {
   const control = as(paths.desk, paths.controlAuthority, paths.brokerPort)
   const board = `--config ${at(paths.gatewayConfig)}`
   return [
+    `npx --no-install lockgate status ${board}`,
+    `npx --no-install lockgate policy explain --last ${board}`,
+    `npx --no-install lockgate assess run ${board}`,
+    `npx --no-install lockgate board input key-switch island ${board}`,
     `# be a sensor: this passes; with another topic, say ${telemetryTopic("flow")}, it is denied`,
     `mosquitto_pub ${field} -i ${paths.byHand.name} -t ${telemetryTopic(paths.byHand.name)} -m '{"value":21,"unit":"C"}'`,
     "# be at the broker, and see what arrived",
     `mosquitto_sub ${control} -i ${paths.desk.name} -v -t '#'`,
-    `npx --no-install lockgate policy explain --last ${board}`,
-    `npx --no-install lockgate audit tail ${board}`,
-    `npx --no-install lockgate status ${board}`,
-    `npx --no-install lockgate board input key-switch island ${board}`,
   ]
 }

@@ -139,7 +139,7 @@ test("what an input, an output, a listener or the posture came to be stands in i
   const closed = `{"seq":1,"event":"conduit.closed","conduit":"drive"}`
   assert.match(liveEntry(closed).text, "conduit.closed  drive")
   const posture = `{"seq":1,"event":"gateway.posture","reason":"island","detail":{"normal":"closed"}}`
-  assert.match(liveEntry(posture).text, "gateway.posture  flows closed  island")
+  assert.match(liveEntry(posture).text, "gateway.posture  island  flows closed")
   const line = (event: string, detail: string): string => `{"seq":1,"event":"${event}","object":"x","detail":${detail}}`
   assert.match(liveEntry(line("input.changed", `{"state":"island"}`)).text, "input.changed  x  island")
   assert.match(liveEntry(line("output.changed", `{"on":true,"shows":"island"}`)).text, "output.changed  x  on")
