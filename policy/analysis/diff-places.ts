@@ -1,6 +1,7 @@
 /** What changed beside rules: zones, conduits, roles, and who becomes what. */
-import type { Conduit, Policy, SubjectRule, Zone } from "../language/policy.ts"
+import type { Buffering, Conduit, Policy, SubjectRule, Zone } from "../language/policy.ts"
 import { quote } from "../language/characters.ts"
+import { sizeText } from "../language/quantity-shapes.ts"
 import type { Change } from "./change.ts"
 import { takesTheSame } from "./pairs.ts"
 import { sameSet } from "./who.ts"
@@ -55,7 +56,12 @@ function conduitFacts(conduit: Conduit): Facts {
   const { from, to, protocol, direction, transport } = conduit
   const base = { from, to, protocol, direction, transport: `${transport.from}/${transport.to}` }
   return conduit.protocol === "mqtt"
-    ? { ...base, "upstream identity": conduit.upstreamIdentity, "on deny": conduit.onDeny }
+    ? {
+        ...base,
+        "upstream identity": conduit.upstreamIdentity,
+        "on deny": conduit.onDeny,
+        buffer: bufferText(conduit.buffer),
+      }
     : { ...base, refusal: String(conduit.refusal) }
 }
 
@@ -83,4 +89,8 @@ function whoText({ zone, source, prefix, suffix, fixedName }: SubjectRule): stri
   const pattern = quote(`${prefix}${fixedName === null ? "{name}" : ""}${suffix}`)
   const name = fixedName === null ? "" : ` named ${fixedName}`
   return `who has ${source} ${pattern} in zone ${zone}${name}`
+}
+
+function bufferText(buffer: Buffering | null): string {
+  return buffer === null ? "none" : `${sizeText(buffer.maxBytes)}, when full ${buffer.whenFull}`
 }

@@ -72,6 +72,16 @@ export interface MqttConduit extends ConduitBase {
   readonly upstreamIdentity: "strip" | "subject"
   /** What a refused QoS 1 or 2 PUBLISH answers in MQTT 3.1.1. */
   readonly onDeny: "ack" | "close"
+  /** Store-and-forward for subjects that only publish; null: none. */
+  readonly buffer: Buffering | null
+}
+
+/** What is kept on disk for the broker while it is lost. */
+export interface Buffering {
+  /** Of the whole conduit. */
+  readonly maxBytes: number
+  /** `refuse`: what does not fit is not acknowledged. `drop-oldest`: the oldest make room; they were acknowledged and are lost. */
+  readonly whenFull: "refuse" | "drop-oldest"
 }
 
 /** A conduit to Modbus units. */

@@ -59,6 +59,7 @@ export function makePolicy(
       transport: { from: "tls", to: "tls" },
       upstreamIdentity: "strip",
       onDeny: "ack",
+      buffer: null,
     })),
     rules,
   }

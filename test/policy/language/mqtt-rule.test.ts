@@ -148,6 +148,7 @@ test("zones and conduits say kind, clear text, direction and transport", () => {
       transport: { from: "tcp", to: "tls" },
       upstreamIdentity: "strip",
       onDeny: "ack",
+      buffer: null,
     },
     {
       name: "b",

@@ -69,6 +69,7 @@ test("the worked example is read whole, every default filled in", () => {
       transport: { from: "tls", to: "tls" },
       upstreamIdentity: "strip",
       onDeny: "ack",
+      buffer: null,
     },
     {
       name: "drives",
