@@ -1,7 +1,9 @@
+import type { Board } from "../hal/board.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
 import type { CertificateFacts } from "../policy/identity/certificate.ts"
 import type { Policy } from "../policy/language/policy.ts"
+import type { Boundary } from "./boundary/keeper.ts"
 import { CONTROLS, PROBES } from "./assess/controls.ts"
 import { listeningSockets } from "./assess/open-sockets.ts"
 import { assess, type RowResult } from "./assess/run.ts"
@@ -25,6 +27,8 @@ export interface CommandDoorDeps {
   readonly audit: (event: AuditEvent) => Promise<number>
   readonly policy: PolicyActivation
   readonly incoming: Incoming
+  readonly boundary: Boundary
+  readonly board: Board
   readonly posture: PostureKeeper
   readonly island: Island
   readonly recording: RecordingKeeper
@@ -64,6 +68,14 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       execArgv: process.execArgv,
       commands,
       commandSocket: config.management.socket,
+      boundary: {
+        mode: config.packetFilter,
+        simulated: deps.board.packetFilter.simulated,
+        digest: deps.boundary.digest,
+        read: () => deps.board.packetFilter.read(),
+        tryAround: (address) => deps.board.packetFilter.tryAround(address),
+        interfaces: deps.board.interfaces,
+      },
       interfaces: interfaceTable(config),
       openSockets: listeningSockets,
       ownCertificates: deps.ownCertificates,

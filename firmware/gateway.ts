@@ -1,7 +1,7 @@
 /**
  * The composition root: builds every object of a gateway on one board and hands each what it needs, in start order.
  *
- *     time and log -> supervisor -> conduit engine -> policy -> management -> publisher
+ *     time and log -> packet filter -> supervisor -> serial lines -> conduit engine -> policy -> management -> publisher
  *
  * Stopping runs it backwards. Nothing here decides: facts go from ports to `policy/`, decisions come back.
  */
@@ -13,6 +13,8 @@ import type { CommandPort } from "../policy/command/port.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
+import { createBoundary } from "./boundary/keeper.ts"
+import { watchRadios } from "./boundary/radios.ts"
 import { createCommandDoor } from "./command-door.ts"
 import { startConduits } from "./running-conduits.ts"
 import type { EnginePort } from "./conduits/engine-port.ts"
@@ -21,11 +23,14 @@ import { createPolicyActivation } from "./bundles/activation.ts"
 import { createCompiler } from "./bundles/compile-port.ts"
 import { createIncoming } from "./bundles/incoming.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
+import { endsOf } from "./config/ends.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { openIsland } from "./management/island.ts"
 import { openOverrides } from "./management/overrides.ts"
+import { startLines } from "./lines/keeper.ts"
+import { linesSocket } from "./lines/socket-path.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { loadMaterial, readText } from "./material.ts"
@@ -116,6 +121,17 @@ async function build(
   })
   const reset = resetEvent(watchdog.lastReset)
   if (reset !== null) note(reset)
+  // Nothing goes beside the conduits, from before the first of them listens.
+  const { packetFilter, interfaces } = board
+  const boundary = createBoundary({
+    mode: config.packetFilter,
+    filter: packetFilter,
+    clock,
+    ends: endsOf(config),
+    note,
+  })
+  await boundary.follow(null)
+  closers.push(() => boundary.stop())
   const material = await loadMaterial(config, board.keyStore)
 
   // The supervisor feeds the watchdog only while every loop is alive.
@@ -124,6 +140,11 @@ async function build(
   const deadlineMs = options.loopDeadlineMs ?? LOOP_DEADLINE_MS
   const mainLoop = supervisor.loop("main", { deadlineMs })
   const engineLoop = supervisor.loop("conduits", { deadlineMs })
+
+  // Before the conduits, which ask them; ended after them.
+  const linesAt = { socket: linesSocket(config.stateFolder), lines: config.lines, serial: board.serial ?? null }
+  const lines = await startLines({ ...linesAt, clock, note })
+  closers.push(() => lines.stop())
 
   // The conduits: closed until they are told a policy.
   const conduits = await startConduits({
@@ -158,6 +179,7 @@ async function build(
       detail: { normal: next.normal, essential: next.essential, before: `${before.normal} ${before.essential}` },
     })
   })
+  boundary.onLost((lost) => void posture.set("boundary-lost", lost))
   log.onState((state) => void posture.set("log-failing", state.condition === "failing"))
 
   const overrides = await openOverrides({
@@ -182,6 +204,7 @@ async function build(
     verify: createBundleVerifier(material.signers),
     prepare: (source) => compiler.prepare(source),
     apply: async (next) => {
+      await boundary.follow(next?.policy ?? null)
       conduits.nowListening(
         await engine.setEpoch(
           next === null ? null : { epoch: next.version, policy: next.engine, authorities: material.authorities },
@@ -200,6 +223,8 @@ async function build(
         void posture.set(condition, (conditions as ReadonlySet<Condition>).has(condition))
     },
   })
+  const radios = watchRadios({ interfaces, clock, policy: () => inForce, note })
+  closers.push(() => radios.stop())
   const island = await openIsland({ storage, audit, apply: (on) => posture.set("island", on) })
   await posture.set("island", island.on)
   await posture.set("clock-lost", !time.bounded)
@@ -225,6 +250,7 @@ async function build(
     posture: posture.posture,
     island: island.on,
     policy: policy.status(),
+    boundary: { ...boundary.status, radios: radios.unnamed },
     emergencies: overrides.status(),
     conduits: conduits.status(),
     audit: { entries: log.size, publishing: publishing.state },
@@ -241,6 +267,8 @@ async function build(
     status,
     ownCertificates: material.ownCertificates,
     inForce: () => inForce,
+    boundary,
+    board,
     incoming: createIncoming({ storage, audit }),
     readPolicy: async (text) => {
       try {

@@ -54,14 +54,23 @@ export async function loadMaterial(config: GatewayConfig, keyStore: KeyStore): P
     return { key: await keyStore.tlsKey(slot), certificate: chain.map(toPem).join("") }
   }
   const conduits: EngineConduit[] = []
-  for (const [name, { listen, upstream }] of Object.entries(config.conduits)) {
+  for (const [name, { protocol, listen, upstream, points }] of Object.entries(config.conduits)) {
+    const line = upstream.kind === "line" ? upstream.line : null
     conduits.push({
       name,
       listen: { address: listen.address, port: listen.port },
-      serverCredential: await credential(listen.credential, `conduit/${name}`),
-      upstream: { host: upstream.host, port: upstream.port, serverName: upstream.serverName },
-      clientCredential: await credential(upstream.credential, `upstream/${name}`),
-      upstreamAuthority: authorities[upstream.authority] ?? "",
+      serverCredential: listen.credential === null ? null : await credential(listen.credential, `conduit/${name}`),
+      upstream:
+        upstream.kind === "line"
+          ? null
+          : {
+              host: upstream.host,
+              port: upstream.port,
+              serverName: "serverName" in upstream ? upstream.serverName : "",
+            },
+      clientCredential: upstream.kind === "tls" ? await credential(upstream.credential, `upstream/${name}`) : null,
+      upstreamAuthority: upstream.kind === "tls" ? (authorities[upstream.authority] ?? "") : "",
+      ...(protocol === "modbus" ? { modbus: { line, points } } : {}),
     })
   }
   const end = config.management.mqtt

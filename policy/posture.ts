@@ -15,6 +15,7 @@ export type Condition =
   | "filter-fault"
   | "policy-expired"
   | "integrity-failure"
+  | "boundary-lost"
   | "island"
   | "log-failing"
   | "log-full-uncollected"
@@ -71,6 +72,13 @@ export const POSTURE: Readonly<Record<Condition, PostureRow>> = {
     essential: "open",
     why: "A gateway that may have been tampered with carries only what the plant cannot be without; the policy verified.",
     clause: "CR 3.4, CCSC 1",
+  },
+  "boundary-lost": {
+    when: "the packet filter that keeps zones apart beside the conduits is not in force, or not known to be",
+    normal: "closed",
+    essential: "open",
+    why: "Who goes around the gateway is not held by its conduits; part of a boundary is closed as a whole, but the process goes on.",
+    clause: "NDR 5.2 RE(3), CR 5.1",
   },
   island: {
     when: "the operator has ordered island mode",

@@ -10,6 +10,8 @@ import { bundlesAreAuthentic, noCodeFromText } from "./probes/code.ts"
 import { commandsNeedPermission, errorsAreCodes, onlyDeclaredSockets } from "./probes/management.ts"
 import { noPersonToPerson } from "./probes/person-to-person.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "./probes/transport.ts"
+import { noWayAround, packetFilterInForce } from "./probes/beside.ts"
+import { onlyNamedRadios } from "./probes/radios.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
 /** Every probe there is, in the order in which they run. */
@@ -29,6 +31,9 @@ export const PROBES: readonly GatewayProbe[] = [
   commandsNeedPermission,
   errorsAreCodes,
   onlyDeclaredSockets,
+  packetFilterInForce,
+  noWayAround,
+  onlyNamedRadios,
 ]
 
 const MOBILE_CODE = {
@@ -78,6 +83,12 @@ export const CONTROLS: readonly Control[] = [
     probes: [rolesAreThePolicys.id],
   },
   {
+    requirement: "CR 2.2",
+    claim: "No radio of the board may be up unless the signed policy names it; one that is is an alarm at once.",
+    enforcedIn: ["firmware/boundary/radios.ts"],
+    probes: [onlyNamedRadios.id],
+  },
+  {
     requirement: "CR 3.5",
     claim: "Packets and requests are checked whole for syntax, length and content before they act on anything.",
     enforcedIn: ["firmware/conduits/mqtt/boundary.ts", "policy/command/check.ts"],
@@ -96,6 +107,14 @@ export const CONTROLS: readonly Control[] = [
     probes: [weakCryptographyIsRefused.id],
   },
   {
+    requirement: "CR 5.1",
+    claim:
+      "Zones are kept apart below the conduits too: the packet filter of the policy, over IPv4, IPv6 and bridges, is in " +
+      "force before any listener opens, forwards nothing, and is put back when it is lost.",
+    enforcedIn: ["policy/export/firewall.ts", "firmware/boundary/keeper.ts", "hal/linux/packet-filter.ts"],
+    probes: [packetFilterInForce.id, noWayAround.id],
+  },
+  {
     requirement: "CR 7.7",
     claim: "One table holds every listener and outward connection; nothing else is open.",
     enforcedIn: ["firmware/interfaces.ts"],
@@ -105,6 +124,20 @@ export const CONTROLS: readonly Control[] = [
   { requirement: "EDR 2.4 RE(1)", ...MOBILE_CODE_AUTHENTICITY },
   { requirement: "NDR 2.4", ...MOBILE_CODE },
   { requirement: "NDR 2.4 RE(1)", ...MOBILE_CODE_AUTHENTICITY },
+  {
+    requirement: "NDR 1.6",
+    claim:
+      "The gateway serves no radio link of its own; where policy names a radio, whoever comes over it proves itself by " +
+      "certificate as on a wire.",
+    enforcedIn: ["firmware/boundary/radios.ts", "firmware/tls/accept-peer.ts"],
+    probes: [onlyNamedRadios.id, strangersAreRefused.id],
+  },
+  {
+    requirement: "NDR 1.6 RE(1)",
+    claim: "Each peer, over a radio too, is a subject of its own by its own certificate.",
+    enforcedIn: ["policy/identity/subject.ts", "firmware/conduits/arrival.ts"],
+    probes: [onlyNamedRadios.id, strangersAreRefused.id],
+  },
   {
     requirement: "NDR 5.2",
     claim: "Traffic between the zones is terminated, judged message by message, and counted.",

@@ -1,3 +1,5 @@
+import type { NetworkInterfaces } from "../../hal/network-interfaces.ts"
+import type { FilterState } from "../../hal/packet-filter.ts"
 import type { CommandPort } from "../../policy/command/port.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
@@ -5,6 +7,21 @@ import type { Probe } from "../../policy/requirements/control.ts"
 import type { Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
 import type { Interface } from "../interfaces.ts"
 import type { ListeningSocket } from "./open-sockets.ts"
+
+/** The boundary beside the conduits, as a probe sees it. */
+export interface BoundaryView {
+  readonly mode: "apply" | "off"
+  /** True where no packet is filtered at all. */
+  readonly simulated: boolean
+  /** Digest of the rules that the gateway put in force; null while it knows of none. */
+  readonly digest: string | null
+  /** What the kernel has in force now. */
+  read(): Promise<FilterState>
+  /** Try to send a datagram past the rules. */
+  tryAround(address: string): Promise<"stopped" | "left" | "unreachable">
+  /** The board's interfaces; `list` says what they are now. */
+  readonly interfaces: NetworkInterfaces
+}
 
 /** What a probe may touch of the live gateway. */
 export interface ProbeContext {
@@ -33,6 +50,7 @@ export interface ProbeContext {
   readonly commands: CommandPort
   /** Path of the local command socket. */
   readonly commandSocket: string
+  readonly boundary: BoundaryView
   /** What may be open. */
   readonly interfaces: readonly Interface[]
   /** What the kernel says is open. */

@@ -1,5 +1,4 @@
 import { dirname, resolve } from "node:path"
-import type { GatewayEnds } from "../../policy/export/ends.ts"
 import type { GatewayConfig } from "../config/gateway-config.ts"
 import { GATEWAY_LIMITS, parseGatewayConfig } from "../config/parse-gateway-config.ts"
 import { readText } from "../config/read-text.ts"
@@ -20,9 +19,4 @@ export async function readBoardFile(file: string | undefined, io: CliIo): Promis
   if (parsed.ok) return parsed.value
   tellFaults(parsed.faults, io)
   return null
-}
-
-/** Its ends, as `policy/export` knows them. */
-export function endsOf({ gateway, conduits, management }: GatewayConfig): GatewayEnds {
-  return { gateway, conduits, management: management.mqtt }
 }

@@ -21,7 +21,7 @@ const USAGE =
   "         (publish|receive|subscribe <topic> [--qos <n>] [--retain] [--size <bytes> | --text <payload> | --hex <bytes>]\n" +
   '          | --modbus "unit 3 write-single-register 107 = 1500")\n' +
   "         [--roles <a,b>] [--conduit <name>] [--client-id <id>] [--at <time>] [--posture <condition>]...\n" +
-  "         [--emergency <name>]...\n" +
+  "         [--emergency <name>]... [--input <name>=<state>]...\n" +
   `       lockgate policy explain --last ${STATE_USAGE} [<policy.yaml>] [--as <subject>]`
 
 const OPTIONS = {
@@ -39,6 +39,7 @@ const OPTIONS = {
   at: { type: "string" },
   posture: { type: "string", multiple: true },
   emergency: { type: "string", multiple: true },
+  input: { type: "string", multiple: true },
   last: { type: "boolean" },
 } as const
 
@@ -177,7 +178,10 @@ function circumstancesOf(who: Who, values: Values): Found<Circumstances> {
   const { normal, essential, because } = posture(new Set(conditions as Condition[]))
   if (essential === "closed") return fail(`with ${because.join(", ")} every flow is closed, whatever the policy`, null)
   const emergencies = values.emergency ?? []
-  return { ok: true, value: { who, at, emergencies, essentialOnly: normal === "closed" } }
+  const inputs = (values.input ?? []).map((text) => /^([^=]+)=([^=]+)$/.exec(text))
+  if (inputs.includes(null)) return fail("--input takes a name and a state, such as key-switch=maintenance", null)
+  const known = new Map(inputs.map((found) => [found?.[1] ?? "", { state: found?.[2] ?? "" }]))
+  return { ok: true, value: { who, at, emergencies, inputs: known, essentialOnly: normal === "closed" } }
 }
 
 function payloadOf({ text, hex }: Values): Uint8Array | "bad" | null {

@@ -1,6 +1,7 @@
 import { addressKind } from "../../policy/export/ends.ts"
 import { writeFirewall } from "../../policy/export/firewall.ts"
-import { endsOf, readBoardFile } from "./board-file.ts"
+import { endsOf } from "../config/ends.ts"
+import { readBoardFile } from "./board-file.ts"
 import { readArguments } from "./handler.ts"
 import type { CliIo } from "./handler.ts"
 import { tellError } from "./policy-file.ts"

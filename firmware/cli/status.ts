@@ -29,6 +29,7 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     ...policyLines(report.policy, nowAt),
     `posture   normal ${posture.normal}, essential ${posture.essential}${because}`,
     `island    ${report.island ? "ON" : "off"}`,
+    ...boundaryLines(report.boundary),
     ...emergencyLines(report.emergencies),
     ...conduits.map(
       ({ name, listening, connections, allowed, denied }, index) =>
@@ -38,6 +39,18 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     ...(conduits.length === 0 ? ["conduits  none"] : []),
     `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}`,
   ]
+}
+
+/** Whether packets may go beside the gateway: said aloud where nobody sees to it. */
+function boundaryLines({ packetFilter, fault, radios }: StatusReport["boundary"]): string[] {
+  const words = {
+    off: "packet-filter: off in the board file: NOTHING KEEPS PACKETS FROM GOING BESIDE THE GATEWAY",
+    "in force": "packet filter in force: nothing goes beside the conduits",
+    simulated: "packet filter simulated: no packet is filtered on this board",
+    LOST: `PACKET FILTER LOST: ${fault ?? ""}`,
+  }
+  const radio = radios.length === 0 ? [] : [`radios    UP AND NOT IN THE POLICY: ${radios.join(", ")}`]
+  return [`boundary  ${words[packetFilter]}`, ...radio]
 }
 
 /** What is on, each with its end; what could be, in one line. */

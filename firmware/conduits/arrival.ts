@@ -1,13 +1,18 @@
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
-import { resolveSubject, type Subject } from "../../policy/identity/subject.ts"
+import { resolveByAddress, resolveSubject, type Subject } from "../../policy/identity/subject.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
-import { judgePeerChain } from "../tls/accept-peer.ts"
+import { judgePeerChain, withRole } from "../tls/accept-peer.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { ConduitInForce } from "./in-force.ts"
 
 /** What a peer may be: its subject and class, or why not. */
 export type Admission =
-  | { readonly ok: true; readonly subject: Subject; readonly leaf: CertificateFacts; readonly classIndex: number }
+  | {
+      readonly ok: true
+      readonly subject: Subject
+      readonly leaf: CertificateFacts | null
+      readonly classIndex: number
+    }
   | {
       readonly ok: false
       readonly reason: string
@@ -41,9 +46,21 @@ export function judgeArrival(
 
 /** The same for a peer whose path was judged under the same trust: names and rights may have changed, the path not. */
 export function judgeAgain(own: ConduitInForce, leaf: CertificateFacts, tlsVersion: string): Admission {
-  const subject = resolveSubject(own.subjects, own.zone.name, leaf)
+  const subject = resolveSubject(own.subjects, own.zone.name, withRole(leaf, own.subjects))
   return subject.ok ? judgeRights(own, subject, leaf, tlsVersion) : refuse(leaf, subject.reason)
 }
+
+/** The same for a peer in clear text, which is known by its address alone. */
+export function judgeAddress(own: ConduitInForce, address: string): Admission {
+  const refused = (reason: string): Admission => ({ ok: false, reason, faults: [reason], ...NOBODY })
+  if (!own.zone.clearText || own.settings.transport.from !== "tcp") return refused("clear-text")
+  const subject = resolveByAddress(own.subjects, own.zone.name, address)
+  if (!subject.ok) return refused(subject.reason)
+  const classIndex = own.classFor(subject.roles)
+  return classIndex < 0 ? refused("no-rights") : { ok: true, subject, leaf: null, classIndex }
+}
+
+const NOBODY = { fingerprint: null, issuer: null, serial: null }
 
 function judgeRights(own: ConduitInForce, subject: Subject, leaf: CertificateFacts, tlsVersion: string): Admission {
   if (own.zone.tlsMin === "1.3" && tlsVersion !== "TLSv1.3") return refuse(leaf, "tls-version")

@@ -1,12 +1,14 @@
 import type { DenialKey, RefusedPeer } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { FlowCache } from "../../policy/filter/cache/flow.ts"
+import type { ModbusTable } from "../../policy/filter/modbus/table.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { BucketStore } from "./bucket-store.ts"
 import type { TrafficRecording } from "./traffic-tap.ts"
+import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { RecordedFlow } from "./flow-recorder.ts"
 import type { Hash } from "./mqtt/recording.ts"
 
@@ -14,6 +16,9 @@ import type { Hash } from "./mqtt/recording.ts"
 export interface EngineContext {
   readonly limits: Limits
   readonly buckets: BucketStore
+  readonly modbusBuckets: BucketStore<ModbusTable>
+  /** The way to the units on a serial line of the board; absent where the board has none. */
+  readonly openLine?: (line: string) => ModbusUpstream
   readonly recording: TrafficRecording
   /** Verdicts remembered, of all conduits and policies. */
   readonly flows: FlowCache

@@ -1,4 +1,6 @@
+import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
 import type { CompiledPolicy } from "../../policy/filter/table.ts"
+import { POINT_WIDTH } from "../../policy/language/modbus-rule.ts"
 import type { Conduit, Policy, SubjectRule, Zone } from "../../policy/language/policy.ts"
 
 /**
@@ -11,8 +13,20 @@ export interface EnginePolicy {
   readonly conduits: readonly Conduit[]
   /** By conduit: the roles that some essential rule of it allows something. */
   readonly essentialRoles: Readonly<Record<string, readonly string[]>>
+  /** Indices of the Modbus rules that are essential: what they allow goes first on a shared line. */
+  readonly essentialModbus?: readonly number[]
+  /** Points that the Modbus rules name, with their conduits. */
+  readonly points?: readonly RulePoint[]
   readonly compiled: EngineTables
 }
+
+/** A point of a rule. */
+export interface RulePoint extends NamedPoint {
+  readonly conduits: readonly string[]
+}
+
+/** Points that the engine is told, at most: names are for the log. */
+const MAX_POINTS = 10_000
 
 /**
  * A compiled policy whose large parts, tables and rule ids, are typed arrays over shared memory that nobody writes after
@@ -53,7 +67,21 @@ export function enginePolicyOf(policy: Policy, compiled: CompiledPolicy): Engine
     records: shared(compiled.records),
     ruleNames: packNames(compiled.ruleIds),
   }
-  return { zones, subjects, conduits, essentialRoles, compiled: tables }
+  const essentialModbus = policy.rules.flatMap((rule, k) => (rule.protocol === "modbus" && rule.essential ? [k] : []))
+  return { zones, subjects, conduits, essentialRoles, essentialModbus, points: pointsOf(policy), compiled: tables }
+}
+
+function pointsOf(policy: Policy): readonly RulePoint[] {
+  const all: RulePoint[] = []
+  for (const rule of policy.rules) {
+    if (rule.protocol !== "modbus") continue
+    const { conduits, units } = rule
+    for (const { name, at, type } of rule.points) {
+      if (all.length === MAX_POINTS) return all
+      all.push({ name, conduits, units, table: "registers", from: at, to: at + POINT_WIDTH[type] - 1 })
+    }
+  }
+  return all
 }
 
 /** The texts, packed, in shared memory. */

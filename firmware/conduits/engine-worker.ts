@@ -2,7 +2,7 @@
 import { createHash, getRandomValues, randomBytes } from "node:crypto"
 import { parentPort, workerData } from "node:worker_threads"
 import { InvariantError } from "../../policy/base/errors.ts"
-import { createFlowCache } from "../../policy/filter/cache/create.ts"
+import { createKernelFlowCache } from "../../policy/filter/cache/create.ts"
 import { createEngine } from "./engine.ts"
 import type { ToEngine } from "./messages.ts"
 
@@ -24,7 +24,7 @@ const engine = createEngine({
     return { update: (bytes) => hash.update(bytes), digest: () => hash.digest("base64") }
   },
   randomSuffix: () => randomBytes(6).toString("hex"),
-  flows: createFlowCache({ seed: getRandomValues(new Uint32Array(8)) }),
+  flows: createKernelFlowCache({ seed: getRandomValues(new Uint32Array(8)) }),
 })
 
 port.on("message", (message: ToEngine) => engine.handle(message))

@@ -8,6 +8,8 @@ import { createDenialAggregator } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { FlowCache } from "../../policy/filter/cache/flow.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import { createBuckets } from "../../policy/filter/decide.ts"
+import { createModbusBuckets } from "../../policy/filter/modbus/decide.ts"
 import { setGates } from "../../policy/filter/gates.ts"
 import { advance } from "../../policy/time/advance.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
@@ -55,7 +57,8 @@ export function createEngine(deps: EngineDeps): Engine {
   const listeners = new Map<string, ConduitListener>()
   const aggregator = createDenialAggregator()
   const recorder = new FlowRecorder((event) => report(event))
-  const buckets = new BucketStore()
+  const buckets = new BucketStore(createBuckets)
+  const modbusBuckets = new BucketStore(createModbusBuckets)
   const recording = new TrafficRecording(deps.nowMs)
   const anchors = new Map<string, readonly CertificateFacts[]>()
   let epoch: EngineEpoch | null = null
@@ -89,6 +92,7 @@ export function createEngine(deps: EngineDeps): Engine {
     return {
       limits,
       buckets,
+      modbusBuckets,
       recording,
       flows: deps.flows,
       certificates: createFactsCache(4_096),

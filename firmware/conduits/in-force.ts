@@ -42,7 +42,6 @@ export function prepareInForce(
   const { policy } = epoch
   const conduits = new Map<string, ConduitInForce>()
   for (const settings of policy.conduits) {
-    if (settings.protocol !== "mqtt") continue
     const zone = policy.zones.find((z) => z.name === settings.from)
     if (zone === undefined) throw new InvariantError("ERR_ZONE_MISSING", `conduit ${settings.name} names no zone`)
     const anchors = zone.authorities.flatMap((name) => {

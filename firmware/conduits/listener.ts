@@ -1,30 +1,43 @@
 /**
- * One conduit at work: its TLS listener, the judgement of every peer, and the connections of those who were let in.
+ * One conduit at work: its listener (TLS, or plain TCP where policy has clear text), the judgement of every peer, and the connections of those who were let in.
  *
  * A peer's certificate is judged in `secureConnection`, before any listener for data is attached: of a refused peer
  * no application byte is read and no upstream is opened (IEC 62443-4-2 CR 1.2, NDR 5.2).
  */
-import { createServer, type Server, type TLSSocket } from "node:tls"
+import { createServer as createPlainServer, type Server, type Socket } from "node:net"
+import { createServer, Server as TlsServer, type TLSSocket } from "node:tls"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import { closeFailedHandshakes } from "../tls/handshake-failure.ts"
 import { serverOptions } from "../tls/options.ts"
 import { peerChain } from "../tls/peer-chain.ts"
 import { newCounters, type CounterSet } from "./counters.ts"
-import { judgeAgain, judgeArrival, type Admission } from "./arrival.ts"
+import { judgeAddress, judgeAgain, judgeArrival, type Admission } from "./arrival.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
 import type { EngineContext } from "./engine-context.ts"
-import type { EngineConduit, Listening } from "./messages.ts"
+import { unlike, type EndsKind } from "../config/fit.ts"
+import type { EngineConduit, Listening, TlsCredential } from "./messages.ts"
+import { createModbusProtocol } from "./modbus/protocol.ts"
 import { createMqttProtocol } from "./mqtt/protocol.ts"
 import type { Admitted, Now, PeerSession } from "./protocol.ts"
 
 /** Between two attempts to open a listener. */
 const REOPEN_MS = 5_000
 
+const CLOSED: Admission = {
+  ok: false,
+  reason: "closed",
+  faults: [],
+  fingerprint: null,
+  issuer: null,
+  serial: null,
+}
+
 /** A peer that was let in, and what it was judged by. */
 interface Entry {
   readonly session: PeerSession
   readonly chain: readonly Uint8Array[]
-  readonly leaf: CertificateFacts
+  readonly leaf: CertificateFacts | null
+  readonly address: string
   readonly tlsVersion: string
   generation: number
   anchorKey: string
@@ -42,7 +55,10 @@ export interface ConduitListener {
 /** A conduit's runtime; closed until `apply` is given a policy that opens it. */
 export function createListener(conduit: EngineConduit, context: EngineContext): ConduitListener {
   const counters = newCounters()
-  const protocol = createMqttProtocol(conduit, context, counters)
+  const protocol =
+    conduit.modbus === undefined
+      ? createMqttProtocol(conduit, context, counters)
+      : createModbusProtocol(conduit, context, counters)
   const admitted = new Set<Entry>()
   let server: Server | null = null
   let inForce: Now | null = null
@@ -53,11 +69,21 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     socket.on("error", () => socket.destroy())
     const chain = peerChain(socket)
     const now = inForce
-    const verdict: Admission =
-      now === null
-        ? { ok: false, reason: "closed", faults: [], fingerprint: null, issuer: null, serial: null }
-        : judgeArrival(now.own, chain, socket.getProtocol() ?? "", context)
-    if (now !== null && verdict.ok) return admit(socket, now, chain, verdict)
+    const verdict = now === null ? CLOSED : judgeArrival(now.own, chain, socket.getProtocol() ?? "", context)
+    if (now !== null && verdict.ok) return admit(socket, now, chain, verdict, socket.getProtocol() ?? "")
+    turnAway(socket, verdict)
+  }
+
+  /** A peer in clear text shows nothing: its address is all there is. */
+  function onPlainPeer(socket: Socket): void {
+    socket.on("error", () => socket.destroy())
+    const now = inForce
+    const verdict = now === null ? CLOSED : judgeAddress(now.own, socket.remoteAddress ?? "")
+    if (now !== null && verdict.ok) return admit(socket, now, [], verdict, "none")
+    turnAway(socket, verdict)
+  }
+
+  function turnAway(socket: Socket, verdict: Admission): void {
     const address = socket.remoteAddress ?? ""
     socket.destroy()
     if (verdict.ok) return
@@ -70,13 +96,13 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     })
   }
 
-  function admit(socket: TLSSocket, now: Now, chain: readonly Uint8Array[], verdict: Admitted): void {
+  function admit(socket: Socket, now: Now, chain: readonly Uint8Array[], verdict: Admitted, tlsVersion: string): void {
     const { leaf } = verdict
-    const tlsVersion = socket.getProtocol() ?? ""
+    const address = socket.remoteAddress ?? ""
     counters.accepted++
     counters.connections++
-    context.certificateSeen(leaf.notBeforeAt)
-    const session = protocol.admit({ socket, leaf, tlsVersion }, now, verdict, {
+    if (leaf !== null) context.certificateSeen(leaf.notBeforeAt)
+    const session = protocol.admit({ socket, leaf, address, tlsVersion }, now, verdict, {
       refresh: () => {
         if (inForce === null || entry.generation !== inForce.all.generation) readmit(entry)
       },
@@ -90,6 +116,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       session,
       chain,
       leaf,
+      address,
       tlsVersion,
       generation: now.all.generation,
       anchorKey: now.own.anchorKey,
@@ -105,22 +132,33 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     entry.generation = now.all.generation
     // What island mode and its like close is cut at once; a new policy lets the message under way arrive.
     const graceMs = now.own.essentialOnly ? 0 : protocol.withdrawGraceMs
-    const verdict =
-      entry.anchorKey === now.own.anchorKey
-        ? judgeAgain(now.own, entry.leaf, entry.tlsVersion)
-        : judgeArrival(now.own, entry.chain, entry.tlsVersion, context)
+    const verdict = judgeEntry(entry, now)
     if (!verdict.ok) return entry.session.withdraw(verdict.reason, graceMs)
     entry.anchorKey = now.own.anchorKey
     if (!entry.session.readmit(now, verdict)) entry.session.withdraw("terms", graceMs)
   }
 
+  function judgeEntry({ leaf, chain, address, tlsVersion, anchorKey }: Entry, { own }: Now): Admission {
+    if (leaf === null) return judgeAddress(own, address)
+    return anchorKey === own.anchorKey
+      ? judgeAgain(own, leaf, tlsVersion)
+      : judgeArrival(own, chain, tlsVersion, context)
+  }
+
   // ---- listener ----
 
+  function makeServer(own: ConduitInForce): Server {
+    const { serverCredential } = conduit
+    if (serverCredential === null) return createPlainServer(onPlainPeer)
+    const made = createServer(tlsOptions(own, serverCredential))
+    made.on("secureConnection", onPeer)
+    closeFailedHandshakes(made, ({ code, address }) => refused(code, address ?? ""))
+    return made
+  }
+
   function open(own: ConduitInForce): Promise<Listening | null> {
-    const opened = createServer(tlsOptions(own))
+    const opened = makeServer(own)
     opened.maxConnections = context.limits.maxConnections
-    opened.on("secureConnection", onPeer)
-    closeFailedHandshakes(opened, ({ code, address }) => refused(code, address ?? ""))
     opened.on("drop", (drop?: { remoteAddress?: string }) => {
       refused("too-many-connections", drop?.remoteAddress ?? "")
     })
@@ -151,9 +189,9 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     context.refusedPeer({ conduit: conduit.name, address, reason, detail })
   }
 
-  function tlsOptions(own: ConduitInForce) {
+  function tlsOptions(own: ConduitInForce, credential: TlsCredential) {
     return serverOptions({
-      credential: conduit.serverCredential,
+      credential,
       tlsMin: own.zone.tlsMin,
       handshakeTimeoutMs: context.limits.connectTimeoutMs,
     })
@@ -167,7 +205,8 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
 
   async function apply(next: InForce | null): Promise<Listening | null> {
     const own = next?.conduits.get(conduit.name)
-    if (next === null || own === undefined || !own.open) {
+    // Ends of another kind than the policy demands stay closed; `policy.unfit` says so.
+    if (next === null || own === undefined || !own.open || unlike(own.settings, kindOf(conduit)) !== null) {
       inForce = null
       server?.close()
       server = null
@@ -177,7 +216,9 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     const versionChanged = inForce !== null && inForce.own.zone.tlsMin !== own.zone.tlsMin
     inForce = { all: next, own }
     if (server === null) return open(own)
-    if (versionChanged) server.setSecureContext(tlsOptions(own))
+    if (versionChanged && server instanceof TlsServer && conduit.serverCredential !== null) {
+      server.setSecureContext(tlsOptions(own, conduit.serverCredential))
+    }
     context.sweep([...admitted], (entry) => {
       if (admitted.has(entry) && inForce !== null && entry.generation !== inForce.all.generation) readmit(entry)
     })
@@ -185,4 +226,13 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   }
 
   return { counters, apply, listening }
+}
+
+/** What these ends speak, and over what. */
+function kindOf({ serverCredential, upstream, clientCredential, modbus }: EngineConduit): EndsKind {
+  return {
+    protocol: modbus === undefined ? "mqtt" : "modbus",
+    from: serverCredential === null ? "tcp" : "tls",
+    to: upstream === null ? "rtu" : clientCredential === null ? "tcp" : "tls",
+  }
 }

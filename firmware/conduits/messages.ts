@@ -4,6 +4,7 @@
  * The gateway sends `ToEngine`, the engine answers `FromEngine`. Policy changes are numbered by `epoch`, so that an
  * `applied` can be matched with what was sent; a peer is only ever judged by one whole epoch.
  */
+import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
 import type { Action } from "../../policy/language/policy.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
@@ -22,11 +23,16 @@ export interface TlsCredential {
 export interface EngineConduit {
   readonly name: string
   readonly listen: { readonly address: string; readonly port: number }
-  readonly serverCredential: TlsCredential
-  readonly upstream: { readonly host: string; readonly port: number; readonly serverName: string }
-  readonly clientCredential: TlsCredential
-  /** PEM certificates that may vouch for the broker. */
+  /** Null: peers connect in clear text. */
+  readonly serverCredential: TlsCredential | null
+  /** Null: the units are on a serial line. */
+  readonly upstream: { readonly host: string; readonly port: number; readonly serverName: string } | null
+  /** Null: the upstream is dialled in clear text. */
+  readonly clientCredential: TlsCredential | null
+  /** PEM certificates that may vouch for the upstream; empty in clear text. */
   readonly upstreamAuthority: string
+  /** Present where Modbus is spoken, absent for MQTT: the line of the units, or null; names for the log. */
+  readonly modbus?: { readonly line: string | null; readonly points: readonly NamedPoint[] }
 }
 
 /** What is in force: all of it changes at once. */

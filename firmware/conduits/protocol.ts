@@ -1,4 +1,4 @@
-import type { TLSSocket } from "node:tls"
+import type { Socket } from "node:net"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Admission } from "./arrival.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
@@ -14,10 +14,21 @@ export type Admitted = Extract<Admission, { ok: true }>
 
 /** A peer that was let in; nothing of it has been read yet. */
 export interface Peer {
-  readonly socket: TLSSocket
-  readonly leaf: CertificateFacts
-  /** As in `TLSSocket.getProtocol`. */
+  readonly socket: Socket
+  /** Null: it came in clear text and is known by its address. */
+  readonly leaf: CertificateFacts | null
+  /** As the socket says it. */
+  readonly address: string
+  /** As in `TLSSocket.getProtocol`; `none` in clear text. */
   readonly tlsVersion: string
+}
+
+/** What an audit entry says of how a peer is known: the fingerprint of its certificate, or its address. */
+export function proofOf({
+  leaf,
+  address,
+}: Pick<Peer, "leaf" | "address">): { readonly fingerprint: string } | { readonly address: string } {
+  return leaf === null ? { address } : { fingerprint: leaf.fingerprint }
 }
 
 /** What the listener does for a peer's session. */

@@ -1,8 +1,15 @@
 import type { Verdict } from "../../policy/filter/verdict.ts"
 import type { Action } from "../../policy/language/policy.ts"
-import { Recorder, slicesOf, type OpenPeer, type RecordedPart } from "../../policy/recording/recorder.ts"
+import {
+  Recorder,
+  slicesOf,
+  type ModbusSeen,
+  type OpenPeer,
+  type RecordedPart,
+} from "../../policy/recording/recorder.ts"
 import type { PeerFacts } from "../../policy/recording/recording.ts"
 import type { FromEngine, RecordedTotals } from "./messages.ts"
+import type { Peer } from "./protocol.ts"
 
 /** What a session tells of its verdicts; asked for nothing else while `on` is false. */
 export interface Tap {
@@ -68,6 +75,15 @@ export class TrafficRecording {
   }
 }
 
+/** What a recording says of how a peer is known; one without a certificate by its address, in place of the fingerprint. */
+export function recordedNames({
+  leaf,
+  address,
+}: Pick<Peer, "leaf" | "address">): Pick<PeerFacts, "names" | "fingerprint"> {
+  if (leaf === null) return { names: { sanUri: [], sanDns: [], commonName: null }, fingerprint: address.slice(0, 64) }
+  return { names: leaf, fingerprint: leaf.fingerprint }
+}
+
 /** One connection's tap. */
 export class PeerTap implements Tap {
   readonly #recording: TrafficRecording
@@ -91,12 +107,23 @@ export class PeerTap implements Tap {
   }
 
   judged: Tap["judged"] = (action, verdict, bytes, start, end, flags, payloadBytes, will) => {
-    const { recorder, atMs } = this.#recording
-    if (recorder === null) return
-    if (recorder !== this.#recorder) {
+    const recorder = this.#recorderNow()
+    recorder?.mqtt(this.#place, action, verdict, bytes, start, end, flags, payloadBytes, will, this.#recording.atMs)
+  }
+
+  /** A verdict on a Modbus request; null: one that a flow cannot hold, which is counted as missed. */
+  judgedModbus(seen: ModbusSeen | null, verdict: Verdict): void {
+    const recorder = this.#recorderNow()
+    if (seen === null) recorder?.modbusMissed(this.#place)
+    else recorder?.modbus(this.#place, seen, verdict, this.#recording.atMs)
+  }
+
+  #recorderNow(): Recorder | null {
+    const { recorder } = this.#recording
+    if (recorder !== null && recorder !== this.#recorder) {
       this.#recorder = recorder
       this.#place = recorder.peer(this.#facts)
     }
-    recorder.mqtt(this.#place, action, verdict, bytes, start, end, flags, payloadBytes, will, atMs)
+    return recorder
   }
 }

@@ -1,10 +1,15 @@
-import { LockgateError } from "../../policy/base/errors.ts"
-import { dialTrusted, type Dialled } from "../tls/dial.ts"
+import { InvariantError, LockgateError } from "../../policy/base/errors.ts"
+import { dialPlain, dialTrusted, type Dialled } from "../tls/dial.ts"
 import type { EngineContext } from "./engine-context.ts"
 import type { EngineConduit } from "./messages.ts"
 
-/** Dials a conduit's upstream over TLS; the log learns when it is lost, and when it is back, once each. */
+/** Dials a conduit's upstream, over TLS or in clear text as the board file says; the log learns when it is lost, and when it is back, once each. */
 export function createUpstreamDial(conduit: EngineConduit, context: EngineContext): () => Dialled {
+  const { upstream, clientCredential } = conduit
+  if (upstream === null) throw new InvariantError("ERR_NO_UPSTREAM", "a serial line is not dialled")
+  const { host, port } = upstream
+  const { after } = context
+  const timeoutMs = context.limits.connectTimeoutMs
   let lost = false
 
   function report(id: "conduit.upstream-lost" | "conduit.upstream-restored", reason: string): void {
@@ -13,21 +18,24 @@ export function createUpstreamDial(conduit: EngineConduit, context: EngineContex
       outcome: id === "conduit.upstream-lost" ? "failure" : "success",
       source: `conduit/${conduit.name}`,
       conduit: conduit.name,
-      object: `${conduit.upstream.host}:${conduit.upstream.port}`,
+      object: `${host}:${port}`,
       ...(reason === "" ? {} : { reason }),
     })
   }
 
   return () => {
-    const dialled = dialTrusted({
-      ...conduit.upstream,
-      credential: conduit.clientCredential,
-      anchors: context.anchorsOf(conduit.upstreamAuthority),
-      now: context.time,
-      timeoutMs: context.limits.connectTimeoutMs,
-      cache: context.certificates,
-      after: context.after,
-    })
+    const dialled =
+      clientCredential === null
+        ? dialPlain({ host, port, timeoutMs, after })
+        : dialTrusted({
+            ...upstream,
+            credential: clientCredential,
+            anchors: context.anchorsOf(conduit.upstreamAuthority),
+            now: context.time,
+            timeoutMs,
+            cache: context.certificates,
+            after,
+          })
     dialled.trusted.then(
       () => {
         if (lost) report("conduit.upstream-restored", "")

@@ -2,7 +2,17 @@ import { isIP } from "node:net"
 import type { Complaint } from "../../policy/language/shape.ts"
 import { quote } from "../../policy/language/characters.ts"
 
-export const DEFAULT_MQTTS_PORT = 8883
+/** What an address begins with: what is spoken there, over TLS or not, and the port when it names none. */
+export const SCHEMES = {
+  mqtts: { protocol: "mqtt", isTls: true, port: 8883 },
+  "modbus+tls": { protocol: "modbus", isTls: true, port: 802 },
+  modbus: { protocol: "modbus", isTls: false, port: 502 },
+} as const
+
+/** Where a listener of a protocol listens when nothing is said: with TLS, and without. */
+export const LISTEN_PORTS = { mqtt: { tls: 8883, tcp: 1883 }, modbus: { tls: 802, tcp: 502 } } as const
+
+type Scheme = keyof typeof SCHEMES
 
 const HOST_NAME =
   /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$/
@@ -23,6 +33,13 @@ export function complainAboutHost(host: string): Complaint | null {
 }
 
 /** What is wrong with the address of a broker, or null. */
+export function complainAboutBroker(url: string): Complaint | null {
+  const { scheme } = splitUrl(url)
+  if (scheme === undefined || SCHEMES[scheme].protocol === "mqtt") return complainAboutUrl(url)
+  return { message: `expected the address of a broker, found ${quote(url)}`, hint: "write mqtts://" }
+}
+
+/** What is wrong with the address of a broker or of a Modbus server, or null. */
 export function complainAboutUrl(url: string): Complaint | null {
   const scheme = /^([a-z+]+):\/\//i.exec(url)?.[1]?.toLowerCase()
   if (scheme === "mqtt" || scheme === "tcp") {
@@ -37,7 +54,8 @@ export function complainAboutUrl(url: string): Complaint | null {
     return { message: "an address holds no user name or password", hint: "the gateway shows its certificate" }
   }
   const [, found, host = "", port] = URL.exec(url) ?? []
-  if (found !== "mqtts") return { message, hint: null }
+  if (found === "modbus+tcp" || found === "mbap") return { message, hint: "write modbus:// or modbus+tls://" }
+  if (found === undefined || !isScheme(found)) return { message, hint: null }
   if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) {
     return { message: `expected a port 1..65535, found ${port}`, hint: null }
   }
@@ -45,10 +63,20 @@ export function complainAboutUrl(url: string): Complaint | null {
   return complainAboutHost(host)
 }
 
-/** Host and port of an address that `complainAboutUrl` has no complaint about. */
-export function splitUrl(url: string): { readonly host: string; readonly port: number } {
-  const [, , host = "", port] = URL.exec(url) ?? []
-  return { host: host.replace(/^\[|\]$/g, ""), port: port === undefined ? DEFAULT_MQTTS_PORT : Number(port) }
+/** Scheme, host and port of an address that `complainAboutUrl` has no complaint about; no scheme if that is none of ours. */
+export function splitUrl(url: string): {
+  readonly scheme: Scheme | undefined
+  readonly host: string
+  readonly port: number
+} {
+  const [, found = "", host = "", port] = URL.exec(url) ?? []
+  const scheme = isScheme(found) ? found : undefined
+  const usual = SCHEMES[scheme ?? "mqtts"].port
+  return { scheme, host: host.replace(/^\[|\]$/g, ""), port: port === undefined ? usual : Number(port) }
+}
+
+function isScheme(word: string): word is Scheme {
+  return Object.hasOwn(SCHEMES, word)
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { Policy } from "../../policy/language/policy.ts"
-import type { GatewayConfig } from "./gateway-config.ts"
+import type { Conduit, Policy, Transport } from "../../policy/language/policy.ts"
+import { transportsOf, type GatewayConfig } from "./gateway-config.ts"
 
 /** How a policy and a board file go together. Names only; all lists empty means: nothing to say. */
 export interface Fit {
@@ -7,8 +7,17 @@ export interface Fit {
   readonly conduitsWithoutEnds: readonly string[]
   /** Ends on this board that the policy does not speak of: no listener opens. Harmless, the policy may come to it. */
   readonly endsWithoutConduit: readonly string[]
+  /** Conduits whose ends here are of another kind than the policy demands: they stay closed. */
+  readonly endsOfAnotherKind: readonly { readonly conduit: string; readonly why: string }[]
   /** Zones that name an authority this board does not know: its peers are refused. */
   readonly unknownAuthorities: readonly { readonly zone: string; readonly authority: string }[]
+}
+
+/** What a conduit's ends on a board speak, and over what. */
+export interface EndsKind {
+  readonly protocol: "mqtt" | "modbus"
+  readonly from: Transport
+  readonly to: Transport
 }
 
 /** Compare a policy with the board it is meant for. Cheap: names only. */
@@ -17,6 +26,11 @@ export function checkAgainstPolicy(config: GatewayConfig, policy: Policy): Fit {
   return {
     conduitsWithoutEnds: [...conduits].filter((name) => !Object.hasOwn(config.conduits, name)),
     endsWithoutConduit: Object.keys(config.conduits).filter((name) => !conduits.has(name)),
+    endsOfAnotherKind: policy.conduits.flatMap((conduit) => {
+      const ends = Object.hasOwn(config.conduits, conduit.name) ? config.conduits[conduit.name] : undefined
+      const why = ends === undefined ? null : unlike(conduit, { protocol: ends.protocol, ...transportsOf(ends) })
+      return why === null ? [] : [{ conduit: conduit.name, why }]
+    }),
     unknownAuthorities: policy.zones.flatMap(({ name: zone, authorities }) =>
       authorities
         .filter((name) => !Object.hasOwn(config.trust.authorities, name))
@@ -25,12 +39,26 @@ export function checkAgainstPolicy(config: GatewayConfig, policy: Policy): Fit {
   }
 }
 
+/** How a policy's conduit and ends on a board differ in kind, or null: protocol, and what carries it at each end. */
+export function unlike(conduit: Pick<Conduit, "protocol" | "transport">, ends: EndsKind): string | null {
+  if (conduit.protocol !== ends.protocol) {
+    return `the policy says ${conduit.protocol}, its upstream here speaks ${ends.protocol}`
+  }
+  const { from, to } = conduit.transport
+  if (from !== ends.from) {
+    const mend = ends.from === "tcp" ? "its listener here needs a credential" : "its listener here has a credential"
+    return `the policy says that peers connect by ${from}, ${mend}`
+  }
+  return to === ends.to ? null : `the policy says ${to} towards the other zone, its upstream here is ${ends.to}`
+}
+
 /** One sentence for a person per thing that does not go together. */
 export function describeFit(fit: Fit): readonly string[] {
   return [
     ...fit.conduitsWithoutEnds.map(
       (name) => `conduit "${name}" of the policy has no ends on this board: it stays closed`,
     ),
+    ...fit.endsOfAnotherKind.map(({ conduit, why }) => `conduit "${conduit}" stays closed: ${why}`),
     ...fit.unknownAuthorities.map(
       ({ zone, authority }) =>
         `zone "${zone}" trusts authority "${authority}", which this board does not know: its peers are refused`,

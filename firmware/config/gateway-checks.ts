@@ -2,11 +2,12 @@ import { resolve } from "node:path"
 import type { DocNode } from "../../policy/language/document.ts"
 import type { Placed } from "../../policy/language/group-shapes.ts"
 import type { Report } from "../../policy/language/report.ts"
-import type { GatewayDocument, PlacedEnds, UpstreamEntry } from "./gateway-shape.ts"
+import type { ConduitUpstreamEntry, GatewayDocument, PlacedEnds, PlacedLine, UpstreamEntry } from "./gateway-shape.ts"
 import { utf8Length, quote } from "../../policy/language/characters.ts"
 import { didYouMean } from "../../policy/language/suggestion.ts"
 import { declaredNames, faultAt, find } from "../../policy/language/locate.ts"
-import { clash } from "./address.ts"
+import { linesSocket } from "../lines/socket-path.ts"
+import { clash, LISTEN_PORTS, SCHEMES, splitUrl } from "./address.ts"
 
 /** Longest path of a local socket on Linux: `sun_path` less its end. */
 const MAX_SOCKET_BYTES = 107
@@ -31,6 +32,7 @@ export function checkGateway(document: GatewayDocument, root: DocNode, folder: s
   const top: Place = { node: root, path: "" }
   const credentials = declaredNames(root, ["credentials"])
   const authorities = declaredNames(root, ["trust", "authorities"])
+  const lines = declaredNames(root, ["lines"])
   const refer = (
     place: Place,
     steps: readonly string[],
@@ -46,12 +48,31 @@ export function checkGateway(document: GatewayDocument, root: DocNode, folder: s
     refer(place, [...steps, "authority"], "authority", end.authority, authorities)
   }
   for (const placed of document.conduits) {
-    refer(placed, ["listen", "credential"], "credential", placed.value.listen.credential, credentials)
-    referEnd(placed, ["upstream"], placed.value.upstream)
+    const { listen, upstream, points } = placed.value
+    if (listen.credential !== null) {
+      refer(placed, ["listen", "credential"], "credential", listen.credential, credentials)
+    }
+    if ("credential" in upstream) referEnd(placed, ["upstream"], upstream)
+    if ("line" in upstream) refer(placed, ["upstream", "line"], "line", upstream.line, lines)
+    if (points.length > 0 && protocolOf(upstream) !== "modbus") {
+      faultAt(
+        report,
+        placed,
+        ["points"],
+        "points name Modbus registers, and this conduit speaks MQTT",
+        "remove the key",
+      )
+    }
   }
   if (document.management.mqtt !== null) referEnd(top, ["management", "mqtt"], document.management.mqtt)
   checkListeners(document.conduits, report)
   checkThreshold(document, root, report)
+  checkLines(document.lines, report)
+  const linesBytes = utf8Length(linesSocket(resolve(folder, document.state)))
+  if (document.lines.length > 0 && linesBytes > MAX_SOCKET_BYTES) {
+    const message = `the lines are asked at a socket below it, whose path has at most ${MAX_SOCKET_BYTES} bytes, not ${linesBytes}`
+    faultAt(report, top, ["state"], message, "choose a folder nearer to the root")
+  }
   const socketBytes = utf8Length(resolve(folder, document.management.socket))
   if (socketBytes > MAX_SOCKET_BYTES) {
     const message = `the path of a socket has at most ${MAX_SOCKET_BYTES} bytes, this one has ${socketBytes}`
@@ -60,13 +81,34 @@ export function checkGateway(document: GatewayDocument, root: DocNode, folder: s
   if (document.trial % 1000 !== 0) faultAt(report, top, ["trial"], "expected whole seconds", null)
 }
 
+/** What is spoken on a conduit with this upstream. */
+export function protocolOf(upstream: ConduitUpstreamEntry): "mqtt" | "modbus" {
+  return "line" in upstream ? "modbus" : SCHEMES[splitUrl(upstream.url).scheme ?? "mqtts"].protocol
+}
+
+function listenerOf({ value: { listen, upstream } }: PlacedEnds): { readonly address: string; readonly port: number } {
+  const usual = LISTEN_PORTS[protocolOf(upstream)][listen.credential === null ? "tcp" : "tls"]
+  return { address: listen.address, port: listen.port ?? usual }
+}
+
 function checkListeners(conduits: readonly PlacedEnds[], report: Report): void {
   for (const [i, later] of conduits.entries()) {
-    const earlier = conduits.slice(0, i).find(({ value }) => clash(value.listen, later.value.listen))
+    const listener = listenerOf(later)
+    const earlier = conduits.slice(0, i).find((one) => clash(listenerOf(one), listener))
     if (earlier === undefined) continue
-    const { address, port } = later.value.listen
+    const { address, port } = listener
     const message = `${earlier.path} listens on ${quote(earlier.value.listen.address)} port ${port} already`
     faultAt(report, later, ["listen"], message, `${quote(address)} needs another port`)
+  }
+}
+
+/** Two names for one device: only one of them could ever open it. */
+function checkLines(lines: readonly PlacedLine[], report: Report): void {
+  for (const [i, later] of lines.entries()) {
+    const earlier = lines.slice(0, i).find(({ value }) => value.device === later.value.device)
+    if (earlier === undefined) continue
+    const message = `${earlier.path} is the device ${quote(later.value.device)} already`
+    faultAt(report, later, ["device"], message, "one line serves any number of units and conduits")
   }
 }
 

@@ -1,3 +1,8 @@
+import type { SerialSettings } from "../../hal/serial.ts"
+import type { LineRules } from "../conduits/modbus/rtu/line-machine.ts"
+import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
+import type { Transport } from "../../policy/language/policy.ts"
+
 /**
  * The board file (`gateway.yaml`) as plain values: names of the policy to devices, addresses and files of this gateway.
  *
@@ -24,6 +29,8 @@ export interface GatewayConfig {
   readonly policyBundleFile: string | null
   /** Conduit in the policy to its ends on this board. */
   readonly conduits: Readonly<Record<string, ConduitEnds>>
+  /** Serial lines of this board, by name. */
+  readonly lines: Readonly<Record<string, LineSettings>>
   readonly management: {
     /** Path of the local command socket. */
     readonly socket: string
@@ -31,14 +38,31 @@ export interface GatewayConfig {
     readonly mqtt: UpstreamEnd | null
   }
   readonly limits: Limits
+  /** Whether the gateway puts the packet filter of its policy in force on this board, or leaves that to others. */
+  readonly packetFilter: "apply" | "off"
   /** Seconds a policy stays on trial until it is confirmed or rolled back. */
   readonly trialSeconds: number
 }
 
-/** Where a conduit listens on this board, and where its broker is. */
+/** Where a conduit listens on this board, and where its broker or its units are. */
 export interface ConduitEnds {
-  readonly listen: { readonly address: string; readonly port: number; readonly credential: string }
-  readonly upstream: UpstreamEnd
+  readonly protocol: "mqtt" | "modbus"
+  /** Without credential peers connect in clear text. */
+  readonly listen: { readonly address: string; readonly port: number; readonly credential: string | null }
+  readonly upstream: ConduitUpstream
+  /** Names of registers and coils, for the log. */
+  readonly points: readonly NamedPoint[]
+}
+
+/** The far end: over TLS, in clear text, or on a serial line. */
+export type ConduitUpstream =
+  | ({ readonly kind: "tls" } & UpstreamEnd)
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "line"; readonly line: string }
+
+/** What carries a conduit at either end, in the policy's words. */
+export function transportsOf({ listen, upstream }: ConduitEnds): { readonly from: Transport; readonly to: Transport } {
+  return { from: listen.credential === null ? "tcp" : "tls", to: upstream.kind === "line" ? "rtu" : upstream.kind }
 }
 
 /** A broker, and as whom the gateway goes there. */
@@ -52,6 +76,9 @@ export interface UpstreamEnd {
   readonly authority: string
 }
 
+/** A serial line with Modbus units: the device, and how masters share it. */
+export interface LineSettings extends SerialSettings, LineRules {}
+
 /** Bounds on what peers can make the gateway hold. */
 export interface Limits {
   /** Of each conduit. */
@@ -63,6 +90,20 @@ export interface Limits {
   /** Any other packet, and the part of a PUBLISH before its payload. */
   readonly maxControlBytes: number
   readonly maxTopicAliases: number
+}
+
+/** What a line is where the board file says nothing. */
+export const DEFAULT_LINE: Omit<LineSettings, "device"> = {
+  baud: 19_200,
+  frame: "8E1",
+  rs485: "none",
+  echo: false,
+  timeoutMs: 1_000,
+  turnaroundMs: 100,
+  retries: 1,
+  repeat: "reads",
+  queue: 64,
+  waitMs: 5_000,
 }
 
 export const DEFAULT_LIMITS: Limits = {

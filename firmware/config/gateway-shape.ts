@@ -1,4 +1,4 @@
-import type { Shape } from "../../policy/language/shape.ts"
+import type { Complaint, Shape } from "../../policy/language/shape.ts"
 import type { JsonSchema } from "../../policy/language/json-schema.ts"
 import type { Placed } from "../../policy/language/group-shapes.ts"
 import { DEFAULT_LIMITS } from "./gateway-config.ts"
@@ -6,38 +6,97 @@ import { choice, integer, name, text, version, withStandIn } from "../../policy/
 import { object, optional, placedMap, required } from "../../policy/language/group-shapes.ts"
 import { duration, durationText, size, sizeText } from "../../policy/language/quantity-shapes.ts"
 import { toJsonSchema } from "../../policy/language/json-schema.ts"
-import { complainAboutHost, complainAboutUrl } from "./address.ts"
+import { line } from "./line-shape.ts"
+import { complainAboutBroker, complainAboutHost, complainAboutUrl, splitUrl } from "./address.ts"
+import { points } from "./point-shape.ts"
 
 /** How much of everything one board file may hold. */
-export const GATEWAY_BOUNDS = { authorities: 64, signers: 32, credentials: 64, conduits: 64 } as const
+export const GATEWAY_BOUNDS = { authorities: 64, signers: 32, credentials: 64, conduits: 64, lines: 16 } as const
 
 const path = (what: string): Shape<string> => text({ expected: `path of ${what}`, maxLength: 4096 })
 
 const host = (what: string): Shape<string> => text({ expected: what, maxLength: 253, check: complainAboutHost })
 
-const upstream = object("an upstream", {
-  url: required(
-    text({ expected: "an address such as mqtts://broker.example:8883", maxLength: 300, check: complainAboutUrl }),
-    "The broker: mqtts://host or mqtts://host:port.",
-  ),
+const url = (expected: string, check: (text: string) => Complaint | null) => text({ expected, maxLength: 300, check })
+
+const tlsFields = {
   "server-name": optional(
     host("a host name or IP address"),
     null,
-    "Name that the broker's certificate must bear; default the host of the url.",
+    "Name that the other end's certificate must bear; default the host of the url.",
   ),
   credential: required(name("name of a credential"), "Client key and certificate, from `credentials`."),
-  authority: required(name("name of an authority"), "Who vouches for the broker, from `trust.authorities`."),
+  authority: required(name("name of an authority"), "Who vouches for the other end, from `trust.authorities`."),
+}
+
+const broker = object("an upstream", {
+  url: required(
+    url("an address such as mqtts://broker.example:8883", complainAboutBroker),
+    "The broker: mqtts://host or mqtts://host:port.",
+  ),
+  ...tlsFields,
 })
+
+const tlsEnd = object("an upstream", {
+  url: required(
+    url("an address such as mqtts://broker.example:8883", complainAboutUrl),
+    "The broker: mqtts://host:port. Modbus units: modbus+tls://host:port, or modbus://host:port in clear text.",
+  ),
+  ...tlsFields,
+})
+
+const inClearText = "modbus:// is clear text, where nobody shows a certificate: remove the key, or write modbus+tls://"
+const clearEnd = object(
+  "an upstream",
+  {
+    url: required(url("an address such as modbus://plc.example:502", complainAboutUrl), "Modbus units in clear text."),
+  },
+  { refused: { "server-name": inClearText, credential: inClearText, authority: inClearText } },
+)
+
+const onLine = "the units are on a serial line"
+const lineEnd = object(
+  "an upstream",
+  { line: required(name("name of a line"), "Modbus units on a serial line, from `lines`.") },
+  { refused: { url: onLine, "server-name": onLine, credential: onLine, authority: onLine } },
+)
+
+type ReadBy<S> = S extends Shape<infer T> ? T : never
+export type UpstreamEntry = ReadBy<typeof broker>
+/** A conduit's upstream: over TLS, in clear text, or on a line. */
+export type ConduitUpstreamEntry = UpstreamEntry | ReadBy<typeof clearEnd> | ReadBy<typeof lineEnd>
+
+/** Told apart by the key `line` and by what the url begins with. */
+const conduitUpstream: Shape<ConduitUpstreamEntry> = {
+  expected: "an upstream: a map",
+  read(node, path, report) {
+    const at = (key: string) => (node.kind === "map" ? node.entries.find((entry) => entry.key === key) : undefined)
+    if (at("line") !== undefined) return lineEnd.read(node, path, report)
+    const url = at("url")?.value
+    const isClear = url?.kind === "scalar" && splitUrl(url.source).scheme === "modbus"
+    return (isClear ? clearEnd : tlsEnd).read(node, path, report)
+  },
+  schema: () => ({ oneOf: [tlsEnd.schema(), clearEnd.schema(), lineEnd.schema()] }),
+}
 
 const listen = object("a listener", {
   address: required(host("an IP address or host name of this board"), "Address of this board to listen on."),
-  port: optional(integer(0, 65_535), 8883, "TCP port; 0 takes any free one.", 8883),
-  credential: required(name("name of a credential"), "Server key and certificate, from `credentials`."),
+  port: optional(
+    integer(0, 65_535),
+    null,
+    "TCP port; 0 takes any free one. Default 8883 for MQTT, 802 for Modbus; without credential 1883 and 502.",
+  ),
+  credential: optional(
+    name("name of a credential"),
+    null,
+    "Server key and certificate, from `credentials`. Without it peers connect in clear text, if the policy's zone has that.",
+  ),
 })
 
 const conduit = object("the ends of a conduit", {
   listen: required(listen, "Where peers connect."),
-  upstream: required(upstream, "Where their messages go."),
+  upstream: required(conduitUpstream, "Where their messages go."),
+  points: optional(points, [], "Names of Modbus registers and coils, for the log.", {}),
 })
 
 const credential = object("a credential", {
@@ -108,7 +167,7 @@ const NO_TRUST = { authorities: [], "policy-signers": [], "policy-threshold": 1 
 
 const management = object("management", {
   socket: required(path("the local command socket"), "Path of the local command socket."),
-  mqtt: optional(upstream, null, "Where the gateway itself speaks MQTT; default nowhere."),
+  mqtt: optional(broker, null, "Where the gateway itself speaks MQTT; default nowhere."),
 })
 
 /** The board file. Every key, default and bound: `README.md`. */
@@ -134,11 +193,18 @@ export const gatewayShape = object("a board file", {
     placedMap(conduit, { max: GATEWAY_BOUNDS.conduits }),
     "The ends of the policy's conduits on this board, by name.",
   ),
+  lines: optional(placedMap(line, { max: GATEWAY_BOUNDS.lines }), [], "Serial lines with Modbus units, by name.", {}),
   management: required(
     withStandIn(management, { socket: "", mqtt: null }),
     "How the gateway is asked and what it says.",
   ),
   limits: optional(withStandIn(limits, NO_LIMITS), NO_LIMITS, "Bounds on what peers can make the gateway hold.", {}),
+  "packet-filter": optional(
+    choice(["apply", "off"]),
+    "off",
+    "Whether the gateway keeps packets from going beside it: nftables, forwarding.",
+    "off",
+  ),
   trial: optional(
     withStandIn(duration(5000, 86_400_000), 300_000),
     300_000,
@@ -147,10 +213,9 @@ export const gatewayShape = object("a board file", {
   ),
 })
 
-type ReadBy<S> = S extends Shape<infer T> ? T : never
 export type GatewayDocument = ReadBy<typeof gatewayShape>
 export type PlacedEnds = Placed<ReadBy<typeof conduit>>
-export type UpstreamEntry = ReadBy<typeof upstream>
+export type PlacedLine = Placed<ReadBy<typeof line>>
 
 /** The JSON Schema of the board file. */
 export function gatewayJsonSchema(): JsonSchema {

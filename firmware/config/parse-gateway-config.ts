@@ -1,15 +1,17 @@
 import { resolve } from "node:path"
 import type { DocumentLimits } from "../../policy/language/document.ts"
 import type { Parsed } from "../../policy/language/fault.ts"
-import type { ConduitEnds, GatewayConfig, Limits, UpstreamEnd } from "./gateway-config.ts"
-import type { GatewayDocument, UpstreamEntry } from "./gateway-shape.ts"
+import type { ConduitEnds, ConduitUpstream, GatewayConfig, Limits, UpstreamEnd } from "./gateway-config.ts"
+import type { ConduitUpstreamEntry, GatewayDocument, PlacedEnds, UpstreamEntry } from "./gateway-shape.ts"
 import type { NamedFile } from "./gateway-checks.ts"
 import { DEFAULT_DOCUMENT_LIMITS } from "../../policy/language/document.ts"
 import { Report } from "../../policy/language/report.ts"
 import { parseDocument } from "../../policy/language/shape.ts"
-import { checkGateway, filesNamed } from "./gateway-checks.ts"
+import { checkGateway, filesNamed, protocolOf } from "./gateway-checks.ts"
+import { buildLine } from "./line-shape.ts"
 import { gatewayShape } from "./gateway-shape.ts"
-import { splitUrl } from "./address.ts"
+import { LISTEN_PORTS, splitUrl } from "./address.ts"
+import { buildPoints } from "./point-shape.ts"
 
 /** 64 conduits with all that belongs to them take 30 KiB. */
 export const GATEWAY_LIMITS: DocumentLimits = {
@@ -62,17 +64,35 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
       certificateFile: toPath(certificate),
     })),
     policyBundleFile: document["policy-bundle"] === null ? null : toPath(document["policy-bundle"]),
-    conduits: record(document.conduits, ({ listen, upstream }): ConduitEnds => ({
-      listen,
-      upstream: buildEnd(upstream),
-    })),
+    conduits: record(document.conduits, buildEnds),
+    lines: record(document.lines, buildLine),
     management: {
       socket: toPath(management.socket),
       mqtt: management.mqtt === null ? null : buildEnd(management.mqtt),
     },
     limits: buildLimits(document.limits),
+    packetFilter: document["packet-filter"],
     trialSeconds: document.trial / 1000,
   }
+}
+
+function buildEnds({ listen, upstream, points }: PlacedEnds["value"]): ConduitEnds {
+  const protocol = protocolOf(upstream)
+  const usual = LISTEN_PORTS[protocol][listen.credential === null ? "tcp" : "tls"]
+  const { address, port, credential } = listen
+  return {
+    protocol,
+    listen: { address, port: port ?? usual, credential },
+    upstream: buildUpstream(upstream),
+    points: buildPoints(points),
+  }
+}
+
+function buildUpstream(entry: ConduitUpstreamEntry): ConduitUpstream {
+  if ("line" in entry) return { kind: "line", line: entry.line }
+  if ("credential" in entry) return { kind: "tls", ...buildEnd(entry) }
+  const { host, port } = splitUrl(entry.url)
+  return { kind: "tcp", host, port }
 }
 
 function buildEnd(entry: UpstreamEntry): UpstreamEnd {

@@ -1,3 +1,4 @@
+import type { BoundaryStatus } from "../boundary/keeper.ts"
 import type { ConduitCounters } from "../conduits/messages.ts"
 import type { EmergencyStatus } from "./overrides.ts"
 import type { PolicyStatus } from "../bundles/activation-port.ts"
@@ -14,6 +15,8 @@ export interface StatusReport {
   }
   readonly island: boolean
   readonly policy: PolicyStatus
+  /** What keeps packets from going beside the conduits, and radios that are up and that the policy does not name. */
+  readonly boundary: BoundaryStatus & { readonly radios: readonly string[] }
   /** Every emergency that the policy in force names, on or off. */
   readonly emergencies: readonly EmergencyStatus[]
   readonly conduits: readonly ConduitStatus[]

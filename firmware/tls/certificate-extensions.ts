@@ -14,7 +14,14 @@ import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 
 export type ExtensionFacts = Pick<
   CertificateFacts,
-  "basicConstraints" | "keyUsage" | "extendedKeyUsage" | "sanDns" | "sanUri" | "sanIp" | "unknownCritical"
+  | "basicConstraints"
+  | "keyUsage"
+  | "extendedKeyUsage"
+  | "sanDns"
+  | "sanUri"
+  | "sanIp"
+  | "modbusRole"
+  | "unknownCritical"
 >
 
 const SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"
@@ -22,6 +29,10 @@ const BASIC_CONSTRAINTS = "2.5.29.19"
 const KEY_USAGE = "2.5.29.15"
 const EXTENDED_KEY_USAGE = "2.5.29.37"
 const NAME_CONSTRAINTS = "2.5.29.30"
+
+/** @see MODBUS/TCP Security Protocol Specification, "role" */
+const MODBUS_ROLE = "1.3.6.1.4.1.50316.802.1"
+const MAX_ROLE_BYTES = 256
 
 const USAGES = [
   "digitalSignature",
@@ -47,6 +58,7 @@ export const NO_EXTENSIONS: ExtensionFacts = {
   sanDns: [],
   sanUri: [],
   sanIp: [],
+  modbusRole: null,
   unknownCritical: [],
 }
 
@@ -90,9 +102,27 @@ function readExtension(bytes: Uint8Array, oid: string, value: Element): Partial<
     }
     case SUBJECT_ALTERNATIVE_NAME:
       return readAlternativeNames(bytes, only(bytes, value, TAG.sequence))
+    case MODBUS_ROLE:
+      return { modbusRole: readRole(bytes, only(bytes, value, TAG.utf8)) }
     default:
       return null
   }
+}
+
+/**
+ * The role of a Modbus client: what it may do hangs on this text, so that it must be readable in one way only. Empty,
+ * with control characters, or too long, it spoils the certificate, as a second one does.
+ */
+function readRole(bytes: Uint8Array, { from, to }: Element): string {
+  if (to === from || to - from > MAX_ROLE_BYTES) throw malformed("a Modbus role that is empty or too long")
+  let role: string
+  try {
+    role = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.subarray(from, to))
+  } catch {
+    throw malformed("a Modbus role that is not UTF-8")
+  }
+  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(role)) throw malformed("a Modbus role with control characters")
+  return role
 }
 
 /** The one element that fills the value of an extension. */

@@ -129,7 +129,8 @@ function readVersion(bytes: Uint8Array, element: Element | undefined): 1 | 3 {
   return 3
 }
 
-function readSerial(bytes: Uint8Array, element: Element | undefined): string {
+/** A serial number, or one of a list, in lower-case hex without leading zeros. @throws InputError `ERR_CERTIFICATE` */
+export function readSerial(bytes: Uint8Array, element: Element | undefined): string {
   const digits = readUnsigned(bytes, element, "the serial number")
   if (digits.length > 20) throw malformed("a serial number of more than 20 bytes")
   return Buffer.from(digits)
@@ -145,7 +146,8 @@ function extensionList(bytes: Uint8Array, rest: readonly Element[], version: 1 |
   return expectTag(list, TAG.sequence, "the extensions")
 }
 
-function readSignatureAlgorithm(bytes: Uint8Array, element: Element | undefined): string {
+/** The name of a signature algorithm under `policy/identity/algorithms.ts`. @throws InputError `ERR_CERTIFICATE` */
+export function readSignatureAlgorithm(bytes: Uint8Array, element: Element | undefined): string {
   const parts = childrenOf(bytes, expectTag(element, TAG.sequence, "the signature algorithm"))
   const oid = readOid(bytes, parts[0])
   if (oid === RSA_PSS) return readPss(bytes, parts[1])
@@ -167,7 +169,8 @@ function readPss(bytes: Uint8Array, parameters: Element | undefined): string {
   return message !== undefined && message === maskName ? `rsa-pss-${message}` : "rsa-pss-other"
 }
 
-function sameBytes(bytes: Uint8Array, a: Element | undefined, b: Element | undefined): boolean {
+/** True if both elements are there and equal, headers included. */
+export function sameBytes(bytes: Uint8Array, a: Element | undefined, b: Element | undefined): boolean {
   if (a === undefined || b === undefined) return false
   return Buffer.compare(bytes.subarray(a.start, a.to), bytes.subarray(b.start, b.to)) === 0
 }

@@ -21,6 +21,7 @@ export const TAG = {
   bitString: 0x03,
   octetString: 0x04,
   oid: 0x06,
+  enumerated: 0x0a,
   utf8: 0x0c,
   printable: 0x13,
   teletex: 0x14,
@@ -68,12 +69,12 @@ export function readElement(bytes: Uint8Array, at: number, end: number): Element
   return { tag, start: at, from, to: from + length }
 }
 
-/** The elements in the content of `parent`, which they fill exactly. @throws InputError `ERR_CERTIFICATE` */
-export function childrenOf(bytes: Uint8Array, parent: Element): Element[] {
+/** The elements in the content of `parent`, which they fill exactly, `atMost` so many. @throws InputError `ERR_CERTIFICATE` */
+export function childrenOf(bytes: Uint8Array, parent: Element, atMost = MAX_CHILDREN): Element[] {
   const children: Element[] = []
   for (let at = parent.from; at < parent.to;) {
     const child = readElement(bytes, at, parent.to)
-    if (children.length === MAX_CHILDREN) throw malformed("too many elements")
+    if (children.length === atMost) throw malformed("too many elements")
     children.push(child)
     at = child.to
   }

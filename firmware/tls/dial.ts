@@ -1,3 +1,4 @@
+import { connect as connectPlain, type Socket } from "node:net"
 import { connect, type TLSSocket } from "node:tls"
 import { HardwareError } from "../../policy/base/errors.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
@@ -21,8 +22,8 @@ export interface DialTarget {
 }
 
 /** The socket, and whether its other end is who was meant. */
-export interface Dialled {
-  readonly socket: TLSSocket
+export interface Dialled<S extends Socket = Socket> {
+  readonly socket: S
   /**
    * Resolves when the server's certificate was judged good; until then nothing may be written.
    * Rejects with HardwareError `ERR_UPSTREAM`, `detail.reason` a stable word or an errno code; the socket is destroyed.
@@ -31,7 +32,7 @@ export interface Dialled {
 }
 
 /** Dial a TLS server and judge it before a byte is written to it. @see IEC 62443-4-2 CR 1.2 */
-export function dialTrusted(target: DialTarget): Dialled {
+export function dialTrusted(target: DialTarget): Dialled<TLSSocket> {
   const { host, port, serverName } = target
   const socket = connect({ ...clientOptions({ credential: target.credential, serverName }), host, port })
   socket.setNoDelay(true)
@@ -56,6 +57,27 @@ export function dialTrusted(target: DialTarget): Dialled {
       resolve()
     })
     socket.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? "tls"))
+    socket.once("close", () => fail("closed"))
+  })
+  return { socket, trusted }
+}
+
+/** Dial a TCP server in clear text: nothing shows who answers. Only where policy says so. */
+export function dialPlain(target: Pick<DialTarget, "host" | "port" | "timeoutMs" | "after">): Dialled {
+  const { host, port } = target
+  const socket = connectPlain({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 })
+  const trusted = new Promise<void>((resolve, reject) => {
+    const fail = (reason: string): void => {
+      cancel()
+      socket.destroy()
+      reject(new HardwareError("ERR_UPSTREAM", `${host}:${port} cannot be reached: ${reason}`, { detail: { reason } }))
+    }
+    const cancel = target.after(target.timeoutMs, () => fail("timeout"))
+    socket.once("connect", () => {
+      cancel()
+      resolve()
+    })
+    socket.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? "tcp"))
     socket.once("close", () => fail("closed"))
   })
   return { socket, trusted }

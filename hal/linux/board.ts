@@ -1,7 +1,11 @@
+import { join } from "node:path"
 import type { Board } from "../board.ts"
 import { readLinuxIdentity } from "./board-identity.ts"
 import { createLinuxClock } from "./clock.ts"
+import { createLinuxGpio } from "./gpio.ts"
 import { createFileKeyStore, type KeyFiles } from "./key-store.ts"
+import { createLinuxNetworkInterfaces } from "./network-interfaces.ts"
+import { createLinuxPacketFilter } from "./packet-filter.ts"
 import { openLinuxStorage } from "./storage.ts"
 import { openLinuxWatchdog } from "./watchdog.ts"
 
@@ -27,10 +31,14 @@ export async function createLinuxBoard(options: LinuxBoardOptions): Promise<Open
   const identity = await readLinuxIdentity()
   const watchdog = await openLinuxWatchdog()
   const storage = await openLinuxStorage(options.stateFolder)
+  const clock = createLinuxClock()
   return {
     identity,
-    clock: createLinuxClock(),
+    clock,
+    gpio: createLinuxGpio({ clock, pidFile: join(options.stateFolder, ".gpio-keeper.pid") }),
+    interfaces: createLinuxNetworkInterfaces(),
     keyStore: createFileKeyStore(storage, options.credentials),
+    packetFilter: createLinuxPacketFilter(),
     storage,
     watchdog,
     close: () => storage.close(),

@@ -2,6 +2,9 @@ import { closeSync, fsyncSync, openSync, writeSync } from "node:fs"
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import type { Storage } from "../storage.ts"
+import { MemoryGpio } from "../memory/gpio.ts"
+import { MemoryNetworkInterfaces } from "../memory/network-interfaces.ts"
+import { MemoryPacketFilter } from "../memory/packet-filter.ts"
 import { MemoryWatchdog } from "../memory/watchdog.ts"
 import type { OpenBoard } from "./board.ts"
 import { createLinuxClock } from "./clock.ts"
@@ -46,7 +49,10 @@ export async function createSimulatedBoard(
   return {
     identity: { model: "simulated", serial },
     clock,
+    gpio: new MemoryGpio(),
+    interfaces: new MemoryNetworkInterfaces(),
     keyStore: createFileKeyStore(storage, options.credentials),
+    packetFilter: new MemoryPacketFilter(),
     storage,
     watchdog: new MemoryWatchdog({ clock, expired, lastReset: wasReset ? "watchdog" : "power" }),
     close: () => storage.close(),

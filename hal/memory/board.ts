@@ -4,14 +4,20 @@ import type { KeyFunctions } from "../key-functions.ts"
 import type { Watchdog } from "../watchdog.ts"
 import { MemoryClock } from "./clock.ts"
 import type { Unsynced } from "./fault-plan.ts"
+import { MemoryGpio } from "./gpio.ts"
 import { MemoryKeyStore } from "./key-store.ts"
+import { MemoryNetworkInterfaces } from "./network-interfaces.ts"
+import { MemoryPacketFilter } from "./packet-filter.ts"
 import { MemoryStorage } from "./storage.ts"
 import { MemoryWatchdog } from "./watchdog.ts"
 
 /** A board that tests drive: every port shows its inside, and it can be switched off and on. */
 export interface MemoryBoard extends Board {
   readonly clock: MemoryClock
+  readonly gpio: MemoryGpio
+  readonly interfaces: MemoryNetworkInterfaces
   readonly keyStore: MemoryKeyStore
+  readonly packetFilter: MemoryPacketFilter
   readonly storage: MemoryStorage
   readonly watchdog: MemoryWatchdog
   /** True once the watchdog has reset the board: its power was cut there and then. */
@@ -47,7 +53,10 @@ export function createMemoryBoard(options: MemoryBoardOptions): MemoryBoard {
   return {
     identity: options.identity ?? { model: "memory", serial: "MEM-1" },
     clock,
+    gpio: new MemoryGpio(),
+    interfaces: new MemoryNetworkInterfaces(),
     keyStore,
+    packetFilter: new MemoryPacketFilter(),
     storage,
     watchdog: new MemoryWatchdog({ clock, expired, lastReset: options.lastReset ?? "power" }),
     get wasReset() {

@@ -1,3 +1,4 @@
+import { NO_INPUTS } from "../filter/inputs.ts"
 import { classOf, createBuckets, createFilterState, decide } from "../filter/decide.ts"
 import { decideSubscription } from "../filter/contain.ts"
 import { gateState } from "../filter/gates.ts"
@@ -44,10 +45,10 @@ function askModbus(compiled: CompiledPolicy, question: ModbusQuestion): Verdict 
   return decideModbus(table, state, bytes, 0, bytes.length, 0)
 }
 
-function gatesOf(gates: readonly Gate[], { at, emergencies }: Question): Uint8Array {
+function gatesOf(gates: readonly Gate[], { at, emergencies, inputs = NO_INPUTS }: Question): Uint8Array {
   const time = { earliestAt: at ?? -Infinity, latestAt: at ?? Infinity }
   const on = new Set(emergencies)
-  return Uint8Array.from(gates, (gate) => gateState(gate, time, on))
+  return Uint8Array.from(gates, (gate) => gateState(gate, time, on, inputs))
 }
 
 /** The PUBLISH of MQTT 3.1.1 that a client would send; a payload of which only the length is known is not in hand. */

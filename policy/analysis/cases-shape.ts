@@ -1,6 +1,6 @@
-import { choice, FAULTY, flag, integer, mismatch, name, text, version } from "../language/shape.ts"
+import { choice, complainAboutName, FAULTY, flag, integer, mismatch, name, text, version } from "../language/shape.ts"
 import { itemPath } from "../language/report.ts"
-import { list, object, oneOrMore, optional, placedList, required, variants } from "../language/group-shapes.ts"
+import { freeMap, list, object, oneOrMore, optional, placedList, required, variants } from "../language/group-shapes.ts"
 import { size } from "../language/quantity-shapes.ts"
 import { MODBUS_FUNCTIONS, type ModbusFunctionName } from "../language/modbus-rule.ts"
 import { REASON, type Reason } from "../filter/verdict.ts"
@@ -42,6 +42,12 @@ const who = {
   ),
   "essential-only": optional(flag(), false, "Whether normal flows are closed (island mode and its like).", false),
   emergency: optional(oneOrMore(name("name of an emergency"), 16), [], "Emergencies that are switched on.", []),
+  inputs: optional(
+    freeMap(name("state of the input"), (key) => complainAboutName(key)?.message ?? null, 64),
+    [],
+    "States of the board's inputs by name; of others nothing is known.",
+    {},
+  ),
   expect: required(choice(["allow", "deny"]), "What the policy must say."),
   rule: optional(name("id of a rule"), null, "The rule that must decide."),
   reason: optional(choice(Object.keys(REASON) as Reason[]), null, "Why it must be denied."),

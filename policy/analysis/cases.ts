@@ -11,6 +11,7 @@ import { Report } from "../language/report.ts"
 import type { Placed } from "../language/group-shapes.ts"
 import type { Policy } from "../language/policy.ts"
 import type { CompiledPolicy } from "../filter/table.ts"
+import type { Inputs } from "../filter/inputs.ts"
 import type { Reason } from "../filter/verdict.ts"
 import { casesShape, type CaseEntry } from "./cases-shape.ts"
 import { askFilter } from "./ask-filter.ts"
@@ -43,6 +44,7 @@ export interface PolicyCase {
   readonly action: CaseAction
   readonly at: number | null
   readonly emergencies: readonly string[]
+  readonly inputs: Inputs
   readonly essentialOnly: boolean
   readonly expect: "allow" | "deny"
   /** The rule that must decide; null if any may. */
@@ -101,6 +103,7 @@ function buildCase(placed: Placed<CaseEntry>, report: Report): readonly PolicyCa
       action,
       at,
       emergencies: value.emergency,
+      inputs: new Map(value.inputs.map((input) => [input.name, { state: input.value }])),
       essentialOnly: value["essential-only"],
       expect: value.expect,
       rule: value.rule,
@@ -156,8 +159,8 @@ export function actionText(action: CaseAction): string {
 export function questionOf(policy: Policy, one: PolicyCase): Found<Question> {
   const who = findWho(policy, one.named, one.action.kind === "modbus" ? "modbus" : "mqtt")
   if (!who.ok) return who
-  const { at, emergencies, essentialOnly, action } = one
-  return { ok: true, value: { who: who.value, at, emergencies, essentialOnly, ...action } }
+  const { at, emergencies, inputs, essentialOnly, action } = one
+  return { ok: true, value: { who: who.value, at, emergencies, inputs, essentialOnly, ...action } }
 }
 
 /**

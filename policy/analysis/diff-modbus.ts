@@ -13,6 +13,7 @@ import { ADDRESS_KIND, functionName, rangeText, requestText, type ModbusRequest 
 import { cellsOf, denialsOf, exampleOf, mostOf, passes, runsOf, speaksOf, writesRegisters, type Cell } from "./modbus-space.ts" // prettier-ignore
 import { compareRequests, type Covering, type Difference } from "./modbus-permission.ts"
 import { pairsOf, type Pair } from "./pairs.ts"
+import { denialKey } from "./terms.ts"
 
 type Own = TableRule<ModbusRule>
 
@@ -186,7 +187,7 @@ function* spansOf(cell: Cell, views: readonly [View, View]): Generator<Shortest>
 function coveringOf({ allows, denies }: View, cell: Cell, write: Range, read: Range | null): Covering {
   const spans = read === null ? [write] : [read, write]
   const denying = denies.filter(({ ranges }) => ranges.some((range) => spans.some((span) => meet(range, span))))
-  const always = denying.find(({ own }) => own.rule.hours === null)
+  const always = denying.find(({ own }) => denialKey(own.rule) === null)
   if (always !== undefined) return { denied: [], allows: [], denying: [always.own.index] }
   const covering = allows.flatMap(({ own, runs }) => {
     if (!spans.every((span) => runs.some((run) => contains(run, span)))) return []
@@ -195,7 +196,7 @@ function coveringOf({ allows, denies }: View, cell: Cell, write: Range, read: Ra
     const whole = points.every((point) => cell.code !== 22 && contains(write, pointRange(point)))
     return whole ? [{ index: own.index, rule: own.rule, points }] : []
   })
-  const denied = [...new Set(denying.map(({ own }) => JSON.stringify(own.rule.hours)))].sort()
+  const denied = [...new Set(denying.map(({ own }) => denialKey(own.rule) ?? ""))].sort()
   return { denied, allows: covering, denying: denying.map(({ own }) => own.index) }
 }
 

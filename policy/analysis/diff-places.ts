@@ -60,6 +60,7 @@ function conduitFacts(conduit: Conduit): Facts {
         ...base,
         "upstream identity": conduit.upstreamIdentity,
         "on deny": conduit.onDeny,
+        "enhanced auth": conduit.enhancedAuth,
         buffer: bufferText(conduit.buffer),
       }
     : { ...base, refusal: String(conduit.refusal) }

@@ -8,7 +8,7 @@ import { RuleTables, type Table, type TableRule } from "./classes.ts"
 import { identitiesOf } from "./identity.ts"
 import { pairsOf } from "./pairs.ts"
 import { permissionChange, permissionOf, type Permission } from "./permission.ts"
-import { termsKey, termsOf } from "./terms.ts"
+import { denialKey, termsKey, termsOf } from "./terms.ts"
 import { MAX_PLACES, TopicSpace, type Example } from "./topic-space.ts"
 
 /** What the walks cost, for tests. */
@@ -79,7 +79,7 @@ function identityKey(subjects: readonly SubjectRule[]): string {
 
 function entriesOf(rules: readonly TableRule[], side: 0 | 1, table: Table): readonly Entry[] {
   return rules.flatMap(({ index, rule, filters }) => {
-    const terms = rule.effect === "deny" ? `deny ${JSON.stringify(rule.hours)}` : termsKey(termsOf(rule, table))
+    const terms = rule.effect === "deny" ? `deny ${denialKey(rule) ?? ""}` : termsKey(termsOf(rule, table))
     return filters.map((filter): Entry => ({ side, rule: index, filter, key: JSON.stringify([filter, terms]) }))
   })
 }

@@ -1,9 +1,10 @@
 import type { Entry } from "../audit/entry.ts"
+import { parseRequestObject } from "../audit/modbus-object.ts"
 import type { Policy } from "../language/policy.ts"
 import { REASON, type Reason } from "../filter/verdict.ts"
 import { explain, type Explanation } from "./explain.ts"
 import { judge, type Judgement } from "./judge.ts"
-import { parseRequestText } from "./modbus-request.ts"
+import { makeRequest, WRITING_CODES, type ModbusRequest } from "./modbus-request.ts"
 import type { Question } from "./question.ts"
 import { findWhos, type Found } from "./who.ts"
 
@@ -65,8 +66,30 @@ function questionOf(entry: Entry, who: Question["who"], reason: Reason): Questio
     const kind = action === "receive" ? "receive" : "publish"
     return { ...base, kind, topic: object, qos: null, retain: null, payloadBytes: null, payload: null }
   }
-  const request = parseRequestText(object)
-  return request.ok ? { ...base, kind: "modbus", request: request.value } : null
+  const request = requestOf(object)
+  return request === null ? null : { ...base, kind: "modbus", request }
+}
+
+/** The request of a log entry. Values are not logged: zeros stand for them, as many as were written. */
+function requestOf(object: string): ModbusRequest | null {
+  const about = parseRequestObject(object)
+  if (about === null) return null
+  const { unit, code, sub, range, written } = about
+  const isFile = code === 20 || code === 21
+  const writes = written ?? (WRITING_CODES.includes(code) ? range : null)
+  const count = code === 22 ? 2 : writes === null ? 0 : writes.to - writes.from + 1
+  const made = makeRequest({
+    unit,
+    function: code,
+    sub: isFile ? null : sub,
+    address: isFile ? null : (range?.from ?? null),
+    quantity: range === null || (writes !== null && written === null) ? null : range.to - range.from + 1,
+    "write-address": written?.from ?? null,
+    values: writes === null ? null : new Array<number>(count).fill(0),
+    file: isFile ? sub : null,
+    record: isFile ? (range?.from ?? 0) : null,
+  })
+  return made.ok ? made.value : null
 }
 
 function fail(why: string): { readonly ok: false; readonly why: string; readonly hint: null } {

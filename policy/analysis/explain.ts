@@ -32,7 +32,7 @@ const MEANING: Readonly<Partial<Record<Reason, string>>> = {
   rate: "the rate of the rule was used up",
 }
 
-const TERMS: readonly (Term | "rate")[] = ["not-essential", "emergency", "hours", "qos", "retain", "payload-size", "payload-form", "rate"] // prettier-ignore
+const TERMS: readonly (Term | "rate")[] = ["not-essential", "emergency", "hours", "when", "qos", "retain", "payload-size", "payload-form", "rate"] // prettier-ignore
 
 /**
  * What the policy says to `question`, why, and what would have to be otherwise. `seen` is a verdict that the filter gave,
@@ -53,6 +53,7 @@ function asked(policy: Policy, question: Question): readonly string[] {
       : [`at ${new Date(question.at).toISOString().replace(/\.\d+Z$/, "Z")}`]),
     ...(question.essentialOnly ? ["normal flows closed"] : []),
     ...question.emergencies.map((name) => `emergency ${name} on`),
+    ...[...(question.inputs ?? [])].map(([name, { state }]) => `${name} is ${state}`),
   ]
   return [
     `asked     ${[whatText(question), ...circumstances].join(", ")}`,

@@ -10,6 +10,7 @@ import { decideReference, topicText } from "../filter/reference.ts"
 import { decideModbusReference } from "../filter/modbus/reference.ts"
 import { checkPayload } from "../filter/payload/check-payload.ts"
 import { isAllowed, reasonName, ruleOf, type Reason, type Verdict } from "../filter/verdict.ts"
+import { allHold, NO_INPUTS } from "../filter/inputs.ts"
 import { withinHours } from "../time/hours.ts"
 import type { Certainty } from "../time/interval.ts"
 import { RuleTables, type Table, type TableRule } from "./classes.ts"
@@ -26,10 +27,10 @@ export interface Judgement {
 }
 
 /** A condition of an allow rule beside what it speaks of. */
-export type Term = "not-essential" | "emergency" | "hours" | "qos" | "retain" | "payload-size" | "payload-form"
+export type Term = "not-essential" | "emergency" | "hours" | "when" | "qos" | "retain" | "payload-size" | "payload-form"
 
 /** From the first that is looked at to the last: a rule that fails later came nearer. */
-const ORDER: readonly Term[] = ["not-essential", "emergency", "hours", "qos", "retain", "payload-size", "payload-form"]
+const ORDER: readonly Term[] = ["not-essential", "emergency", "hours", "when", "qos", "retain", "payload-size", "payload-form"] // prettier-ignore
 
 /** The verdict on one question, every token bucket full. `incomplete`: it hangs on a payload of which only the length is known. */
 export function judge(policy: Policy, question: Question): Judgement {
@@ -45,18 +46,34 @@ export function judge(policy: Policy, question: Question): Judgement {
 }
 
 function judgeMessage(policy: Policy, question: MessageQuestion): Judgement {
-  const { who, kind, at, emergencies, essentialOnly, topic, qos, retain, payload, payloadBytes } = question
+  const {
+    who,
+    kind,
+    at,
+    emergencies,
+    inputs = NO_INPUTS,
+    essentialOnly,
+    topic,
+    qos,
+    retain,
+    payload,
+    payloadBytes,
+  } = question
   const time = at === null ? {} : { time: { earliestAt: at, latestAt: at } }
-  const asked = { policy, ...who, action: kind, essentialOnly, ...time, emergencies: new Set(emergencies) }
+  const asked = { policy, ...who, action: kind, essentialOnly, ...time, emergencies: new Set(emergencies), inputs }
   const name = new TextEncoder().encode(topic)
   const message = { topic: name, qos: qos ?? 0, retain: retain ?? false, payloadBytes: payloadBytes ?? 0, nowMs: 0 }
   return judgementOf(decideReference(asked, payload === null ? message : { ...message, payload }, new Map()))
 }
 
-function judgeModbus(policy: Policy, { who, at, emergencies, essentialOnly, request }: ModbusQuestion): Judgement {
+function judgeModbus(
+  policy: Policy,
+  { who, at, emergencies, inputs = NO_INPUTS, essentialOnly, request }: ModbusQuestion,
+): Judgement {
   const within = ({ hours }: ModbusRule): Certainty => (hours === null ? "yes" : certainty(hours, at))
   const isOn = (emergency: string): boolean => emergencies.includes(emergency)
-  const asked = { policy, conduit: who.conduit, roles: who.roles, essentialOnly, within, isOn }
+  const holds = ({ when }: ModbusRule): Certainty => allHold(when ?? [], inputs)
+  const asked = { policy, conduit: who.conduit, roles: who.roles, essentialOnly, within, isOn, holds }
   return judgementOf(decideModbusReference(asked, encodeRequest(request), 0, new Map()))
 }
 
@@ -90,6 +107,7 @@ export function hurdlesOf(rule: Rule, question: Question): readonly Term[] {
     "not-essential": question.essentialOnly && !rule.essential,
     emergency: rule.emergency !== null && !question.emergencies.includes(rule.emergency),
     hours: rule.hours !== null && certainty(rule.hours, question.at) !== "yes",
+    when: rule.when !== null && allHold(rule.when, question.inputs ?? NO_INPUTS) !== "yes",
     ...messageHurdles(rule, question),
   }
   return ORDER.filter((term) => fails[term])
@@ -112,8 +130,8 @@ function messageHurdles(rule: Rule, question: Question): Readonly<Record<Message
   }
 }
 
-function mayBeInForce({ hours }: Rule, at: number | null): boolean {
-  return hours === null || certainty(hours, at) !== "no"
+function mayBeInForce({ hours, when }: Rule, { at, inputs = NO_INPUTS }: Question): boolean {
+  return (hours === null || certainty(hours, at) !== "no") && (when === null || allHold(when, inputs) !== "no")
 }
 
 /** Longest payload that the rule takes: it looks into no more than so much. */
@@ -131,11 +149,11 @@ function judgeSubscribe(policy: Policy, question: SubscribeQuestion): Judgement 
   if (isOwn(filter)) return denied("reserved")
   const tables = new RuleTables(policy)
   const rules = tables.rulesFor(who, share ? `share:${group}` : "subscribe")
-  const denies = rules.filter(({ rule }) => rule.effect === "deny" && mayBeInForce(rule, question.at))
+  const denies = rules.filter(({ rule }) => rule.effect === "deny" && mayBeInForce(rule, question))
   const denying = holder(filter, denies, who)
   if (denying !== -1) return denied("deny-rule", denying)
   const allows = rules.filter(({ rule }) => rule.effect === "allow")
-  const stages: readonly (Term | null)[] = [null, "qos", "hours", "emergency", "not-essential"]
+  const stages: readonly (Term | null)[] = [null, "qos", "when", "hours", "emergency", "not-essential"]
   for (const stage of stages) {
     const counted = allows.filter(({ rule }) => {
       const hurdle = hurdleOf(rule, question)
@@ -197,6 +215,7 @@ function isReceivedWhole(tables: RuleTables, filter: string, question: Subscribe
     rule.rate !== null ||
     rule.hours !== null ||
     rule.emergency !== null ||
+    rule.when !== null ||
     rule.payload.kind !== "any" ||
     rule.maxPayloadBytes < 268_435_455
   const sure = rules.filter(({ rule }) => rule.effect === "allow" && !drops(rule) && hurdleOf(rule, question) === null)

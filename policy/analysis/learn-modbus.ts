@@ -176,6 +176,7 @@ function ruleOf(
     record: writing ? "changes" : "none",
     hours: null,
     emergency: null,
+    when: null,
     refusal: null,
   }
 }

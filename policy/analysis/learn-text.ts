@@ -82,6 +82,7 @@ function conduitLine(conduit: Conduit): string {
   else {
     if (conduit.upstreamIdentity !== "strip") fields.push(`upstream-identity: ${conduit.upstreamIdentity}`)
     if (conduit.onDeny !== "ack") fields.push(`on-deny: ${conduit.onDeny}`)
+    if (conduit.enhancedAuth !== "refuse") fields.push(`enhanced-auth: ${conduit.enhancedAuth}`)
     const { buffer } = conduit
     if (buffer !== null) fields.push(`buffer: { size: ${sizeText(buffer.maxBytes)}, when-full: ${buffer.whenFull} }`)
   }
@@ -186,6 +187,7 @@ export function policyOf(learnt: Learnt): Policy {
     record: "none" as const,
     hours: null,
     emergency: null,
+    when: null,
   }))
   return { ...learnt.base, rules: [...rules, ...learnt.modbus.map(({ rule }) => rule)] }
 }

@@ -112,6 +112,7 @@ function* onSubscribing(policy: Policy, rule: MqttRule): Generator<Finding> {
         other.payload.kind === "any" &&
         other.hours === null &&
         other.emergency === null &&
+        other.when === null &&
         (other.actions.includes("receive") || other.actions.includes("subscribe")) &&
         filters.every(({ filter }) => other.topics.some((topic) => covers(splitFilter(topic).filter, filter))),
     )

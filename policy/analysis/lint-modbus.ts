@@ -3,7 +3,7 @@ import type { ModbusRule, Range } from "../language/modbus-rule.ts"
 import { classesOf, RuleTables, type TableRule } from "./classes.ts"
 import { meet } from "./judge-modbus.ts"
 import { cellsOf, denialsOf, firstUncovered, mostOf, passes, pointsAsWide, runsOf, speaksOf, without, writesRegisters, type Cell } from "./modbus-space.ts" // prettier-ignore
-import { isAsWide, termsOf } from "./terms.ts"
+import { denialKey, isAsWide, termsOf } from "./terms.ts"
 
 type Own = TableRule<ModbusRule>
 
@@ -53,7 +53,7 @@ function contextsOf(policy: Policy): { readonly contexts: readonly Context[]; re
       if (!passes(cell, conduit)) continue
       const allows = rules.filter(({ rule }) => rule.effect === "allow" && speaksOf(rule, cell))
       const denies = rules.filter(({ rule }) => rule.effect === "deny" && denialsOf(rule, cell).length > 0)
-      const taken = denies.flatMap(({ rule }) => (rule.hours === null ? denialsOf(rule, cell) : []))
+      const taken = denies.flatMap(({ rule }) => (denialKey(rule) === null ? denialsOf(rule, cell) : []))
       contexts.push({ cell, allows, denies, taken })
     }
   }
@@ -73,7 +73,7 @@ function decides(index: number, context: Context, gone: ReadonlySet<number>, by:
   const held = runsOf(own.rule, cell)
   const left = without(held, taken)
   if (held.length > 0 && left.length === 0) {
-    for (const { index: denying, rule } of denies) if (rule.hours === null) by.add(denying)
+    for (const { index: denying, rule } of denies) if (denialKey(rule) === null) by.add(denying)
   }
   for (const run of left) {
     const others = allows.filter((other) => other !== own && !gone.has(other.index) && replaces(other, own, cell, run))

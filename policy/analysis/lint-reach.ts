@@ -8,7 +8,7 @@ import type { Finding } from "./finding.ts"
 import { classesOf, RuleTables, type Table, type TableRule } from "./classes.ts"
 import { identitiesOf } from "./identity.ts"
 import { deadModbusRules } from "./lint-modbus.ts"
-import { isAsWide, termsOf } from "./terms.ts"
+import { denialKey, isAsWide, termsOf } from "./terms.ts"
 import { TopicSpace, type Identity } from "./topic-space.ts"
 
 /** Places of the walk over all rules of a table together, and of each one over a single rule that was left. */
@@ -147,7 +147,7 @@ function judge(
     const rule = policy.rules[index]
     return rule?.protocol === "mqtt" ? [{ index, rule }] : []
   })
-  const denying = rules.find(({ rule }) => rule.effect === "deny" && rule.hours === null)
+  const denying = rules.find(({ rule }) => rule.effect === "deny" && denialKey(rule) === null)
   const allowing = rules.filter(({ rule }) => rule.effect === "allow")
   for (const { index, rule } of rules) {
     if (!wanted.has(index) || alive.has(index)) continue

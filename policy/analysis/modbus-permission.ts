@@ -1,6 +1,6 @@
 import type { ModbusRule, Point } from "../language/modbus-rule.ts"
 import { boxOf, dimensionsOf, exampleWords, intersect, subtract, type Box, type Dimension } from "./point-values.ts"
-import { hoursText, isAsWide, termsChange, termsKey, termsOf, termsText, type Terms } from "./terms.ts"
+import { denialText, isAsWide, termsChange, termsKey, termsOf, termsText, type Terms } from "./terms.ts"
 
 /** What one policy says of a request, its values left open. */
 export interface Covering {
@@ -88,9 +88,8 @@ function termsWords(before: Covering, after: Covering, old: readonly Allow[], no
     if (gone.length > 0) words.push(`no longer: ${gone.map(({ terms }) => termsText(terms)).join("; or ")}`)
     if (come.length > 0) words.push(`now also: ${come.map(({ terms }) => termsText(terms)).join("; or ")}`)
   }
-  const hours = (text: string): string => hoursText(JSON.parse(text) as Parameters<typeof hoursText>[0])
-  for (const text of after.denied) if (!before.denied.includes(text)) words.push(`now denied ${hours(text)}`)
-  for (const text of before.denied) if (!after.denied.includes(text)) words.push(`no longer denied ${hours(text)}`)
+  for (const text of after.denied) if (!before.denied.includes(text)) words.push(`now denied ${denialText(text)}`)
+  for (const text of before.denied) if (!after.denied.includes(text)) words.push(`no longer denied ${denialText(text)}`)
   return words.join("; ") || "some values on other terms"
 }
 

@@ -11,6 +11,8 @@ import { hurdlesOf, isContained, longestPayload, matchesFor, type Term } from ".
 import { isRanged, meet, obstacle, pointRange, rangesOf } from "./judge-modbus.ts"
 import { functionName, rangeText } from "./modbus-request.ts"
 import type { MessageQuestion, ModbusQuestion, Question, SubscribeQuestion } from "./question.ts"
+import { conditionsText } from "../language/input-condition.ts"
+import { NO_INPUTS } from "../filter/inputs.ts"
 import { hoursText } from "./terms.ts"
 
 /** One thing that would have to be otherwise. */
@@ -234,6 +236,11 @@ export function termGap(rule: Rule, hurdle: Term | "rate", question: Question): 
         what: `it is in force only ${rule.hours === null ? "" : hoursText(rule.hours)}${question.at === null ? ", and the time is not known" : ""}`,
         change: "ask in these hours, or widen them",
       }
+    case "when":
+      return {
+        what: `it waits for ${conditionsText(rule.when ?? [])}, and ${inputsText(rule, question)}`,
+        change: "bring the input into that state, or ask with --input name=state",
+      }
     case "qos": {
       const may = mqtt?.maxQos ?? 0
       const what =
@@ -260,4 +267,15 @@ export function termGap(rule: Rule, hurdle: Term | "rate", question: Question): 
     case "rate":
       return { what: "its rate was used up", change: "send less often, or raise rate and burst" }
   }
+}
+
+/** The inputs that a rule waits for, as they are: `key-switch is run`. */
+function inputsText({ when }: Rule, { inputs = NO_INPUTS }: Question): string {
+  const names = [...new Set((when ?? []).map(({ input }) => input))]
+  return names
+    .map((name) => {
+      const known = inputs.get(name)
+      return known === undefined ? `the state of ${name} is not known` : `${name} is ${known.state}`
+    })
+    .join(", ")
 }

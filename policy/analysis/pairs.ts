@@ -14,7 +14,8 @@ export function takesTheSame(a: SubjectRule, b: SubjectRule): boolean {
     a.source === b.source &&
     a.prefix === b.prefix &&
     a.suffix === b.suffix &&
-    a.fixedName === b.fixedName
+    a.fixedName === b.fixedName &&
+    a.modbusRole === b.modbusRole
   )
 }
 

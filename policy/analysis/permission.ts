@@ -1,10 +1,10 @@
 import type { Policy, Rule } from "../language/policy.ts"
 import type { Table } from "./classes.ts"
-import { hoursText, isAsWide, termsChange, termsKey, termsOf, termsText, type Terms } from "./terms.ts"
+import { denialKey, denialText, isAsWide, termsChange, termsKey, termsOf, termsText, type Terms } from "./terms.ts"
 
 /**
  * What a set of rules that match the same thing says of it, in one form for all sets that mean the same: the terms on which
- * it is allowed (none of which makes another needless), and the hours in which it is denied after all.
+ * it is allowed (none of which makes another needless), and when it is denied after all.
  */
 export interface Permission {
   /** Equal for permissions that mean the same. Empty: nothing is allowed. */
@@ -25,11 +25,11 @@ export function permissionOf(policy: Policy, indices: readonly number[], table: 
     return rule === undefined ? [] : [{ index, rule }]
   })
   const denying = rules.filter(({ rule }) => rule.effect === "deny")
-  const always = denying.find(({ rule }) => rule.hours === null)
+  const always = denying.find(({ rule }) => denialKey(rule) === null)
   if (always !== undefined) return { ...NOTHING, rules: [always.index] }
   const allows = widest(rules.filter(({ rule }) => rule.effect === "allow").map((own) => ({ ...own, terms: termsOf(own.rule, table) }))) // prettier-ignore
   if (allows.length === 0) return { ...NOTHING, rules: [] }
-  const denied = [...new Set(denying.map(({ rule }) => JSON.stringify(rule.hours)))].sort()
+  const denied = [...new Set(denying.map(({ rule }) => denialKey(rule) ?? ""))].sort()
   const keys = allows.map(({ terms }) => termsKey(terms)).sort()
   return {
     key: JSON.stringify([keys, denied]),
@@ -66,8 +66,7 @@ export function permissionChange(before: Permission, after: Permission): string 
   if (words.length === 0 && before.terms.length !== after.terms.length) {
     words.push(`${before.terms.length} token buckets -> ${after.terms.length}`)
   }
-  const hours = (text: string): string => hoursText(JSON.parse(text) as Parameters<typeof hoursText>[0])
-  for (const text of after.denied) if (!before.denied.includes(text)) words.push(`now denied ${hours(text)}`)
-  for (const text of before.denied) if (!after.denied.includes(text)) words.push(`no longer denied ${hours(text)}`)
+  for (const text of after.denied) if (!before.denied.includes(text)) words.push(`now denied ${denialText(text)}`)
+  for (const text of before.denied) if (!after.denied.includes(text)) words.push(`no longer denied ${denialText(text)}`)
   return words.join("; ")
 }

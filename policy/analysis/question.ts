@@ -1,3 +1,4 @@
+import type { Inputs } from "../filter/inputs.ts"
 import type { Who } from "./who.ts"
 import type { ModbusRequest } from "./modbus-request.ts"
 
@@ -8,6 +9,8 @@ export interface Circumstances {
   readonly at: number | null
   /** Emergencies that an override has switched on. */
   readonly emergencies: readonly string[]
+  /** What is known of the board's inputs: of those that are not in it nothing; absent: of none. */
+  readonly inputs?: Inputs
   /** True where the posture closes normal flows. */
   readonly essentialOnly: boolean
 }

@@ -1,10 +1,10 @@
 /**
  * A candidate policy, ready to judge flows of a recording by the real filter.
  *
- * What a flow does not tell (the payload, the value, the hour, how closely messages followed each other) is not guessed: the
+ * What a flow does not tell (the payload, the value, the hour, the inputs, how closely messages followed each other) is not guessed: the
  * flow is judged by the narrowest and by the widest reading of the policy, and where these differ the answer is `depends`.
  *
- * | reading | rules with a rate | with a payload form | points with bounds | with hours | with an emergency |
+ * | reading | rules with a rate | with a payload form | points with bounds | with hours or inputs | with an emergency |
  * |---|---|---|---|---|---|
  * | surely | do not allow | do not allow | fit no value | do not allow; deny | do not allow |
  * | given the rate | allow | do not allow | fit no value | do not allow; deny | do not allow |
@@ -53,16 +53,16 @@ type Reading = (rule: Rule) => Rule | null
 
 const SURELY: Reading = (rule) => {
   if (rule.effect === "deny") return always(rule)
-  if (rule.hours !== null || rule.emergency !== null) return null
+  if (rule.hours !== null || rule.when !== null || rule.emergency !== null) return null
   return rule
 }
 const AT_BEST: Reading = (rule) => {
-  if (rule.emergency !== null || (rule.effect === "deny" && rule.hours !== null)) return null
+  if (rule.emergency !== null || (rule.effect === "deny" && (rule.hours !== null || rule.when !== null))) return null
   return always(rule)
 }
 
 function always(rule: Rule): Rule {
-  return { ...rule, hours: null }
+  return { ...rule, hours: null, when: null }
 }
 
 /** Messages and Modbus requests also have what is inside and a rate; requests to subscribe have not. */
@@ -199,12 +199,12 @@ function same(rule: Rule, original: Rule | undefined): boolean {
   if (original === undefined) return false
   const form = rule.protocol === "mqtt" && original.protocol === "mqtt" ? rule.payload === original.payload : true
   const points = rule.protocol === "modbus" && original.protocol === "modbus" ? rule.points === original.points : true
-  return form && points && rule.hours === original.hours && rule.rate === original.rate
+  return form && points && rule.hours === original.hours && rule.when === original.when && rule.rate === original.rate
 }
 
 /** What a reading made of a rule: two readings with equal marks leave the same rules. */
 function kindOf(rule: Rule): string {
   const form = rule.protocol === "mqtt" && rule.payload.kind !== "any" ? "f" : ""
   const points = rule.protocol === "modbus" ? rule.points.map(({ max }) => max ?? "-").join() : ""
-  return `(${rule.rate === null ? "" : "r"}${form}${rule.hours === null ? "" : "h"}${points})`
+  return `(${rule.rate === null ? "" : "r"}${form}${rule.hours === null ? "" : "h"}${rule.when === null ? "" : "w"}${points})`
 }

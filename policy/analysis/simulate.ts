@@ -155,7 +155,7 @@ function outcomeOf({ flow, now, why }: Judged): Outcome | null {
 }
 
 /** Live verdicts that hang on what a recording does not tell either. */
-const HANGS: ReadonlySet<Reason> = new Set(["rate", "hours", "emergency", "payload-form", "value"])
+const HANGS: ReadonlySet<Reason> = new Set(["rate", "hours", "when", "emergency", "payload-form", "value"])
 
 /**
  * Hold rates against the busiest seconds, of each subject and rule over all its connections.

@@ -1,3 +1,4 @@
+import { conditionsText, type InputCondition } from "../language/input-condition.ts"
 import type { Rule } from "../language/policy.ts"
 import { durationText, sizeText } from "../language/quantity-shapes.ts"
 import type { Table } from "./classes.ts"
@@ -16,6 +17,8 @@ export interface Terms {
   /** As JSON. */
   readonly hours: string | null
   readonly emergency: string | null
+  /** As the policy writes them, joined by `and`. */
+  readonly when: string | null
 }
 
 const ANY_PAYLOAD = JSON.stringify({ kind: "any" })
@@ -35,6 +38,7 @@ export function termsOf(rule: Rule, table: Table | "modbus"): Terms {
     record: rule.record,
     hours: rule.hours === null ? null : JSON.stringify(rule.hours),
     emergency: rule.emergency,
+    when: rule.when === null ? null : conditionsText(rule.when),
   }
 }
 
@@ -52,7 +56,8 @@ export function isAsWide(a: Terms, b: Terms): boolean {
     (a.essential || !b.essential) &&
     a.record === b.record &&
     (a.hours === null || a.hours === b.hours) &&
-    (a.emergency === null || a.emergency === b.emergency)
+    (a.emergency === null || a.emergency === b.emergency) &&
+    (a.when === null || a.when === b.when)
   )
 }
 
@@ -71,6 +76,7 @@ export function termsText(terms: Terms): string {
     ...(terms.rate === null ? [] : [rateText(terms.rate)]),
     ...(terms.hours === null ? [] : [`only ${hoursText(JSON.parse(terms.hours) as HoursLike)}`]),
     ...(terms.emergency === null ? [] : [`only in emergency ${terms.emergency}`]),
+    ...(terms.when === null ? [] : [`only when ${terms.when}`]),
     ...(terms.essential ? ["essential"] : []),
     ...(terms.record === "none" ? [] : [`recorded: ${terms.record}`]),
   ]
@@ -98,6 +104,7 @@ export function termsChange(before: Terms, after: Terms): string {
   say("record", before.record, after.record)
   const hours = (text: string | null): string => (text === null ? "always" : hoursText(JSON.parse(text) as HoursLike))
   say("hours", hours(before.hours), hours(after.hours))
+  say("when", before.when ?? "always", after.when ?? "always")
   say("emergency", before.emergency ?? "none", after.emergency ?? "none")
   return words.join(", ")
 }
@@ -117,6 +124,21 @@ export function hoursText({ days, fromMinute, toMinute, utcOffsetMinutes }: Hour
   const clock = (minutes: number): string => `${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`
   const offset = `UTC${utcOffsetMinutes < 0 ? "-" : "+"}${clock(Math.abs(utcOffsetMinutes))}`
   return `${days.map((day) => DAYS[day - 1] ?? "?").join(" ")} ${clock(fromMinute)}-${clock(toMinute)} ${offset}`
+}
+
+/** When a deny is in force: one key for equal ones, null if it always is. */
+export function denialKey({ hours, when }: Pick<Rule, "hours" | "when">): string | null {
+  return hours === null && when === null ? null : JSON.stringify({ hours, when })
+}
+
+/** A key of `denialKey` in words: `Mon 06:00-18:00 UTC+01:00 when door is shut`. */
+export function denialText(key: string): string {
+  const { hours, when } = JSON.parse(key) as { hours: HoursLike | null; when: readonly InputCondition[] | null }
+  const words = [
+    ...(hours === null ? [] : [hoursText(hours)]),
+    ...(when === null ? [] : [`when ${conditionsText(when)}`]),
+  ]
+  return words.join(" ")
 }
 
 /** `100/s burst 200`, or `1 every 10min` below one a second. */

@@ -19,8 +19,10 @@ export interface AllowedFlow {
   readonly rule: string
   /** Topic, or registers; printable. */
   readonly object: string
-  /** Of the certificate that the peer showed. */
-  readonly fingerprint: string
+  /** Of the certificate that the peer showed; a peer in clear text has none. */
+  readonly fingerprint?: string
+  /** Where it connected from, if it showed none. */
+  readonly address?: string
   readonly payloadBytes: number
   readonly record: "each" | "changes"
 }
@@ -95,7 +97,7 @@ export function createFlowLog(options: FlowLogOptions = {}): FlowLog {
 }
 
 function flowEvent(flow: AllowedFlow): AuditEvent {
-  const { conduit, subject, action, rule, object, fingerprint, payloadBytes, record } = flow
+  const { conduit, subject, action, rule, object, payloadBytes, record } = flow
   return {
     id: "flow.allowed",
     outcome: "success",
@@ -104,12 +106,17 @@ function flowEvent(flow: AllowedFlow): AuditEvent {
     conduit,
     object,
     rule,
-    detail: { action, fingerprint, payloadBytes, record },
+    detail: { action, ...proofOf(flow), payloadBytes, record },
   }
 }
 
+/** How the peer is known. */
+function proofOf({ fingerprint, address }: AllowedFlow): Readonly<Record<string, string>> {
+  return fingerprint === undefined ? { address: address ?? "" } : { fingerprint }
+}
+
 function leftOutEvent({ flow, leftOut }: Seen): AuditEvent {
-  const { conduit, subject, action, rule, fingerprint } = flow
+  const { conduit, subject, action, rule } = flow
   return {
     id: "flow.allowed",
     outcome: "success",
@@ -120,7 +127,7 @@ function leftOutEvent({ flow, leftOut }: Seen): AuditEvent {
     rule,
     reason: "left-out",
     count: leftOut,
-    detail: { action, fingerprint },
+    detail: { action, ...proofOf(flow) },
   }
 }
 

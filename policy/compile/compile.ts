@@ -1,4 +1,5 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- dense arrays indexed by numbers that this file gave out */
+import { NO_INPUTS } from "../filter/inputs.ts"
 import {
   CLASS_DENIED,
   CLASS_DEPTH,
@@ -35,7 +36,7 @@ export const MAX_RULES = 1 << 22
 /** Most bytes of the compiled tables together. */
 export const MAX_TABLE_BYTES = 128 * 1024 * 1024
 
-/** Most distinct pairs of hours and emergency: all of them are looked at once a second. */
+/** Most distinct sets of hours, emergency and conditions on inputs: all of them are looked at once a second. */
 export const MAX_GATES = 1024
 
 /** Most distinct payload forms of a policy, and most schemas, members, metrics and values in them together. */
@@ -77,7 +78,7 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
   const classes = classKeys(policy)
   const modbus = compileModbus(policy, classes)
   const pairs = gates.length + modbus.gates.length
-  if (pairs > MAX_GATES) throw tooComplex("policy", "pairs of hours and emergency", pairs, MAX_GATES)
+  if (pairs > MAX_GATES) throw tooComplex("policy", "sets of hours, emergency and inputs", pairs, MAX_GATES)
   const out = new GrowingWords()
   out.reserve(HEADER_WORDS + classes.length * CLASS_WORDS)
   out.array[HEADER_CLASSES] = classes.length
@@ -131,7 +132,7 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
       numbers,
       rateCount,
       gates,
-      gateStates: Uint8Array.from(gates, (gate) => gateState(gate, NOT_KNOWN, NONE_ON)),
+      gateStates: Uint8Array.from(gates, (gate) => gateState(gate, NOT_KNOWN, NONE_ON, NO_INPUTS)),
       forms: forms.map(compileForm),
     },
     modbus,

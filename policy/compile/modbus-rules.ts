@@ -14,6 +14,7 @@ import type { ModbusRule, Range } from "../language/modbus-rule.ts"
 import type { Policy } from "../language/policy.ts"
 import type { GrowingWords } from "./growing.ts"
 import { pointWords } from "./modbus-points.ts"
+import { gateOf } from "./rules.ts"
 
 /** What the tables say of each Modbus rule. */
 export interface ModbusFacts {
@@ -51,7 +52,7 @@ export function modbusFacts(policy: Policy, out: GrowingWords): ModbusFacts {
   const denies = new Uint8Array(rules.length)
   const setOf = new Int32Array(rules.length)
   const sets = new CodeSets()
-  const gateOf = new Int32Array(rules.length).fill(-1)
+  const gateNumbers = new Int32Array(rules.length).fill(-1)
   const records = new Int32Array(span)
   const refusals = new Uint8Array(span)
   const slots = new Uint8Array(128)
@@ -72,16 +73,14 @@ export function modbusFacts(policy: Policy, out: GrowingWords): ModbusFacts {
       bucket = numbers.length / 2
       numbers.push(rule.rate.perSecond / 1000, rule.rate.burst)
     }
-    const { hours } = rule
-    // A deny waits for no emergency: it is in force whenever its hours may be.
-    const emergency = allows ? rule.emergency : null
-    if (hours !== null || emergency !== null) {
-      const key = JSON.stringify([hours, emergency])
-      const gate = known.get(key) ?? gates.push({ hours, emergency }) - 1
+    const own = gateOf(rule)
+    if (own !== null) {
+      const key = JSON.stringify(own)
+      const gate = known.get(key) ?? gates.push(own) - 1
       known.set(key, gate)
-      gateOf[number] = gate
+      gateNumbers[number] = gate
     }
-    const gate = gateOf[number]!
+    const gate = gateNumbers[number]!
     words[number] =
       ((index + 1) << 8) |
       (rule.rate !== null && allows ? RULE_RATE : 0) |
@@ -103,7 +102,7 @@ export function modbusFacts(policy: Policy, out: GrowingWords): ModbusFacts {
     setOf,
     sets: sets.sets,
     gates,
-    gateOf,
+    gateOf: gateNumbers,
     records,
     firstRule,
     numbers: rates,

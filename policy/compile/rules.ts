@@ -11,7 +11,7 @@ import {
   RULE_RETAIN,
 } from "../filter/layout.ts"
 import { MAX_INSPECTED_BYTES, type PayloadForm } from "../language/payload-form.ts"
-import type { Action, MqttRule, Policy, Rule } from "../language/policy.ts"
+import type { Action, Policy, Rule } from "../language/policy.ts"
 import type { Filters } from "./filters.ts"
 import type { RuleWords } from "./flatten.ts"
 import { GrowingWords } from "./growing.ts"
@@ -81,10 +81,10 @@ export function compileRules(policy: Policy): CompiledRules {
 
 const RECORDS = { none: RECORD_NONE, each: RECORD_EACH, changes: RECORD_CHANGES } as const
 
-/** A deny waits for no emergency: it is in force whenever its hours may be. */
-function gateOf({ hours, emergency, effect }: MqttRule): Gate | null {
+/** A deny waits for no emergency: it is in force whenever its hours and its inputs may be. */
+export function gateOf({ hours, emergency, when, effect }: Rule): Gate | null {
   const waitsFor = effect === "allow" ? emergency : null
-  return hours === null && waitsFor === null ? null : { hours, emergency: waitsFor }
+  return hours === null && waitsFor === null && when === null ? null : { hours, emergency: waitsFor, when }
 }
 
 /** Distinct values, numbered from 1. */

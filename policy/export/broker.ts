@@ -10,7 +10,7 @@
 import { InputError } from "../base/errors.ts"
 import type { MqttRule, Policy } from "../language/policy.ts"
 import { covers } from "../analysis/learn-topics.ts"
-import type { GatewayEnds, Upstream } from "./ends.ts"
+import type { ConduitEnds, GatewayEnds, Upstream } from "./ends.ts"
 
 /** Choices for the files of a broker. */
 export interface BrokerOptions {
@@ -36,8 +36,16 @@ export interface Broker {
 
 /** The brokers that a board file names, `host:port`, each once. */
 export function brokersOf({ conduits, management }: GatewayEnds): readonly string[] {
-  const all = [...Object.values(conduits).map(({ upstream }) => upstream), ...(management === null ? [] : [management])]
+  const all = [...Object.values(conduits).flatMap(mqttUpstream), ...(management === null ? [] : [management])]
   return [...new Set(all.map(nameOf))].sort()
+}
+
+type TlsUpstream = Upstream & { readonly credential: string }
+
+/** The conduit's broker, or nothing where no broker is spoken to over TLS. */
+function mqttUpstream({ protocol = "mqtt", upstream }: ConduitEnds): TlsUpstream[] {
+  if (protocol !== "mqtt" || upstream === null || upstream.credential === null) return []
+  return [{ ...upstream, credential: upstream.credential }]
 }
 
 /**
@@ -47,7 +55,9 @@ export function brokersOf({ conduits, management }: GatewayEnds): readonly strin
  *   could not stand in an ACL file
  */
 export function writeBroker(policy: Policy, ends: GatewayEnds, broker: string, options: BrokerOptions): Broker {
-  const own = Object.entries(ends.conduits).filter(([, { upstream }]) => nameOf(upstream) === broker)
+  const own = Object.entries(ends.conduits).flatMap(([name, conduit]) =>
+    mqttUpstream(conduit).flatMap((upstream) => (nameOf(upstream) === broker ? [[name, { upstream }] as const] : [])),
+  )
   const speaks = ends.management !== null && nameOf(ends.management) === broker ? ends.management : null
   const [first] = [...own.map(([, { upstream }]) => upstream), ...(speaks === null ? [] : [speaks])]
   if (first === undefined) {
@@ -57,7 +67,7 @@ export function writeBroker(policy: Policy, ends: GatewayEnds, broker: string, o
     )
   }
   const users = new Map<string, { comments: string[]; read: string[]; write: string[] }>()
-  const userOf = ({ credential }: Upstream) => {
+  const userOf = ({ credential }: TlsUpstream) => {
     const name = identityOf(credential, options)
     const user = users.get(name) ?? { comments: [], read: [], write: [] }
     users.set(name, user)

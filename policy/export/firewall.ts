@@ -17,6 +17,9 @@ export interface FirewallOptions {
   readonly addresses: Readonly<Record<string, readonly string[]>>
 }
 
+/** What of a policy matters here. */
+export type FilteredPolicy = Pick<Policy, "name" | "conduits">
+
 /** The ruleset for `nft -f`, the settings for `sysctl -p`, and what a person must see to. */
 export interface Firewall {
   readonly ruleset: string
@@ -35,7 +38,7 @@ interface Way {
  * @throws InputError `ERR_FIREWALL_PORT` for a listener without a fixed port, `ERR_FIREWALL_ADDRESS` for one whose address
  *   is a name, or for an address that is none
  */
-export function writeFirewall(policy: Policy, ends: GatewayEnds, options: FirewallOptions): Firewall {
+export function writeFirewall(policy: FilteredPolicy, ends: GatewayEnds, options: FirewallOptions): Firewall {
   const notes: string[] = []
   const sets: string[] = []
   const inward: Way[] = []
@@ -96,7 +99,7 @@ export function writeFirewall(policy: Policy, ends: GatewayEnds, options: Firewa
       const where = any ? (kind === 4 ? "meta nfproto ipv4 " : "") : `${family(kind)} daddr ${address} `
       inward.push({ comment: words, rule: `${where}fib daddr . iif type local tcp dport ${port} ct state new accept` })
     }
-    dial(`conduit ${conduit.name}, zone ${conduit.to}`, own.upstream)
+    if (own.upstream !== null) dial(`conduit ${conduit.name}, zone ${conduit.to}`, own.upstream)
   }
   for (const name of Object.keys(ends.conduits)) {
     if (!policy.conduits.some((conduit) => conduit.name === name)) notes.push(`ends of ${name} are not in the policy: they stay closed`) // prettier-ignore
@@ -112,7 +115,7 @@ interface Parts {
   readonly six: boolean
 }
 
-function ruleset(policy: Policy, ends: GatewayEnds, { sets, inward, outward, six }: Parts): string {
+function ruleset(policy: FilteredPolicy, ends: GatewayEnds, { sets, inward, outward, six }: Parts): string {
   const ways = (list: readonly Way[]): readonly string[] =>
     list.flatMap(({ comment, rule }) => [`    # ${plain(comment)}`, ...(rule === "" ? [] : [`    ${rule}`])])
   // Neighbours are found by ICMPv6; routers are not asked, routes are the board's own.

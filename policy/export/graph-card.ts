@@ -1,3 +1,4 @@
+import { conditionsText } from "../language/input-condition.ts"
 import { MODBUS_FUNCTIONS, type ModbusRule, type Range } from "../language/modbus-rule.ts"
 import type { Conduit, MqttRule, Policy, Rule } from "../language/policy.ts"
 import { charactersIn, element, line, wrapped } from "./svg.ts"
@@ -147,10 +148,11 @@ function ranges(list: readonly Range[]): string {
 }
 
 /** When a rule is in force, if not always. */
-function when({ essential, hours, emergency }: Rule): string {
+function when({ essential, hours, emergency, when: inputs }: Rule): string {
   const words = [
     ...(essential ? ["essential"] : []),
     ...(hours === null ? [] : ["in hours"]),
+    ...(inputs === null ? [] : [`when ${conditionsText(inputs)}`]),
     ...(emergency === null ? [] : [`emergency ${emergency}`]),
   ]
   return words.length === 0 ? "" : ` [${words.join(", ")}]`

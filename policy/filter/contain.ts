@@ -2,7 +2,9 @@
 import { overlapsRecord } from "./overlap.ts"
 import {
   FILTER_RULES_SHIFT,
+  GATE_HOLDS,
   GATE_ON,
+  GATE_OPEN,
   GATE_OUTSIDE,
   GATE_WITHIN,
   MORE_GATE,
@@ -95,8 +97,11 @@ function shareOf(filter: Uint8Array): Request | null {
 type Cover = readonly (readonly number[])[]
 
 /** In place of bits of a rule word that say nothing of a subscription. */
-const EMERGENCY_OFF = RULE_RETAIN
+const SHUT = RULE_RETAIN | RULE_LAST
+/** What of its gate shuts a rule: the first of these in the order in which they are looked at. */
+const EMERGENCY_OFF = RULE_RETAIN | RULE_LAST
 const HOURS_CLOSED = RULE_LAST
+const INPUT_CLOSED = RULE_RETAIN
 
 /** For each length of topic that `text` matches, the rules under `root` that match all topics of this length; null if too many. */
 function cover(table: FilterTable, state: FilterState, root: number, text: Uint8Array, own: number): Cover | null {
@@ -142,7 +147,7 @@ function rulesFor(table: FilterTable, state: FilterState, root: number, text: Ui
     do {
       rule = table.words[at]!
       at += 2
-      let gate = GATE_ON | GATE_WITHIN
+      let gate = GATE_OPEN
       if ((rule & RULE_MORE) !== 0) {
         const number = table.words[at + MORE_GATE]!
         if (number !== 0) gate = table.gateStates[number - 1]!
@@ -156,8 +161,15 @@ function rulesFor(table: FilterTable, state: FilterState, root: number, text: Ui
 }
 
 function gated(rule: number, gate: number): number {
-  const closed = ((gate & GATE_ON) === 0 ? EMERGENCY_OFF : 0) | ((gate & GATE_WITHIN) === 0 ? HOURS_CLOSED : 0)
-  return (rule & ~(EMERGENCY_OFF | HOURS_CLOSED)) | closed
+  const shut =
+    (gate & GATE_ON) === 0
+      ? EMERGENCY_OFF
+      : (gate & GATE_WITHIN) === 0
+        ? HOURS_CLOSED
+        : (gate & GATE_HOLDS) === 0
+          ? INPUT_CLOSED
+          : 0
+  return (rule & ~SHUT) | shut
 }
 
 interface Judgement {
@@ -169,14 +181,16 @@ interface Judgement {
 function judge(cover: Cover, qos: number, essentialOnly: boolean): Judgement {
   const allows = (rule: number): boolean => (rule & RULE_DENY) === 0
   const essential = (rule: number): boolean => allows(rule) && (!essentialOnly || (rule & RULE_ESSENTIAL) !== 0)
-  const on = (rule: number): boolean => essential(rule) && (rule & EMERGENCY_OFF) === 0
-  const inForce = (rule: number): boolean => on(rule) && (rule & HOURS_CLOSED) === 0
+  const on = (rule: number): boolean => essential(rule) && (rule & SHUT) !== EMERGENCY_OFF
+  const within = (rule: number): boolean => on(rule) && (rule & SHUT) !== HOURS_CLOSED
+  const inForce = (rule: number): boolean => within(rule) && (rule & SHUT) === 0
   const granted = (rule: number): boolean => inForce(rule) && ((rule >> RULE_QOS_SHIFT) & 3) >= qos
   const stages: readonly (readonly [number, (rule: number) => boolean])[] = [
     [REASON["deny-rule"], (rule) => !allows(rule)],
     [REASON.allowed, granted],
     // It would be, if what is left out here did not count.
     [REASON.qos, inForce],
+    [REASON.when, within],
     [REASON.hours, on],
     [REASON.emergency, essential],
     [REASON["not-essential"], allows],

@@ -33,6 +33,8 @@ const MORE_WORDS = layout.MORE_WORDS
 const GATE_ON = layout.GATE_ON
 const GATE_WITHIN = layout.GATE_WITHIN
 const GATE_OUTSIDE = layout.GATE_OUTSIDE
+const GATE_HOLDS = layout.GATE_HOLDS
+const GATE_OPEN = layout.GATE_OPEN
 const RULES_SHIFT = layout.FILTER_RULES_SHIFT
 const LEAVES = layout.SCRATCH_LEAVES
 const KNOWN = STATE_KNOWN
@@ -244,7 +246,7 @@ function judge(
       at += 2
       let bucket = 0
       let form = 0
-      let gate = GATE_ON | GATE_WITHIN
+      let gate = GATE_OPEN
       if ((rule & RULE_MORE) !== 0) {
         bucket = words[at + MORE_BUCKET]!
         form = words[at + MORE_FORM]!
@@ -260,17 +262,18 @@ function judge(
       if (essentialOnly && (rule & RULE_ESSENTIAL) === 0) rank = 1
       else if ((gate & GATE_ON) === 0) rank = 2
       else if ((gate & GATE_WITHIN) === 0) rank = 3
-      else if (qos > ((rule >> RULE_QOS_SHIFT) & 3)) rank = 4
-      else if (retain && (rule & RULE_RETAIN) === 0) rank = 5
-      else if (payloadBytes > limit) rank = 6
+      else if ((gate & GATE_HOLDS) === 0) rank = 4
+      else if (qos > ((rule >> RULE_QOS_SHIFT) & 3)) rank = 5
+      else if (retain && (rule & RULE_RETAIN) === 0) rank = 6
+      else if (payloadBytes > limit) rank = 7
       else if (form !== 0 && !look) {
         unread = true
         continue
-      } else if (form !== 0 && rule < free && !fits(table, form, payload, payloadAt, payloadBytes, scope)) rank = 7
+      } else if (form !== 0 && rule < free && !fits(table, form, payload, payloadAt, payloadBytes, scope)) rank = 8
       else if (bucket === 0) {
         if (rule < free) free = rule
         continue
-      } else if (tokens(table, state, bucket - 1, nowMs) < 1) rank = 8
+      } else if (tokens(table, state, bucket - 1, nowMs) < 1) rank = 9
       else {
         if (rule < paying) {
           paying = rule
@@ -304,6 +307,7 @@ const RANKS = [
   REASON["not-essential"],
   REASON.emergency,
   REASON.hours,
+  REASON.when,
   REASON.qos,
   REASON.retain,
   REASON["payload-size"],

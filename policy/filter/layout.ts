@@ -67,13 +67,18 @@ export const MORE_FORM = 2
 export const MORE_WORDS = 3
 
 /**
- * State of a gate. Zero is what is safe: an emergency that is off, hours that are uncertain. Then an allow rule is closed
- * and a deny rule in force.
+ * State of a gate. Zero is what is safe: an emergency that is off, hours that are uncertain, inputs that nobody knows. Then
+ * an allow rule is closed and a deny rule in force.
  */
 export const GATE_ON = 1
-/** The true time surely lies in the hours, or surely outside. */
+/** The true time surely lies in the hours. */
 export const GATE_WITHIN = 2
+/** The rule is surely not in force: the true time lies outside of its hours, or an input is surely in another state. */
 export const GATE_OUTSIDE = 4
+/** All conditions on inputs surely hold. */
+export const GATE_HOLDS = 8
+/** What an open gate has. */
+export const GATE_OPEN = GATE_ON | GATE_WITHIN | GATE_HOLDS
 
 /**
  * First word of a leaf, and of a filter record alone: its levels in bits 0..7, these flags, the number of its segments in

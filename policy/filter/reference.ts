@@ -6,6 +6,7 @@ import type { Action, MqttRule, Policy } from "../language/policy.ts"
 import { MAX_INSPECTED_BYTES } from "../language/payload-form.ts"
 import { withinHours } from "../time/hours.ts"
 import type { Certainty, TimeInterval } from "../time/interval.ts"
+import type { Inputs } from "./inputs.ts"
 import { aliasScope, type AliasMemory } from "./payload/alias-memory.ts"
 import { checkPayload } from "./payload/check-payload.ts"
 import { REASON, verdict, type Reason, type Verdict } from "./verdict.ts"
@@ -23,6 +24,8 @@ export interface Asked {
   readonly time?: TimeInterval
   /** The emergencies that are switched on; absent: none. */
   readonly emergencies?: ReadonlySet<string>
+  /** What is known of the inputs, by name their state; absent: nothing. */
+  readonly inputs?: Inputs
   /** What Sparkplug births said on this connection; absent: nobody remembers. */
   readonly aliases?: AliasMemory
 }
@@ -91,6 +94,23 @@ function hoursOf(rule: MqttRule, { time }: Asked): Certainty {
   return withinHours(rule.hours, time ?? { earliestAt: -Infinity, latestAt: Infinity })
 }
 
+/** Whether every condition on an input holds; as with hours, what nobody knows closes an allow and keeps a deny in force. */
+function inputsOf(rule: MqttRule, { inputs }: Asked): Certainty {
+  const each = (rule.when ?? []).map(({ input, is, state }): Certainty => {
+    const known = inputs?.get(input)
+    if (known === undefined) return "uncertain"
+    if (known.words !== undefined && !known.words.includes(state)) return "uncertain"
+    if (is) return known.state === state ? "yes" : "no"
+    return known.state === state ? "no" : "yes"
+  })
+  return each.includes("no") ? "no" : each.includes("uncertain") ? "uncertain" : "yes"
+}
+
+/** Whether a deny is in force: unless it surely is not. */
+function mayDeny(rule: MqttRule, asked: Asked): boolean {
+  return rule.effect === "deny" && hoursOf(rule, asked) !== "no" && inputsOf(rule, asked) !== "no"
+}
+
 function isOn(rule: MqttRule, { emergencies }: Asked): boolean {
   return rule.emergency === null || emergencies?.has(rule.emergency) === true
 }
@@ -150,7 +170,7 @@ export function decideReference(asked: Asked, message: Message, buckets: Referen
   if (!goes(asked, action)) return verdict(REASON["no-rule"], -1)
   const matching = rulesFor(asked).filter(([, rule]) => filtersOf(rule, action).some((f) => matches(f, topic, asked)))
   if (matching.length > 0 && isUnheardBirth(asked, message, topic)) return verdict(REASON.incomplete, -1)
-  const denying = matching.find(([, rule]) => rule.effect === "deny" && hoursOf(rule, asked) !== "no")
+  const denying = matching.find(([, rule]) => mayDeny(rule, asked))
   if (denying !== undefined) return verdict(REASON["deny-rule"], denying[0])
 
   const up = action === "publish"
@@ -159,6 +179,7 @@ export function decideReference(asked: Asked, message: Message, buckets: Referen
     ["not-essential", (rule) => rule.essential || !asked.essentialOnly],
     ["emergency", (rule) => isOn(rule, asked)],
     ["hours", (rule) => hoursOf(rule, asked) === "yes"],
+    ["when", (rule) => inputsOf(rule, asked) === "yes"],
     ["qos", (rule) => !up || message.qos <= rule.maxQos],
     ["retain", (rule) => !up || !message.retain || rule.retain],
     ["payload-size", (rule) => message.payloadBytes <= longestPayload(rule)],
@@ -248,11 +269,13 @@ export function decideSubscriptionReference(
   const allows = (rule: MqttRule): boolean => rule.effect === "allow"
   const essential = (rule: MqttRule): boolean => allows(rule) && (rule.essential || !asked.essentialOnly)
   const on = (rule: MqttRule): boolean => essential(rule) && isOn(rule, asked)
-  const inForce = (rule: MqttRule): boolean => on(rule) && hoursOf(rule, asked) === "yes"
+  const within = (rule: MqttRule): boolean => on(rule) && hoursOf(rule, asked) === "yes"
+  const inForce = (rule: MqttRule): boolean => within(rule) && inputsOf(rule, asked) === "yes"
   const stages: readonly Check[] = [
-    ["deny-rule", (rule) => rule.effect === "deny" && hoursOf(rule, asked) !== "no"],
+    ["deny-rule", (rule) => mayDeny(rule, asked)],
     ["allowed", (rule) => inForce(rule) && rule.maxQos >= qos],
     ["qos", inForce],
+    ["when", within],
     ["hours", on],
     ["emergency", essential],
     ["not-essential", allows],
@@ -298,6 +321,7 @@ function isReceivedWhole(asked: Asked, topics: readonly string[]): boolean {
       rule.rate !== null ||
       rule.hours !== null ||
       rule.emergency !== null ||
+      rule.when !== null ||
       rule.payload.kind !== "any" ||
       rule.maxPayloadBytes < 268_435_455
     return matching.some(({ rule }) => !drops(rule) && (rule.essential || !asked.essentialOnly))

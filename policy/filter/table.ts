@@ -1,5 +1,6 @@
 import type { AliasMemory } from "./payload/alias-memory.ts"
 import type { CompiledForm } from "./payload/compile-form.ts"
+import type { InputCondition } from "../language/input-condition.ts"
 import type { Action, Hours } from "../language/policy.ts"
 import type { ModbusTable } from "./modbus/table.ts"
 
@@ -25,10 +26,12 @@ export const RECORD_NONE = 0
 export const RECORD_EACH = 1
 export const RECORD_CHANGES = 2
 
-/** What must hold beside the message for a rule to be in force; at least one of the two is not null. */
+/** What must hold beside the message for a rule to be in force; at least one of the three is not null. */
 export interface Gate {
   readonly hours: Hours | null
   readonly emergency: string | null
+  /** All of them. */
+  readonly when: readonly InputCondition[] | null
 }
 
 /** What selects a class: the conduit and a set of roles. */
@@ -46,7 +49,7 @@ export interface FilterTable {
   readonly numbers: Float64Array
   /** How many rules carry a rate: the size of a bucket table is twice this. */
   readonly rateCount: number
-  /** Every distinct pair of hours and emergency that a rule has. */
+  /** Every distinct set of hours, emergency and conditions that a rule has. */
   readonly gates: readonly Gate[]
   /** By gate, `GATE_...` of `layout.ts`; kept by `setGates`, each thread its own copy. New ones are closed. */
   readonly gateStates: Uint8Array

@@ -41,6 +41,8 @@ export const REASON = {
   /** A write that covers a part of a point with a value rule. */
   "part-of-point": 21,
   value: 22,
+  /** The rule waits for an input of the board to be in another state, or nobody knows in which it is. */
+  when: 23,
 } as const
 
 export type Reason = keyof typeof REASON

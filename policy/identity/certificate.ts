@@ -32,6 +32,8 @@ export interface CertificateFacts {
   readonly sanUri: readonly string[]
   /** Addresses in their canonical text (IPv6: RFC 5952). */
   readonly sanIp: readonly string[]
+  /** The role that Modbus/TCP Security puts into certificates; null when the extension is absent. */
+  readonly modbusRole: string | null
   /** OIDs of critical extensions that the adapter did not understand. */
   readonly unknownCritical: readonly string[]
   /** `EC:P-256`, `EC:P-384`, `Ed25519`, `RSA:2048`, ...: see `policy/identity/algorithms.ts`. */

@@ -1,3 +1,4 @@
+import { parseAddress, parseAddressRange, rangeHolds } from "./address.ts"
 import type { CertificateFacts } from "./certificate.ts"
 import type { SubjectRule } from "../language/policy.ts"
 
@@ -18,8 +19,8 @@ export type SubjectReason = "no-subject" | "ambiguous-subject" | "bad-name"
 export type SubjectResult =
   ({ readonly ok: true } & Subject) | { readonly ok: false; readonly reason: SubjectReason; readonly detail: string }
 
-/** What of a certificate names its bearer. */
-type NamesOf = Pick<CertificateFacts, "sanUri" | "sanDns" | "commonName">
+/** What of a certificate names its bearer, and the Modbus role that it bears. */
+type NamesOf = Pick<CertificateFacts, "sanUri" | "sanDns" | "commonName"> & { readonly modbusRole?: string | null }
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 
@@ -39,7 +40,7 @@ export function resolveSubject(rules: readonly SubjectRule[], zone: string, leaf
   const found = new Map<string, Subject>()
   let misnamed: string | null = null
   for (const rule of rules) {
-    if (rule.zone !== zone) continue
+    if (rule.zone !== zone || (rule.modbusRole !== undefined && rule.modbusRole !== leaf.modbusRole)) continue
     for (const value of namesAt(leaf, rule.source)) {
       const name = captured(rule, value)
       if (name === null) continue
@@ -62,6 +63,29 @@ export function resolveSubject(rules: readonly SubjectRule[], zone: string, leaf
   return { ok: false, reason: "no-subject", detail: `no rule of zone ${zone} fits` }
 }
 
+/**
+ * Who connects from `address` without a certificate, by the zone's rules for addresses: the narrowest range that holds it
+ * counts, so that one device may have other rights than its network. Whether the zone has clear text the caller knows.
+ *
+ * An address proves nothing about who sends from it: whoever allows clear text trusts the network with that.
+ *
+ * @see IEC 62443-4-2 CR 1.2
+ */
+export function resolveByAddress(rules: readonly SubjectRule[], zone: string, address: string): SubjectResult {
+  const bytes = parseAddress(address)
+  let best: { readonly rule: SubjectRule; readonly bits: number } | null = null
+  for (const rule of rules) {
+    if (rule.zone !== zone || rule.source !== "address" || bytes === null) continue
+    const range = parseAddressRange(rule.prefix)
+    if (range === null || !rangeHolds(range, bytes) || (best !== null && best.bits >= range.bits)) continue
+    best = { rule, bits: range.bits }
+  }
+  if (best === null) return { ok: false, reason: "no-subject", detail: `no rule of zone ${zone} is for this address` }
+  const { fixedName, roles, id, clientId } = best.rule
+  if (fixedName === null || !NAME.test(fixedName)) return { ok: false, reason: "bad-name", detail: `rule ${id}` }
+  return { ok: true, name: fixedName, roles: [...new Set(roles)].sort(), ruleId: id, clientIdPattern: clientId }
+}
+
 function namesAt(leaf: NamesOf, source: SubjectRule["source"]): readonly string[] {
   switch (source) {
     case "san-uri":
@@ -70,6 +94,8 @@ function namesAt(leaf: NamesOf, source: SubjectRule["source"]): readonly string[
       return leaf.sanDns
     case "cn":
       return leaf.commonName === null ? [] : [leaf.commonName]
+    case "address":
+      return []
   }
 }
 

@@ -9,14 +9,20 @@ import { choice, integer, name } from "./shape.ts"
 const from = required(name("name of a zone"), "Zone whose peers connect to the gateway.")
 const to = required(name("name of a zone"), "Zone of the broker, or of the units.")
 
-/** `tls` for both ends, or a word for each. */
-function transport<const T extends Transport>(words: readonly T[], refused: Readonly<Record<string, string>>) {
+/** `tls` for both ends, or a word for each: `words` for that of the gateway, of which those at the peers' are without `refusedFrom`. */
+function transport<const T extends Transport>(
+  words: readonly T[],
+  refused: Readonly<Record<string, string>>,
+  refusedFrom: Readonly<Record<string, string>> = {},
+) {
   const end = choice(words, { refused })
+  const fromWords = words.filter((word) => !Object.hasOwn(refusedFrom, word))
+  const from = choice(fromWords, { refused: { ...refused, ...refusedFrom } })
   return optional(
     wordOrMap(
-      end,
+      from,
       object("a transport", {
-        from: optional(end, "tls", "How peers of `from` connect.", "tls"),
+        from: optional(from, "tls", "How peers of `from` connect.", "tls"),
         to: optional(end, "tls", "How the gateway reaches `to`.", "tls"),
       }),
     ),
@@ -82,6 +88,12 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "Answer to a denied QoS 1 or 2 message in MQTT 3.1.1.",
         "ack",
       ),
+      "enhanced-auth": optional(
+        choice(["refuse", "pass"]),
+        "refuse",
+        "Whether clients of MQTT 5 may authenticate at the broker by AUTH packets.",
+        "refuse",
+      ),
       buffer: optional(buffer, null, "Store-and-forward while the broker is lost; default none."),
     },
     { refused: { refusal: ofModbus } },
@@ -100,7 +112,11 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "`in`: values come from `to` and none go there, so reads only.",
         "both",
       ),
-      transport: transport(["tls", "tcp", "rtu"], {}),
+      transport: transport(
+        ["tls", "tcp", "rtu"],
+        {},
+        { rtu: "masters come over the network; a serial line is the units' end: write { from: tls, to: rtu }" },
+      ),
       refusal: optional(
         refusal,
         MODBUS_EXCEPTIONS["illegal-function"],
@@ -108,7 +124,7 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "illegal-function",
       ),
     },
-    { refused: { "upstream-identity": ofMqtt, "on-deny": ofMqtt, buffer: ofMqtt } },
+    { refused: { "upstream-identity": ofMqtt, "on-deny": ofMqtt, "enhanced-auth": ofMqtt, buffer: ofMqtt } },
   ),
 })
 
@@ -130,6 +146,7 @@ export function buildConduit({ name, value }: Placed<ConduitEntry>): Conduit {
     protocol: "mqtt",
     upstreamIdentity: value["upstream-identity"],
     onDeny: value["on-deny"],
+    enhancedAuth: value["enhanced-auth"],
     buffer: buffer === null ? null : { maxBytes: buffer.size, whenFull: buffer["when-full"] },
   }
 }

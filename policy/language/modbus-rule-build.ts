@@ -90,6 +90,7 @@ export function buildModbusRule(entry: ModbusEntry, allConduits: readonly string
     essential: allows && entry.essential,
     record: allows ? (entry.record ?? changes) : "none",
     hours: entry.hours === null ? null : hoursOf(entry.hours),
+    when: entry.when,
     emergency: allows ? entry.emergency : null,
     refusal: entry.refusal,
   }

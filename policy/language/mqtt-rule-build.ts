@@ -6,7 +6,7 @@ import { payloadForm } from "./payload-shape.ts"
 import { DEFAULT_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES } from "./policy-bounds.ts"
 import { writeOutAll } from "./sets.ts"
 
-/** A deny speaks of topics and hours alone: everything else is as wide as can be. */
+/** A deny speaks of topics, hours and inputs alone: everything else is as wide as can be. */
 const WIDEST = {
   maxQos: 2,
   retain: true,
@@ -28,6 +28,7 @@ export function buildMqttRule(entry: MqttEntry, allConduits: readonly string[], 
     roles,
     topics: writeOutAll(entry.topics, sets),
     hours: entry.hours === null ? null : hoursOf(entry.hours),
+    when: entry.when,
   } as const
   if ("deny" in entry) return { ...base, ...WIDEST, effect: "deny", actions: entry.deny }
   return {

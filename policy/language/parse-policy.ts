@@ -57,9 +57,11 @@ function buildPolicy(document: PolicyDocument): Policy {
     roles: document.roles.map(({ name, value }) => ({ name, description: value })),
     subjects: document.subjects.map(buildSubject),
     conduits,
+    radios: document.radios,
     rules: document.rules.map(({ value }) =>
       value.protocol === "modbus" ? buildModbusRule(value.entry, ofModbus) : buildMqttRule(value.entry, ofMqtt, sets),
     ),
+    ...(document.island === null ? {} : { island: document.island }),
   }
 }
 
@@ -73,6 +75,7 @@ function buildSubject({ value, index }: Placed<SubjectEntry>): SubjectRule {
     prefix,
     suffix,
     fixedName: value.name,
+    ...(value["modbus-role"] === null ? {} : { modbusRole: value["modbus-role"] }),
     roles: value.roles,
     clientId: value["client-id"],
   }

@@ -9,6 +9,7 @@ export const POLICY_BOUNDS = {
   subjects: 1000,
   conduits: 64,
   rules: 100_000,
+  radios: 16,
   topicsPerRule: MAX_TOPICS_OF_RULE,
   authoritiesPerZone: 16,
 } as const

@@ -1,7 +1,8 @@
 import type { DocNode } from "./document.ts"
 import type { Placed } from "./group-shapes.ts"
-import type { PolicyDocument, SubjectEntry } from "./policy-shape.ts"
+import type { PolicyDocument, SubjectEntry, ZoneEntry } from "./policy-shape.ts"
 import type { Report } from "./report.ts"
+import { parseAddressRange } from "../identity/address.ts"
 import { quote } from "./characters.ts"
 import { checkConduits } from "./conduit-checks.ts"
 import { declaredNames, faultAt } from "./locate.ts"
@@ -14,6 +15,7 @@ import { checkSets } from "./set-checks.ts"
 export function checkPolicy(document: PolicyDocument, root: DocNode, report: Report): void {
   checkConduits(document, root, report)
   checkSubjects(document.subjects, declaredNames(root, ["zones"]), declaredNames(root, ["roles"]), report)
+  for (const placed of document.subjects) checkAddress(placed, document.zones, report)
   checkRules(document, root, report)
   checkSets(document, root, report)
 }
@@ -33,14 +35,41 @@ function checkSubjects(
     once(ids, subjectId(value, placed.index), placed, ["id"], "subject", report)
     checkName(placed, report)
     const { source, pattern } = matchOf(value)
-    const key = `${value.zone} ${source} ${pattern}`
+    const key = `${value.zone} ${source} ${sameRange(source, pattern)} ${JSON.stringify(value["modbus-role"])}`
     const earlier = matches.get(key)
     if (earlier === undefined) matches.set(key, placed)
     else {
       const { line } = report.position(earlier.node.at)
-      const message = `${earlier.path} matches the same certificates of zone ${quote(value.zone)}`
+      const those = source === "address" ? "addresses" : "certificates"
+      const message = `${earlier.path} matches the same ${those} of zone ${quote(value.zone)}`
       faultAt(report, placed, ["match", source], message, `see line ${line}: one entry may have several roles`)
     }
+  }
+}
+
+/** Ranges are compared by what they hold, not by how they are written. */
+function sameRange(source: string, pattern: string): string {
+  const range = source === "address" ? parseAddressRange(pattern) : null
+  return range === null ? pattern : `${range.bytes.join(".")}/${range.bits}`
+}
+
+/** A peer without a certificate is believed by its address alone: only where the zone says that this will do. */
+function checkAddress(placed: Placed<SubjectEntry>, zones: readonly Placed<ZoneEntry>[], report: Report): void {
+  const { value } = placed
+  if (matchOf(value).source !== "address") return
+  const zone = zones.find(({ name }) => name === value.zone)
+  if (zone !== undefined && !zone.value["clear-text"]) {
+    const message = `zone ${quote(value.zone)} has no clear text, so its peers show certificates and are known by these`
+    faultAt(
+      report,
+      placed,
+      ["match", "address"],
+      message,
+      "match a name in the certificate, or say clear-text: true there",
+    )
+  }
+  if (value["modbus-role"] !== null) {
+    faultAt(report, placed, ["modbus-role"], "a peer without a certificate bears no role", "remove the key")
   }
 }
 
@@ -63,7 +92,7 @@ function checkName(placed: Placed<SubjectEntry>, report: Report): void {
       placed,
       ["match", source],
       `nothing says the subject's name in ${quote(pattern)}`,
-      'write {name}, or add the key "name"',
+      source === "address" ? 'add the key "name"' : 'write {name}, or add the key "name"',
     )
   }
   if (value.name?.startsWith("lockgate-") === true) {

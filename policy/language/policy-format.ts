@@ -11,9 +11,10 @@ import { readYamlComments } from "./yaml-text.ts"
 
 /** Order of the keys of each map, by its place: what a reader wants to know first comes first. */
 const ORDER: Readonly<Record<string, readonly string[]>> = {
-  "": ["lockgate-policy", "name", "sets", "zones", "roles", "subjects", "conduits", "rules"],
+  "": ["lockgate-policy", "name", "sets", "zones", "roles", "subjects", "conduits", "radios", "rules", "island"],
+  island: ["when", "restore"],
   "zones.*": ["level", "kind", "authorities", "tls-min", "clear-text"],
-  "subjects.*": ["id", "zone", "match", "name", "roles", "client-id"],
+  "subjects.*": ["id", "zone", "match", "name", "modbus-role", "roles", "client-id"],
   "conduits.*": [
     "from",
     "to",
@@ -22,6 +23,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
     "transport",
     "upstream-identity",
     "on-deny",
+    "enhanced-auth",
     "buffer",
     "refusal",
   ],
@@ -50,6 +52,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
     "essential",
     "record",
     "hours",
+    "when",
     "emergency",
     "refusal",
   ],

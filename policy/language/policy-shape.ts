@@ -3,10 +3,12 @@ import type { JsonSchema } from "./json-schema.ts"
 import type { NameSource } from "./policy.ts"
 import { conduit } from "./conduit-shape.ts"
 import { list, object, optional, placedList, placedMap, required, variants } from "./group-shapes.ts"
+import { inputConditions } from "./input-condition.ts"
 import { jsonFormSchema } from "./json-profile.ts"
 import { toJsonSchema } from "./json-schema.ts"
 import { POLICY_BOUNDS } from "./policy-bounds.ts"
 import { quote } from "./characters.ts"
+import { parseAddress, parseAddressRange } from "../identity/address.ts"
 import { references } from "./rule-fields.ts"
 import { rule } from "./rule-shape.ts"
 import { choice, flag, integer, name, text, version, withStandIn } from "./shape.ts"
@@ -57,7 +59,29 @@ const subjectMatch = variants("a match", {
     "san-dns": required(match("a DNS name", /^[A-Za-z0-9._{}-]+$/), "A DNS name in the subject alternative names."),
   }),
   cn: object("a match", { cn: required(match("a common name", /^[^\t\r\n]+$/), "The subject's common name.") }),
+  address: object("a match", {
+    address: required(
+      text({
+        expected: "an address or a range such as 192.0.2.0/24",
+        pattern: /^[0-9A-Fa-f.:/]+$/,
+        maxLength: 64,
+        check: complainAboutRange,
+      }),
+      "Where it connects from, in a zone with clear text: an IPv4 or IPv6 address, or a range.",
+    ),
+  }),
 })
+
+function complainAboutRange(range: string): Complaint | null {
+  if (parseAddressRange(range) !== null) return null
+  const [, address = "", bits] = /^([^/]*)\/([0-9]+)$/.exec(range) ?? []
+  const message = `expected an address or a range such as 192.0.2.0/24, found ${quote(range)}`
+  if (parseAddress(address) === null) return { message, hint: null }
+  return {
+    message,
+    hint: `behind the first ${bits ?? ""} bits every bit of the address is zero, and there are no more than it has`,
+  }
+}
 
 function complainAboutClientId(pattern: string): Complaint | null {
   const rest = pattern.replaceAll("%u", "").replace(/\*$/, "")
@@ -84,6 +108,11 @@ const subject = object("a subject", {
   zone: required(name("name of a zone"), "Zone whose authorities must vouch for the certificate."),
   match: required(subjectMatch, "Where the name stands in the certificate."),
   name: optional(name("name of the subject"), null, "A fixed name; `match` then has no {name}."),
+  "modbus-role": optional(
+    text({ expected: "the role as the certificate bears it", maxLength: 256 }),
+    null,
+    "The certificate must also bear this role of Modbus/TCP Security.",
+  ),
   roles: required(references("role", POLICY_BOUNDS.roles), "Roles that the subject takes."),
   "client-id": optional(clientId, "%u", "MQTT client ids that the subject may use.", "%u"),
 })
@@ -94,6 +123,16 @@ const setWord = text({
   maxLength: 256,
 })
 const wordsOfSet = list(setWord, { min: 1, max: POLICY_BOUNDS.wordsPerSet })
+
+const island = object("island mode", {
+  when: required(inputConditions, "Conditions on inputs; any one that holds, or may hold, closes all normal conduits."),
+  restore: optional(
+    choice(["command", "input"]),
+    "command",
+    "`command`: only a person opens again; `input`: opens by itself once none of them may hold.",
+    "command",
+  ),
+})
 
 /** The policy document. Every key, default and bound: `README.md`. */
 export const policyShape = object("a policy", {
@@ -108,7 +147,14 @@ export const policyShape = object("a policy", {
   roles: required(placedMap(role, { max: POLICY_BOUNDS.roles }), "Roles by name: what each is for."),
   subjects: required(placedList(subject, { max: POLICY_BOUNDS.subjects }), "How a certificate becomes a subject."),
   conduits: required(placedMap(conduit, { max: POLICY_BOUNDS.conduits }), "Ways between zones, by name."),
+  radios: optional(
+    withStandIn(list(name("name of a radio interface"), { max: POLICY_BOUNDS.radios }), []),
+    [],
+    "Radio interfaces of the gateway that may be up, such as wlan0; every other is an alarm.",
+    [],
+  ),
   rules: required(placedList(rule, { max: POLICY_BOUNDS.rules }), "What may pass. All else is denied; a deny wins."),
+  island: optional(withStandIn(island, null), null, "Inputs of the board that order island mode."),
 })
 
 type ReadBy<S> = S extends Shape<infer T> ? T : never
@@ -119,6 +165,7 @@ export type SubjectEntry = ReadBy<typeof subject>
 /** Where a subject entry looks for the name, and the pattern there. */
 export function matchOf({ match }: SubjectEntry): { readonly source: NameSource; readonly pattern: string } {
   if ("cn" in match) return { source: "cn", pattern: match.cn }
+  if ("address" in match) return { source: "address", pattern: match.address }
   if ("san-dns" in match) return { source: "san-dns", pattern: match["san-dns"] }
   return { source: "san-uri", pattern: match["san-uri"] }
 }

@@ -4,6 +4,7 @@
  * All names are resolved and unique, all defaults filled in, all sets written out, all sizes in bytes: whoever holds a
  * `Policy` need not check it again. Arrays keep the order of the document; nothing but messages depends on that order.
  */
+import type { InputCondition } from "./input-condition.ts"
 import type { ModbusRule } from "./modbus-rule.ts"
 import type { PayloadForm } from "./payload-form.ts"
 
@@ -31,12 +32,14 @@ export interface Role {
   readonly description: string
 }
 
-/** Where in a certificate the subject's name is found. */
-export type NameSource = "san-uri" | "san-dns" | "cn"
+/** Where in a certificate the subject's name is found; `address`: no certificate, the peer is known by where it connects from. */
+export type NameSource = "san-uri" | "san-dns" | "cn" | "address"
 
 /**
  * How a certificate becomes a subject: the value at `source` must be `prefix` + name + `suffix`, and the name must
  * match `[A-Za-z0-9._-]{1,64}`. `fixedName`, when not null, replaces the captured name (the pattern then has no `{name}`).
+ *
+ * Source `address`: `prefix` is a range of addresses, `suffix` empty and `fixedName` never null; only in a zone with clear text.
  */
 export interface SubjectRule {
   readonly id: string
@@ -45,6 +48,8 @@ export interface SubjectRule {
   readonly prefix: string
   readonly suffix: string
   readonly fixedName: string | null
+  /** The certificate must also bear this Modbus role; absent: any or none. @see MODBUS/TCP Security section 8.4 */
+  readonly modbusRole?: string
   readonly roles: readonly string[]
   /** Allowed MQTT client ids: `%u` stands for the subject's name, at most one trailing `*` for any suffix. Default `%u`. */
   readonly clientId: string
@@ -72,6 +77,8 @@ export interface MqttConduit extends ConduitBase {
   readonly upstreamIdentity: "strip" | "subject"
   /** What a refused QoS 1 or 2 PUBLISH answers in MQTT 3.1.1. */
   readonly onDeny: "ack" | "close"
+  /** Whether a client may authenticate at the broker by AUTH packets (MQTT 5.0 section 4.12), unseen by the gateway. */
+  readonly enhancedAuth: "refuse" | "pass"
   /** Store-and-forward for subjects that only publish; null: none. */
   readonly buffer: Buffering | null
 }
@@ -119,7 +126,7 @@ export interface RuleBase {
   /** Roles the rule applies to; never empty. */
   readonly roles: readonly string[]
   readonly rate: Rate | null
-  /** Essential flows stay open in the postures that say so (`policy/posture.ts`). Never together with `hours` or `emergency`. */
+  /** Essential flows stay open in the postures that say so (`policy/posture.ts`). Never together with `hours`, `when` or `emergency`. */
   readonly essential: boolean
   /** Which allowed actions go into the log with the peer's certificate fingerprint (CR 2.12 RE(1)). */
   readonly record: "each" | "changes" | "none"
@@ -127,6 +134,8 @@ export interface RuleBase {
   readonly hours: Hours | null
   /** In force only while an override has switched this emergency on; never on a deny. */
   readonly emergency: string | null
+  /** In force only while all of these hold: an allow when they surely do, a deny when they may. Null: always. */
+  readonly when: readonly InputCondition[] | null
 }
 
 /** One rule for MQTT. */
@@ -146,6 +155,14 @@ export interface MqttRule extends RuleBase {
 
 export type Rule = MqttRule | ModbusRule
 
+/** Inputs of the board that order island mode. */
+export interface IslandOrder {
+  /** Any one of them that holds, or may hold, closes the normal conduits. */
+  readonly when: readonly InputCondition[]
+  /** `command`: only a person opens them again. `input`: they open by themselves once none of the conditions may hold. */
+  readonly restore: "command" | "input"
+}
+
 /** A whole policy, checked. */
 export interface Policy {
   readonly format: 1
@@ -155,4 +172,8 @@ export interface Policy {
   readonly subjects: readonly SubjectRule[]
   readonly conduits: readonly Conduit[]
   readonly rules: readonly Rule[]
+  /** Null or absent: island mode comes by command alone. */
+  readonly island?: IslandOrder | null
+  /** Radio interfaces of the board that may be up; every other is an alarm. */
+  readonly radios: readonly string[]
 }

@@ -74,15 +74,21 @@ function against(entry: MqttEntry, direction: "out" | "in"): string | null {
   return wrong ?? null
 }
 
-/** Nothing in our hands may stop an essential flow, so it has no hours and waits for no switch. */
+const WHY_NEVER_ESSENTIAL = {
+  hours: "a clock that is wrong would stop it",
+  when: "an input that is lost would stop it",
+  emergency: "it would wait for somebody's switch",
+} as const
+
+/** Nothing in our hands may stop an essential flow, so it has no hours and waits for no switch and no input. */
 function checkGates(
   placed: Placed<RuleEntry>,
-  entry: { readonly essential: boolean; readonly hours: unknown; readonly emergency: unknown },
+  entry: { readonly essential: boolean; readonly hours: unknown; readonly when: unknown; readonly emergency: unknown },
   report: Report,
 ): void {
-  for (const key of ["hours", "emergency"] as const) {
+  for (const key of ["hours", "when", "emergency"] as const) {
     if (!entry.essential || entry[key] === null) continue
-    const why = key === "hours" ? "a clock that is wrong would stop it" : "it would wait for somebody's switch"
+    const why = WHY_NEVER_ESSENTIAL[key]
     faultAt(report, placed, [key], `an essential flow is never stopped by the gateway: ${why}`, "write two rules")
   }
 }

@@ -1,6 +1,7 @@
 import type { Shape } from "./shape.ts"
 import { list, optional, required } from "./group-shapes.ts"
 import { hours } from "./hours-shape.ts"
+import { inputConditions } from "./input-condition.ts"
 import { POLICY_BOUNDS } from "./policy-bounds.ts"
 import { rate } from "./quantity-shapes.ts"
 import { choice, flag, name } from "./shape.ts"
@@ -19,6 +20,11 @@ export const everyRule = {
   ),
   roles: required(references("role", POLICY_BOUNDS.roles), "Roles it applies to."),
   hours: optional(hours, null, "Hours in which it is in force; default always."),
+  when: optional(
+    inputConditions,
+    null,
+    "In force only while these inputs are so, such as `key-switch is maintenance`; default always.",
+  ),
 } as const
 
 /** Keys of rules that allow. */

@@ -161,6 +161,12 @@ export class Recorder {
     this.#count(flow, atMs)
   }
 
+  /** Count a Modbus request that no flow can hold: one that names several ranges, or none that it should. */
+  modbusMissed(peer: OpenPeer | null): void {
+    if (peer === null) this.missed++
+    else this.#miss(peer)
+  }
+
   /** The topic as text, or null if it is too long to be kept or no text. */
   #topic(bytes: Uint8Array, start: number, end: number): string | null {
     if (end - start > MAX_TOPIC_BYTES) return null

@@ -68,7 +68,7 @@ export interface PeerFacts {
   /** MQTT: as the broker saw it. Modbus: empty. */
   readonly clientId: string
   readonly names: CertificateNames
-  /** SHA-256 of the certificate. */
+  /** SHA-256 of the certificate; of a peer in clear text its address. */
   readonly fingerprint: string
 }
 

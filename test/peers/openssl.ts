@@ -14,6 +14,8 @@ export interface IssueOptions {
   readonly usage: "client" | "server"
   /** Subject alternative names in OpenSSL's words: `URI:urn:x`, `DNS:localhost`, `IP:127.0.0.1`. */
   readonly san?: readonly string[]
+  /** Role of Modbus/TCP Security. */
+  readonly modbusRole?: string
   /** Default: from yesterday until in 30 days. */
   readonly from?: Date
   readonly until?: Date
@@ -33,6 +35,7 @@ export function opensslCertificate(folder: string, name: string, options: IssueO
     "basicConstraints=critical,CA:FALSE",
     "keyUsage=critical,digitalSignature",
     `extendedKeyUsage=${options.usage}Auth`,
+    ...(options.modbusRole === undefined ? [] : [`1.3.6.1.4.1.50316.802.1=ASN1:UTF8String:${options.modbusRole}`]),
     ...(options.san === undefined ? [] : [`subjectAltName=${options.san.join(",")}`]),
   ]
   return issue(folder, name, { issuer: options.issuer, extensions, ...lifetime(options) })

@@ -7,7 +7,16 @@ const test = suite("peers/packages")
 
 test("every listed package has a command to be seen by", () => {
   const names = debianPackages().map((p) => p.name)
-  const wanted = ["mosquitto", "mosquitto-clients", "openssl", "socat", "python3-pymodbus", "nftables"]
+  const wanted = [
+    "mosquitto",
+    "mosquitto-clients",
+    "openssl",
+    "socat",
+    "python3-pymodbus",
+    "mbpoll",
+    "nftables",
+    "iproute2",
+  ]
   assert.equal(names, wanted)
   assert.is(debianPackages()[1]!.command, "mosquitto_pub")
 })

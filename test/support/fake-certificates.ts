@@ -29,6 +29,7 @@ export function fakeLeaf(name: string, issuer: string, changes: Partial<FakeCert
     sanDns: [],
     sanUri: [],
     sanIp: [],
+    modbusRole: null,
     unknownCritical: [],
     keyAlgorithm: "EC:P-256",
     signatureAlgorithm: "ecdsa-sha256",

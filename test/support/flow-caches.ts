@@ -1,15 +1,22 @@
 import * as assert from "uvu/assert"
-import { InputError } from "../../policy/base/errors.ts"
-import { compilePolicy } from "../../policy/compile/compile.ts"
 import { createKernelFlowCache } from "../../policy/filter/cache/create.ts"
 import type { KernelFlowCache } from "../../policy/filter/cache/kernel-cache.ts"
 import { ScriptFlowCache } from "../../policy/filter/cache/script-cache.ts"
 import type { FlowCache, FlowCacheOptions, Flows } from "../../policy/filter/cache/flow.ts"
 import { classOf, createBuckets, createFilterState, decide } from "../../policy/filter/decide.ts"
-import type { CompiledPolicy, FilterStateInput } from "../../policy/filter/table.ts"
+import type { FilterStateInput } from "../../policy/filter/table.ts"
 import { reasonName } from "../../policy/filter/verdict.ts"
-import type { Policy } from "../../policy/language/policy.ts"
-import { chooser, CONDUITS, NAMES, randomPolicy, randomTopic, ROLE_SETS, WORDS, type Chooser } from "./filter-cases.ts"
+import {
+  chooser,
+  compiledIfSimple,
+  CONDUITS,
+  NAMES,
+  randomPolicy,
+  randomTopic,
+  ROLE_SETS,
+  WORDS,
+  type Chooser,
+} from "./filter-cases.ts"
 
 /** Every flow cache that there is, by name. */
 export const FLOW_CACHES: readonly (readonly [name: string, make: (options: FlowCacheOptions) => FlowCache])[] = [
@@ -96,16 +103,6 @@ export interface CacheComparison {
   cases: number
   readonly reasons: Map<string, number>
   readonly differences: string[]
-}
-
-/** The policy compiled, or null if it is one that is refused as too complex: chance makes such, too. */
-function compiledIfSimple(policy: Policy): CompiledPolicy | null {
-  try {
-    return compilePolicy(policy)
-  } catch (error) {
-    if (error instanceof InputError && error.code === "ERR_POLICY_TOO_COMPLEX") return null
-    throw error
-  }
 }
 
 /**

@@ -21,6 +21,7 @@ const LAYERS: readonly (readonly [folder: RegExp, mayImport: readonly RegExp[]])
   [BASE, [BASE]],
   [/^policy\/language\/yaml-text\.ts$/, [/^policy\//, /^yaml$/]],
   [/^policy\//, [/^policy\//]],
+  [/^hal\/linux\/serial\.ts$/, [/^hal\//, BASE, /^node:/, /^@serialport\/(stream|bindings-cpp)$/]],
   [/^hal\/linux\//, [/^hal\//, BASE, /^node:/]],
   [/^hal\/memory\//, [/^hal\/memory\//, PORTS, BASE]],
   [/^hal\//, [PORTS, BASE]],
@@ -31,7 +32,9 @@ const LAYERS: readonly (readonly [folder: RegExp, mayImport: readonly RegExp[]])
   [/^provisioning\/owner\//, protocolAnd(/^provisioning\/owner\//, CERTIFICATES)],
   [/^provisioning\//, [/^provisioning\//, /^policy\//, PORTS, CERTIFICATES]],
 ]
-const ROOTS = /^(firmware\/(gateway\.ts|cli[./-]|demo\/)|hal\/linux\/|test\/|bench\/)/
+const ROOTS = /^(firmware\/(gateway\.ts|lines\/process\.ts|cli[./-]|demo\/)|hal\/linux\/|test\/|bench\/)/
+/** Loads a native addon. */
+const ADDON = "hal/linux/serial.ts"
 /** Written by `make generate`, read by nobody. */
 const GENERATED = /\.generated(\.d)?\.[jt]s$/
 const GATEWAY = "firmware/gateway.ts"
@@ -54,8 +57,11 @@ function* layer(path: string, source: string, manifest: Manifest): Generator<str
   for (const name of importsOf(path, source)) {
     if (row !== undefined && !row.some((form) => form.test(name))) yield `may not import ${name}`
     if (/^(test|bench)\//.test(name) && !/^(test|bench)\//.test(path)) yield `imports ${name}, which only proves`
+    if (name === ADDON && !/^(firmware\/lines\/process\.ts$|test\/|bench\/)/.test(path))
+      yield `imports ${name}: native addons are loaded by the process lines alone`
     if (name.startsWith("hal/linux/") && !ROOTS.test(path)) yield `names ${name}, but is no composition root`
     if (path.startsWith("firmware/")) {
+      if (/^@serialport\//.test(name)) yield `imports ${name}: native addons are loaded by the process lines alone`
       if (FORGE.test(name)) yield "node-forge belongs to provisioning/oem"
       if (name === "yaml") yield "yaml belongs to policy/language"
       if (!path.startsWith("firmware/demo/") && manifest.devDependencies.includes(name))

@@ -1,6 +1,6 @@
 import { compilePolicy } from "../../policy/compile/compile.ts"
 import { decideModbus } from "../../policy/filter/modbus/decide.ts"
-import { GATE_ON, GATE_OUTSIDE, GATE_WITHIN } from "../../policy/filter/modbus/layout.ts"
+import { GATE_HOLDS, GATE_ON, GATE_OUTSIDE, GATE_WITHIN } from "../../policy/filter/modbus/layout.ts"
 import {
   decideModbusReference,
   type ModbusAsked,
@@ -116,6 +116,7 @@ function randomRule(choose: Chooser, number: number): ModbusRule {
     essential: choose.chance(0.3),
     hours: gated && choose.chance(0.6) ? choose.pick(HOURS) : null,
     emergency: gated && !deny && choose.chance(0.6) ? choose.pick(["fire", "flood"]) : null,
+    when: gated && choose.chance(0.5) ? [{ input: "key", is: true, state: choose.pick(["run", "service"]) }] : null,
   })
 }
 
@@ -200,9 +201,11 @@ function requestNear(choose: Chooser, rule: ModbusRule, unit: number, code: numb
 
 /** What the gates of a table say in each of three worlds. */
 const WORLDS = [
-  { within: "yes", isOn: true },
-  { within: "uncertain", isOn: false },
-  { within: "no", isOn: true },
+  { within: "yes", isOn: true, holds: "yes" },
+  { within: "uncertain", isOn: false, holds: "uncertain" },
+  { within: "no", isOn: true, holds: "yes" },
+  { within: "yes", isOn: true, holds: "no" },
+  { within: "yes", isOn: true, holds: "uncertain" },
 ] as const
 
 /** A peer of the policy, for the filter and for the reference alike. */
@@ -211,12 +214,13 @@ export function modbusPeer(
   compiled: CompiledPolicy,
   of: { conduit: string; roles: readonly string[]; essentialOnly: boolean; world: number },
 ) {
-  const { within, isOn } = WORLDS[of.world]!
+  const { within, isOn, holds } = WORLDS[of.world % WORLDS.length]!
   compiled.modbus.gates.forEach((gate, k) => {
     const hours = gate.hours === null || within === "yes" ? GATE_WITHIN : within === "no" ? GATE_OUTSIDE : 0
-    compiled.modbus.gateStates[k] = (gate.emergency === null || isOn ? GATE_ON : 0) | hours
+    const inputs = gate.when === null || holds === "yes" ? GATE_HOLDS : holds === "no" ? GATE_OUTSIDE : 0
+    compiled.modbus.gateStates[k] = (gate.emergency === null || isOn ? GATE_ON : 0) | hours | inputs
   })
-  const asked: ModbusAsked = { policy, ...of, within: () => within, isOn: () => isOn }
+  const asked: ModbusAsked = { policy, ...of, within: () => within, isOn: () => isOn, holds: () => holds }
   const state = modbusStateFor(compiled, of)
   const buckets: ModbusReferenceBuckets = new Map()
   return {

@@ -38,6 +38,7 @@ export function makeModbusRule(over: Partial<ModbusRule> = {}): ModbusRule {
     record: "none",
     hours: null,
     emergency: null,
+    when: null,
     ...over,
   }
 }
@@ -78,5 +79,6 @@ export function makeModbusPolicy(
     subjects: roleSets.map((roles) => makeSubject("plant", roles)),
     conduits,
     rules,
+    radios: [],
   }
 }

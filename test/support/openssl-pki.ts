@@ -3,6 +3,7 @@
  * only what Lockgate writes. Everything lies in one temporary folder; `remove` it at the end.
  */
 import { execFileSync } from "node:child_process"
+import { X509Certificate } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -33,6 +34,21 @@ export interface OpensslRequest {
   readonly more?: readonly string[]
 }
 
+export interface CrlRequest {
+  /** Certificates that it revokes, or serial numbers in hex, with a reason or without. */
+  readonly revoked?: readonly (
+    OpensslCertificate | string | { readonly of: OpensslCertificate | string; readonly reason: string }
+  )[]
+  /** Decimal; default one more than the last of this PKI. Null for none. */
+  readonly number?: number | null
+  readonly lastUpdateAt?: number
+  readonly nextUpdateAt?: number
+  /** Lines of its extension section, beside the number. */
+  readonly extensions?: readonly string[]
+  readonly digest?: string
+  readonly more?: readonly string[]
+}
+
 export interface OpensslPki {
   readonly folder: string
   /** A CA, self-signed or issued by `issuer`. */
@@ -40,6 +56,8 @@ export interface OpensslPki {
   leaf(name: string, issuer: OpensslCertificate, request?: OpensslRequest): OpensslCertificate
   /** A certificate that is its own issuer. */
   selfSigned(name: string, request?: OpensslRequest): OpensslCertificate
+  /** A list of revoked certificates of `issuer`, PEM, with the next CRL number unless the request says another. */
+  crl(issuer: OpensslCertificate, request?: CrlRequest): string
   /** Run openssl; its standard output. Throws when it fails. */
   run(...args: string[]): string
   remove(): void
@@ -94,9 +112,49 @@ export function createOpensslPki(): OpensslPki {
     return { keyFile, certificateFile, key: readFileSync(keyFile, "utf8"), certificate: pem }
   }
 
+  let crlNumber = 0
+  const crl = (issuer: OpensslCertificate, request: CrlRequest = {}): string => {
+    const number = request.number === undefined ? ++crlNumber : request.number
+    const utc = (ms: number): string =>
+      new Date(ms)
+        .toISOString()
+        .replace(/[-:T]|\.\d+/g, "")
+        .slice(2)
+    const rows = (request.revoked ?? []).map((one) => {
+      const of = typeof one === "string" ? one : "of" in one ? one.of : one
+      const reason = typeof one === "object" && "reason" in one ? `,${one.reason}` : ""
+      const hex = typeof of === "string" ? of : new X509Certificate(of.certificate).serialNumber
+      return `R\t400101000000Z\t${utc(Date.now() - DAY_MS)}${reason}\t${hex}\tunknown\t/CN=gone\n`
+    })
+    writeFileSync(at("crl-index"), rows.join(""))
+    writeFileSync(at("crl-index.attr"), "unique_subject = no\n")
+    if (number !== null)
+      writeFileSync(
+        at("crl-number"),
+        number
+          .toString(16)
+          .padStart(2, "0")
+          .replace(/^(?=(..)*.$)/, "0"),
+      )
+    const section = request.extensions === undefined || request.extensions.length === 0 ? "" : "crl_extensions=e\n"
+    const lines = section === "" ? "" : `[e]\n${(request.extensions ?? []).join("\n")}\n`
+    const numbered = number === null ? "" : `crlnumber=${at("crl-number")}\n`
+    writeFileSync(at("crl.cnf"), `[ca]\ndefault_ca=d\n[d]\ndatabase=${at("crl-index")}\ndefault_md=sha256\n${numbered}${section}${lines}`) // prettier-ignore
+    const stamp = (ms: number): string => new Date(ms).toISOString().replace(/[-:T]|\.\d+/g, "")
+    run(
+      ...["ca", "-gencrl", "-config", "crl.cnf", "-cert", issuer.certificateFile, "-keyfile", issuer.keyFile],
+      ...["-md", request.digest ?? "sha256", "-out", "made.crl"],
+      ...["-crl_lastupdate", stamp(request.lastUpdateAt ?? Date.now() - DAY_MS)],
+      ...["-crl_nextupdate", stamp(request.nextUpdateAt ?? Date.now() + 7 * DAY_MS)],
+      ...(request.more ?? []),
+    )
+    return readFileSync(at("made.crl"), "utf8")
+  }
+
   return {
     folder,
     run,
+    crl,
     authority: (name, request = {}, issuer) => make(name, issuer ?? null, { extensions: CA_EXTENSIONS, ...request }),
     leaf: (name, issuer, request = {}) => make(name, issuer, { extensions: LEAF_EXTENSIONS, ...request }),
     selfSigned: (name, request = {}) => make(name, null, { extensions: LEAF_EXTENSIONS, ...request }),

@@ -18,6 +18,7 @@ export function makeRule(over: Partial<MqttRule> & { readonly topics: readonly s
     record: "none",
     hours: null,
     emergency: null,
+    when: null,
     ...over,
   }
 }
@@ -59,8 +60,10 @@ export function makePolicy(
       transport: { from: "tls", to: "tls" },
       upstreamIdentity: "strip",
       onDeny: "ack",
+      enhancedAuth: "refuse",
       buffer: null,
     })),
     rules,
+    radios: [],
   }
 }

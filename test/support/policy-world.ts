@@ -36,7 +36,10 @@ function parsePolicy(text: string, file: string): Parsed<Policy> {
     const fault = { file, line: 3, column: 5, path: "rules[0]", message: "expected a rule", hint: null }
     return { ok: false, faults: [fault, fault] }
   }
-  return { ok: true, value: { format: 1, name: text, zones: [], roles: [], subjects: [], conduits: [], rules: [] } }
+  return {
+    ok: true,
+    value: { format: 1, name: text, zones: [], roles: [], subjects: [], conduits: [], rules: [], radios: [] },
+  }
 }
 
 function compile(policy: Policy): CompiledPolicy {

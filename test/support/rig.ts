@@ -63,6 +63,8 @@ export interface RigOptions {
   readonly policy?: string
   /** Lines added to the board file. */
   readonly board?: string
+  /** Lines of further conduits in the board file. */
+  readonly conduits?: readonly string[]
   /** Leave out the policy bundle: a first boot. */
   readonly withoutPolicy?: boolean
   /** Lines for mosquitto. */
@@ -84,7 +86,7 @@ export interface Rig {
   /** A client certificate of the control zone, for somebody at the broker. */
   readonly desk: { readonly cert: string; readonly key: string }
   /** A client certificate of the field zone with this URI; `issuer` and dates may differ. */
-  peer(name: string, options?: { uri?: string; issuer?: Issued; expired?: boolean }): Issued
+  peer(name: string, options?: { uri?: string; issuer?: Issued; expired?: boolean; modbusRole?: string }): Issued
   /** TLS files of a peer, as the mosquitto clients and the mqtt package want them. */
   tls(peer: Issued): { ca: string; cert: string; key: string }
   /** Subscribed at the broker itself: what really arrives there. */
@@ -173,6 +175,7 @@ conduits:
   telemetry:
     listen: { address: 127.0.0.1, port: ${port}, credential: field-end }
     upstream: { url: "mqtts://127.0.0.1:${broker.tlsPort}", credential: control-end, authority: control-ca }
+${(options.conduits ?? []).map((line) => `  ${line}`).join("\n")}
 management:
   socket: ${socket}
   mqtt: { url: "mqtts://127.0.0.1:${broker.tlsPort}", credential: control-end, authority: control-ca }
@@ -207,12 +210,18 @@ ${options.board ?? ""}
     signer,
     desk: { cert: watcher.cert, key: watcher.key },
     gateway,
-    peer(name, { uri = `urn:test:sensor:${name}`, issuer = fieldCa, expired: over = false } = {}) {
-      const key = `${name}-${uri.replaceAll(/[^a-z0-9]/g, "_")}-${issuer === fieldCa ? "" : "other"}${over ? "-old" : ""}`
+    peer(name, { uri = `urn:test:sensor:${name}`, issuer = fieldCa, expired: over = false, modbusRole } = {}) {
+      const key = `${name}-${uri.replaceAll(/[^a-z0-9]/g, "_")}-${issuer === fieldCa ? "" : "other"}${over ? "-old" : ""}${modbusRole ?? ""}`
       const known = peers.get(key)
       if (known !== undefined) return known
       const dates = over ? expired() : {}
-      const made = opensslCertificate(pki, key, { issuer, usage: "client", san: [`URI:${uri}`], ...dates })
+      const made = opensslCertificate(pki, key, {
+        issuer,
+        usage: "client",
+        san: [`URI:${uri}`],
+        ...dates,
+        ...(modbusRole === undefined ? {} : { modbusRole }),
+      })
       peers.set(key, made)
       return made
     },

@@ -1,5 +1,6 @@
 import type { AliasMemory } from "../../../policy/filter/payload/alias-memory.ts"
 import { isAllowed, type Verdict } from "../../../policy/filter/verdict.ts"
+import { Authentication, propertyText } from "./authentication.ts"
 import { assignClientId, mayUseClientId } from "./client-id.ts"
 import { refuseConnect } from "./connack.ts"
 import { type ConnectPacket, encodeConnect } from "./connect.ts"
@@ -30,6 +31,8 @@ export interface Accepted {
   readonly will: WillInForce | null
   /** What was said of the will; of no meaning without one. */
   readonly willVerdict: Verdict
+  /** What the client authenticates itself with at the broker, where policy lets that pass. */
+  readonly authentication: Authentication | null
   readonly keepAliveSeconds: number
   /** Highest alias the broker may use towards the client. */
   readonly topicAliasMaximum: number
@@ -63,10 +66,11 @@ export function admitConnect(
 ): Accepted | Refused {
   const { version } = packet
   const numbers = numericProperties(CONNECT, packet.properties)
-  if (numbers.has(PROPERTY.authenticationMethod)) {
+  const asksForAuth = numbers.has(PROPERTY.authenticationMethod)
+  if (asksForAuth && deps.conduit.enhancedAuth === "refuse") {
     return refusal(CODE.badAuthenticationMethod, version, "ERR_MQTT_AUTHENTICATION_METHOD")
   }
-  if (numbers.has(PROPERTY.authenticationData)) {
+  if (!asksForAuth && numbers.has(PROPERTY.authenticationData)) {
     throw mqttError("ERR_MQTT_PROPERTY", "a CONNECT bears authentication data without a method")
   }
 
@@ -92,6 +96,7 @@ export function admitConnect(
     return { ...refusal(code, version, "ERR_MQTT_WILL_DENIED"), deniedWill: { verdict, topic: will.topic } }
   }
 
+  const method = propertyText(CONNECT, packet.properties, PROPERTY.authenticationMethod)
   const clientMaxPacketBytes = numbers.get(PROPERTY.maximumPacketSize) ?? Infinity
   const { maxPacketBytes, maxTopicAliases } = deps.limits
   const topicAliasMaximum = Math.min(numbers.get(PROPERTY.topicAliasMaximum) ?? 0, maxTopicAliases)
@@ -113,6 +118,7 @@ export function admitConnect(
     judge,
     will,
     willVerdict: verdict,
+    authentication: method === null ? null : new Authentication(method),
     keepAliveSeconds: packet.keepAliveSeconds,
     topicAliasMaximum,
     clientMaxPacketBytes,

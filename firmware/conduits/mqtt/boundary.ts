@@ -1,6 +1,6 @@
 import { Carry } from "./carry.ts"
 import { Outbox } from "./outbox.ts"
-import { PUBLISH } from "./packet-type.ts"
+import { PUBLISH, typeSet } from "./packet-type.ts"
 import type { PacketScan } from "./packet-scan.ts"
 
 /**
@@ -15,6 +15,10 @@ export type Outcome = (typeof OUTCOME)[keyof typeof OUTCOME]
 
 /** Decides packets. `bytes` in [start, end) holds the packet's control part; `scan` describes it until the next one. */
 export interface PacketHandler {
+  /** Another chunk begins; what was learnt of the one before is of no use any more. */
+  begin(): void
+  /** Where the first packet from `start` on stands that does not pass as it is; `start` is a boundary, and PUBLISH may come. */
+  passOver(bytes: Uint8Array, start: number, end: number): number
   /** With `whole`, the payload is in hand too, behind `end`; without it the answer may be `hold`. */
   publish(bytes: Uint8Array, start: number, end: number, scan: PacketScan, whole: boolean): Outcome
   control(bytes: Uint8Array, start: number, end: number, scan: PacketScan): Outcome
@@ -27,6 +31,9 @@ export interface PayloadWatch {
   end(): void
 }
 
+const PUBLISH_BIT = typeSet(PUBLISH)
+/** What TLS reads at a time: to copy that much once costs less than a second part in a write. */
+const MAX_JOINED = 16 * 1024
 const EMPTY = new Uint8Array(0)
 /** Answers of our own are written in pieces of about this size when many arise from one chunk. */
 const WRITE_ANSWERS_AT = 16 * 1024
@@ -38,8 +45,9 @@ const WRITE_ANSWERS_AT = 16 * 1024
  *     written  |..rest of P1..|  P2  |    P4    |                          one view of the chunk, P4 moved up
  *     carried                                                 |  P5 cut |  until its control part is whole
  *
- * Runs of allowed bytes are written as one view of the chunk; a denied packet between them is closed up in place. Only a
- * packet whose control part was cut, or that was held, and what the handler replaces, is written by itself.
+ * Runs of allowed bytes are written as one view of the chunk; a denied packet between them is closed up in place. What is
+ * carried is joined with the next chunk if that is of moderate size and not the shorter one. Only a packet that was held or long cut, and what
+ * the handler replaces, is written by itself.
  *
  * The chunk is overwritten while `feed` runs and not kept after it. What is written besides views of the chunk belongs
  * to the reader and is not touched again.
@@ -89,11 +97,12 @@ export class Lane {
   }
 
   /**
-   * Decide and pass on what `chunk` holds. What came before an error has been written when it is thrown.
+   * Decide and pass on what `received` holds; with what is carried it is made one piece, if that is the smaller part. What came before an error has been written when it is thrown.
    *
    * @throws InputError of the scan or the handler.
    */
-  feed(chunk: Uint8Array): void {
+  feed(received: Uint8Array): void {
+    const chunk = this.#isJoined(received.length) ? this.carry.before(received) : received
     this.#begin(chunk)
     try {
       if (this.carry.length > 0) this.#completeCarried()
@@ -140,9 +149,15 @@ export class Lane {
     this.#write(packet)
   }
 
+  #isJoined(length: number): boolean {
+    const { carry } = this
+    return carry.length > 0 && carry.length < length && carry.needed - carry.length <= length && length <= MAX_JOINED
+  }
+
   #begin(chunk: Uint8Array): void {
     this.#feeding = true
     this.#chunk = chunk
+    this.#handler.begin()
     this.#outStart = this.#outEnd = this.#runStart = this.#cursor = 0
     this.passedBytes = 0
     this.droppedPackets = 0
@@ -163,6 +178,10 @@ export class Lane {
     }
     if (this.#outbox.length > 0) this.#answerInBetween()
     const chunk = this.#chunk
+    if ((this.scan.accepted & PUBLISH_BIT) !== 0) {
+      this.#cursor = this.#handler.passOver(chunk, this.#cursor, chunk.length)
+      if (this.#cursor === chunk.length) return
+    }
     const start = this.#cursor
     const needed = this.scan.read(chunk, start, chunk.length)
     if (needed > 0) {

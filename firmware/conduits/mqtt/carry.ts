@@ -44,6 +44,16 @@ export class Carry {
     return bytes
   }
 
+  /** What was held with `chunk` behind it, in bytes of their own; nothing is held any more. */
+  before(chunk: Uint8Array): Uint8Array {
+    const held = this.take()
+    const both = Buffer.allocUnsafe(held.length + chunk.length)
+    both.set(held)
+    both.set(chunk, held.length)
+    this.copied += both.length
+    return both
+  }
+
   #grow(total: number): void {
     const capacity = Math.max(FIRST_BYTES, total, Math.min(this.capacity * 2, this.needed))
     const larger = new Uint8Array(capacity)

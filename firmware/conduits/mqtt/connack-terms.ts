@@ -1,3 +1,4 @@
+import type { Authentication } from "./authentication.ts"
 import { type ConnackPacket, encodeConnack } from "./connack.ts"
 import { CONNACK, type Version } from "./packet-type.ts"
 import { numericProperties, PROPERTY, withoutProperties } from "./properties.ts"
@@ -19,9 +20,13 @@ export interface ConnackTerms {
 export interface ConnackLimits {
   readonly maxPacketBytes: number
   readonly maxTopicAliases: number
+  /** What the client authenticates itself with; null if nothing. */
+  readonly authentication: Authentication | null
   /** The id that the client left to us, else null. */
   readonly assignedClientId: string | null
 }
+
+const AUTHENTICATION = [PROPERTY.authenticationMethod, PROPERTY.authenticationData]
 
 /**
  * Read a successful CONNACK and write the one for the client: in MQTT 5 the two maxima are lowered to the gateway's own
@@ -29,7 +34,7 @@ export interface ConnackLimits {
  * nothing changes.
  *
  * @throws ERR_MQTT_CONNACK if the broker assigns an id, though it was given one, or speaks of an authentication that
- *   nobody asked for.
+ *   nobody asked for; ERR_MQTT_AUTH if it answers one with another method.
  * @see MQTT 5.0 section 3.2.2.3
  */
 export function connackTerms(packet: ConnackPacket, version: Version, limits: ConnackLimits): ConnackTerms {
@@ -38,9 +43,11 @@ export function connackTerms(packet: ConnackPacket, version: Version, limits: Co
     return { forward, topicAliasMaximum: 0, brokerMaxPacketBytes: Infinity, keepAliveSeconds: null }
   }
   const numbers = numericProperties(CONNACK, packet.properties)
-  for (const id of [PROPERTY.assignedClientIdentifier, PROPERTY.authenticationMethod, PROPERTY.authenticationData]) {
+  const { authentication } = limits
+  for (const id of [PROPERTY.assignedClientIdentifier, ...(authentication === null ? AUTHENTICATION : [])]) {
     if (numbers.has(id)) throw mqttError("ERR_MQTT_CONNACK", "a CONNACK answers what was not asked", { property: id })
   }
+  authentication?.accepted(packet.properties)
   const brokerMaxPacketBytes = numbers.get(PROPERTY.maximumPacketSize) ?? Infinity
   const topicAliasMaximum = Math.min(numbers.get(PROPERTY.topicAliasMaximum) ?? 0, limits.maxTopicAliases)
   const replaced = [PROPERTY.maximumPacketSize, PROPERTY.topicAliasMaximum]

@@ -4,7 +4,7 @@
  * The client's certificate has been judged before this file sees the socket. The broker's is judged here, before the
  * first byte goes to it.
  */
-import type { TLSSocket } from "node:tls"
+import type { Socket } from "node:net"
 import { LockgateError } from "../../../policy/base/errors.ts"
 import type { Action } from "../../../policy/language/policy.ts"
 import type { Verdict } from "../../../policy/filter/verdict.ts"
@@ -28,7 +28,7 @@ const LINGER_MS = 2_000
 /** What a connection is made of. */
 export interface ConnectionDeps {
   readonly session: SessionDeps
-  readonly client: TLSSocket
+  readonly client: Socket
   readonly connectTimeoutMs: number
   readonly dial: () => Dialled
   readonly nowMs: () => number
@@ -58,7 +58,7 @@ export interface Connection {
 export function openConnection(deps: ConnectionDeps): Connection {
   const { client } = deps
   const source = socketSource(client)
-  let upstream: { readonly socket: TLSSocket; readonly source: ByteSource } | null = null
+  let upstream: { readonly socket: Socket; readonly source: ByteSource } | null = null
   let ready = false
   /** What the session has said in this turn; upstream, also what waits until the broker is trusted. */
   const toUpstream: Uint8Array[] = []
@@ -200,7 +200,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
   }
 }
 
-function writeAll(socket: TLSSocket, parts: Uint8Array[]): void {
+function writeAll(socket: Socket, parts: Uint8Array[]): void {
   const [first] = parts
   if (first === undefined) return
   if (!socket.writable) parts.length = 0

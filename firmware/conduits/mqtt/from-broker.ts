@@ -2,7 +2,19 @@ import { parseAcknowledgement } from "./acknowledgement.ts"
 import { OUTCOME, type Outcome, type PacketHandler } from "./boundary.ts"
 import { parseDisconnect } from "./disconnect.ts"
 import type { KeepAlive } from "./keep-alive.ts"
-import { CONNACK, DISCONNECT, PINGRESP, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBACK, UNSUBACK } from "./packet-type.ts"
+import {
+  AUTH,
+  CONNACK,
+  DISCONNECT,
+  PINGRESP,
+  PUBACK,
+  PUBCOMP,
+  PUBREC,
+  PUBREL,
+  SUBACK,
+  UNSUBACK,
+} from "./packet-type.ts"
+import type { Direction } from "./judge.ts"
 import type { PublishPath } from "./publish-path.ts"
 import { Reader } from "./reader.ts"
 import type { SessionContext } from "./session-context.ts"
@@ -15,6 +27,8 @@ export interface BrokerSide {
   readonly up: PublishPath
   readonly down: PublishPath
   readonly subscriptions: Subscriptions
+  /** Check an AUTH, its body in [body, end); it passes. Let in by the scan only where policy lets it pass. */
+  authenticate(direction: Direction, bytes: Uint8Array, body: number, end: number): Outcome
   readonly keepAlive: KeepAlive
   /** Deal with the CONNACK, its body in [body, end). */
   connack(bytes: Uint8Array, body: number, end: number): Outcome
@@ -31,6 +45,8 @@ export function brokerHandler(side: BrokerSide): PacketHandler {
   }
 
   return {
+    begin: () => down.run.begin(),
+    passOver: (bytes, start, end) => down.passOver(bytes, start, end),
     publish: (bytes, start, end, scan, whole) => down.publish(bytes, start, end, scan, whole),
     control(bytes, start, end, scan) {
       const { type } = scan
@@ -58,6 +74,8 @@ export function brokerHandler(side: BrokerSide): PacketHandler {
           return disconnect(bytes, body, end)
         case CONNACK:
           return side.connack(bytes, body, end)
+        case AUTH:
+          return side.authenticate("down", bytes, body, end)
         default:
           return OUTCOME.stop
       }

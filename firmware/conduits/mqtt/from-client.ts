@@ -1,8 +1,20 @@
 import { parseAcknowledgement } from "./acknowledgement.ts"
 import { OUTCOME, type Outcome, type PacketHandler } from "./boundary.ts"
 import { parseDisconnect } from "./disconnect.ts"
-import { CONNECT, DISCONNECT, PINGREQ, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBSCRIBE, UNSUBSCRIBE } from "./packet-type.ts"
+import {
+  AUTH,
+  CONNECT,
+  DISCONNECT,
+  PINGREQ,
+  PUBACK,
+  PUBCOMP,
+  PUBREC,
+  PUBREL,
+  SUBSCRIBE,
+  UNSUBSCRIBE,
+} from "./packet-type.ts"
 import type { PacketScan } from "./packet-scan.ts"
+import type { Direction } from "./judge.ts"
 import type { PublishPath } from "./publish-path.ts"
 import { Reader } from "./reader.ts"
 import { CODE } from "./reason-code.ts"
@@ -16,6 +28,8 @@ export interface ClientSide {
   readonly up: PublishPath
   readonly down: PublishPath
   readonly subscriptions: Subscriptions
+  /** Check an AUTH, its body in [body, end); it passes. Let in by the scan only where policy lets it pass. */
+  authenticate(direction: Direction, bytes: Uint8Array, body: number, end: number): Outcome
   /** Decide the CONNECT, its body in [body, end). */
   connect(bytes: Uint8Array, body: number, end: number, scan: PacketScan): Outcome
 }
@@ -31,6 +45,8 @@ export function clientHandler(side: ClientSide): PacketHandler {
   }
 
   return {
+    begin: () => up.run.begin(),
+    passOver: (bytes, start, end) => up.passOver(bytes, start, end),
     publish: (bytes, start, end, scan, whole) => up.publish(bytes, start, end, scan, whole),
     control(bytes, start, end, scan) {
       const { type } = scan
@@ -58,6 +74,8 @@ export function clientHandler(side: ClientSide): PacketHandler {
           return disconnect(bytes, body, end)
         case CONNECT:
           return side.connect(bytes, body, end, scan)
+        case AUTH:
+          return side.authenticate("up", bytes, body, end)
         default:
           return OUTCOME.stop
       }

@@ -47,8 +47,35 @@ export interface Judge {
         payloadBytes: number,
       ) => void)
     | null
+  /** Looks up many packets in one call; absent where that cannot be done. */
+  readonly ahead?: Ahead
   /** How the messages that this verdict's rule allows are recorded; null if they are not. */
   record(verdict: Verdict): RecordWish | null
+}
+
+/**
+ * What the filter knows of the packets of a chunk, before their turn has come. Nothing is decided by asking: what hangs on
+ * anything but topic, flags and size is not known, and so asked for when its turn comes.
+ */
+export interface Ahead {
+  /** How many bytes can be looked at at a time. */
+  readonly room: number
+  /**
+   * By packet of the last `look`, in pairs: where it ends, counted from the beginning of what was loaded, and its verdict or,
+   * if that is not known, a negative number for `settle`. One for all sessions: whoever loads next overwrites it.
+   */
+  readonly results: Int32Array
+  /** By rule, not 0 where its messages are to be recorded. */
+  readonly records: Uint8Array
+  /** Copy [start, end) of `bytes`, at most `room` of them, to where they can be looked at. */
+  load(bytes: Uint8Array, start: number, end: number): void
+  /**
+   * Look at the whole PUBLISHes from `start` on, counted from the beginning of what was loaded; stops before anything else
+   * and before `end`. Returns how many.
+   */
+  look(direction: Direction, start: number, end: number): number
+  /** The verdict on the packet [start, end) of which the look has said `found`, now that its turn has come. */
+  settle(direction: Direction, found: number, start: number, end: number, nowMs: number): Verdict
 }
 
 /** What a rule wants in the log. */
@@ -74,7 +101,7 @@ export interface ConnectFacts {
 /** What a session is made of. */
 export interface SessionDeps {
   readonly limits: Limits
-  readonly conduit: Pick<MqttConduit, "onDeny" | "upstreamIdentity">
+  readonly conduit: Pick<MqttConduit, "onDeny" | "upstreamIdentity" | "enhancedAuth">
   /** The subject's name, from its certificate. */
   readonly subject: string
   /** Client ids the subject may use: `%u` for its name, at most one trailing `*`. */

@@ -34,6 +34,8 @@ export class PacketScan implements PropertyVisitor {
   /** Packet types that may come now, as a `typeSet`. */
   accepted: number
   version: Version = 4
+  /** Largest packet that the receiver has said it takes; its peer was told, so more is the peer's fault. */
+  receiverMaxBytes = Infinity
   /** Packet type, 1..15, and the low nibble beside it. */
   type = 0
   flags = 0
@@ -93,6 +95,7 @@ export class PacketScan implements PropertyVisitor {
     if (this.padded && this.version === 5) throw mqttError("ERR_MQTT_LENGTH", "a remaining length is padded")
     this.headerLength = 1 + size
     this.length = this.headerLength + remaining
+    this.#bound(this.length, this.receiverMaxBytes)
     if (this.type === PUBLISH) return this.#readPublish(bytes, start, end)
 
     this.#bound(this.length, this.#bounds.maxControlBytes)

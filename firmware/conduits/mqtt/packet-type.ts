@@ -22,7 +22,7 @@ export function typeSet(...types: readonly number[]): number {
   return types.reduce((set, type) => set | (1 << type), 0)
 }
 
-/** What a client may send after its CONNECT. AUTH is not among it: a CONNECT with an authentication method is refused. */
+/** What a client may send after its CONNECT; AUTH only after one with an authentication method that may pass. */
 export const FROM_CLIENT = typeSet(
   PUBLISH,
   PUBACK,

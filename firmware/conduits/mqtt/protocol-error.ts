@@ -40,6 +40,7 @@ const FAULTS = {
   ERR_MQTT_NO_FILTERS: { reason: 0x82 },
   ERR_MQTT_SUBSCRIPTION_OPTIONS: { reason: 0x82 },
   ERR_MQTT_SUBACK_COUNT: { reason: 0x82 },
+  ERR_MQTT_AUTH: { reason: 0x82 },
   ERR_MQTT_PACKET_TOO_LARGE: { reason: 0x95, limit: true },
   ERR_MQTT_QUOTA: { reason: 0x97, limit: true },
 } as const satisfies Record<string, Fault>

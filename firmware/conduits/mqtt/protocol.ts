@@ -6,8 +6,16 @@ import { countDenial, type CounterSet } from "../counters.ts"
 import type { EngineContext } from "../engine-context.ts"
 import { nameAt } from "../engine-policy.ts"
 import type { EngineConduit } from "../messages.ts"
-import type { Admitted, Now, Peer, PeerSession, PeerShell, Protocol } from "../protocol.ts"
-import { PeerTap } from "../traffic-tap.ts"
+import {
+  proofOf,
+  type Admitted,
+  type Now,
+  type Peer,
+  type PeerSession,
+  type PeerShell,
+  type Protocol,
+} from "../protocol.ts"
+import { PeerTap, recordedNames } from "../traffic-tap.ts"
 import { createUpstreamDial } from "../upstream-dial.ts"
 import { openConnection, WITHDRAW_GRACE_MS } from "./connection.ts"
 import type { ConnectFacts } from "./judge.ts"
@@ -29,7 +37,8 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
     }
   }
 
-  function admit({ socket, leaf, tlsVersion }: Peer, first: Now, admitted: Admitted, shell: PeerShell): PeerSession {
+  function admit(peer: Peer, first: Now, admitted: Admitted, shell: PeerShell): PeerSession {
+    const { socket, tlsVersion } = peer
     const { name, roles, clientIdPattern } = admitted.subject
     const settings = settingsOf(first)
     let rights = rightsOf(first, name, admitted.classIndex)
@@ -37,7 +46,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
     let facts: ConnectFacts | null = null
     let established = false
     const whom = { conduit: conduit.name, zone: first.own.zone.name, subject: name, roles, clientId: "" }
-    const tap = new PeerTap(context.recording, { ...whom, names: leaf, fingerprint: leaf.fingerprint })
+    const tap = new PeerTap(context.recording, { ...whom, ...recordedNames(peer) })
     const connection = openConnection({
       client: socket,
       connectTimeoutMs: context.limits.connectTimeoutMs,
@@ -66,7 +75,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         context.denied({ conduit: conduit.name, subject: name, action: will ? "will" : action, rule, reason }, object)
       },
       recorded: (message) => {
-        context.allowed({ ...message, conduit: conduit.name, subject: name, fingerprint: leaf.fingerprint })
+        context.allowed({ ...message, conduit: conduit.name, subject: name, ...proofOf(peer) })
       },
       passed: (direction, messages, bytes) => {
         if (direction === "up") {
@@ -86,7 +95,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
           subject: name,
           conduit: conduit.name,
           object: clientId,
-          detail: { mqtt: version === 5 ? "5" : "3.1.1", tls: tlsVersion, fingerprint: leaf.fingerprint },
+          detail: { mqtt: version === 5 ? "5" : "3.1.1", tls: tlsVersion, ...proofOf(peer) },
         })
       },
       ended: (reason, detail) => {

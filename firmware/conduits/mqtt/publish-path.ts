@@ -7,6 +7,7 @@ import { ID_STATE, PacketIds, stepOf } from "./packet-ids.ts"
 import { PUBACK, PUBCOMP, PUBREC } from "./packet-type.ts"
 import type { PacketScan } from "./packet-scan.ts"
 import { mqttError } from "./protocol-error.ts"
+import { PublishRun, UNSEEN } from "./publish-run.ts"
 import { Recording } from "./recording.ts"
 import { CODE, publishRefusal } from "./reason-code.ts"
 import type { SessionContext } from "./session-context.ts"
@@ -28,6 +29,7 @@ export class PublishPath {
   readonly aliases: TopicAliases
   readonly ids = new PacketIds()
   readonly recording: Recording
+  readonly run: PublishRun
   /** Largest packet that the receiver takes. */
   receiverMaxBytes = Infinity
   /** Messages let through, ever. */
@@ -40,6 +42,7 @@ export class PublishPath {
     this.#context = context
     this.#up = direction === "up"
     this.recording = new Recording(context)
+    this.run = new PublishRun(context, direction, this.ids)
     this.aliases = new TopicAliases(context.deps.limits.maxControlBytes)
   }
 
@@ -55,6 +58,13 @@ export class PublishPath {
     if (judged === HOLD) return OUTCOME.hold
     const payloadAt = whole ? end : -1
     return this.#settle(judged, scan, bytes, scan.topicStart, scan.topicEnd, bytes, payloadAt)
+  }
+
+  /** Pass over the packets from `start` on that pass as they are; returns where the first stands that needs more. */
+  passOver(bytes: Uint8Array, start: number, end: number): number {
+    const next = this.run.advance(bytes, start, end)
+    if (next > start) this.passedMessages += this.run.passed
+    return next
   }
 
   /** A PUBACK, PUBREC or PUBCOMP of the receiver; true if it goes on to the sender. */
@@ -83,6 +93,11 @@ export class PublishPath {
   #judge(bytes: Uint8Array, start: number, scan: PacketScan, whole: boolean): Verdict {
     const { judge, nowMs } = this.#context
     const end = start + (whole ? scan.length : scan.controlLength)
+    const found = this.run.found(bytes, start)
+    if (found !== UNSEEN && judge.ahead !== undefined) {
+      const place = this.run.placeOf(start)
+      return judge.ahead.settle(this.#up ? "up" : "down", found, place, place + scan.length, nowMs)
+    }
     return this.#up ? judge.publish(bytes, start, end, nowMs) : judge.receive(bytes, start, end, nowMs)
   }
 

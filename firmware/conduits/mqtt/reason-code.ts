@@ -1,11 +1,24 @@
 import { REASON, reasonOf, type Verdict } from "../../../policy/filter/verdict.ts"
 import { mqttError } from "./protocol-error.ts"
-import { CONNACK, DISCONNECT, PUBACK, PUBCOMP, PUBREC, PUBREL, SUBACK, UNSUBACK, type Version } from "./packet-type.ts"
+import {
+  AUTH,
+  CONNACK,
+  DISCONNECT,
+  PUBACK,
+  PUBCOMP,
+  PUBREC,
+  PUBREL,
+  SUBACK,
+  UNSUBACK,
+  type Version,
+} from "./packet-type.ts"
 
 /** The reason codes that this gateway says itself. @see MQTT 5.0 section 2.4 */
 export const CODE = {
   success: 0x00,
   disconnectWithWill: 0x04,
+  continueAuthentication: 0x18,
+  reAuthenticate: 0x19,
   noSubscriptionExisted: 0x11,
   unspecified: 0x80,
   implementationSpecific: 0x83,
@@ -62,13 +75,15 @@ const IN_4: Readonly<Record<number, readonly number[]>> = {
  * Check that `code` may stand in a packet of this type, version and sender.
  *
  * @throws ERR_MQTT_REASON_CODE
- * @see MQTT 5.0 section 2.4 table 2-6, 3.14.2.1; MQTT 3.1.1 sections 3.2.2.3, 3.9.3
+ * @see MQTT 5.0 section 2.4 table 2-6, 3.14.2.1, 3.15.2.1; MQTT 3.1.1 sections 3.2.2.3, 3.9.3
  */
 export function checkReasonCode(type: number, code: number, version: Version, sender: Sender): void {
   const allowed =
     type === DISCONNECT
       ? LEFT.includes(code) || (sender === "client" ? code === CODE.disconnectWithWill : SENT_AWAY.includes(code))
-      : (version === 5 ? IN_5 : IN_4)[type]?.includes(code)
+      : type === AUTH
+        ? code === CODE.continueAuthentication || code === (sender === "client" ? CODE.reAuthenticate : CODE.success)
+        : (version === 5 ? IN_5 : IN_4)[type]?.includes(code)
   if (allowed !== true) {
     throw mqttError("ERR_MQTT_REASON_CODE", "a reason code must not stand in this packet", { type, reason: code })
   }

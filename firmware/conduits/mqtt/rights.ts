@@ -1,4 +1,5 @@
-import type { FlowCache } from "../../../policy/filter/cache/flow.ts"
+import type { FlowCache, Flows } from "../../../policy/filter/cache/flow.ts"
+import { KernelFlowCache } from "../../../policy/filter/cache/kernel-cache.ts"
 import { createFilterState, decideMessage } from "../../../policy/filter/decide.ts"
 import { forgetAliases } from "../../../policy/filter/payload/alias-memory.ts"
 import { noteMessage } from "../../../policy/filter/payload/sparkplug.ts"
@@ -7,7 +8,7 @@ import { RECORD_CHANGES, RECORD_NONE, type Buckets } from "../../../policy/filte
 import { ruleOf } from "../../../policy/filter/verdict.ts"
 import type { Action } from "../../../policy/language/policy.ts"
 import { nameAt, type EngineTables } from "../engine-policy.ts"
-import type { ConnectFacts, Judge } from "./judge.ts"
+import type { Ahead, ConnectFacts, Judge } from "./judge.ts"
 
 /** One peer's rights under one policy: what every decision about it starts from. */
 export interface Rights {
@@ -17,6 +18,22 @@ export interface Rights {
   readonly name: string
   readonly buckets: Buckets
   readonly essentialOnly: boolean
+}
+
+/** Verdicts that the kernel remembers, for all packets of a chunk at a time. */
+function aheadOf(cache: KernelFlowCache, up: Flows, down: Flows, records: Uint8Array): Ahead {
+  const { input, results } = cache
+  return {
+    room: input.length,
+    results,
+    records,
+    load: (bytes, start, end) => {
+      input.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
+    },
+    look: (direction, start, end) => cache.lookChunk(direction === "up" ? up : down, start, end),
+    settle: (direction, found, start, end, nowMs) =>
+      cache.settle(direction === "up" ? up : down, found, start, end, nowMs),
+  }
 }
 
 /**
@@ -51,6 +68,7 @@ export function createJudge(rights: Rights, facts: ConnectFacts, cache: FlowCach
   const up = cache.open(publish)
   const down = cache.open(receive)
   return {
+    ...(cache instanceof KernelFlowCache ? { ahead: aheadOf(cache, up, down, records) } : {}),
     publish: (bytes, start, end, nowMs) => cache.decide(up, bytes, start, end, nowMs),
     receive: (bytes, start, end, nowMs) => cache.decide(down, bytes, start, end, nowMs),
     topic: (direction, bytes, start, end, flags, payloadBytes, nowMs, payload, payloadAt) => {

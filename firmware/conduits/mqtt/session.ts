@@ -1,6 +1,7 @@
 import { aliasBytes, createAliasMemory, MAX_ALIASES } from "../../../policy/filter/payload/alias-memory.ts"
 import { isAllowed, REASON, reasonOf } from "../../../policy/filter/verdict.ts"
 import { admitConnect, judgeWill, refuseVersion, type Refused, type WillInForce } from "./admission.ts"
+import type { Authentication } from "./authentication.ts"
 import { Lane, OUTCOME, type Outcome } from "./boundary.ts"
 import { connackTerms } from "./connack-terms.ts"
 import { parseConnack, refuseConnect } from "./connack.ts"
@@ -10,7 +11,8 @@ import { brokerHandler } from "./from-broker.ts"
 import { clientHandler } from "./from-client.ts"
 import { type Direction, type Judge, REFUSING_JUDGE, type SessionDeps } from "./judge.ts"
 import { KeepAlive } from "./keep-alive.ts"
-import { CONNACK, CONNECT, FROM_BROKER, FROM_CLIENT, PINGREQ_PACKET, typeSet, type Version } from "./packet-type.ts"
+import { AUTH, CONNACK, CONNECT, DISCONNECT, FROM_BROKER, FROM_CLIENT } from "./packet-type.ts"
+import { PINGREQ_PACKET, typeSet, type Version } from "./packet-type.ts"
 import { PacketScan } from "./packet-scan.ts"
 import { faultOf, mqttError } from "./protocol-error.ts"
 import { PublishPath } from "./publish-path.ts"
@@ -85,6 +87,7 @@ class ProxySession implements Session, SessionContext {
   #answered = false
   #keepAliveSeconds = 0
   #will: WillInForce | null = null
+  #authentication: Authentication | null = null
   readonly #up: Lane
   readonly #down: Lane
   readonly #upPath: PublishPath
@@ -102,6 +105,10 @@ class ProxySession implements Session, SessionContext {
     this.#subscriptions = new Subscriptions(this)
     const parts = {
       context: this,
+      authenticate: (direction: Direction, bytes: Uint8Array, body: number, end: number): Outcome => {
+        this.#authentication?.packet(direction, bytes, body, end)
+        return OUTCOME.pass
+      },
       up: this.#upPath,
       down: this.#downPath,
       subscriptions: this.#subscriptions,
@@ -122,7 +129,7 @@ class ProxySession implements Session, SessionContext {
   get heldBytes(): number {
     const paths = [this.#upPath, this.#downPath]
     const tables = paths.reduce((sum, path) => sum + path.aliases.heldBytes + path.ids.heldBytes, 0)
-    const will = this.#will?.payload.length ?? 0
+    const will = (this.#will?.payload.length ?? 0) + (this.#authentication?.heldBytes ?? 0)
     const lanes = this.#up.heldBytes + this.#down.heldBytes
     return lanes + tables + this.#subscriptions.heldBytes + will + aliasBytes(this.#metricAliases)
   }
@@ -234,8 +241,11 @@ class ProxySession implements Session, SessionContext {
     this.#idAssigned = admission.assigned
     this.#keepAliveSeconds = admission.keepAliveSeconds
     this.#downPath.aliases.limit = admission.topicAliasMaximum
-    this.#downPath.receiverMaxBytes = admission.clientMaxPacketBytes
-    this.#up.scan.accepted = FROM_CLIENT
+    this.#downPath.receiverMaxBytes = this.#down.scan.receiverMaxBytes = admission.clientMaxPacketBytes
+    this.#authentication = admission.authentication
+    // Until it is authenticated a client must send nothing else (MQTT-3.1.2-30).
+    this.#up.scan.accepted = this.#authentication === null ? FROM_CLIENT : typeSet(AUTH, DISCONNECT)
+    if (this.#authentication !== null) this.#down.scan.accepted |= typeSet(AUTH)
     this.#phase = "connack"
     if (this.#will !== null) this.#recordWill(this.#will, admission.willVerdict)
     this.port.dial()
@@ -270,12 +280,22 @@ class ProxySession implements Session, SessionContext {
       return OUTCOME.last
     }
     const { maxPacketBytes, maxTopicAliases } = this.deps.limits
+    const authentication = this.#authentication
     const assignedClientId = this.#idAssigned ? this.#clientId : null
-    const terms = connackTerms(packet, this.version, { maxPacketBytes, maxTopicAliases, assignedClientId })
+    const terms = connackTerms(packet, this.version, {
+      maxPacketBytes,
+      maxTopicAliases,
+      authentication,
+      assignedClientId,
+    })
     this.#upPath.aliases.limit = terms.topicAliasMaximum
     this.#upPath.receiverMaxBytes = terms.brokerMaxPacketBytes
     this.#keepAlive.start(terms.keepAliveSeconds ?? this.#keepAliveSeconds, this.nowMs)
     this.#down.scan.accepted = FROM_BROKER[this.version]
+    if (authentication !== null) {
+      this.#up.scan.accepted = FROM_CLIENT | typeSet(AUTH)
+      this.#down.scan.accepted |= typeSet(AUTH)
+    }
     this.#phase = "open"
     this.#answered = true
     this.#down.replace(terms.forward)

@@ -144,37 +144,54 @@ export class KernelFlowCache implements FlowCache {
    * not wholly in hand.
    */
   decideChunk(flows: Flows, start: number, end: number, nowMs: number): number {
+    const count = this.lookChunk(flows, start, end)
+    if (count > 0 && this.#words[MISSES_WORD]! > 0) this.#settleAll(flows, start, count, nowMs)
+    return count
+  }
+
+  /**
+   * As `decideChunk`, but what is not known stays a negative number in `results`, for `settle` to be asked in turn when that
+   * packet is dealt with: so nothing that depends on time, on a rate or on what came before is decided ahead of its turn.
+   */
+  lookChunk(flows: Flows, start: number, end: number): number {
     const base = this.#base
     if (start < 0 || end > this.input.length) return 0
     const rest = flows.rest > 0
     const { low, high, version5 } = flows
     const count = this.#kernel.chunk(low, high, version5 ? 1 : 0, rest ? 1 : 0, base + start, base + end, base)
-    const misses = this.#words[MISSES_WORD]!
     if (rest) flows.rest = Math.max(0, flows.rest - count)
-    else {
-      flows.credit = Math.min(FULL_CREDIT, flows.credit + GAIN * (count - misses)) - misses + 1
-      flow.missed(flows)
-    }
-    if (misses > 0) this.#settle(flows, start, count, nowMs)
+    else this.#account(flows, count)
     return count
   }
 
-  /** A verdict in place of each miss. */
-  #settle(flows: Flows, start: number, count: number, nowMs: number): void {
-    const { results, input } = this
+  /** The verdict on the packet `input[start, end)`, of which `lookChunk` has said `found`; it stands there still. */
+  settle(flows: Flows, found: number, start: number, end: number, nowMs: number): Verdict {
+    if (found >= 0) return found
     const { state, low, high } = flows
-    const version5 = flows.version5 ? 1 : 0
+    const verdict = decide(state.table, state, this.input, start, end, nowMs)
     const base = this.#base
+    if (
+      found === ADMIT &&
+      this.#kernel.lookAgain(low, high, flows.version5 ? 1 : 0, base + start, base + end) === ADMIT
+    )
+      this.#admit(flows, verdict)
+    return verdict
+  }
+
+  /** What a look at `count` packets does to a peer's credit. */
+  #account(flows: Flows, count: number): void {
+    const misses = this.#words[MISSES_WORD]!
+    flows.credit = Math.min(FULL_CREDIT, flows.credit + GAIN * (count - misses)) - misses + 1
+    flow.missed(flows)
+  }
+
+  /** A verdict in place of each miss. */
+  #settleAll(flows: Flows, start: number, count: number, nowMs: number): void {
+    const { results } = this
     let at = start
     for (let k = 0; k < count * 2; k += 2) {
       const end = results[k]!
-      const found = results[k + 1]!
-      if (found < 0) {
-        const verdict = decide(state.table, state, input, at, end, nowMs)
-        results[k + 1] = verdict
-        if (found === ADMIT && this.#kernel.lookAgain(low, high, version5, base + at, base + end) === ADMIT)
-          this.#admit(flows, verdict)
-      }
+      if (results[k + 1]! < 0) results[k + 1] = this.settle(flows, results[k + 1]!, at, end, nowMs)
       at = end
     }
   }

@@ -16,6 +16,7 @@ const RANKS = [
   REASON["not-essential"],
   REASON.emergency,
   REASON.hours,
+  REASON.when,
   REASON.rate,
 ] as const
 const PART = 1
@@ -23,7 +24,8 @@ const VALUE = 2
 const NOT_ESSENTIAL = 3
 const EMERGENCY = 4
 const HOURS = 5
-const RATE = 6
+const WHEN = 6
+const RATE = 7
 
 /** The offset of a rule's record; only of one whose word says that it has one. */
 function recordOf(state: ModbusState, rule: number): number {
@@ -141,10 +143,12 @@ export function judge(
 /** `data` of a request that writes no register. */
 export const NO_DATA = -2
 
-/** What keeps a gated rule shut: `EMERGENCY`, `HOURS`, or 0 if it is in force. */
+/** What keeps a gated rule shut: `EMERGENCY`, `HOURS`, `WHEN`, or 0 if it is in force. */
 function closedRank(state: ModbusState, rule: number): number {
   const gate = gateOf(state, rule)
-  return (gate & layout.GATE_ON) === 0 ? EMERGENCY : (gate & layout.GATE_WITHIN) === 0 ? HOURS : 0
+  if ((gate & layout.GATE_ON) === 0) return EMERGENCY
+  if ((gate & layout.GATE_WITHIN) === 0) return HOURS
+  return (gate & layout.GATE_HOLDS) === 0 ? WHEN : 0
 }
 
 /**

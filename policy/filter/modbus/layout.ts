@@ -106,13 +106,16 @@ export const FORM_SIGNED = 16
 export const FORM_FLOAT = 32
 
 /**
- * Bits of a gate's state. Zero is what is safe: an override that is off, hours that are uncertain. Then an allow rule is
- * closed and a deny rule in force.
+ * Bits of a gate's state, as those of `filter/layout.ts`. Zero is what is safe: an override that is off, hours that are uncertain,
+ * inputs that nobody knows. Then an allow rule is closed and a deny rule in force.
  */
 export const GATE_ON = 1
-/** The true time surely lies in the hours, or surely outside. Without hours it lies within. */
+/** The true time surely lies in the hours. Without hours it lies within. */
 export const GATE_WITHIN = 2
+/** The rule is surely not in force: outside of its hours, or an input is surely in another state. */
 export const GATE_OUTSIDE = 4
+/** All conditions on inputs surely hold; without conditions they do. */
+export const GATE_HOLDS = 8
 
 /** Bits of a record number in the key of a file's record; there are 10,000 records. */
 export const RECORD_BITS = 14

@@ -7,7 +7,7 @@ import type { ModbusConduit, Policy } from "../../language/policy.ts"
 import { REASON, verdict, type Reason, type Verdict } from "../verdict.ts"
 import { readRequest, type Access, type FileAccess, type ModbusRequest } from "./reference-request.ts"
 
-/** Who asks, in which posture, and what is known of the time and the overrides. */
+/** Who asks, in which posture, and what is known of the time, the overrides and the inputs. */
 export interface ModbusAsked {
   readonly policy: Policy
   readonly conduit: string
@@ -17,6 +17,8 @@ export interface ModbusAsked {
   readonly within: (rule: ModbusRule) => "yes" | "uncertain" | "no"
   /** Whether an override has switched this emergency on. */
   readonly isOn: (emergency: string) => boolean
+  /** Whether all conditions on inputs hold, perhaps hold, or surely do not; asked of rules that have some. Absent: perhaps. */
+  readonly holds?: (rule: ModbusRule) => "yes" | "uncertain" | "no"
 }
 
 /** Tokens left per rule and when they were counted. */
@@ -78,6 +80,7 @@ export function decideModbusReference(
     ["not-essential", (rule) => rule.essential || !asked.essentialOnly],
     ["emergency", (rule) => rule.emergency === null || asked.isOn(rule.emergency)],
     ["hours", (rule) => rule.hours === null || asked.within(rule) === "yes"],
+    ["when", (rule) => rule.when === null || asked.holds?.(rule) === "yes"],
     ["rate", (rule) => tokensOf(rule, buckets, nowMs) >= 1],
   ]
   const judged = rules
@@ -103,6 +106,7 @@ function holds(ranges: readonly Range[], x: number): boolean {
 /** Whether a deny rule that may be in force touches the request. Unit 0 may be everybody, for all that does not only read. */
 function denies(asked: ModbusAsked, rule: ModbusRule, request: ModbusRequest): boolean {
   if (rule.hours !== null && asked.within(rule) === "no") return false
+  if (rule.when !== null && asked.holds?.(rule) === "no") return false
   const { unit, code, accesses } = request
   const reachesAll = unit === 0 && code !== 43 && !READING.includes(code)
   if (!holds(rule.units, unit) && !reachesAll) return false

@@ -1,11 +1,7 @@
-import type { Hours } from "../../language/policy.ts"
-import type { Buckets } from "../table.ts"
+import type { Buckets, Gate } from "../table.ts"
 
-/** When a rule is in force: what `hours` and `emergency` say, shared by all rules that say the same. */
-export interface ModbusGate {
-  readonly hours: Hours | null
-  readonly emergency: string | null
-}
+/** When a rule is in force: what `hours`, `emergency` and `when` say, shared by all rules that say the same. */
+export type ModbusGate = Gate
 
 /**
  * The Modbus rules of a policy as flat arrays: plain data, so that it crosses to a worker thread. Described in

@@ -30,6 +30,7 @@ import type { Policy } from "../../../policy/language/policy.ts"
 import { catalogue, controlFaults } from "../../../policy/requirements/catalogue.ts"
 import { createAuthority, issue } from "../../../provisioning/owner/authority.ts"
 import { aStatement, makeSigner } from "../../support/bundles.ts"
+import { keptBoundary } from "../../support/kept-boundary.ts"
 import { PolicyWorld } from "../../support/policy-world.ts"
 import { POLICY } from "../../support/rig.ts"
 
@@ -114,6 +115,7 @@ async function world(tls: (credential: World["credential"]) => TlsOptions = stri
   await once(local, "listening")
   const leaf = certificateFacts(parsePemChain(issued.certificate)[0]!)
   const at = `127.0.0.1:${port}`
+  const kept = await keptBoundary()
   const row = { purpose: "", authentication: "", kind: "tcp-tls" } as const
   return {
     credential,
@@ -140,6 +142,7 @@ async function world(tls: (credential: World["credential"]) => TlsOptions = stri
         { kind: "tcp", at },
         { kind: "unix", at: commandSocket },
       ],
+      boundary: kept,
       ownCertificates: new Map([
         ["conduit/telemetry", leaf],
         ["upstream/telemetry", leaf],
@@ -198,7 +201,19 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
   const rows = await assess(CONTROLS, PROBES, context)
   await close()
   const met = rows.filter((row) => row.result === "met").map((row) => row.requirement)
-  const owned = ["CR 1.2", "CR 2.1", "CR 2.1 RE(1)", "CR 2.1 RE(2)", "CR 3.5", "CR 3.7", "CR 4.3", "CR 7.7"]
+  const owned = [
+    "CR 1.2",
+    "CR 2.1",
+    "CR 2.1 RE(1)",
+    "CR 2.1 RE(2)",
+    "CR 2.2",
+    "CR 3.5",
+    "CR 3.7",
+    "CR 4.3",
+    "CR 5.1",
+    "CR 7.7",
+  ]
+  owned.push("NDR 1.6", "NDR 1.6 RE(1)")
   owned.push("EDR 2.4", "EDR 2.4 RE(1)", "NDR 2.4", "NDR 2.4 RE(1)", "NDR 5.2", "NDR 5.2 RE(1)", "NDR 5.3")
   assert.equal(
     met.sort(),

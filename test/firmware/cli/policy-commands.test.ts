@@ -70,6 +70,7 @@ const report = (): StatusReport => ({
   posture: { normal: mode.on ? "closed" : "open", essential: "open", because: mode.on ? ["island"] : [] },
   island: mode.on,
   policy: world.activation.status(),
+  boundary: { packetFilter: "off", fault: null, radios: [] },
   emergencies: overrides.status(),
   conduits: [
     { name: "sensors", listening: "127.0.0.1:8883", connections: 3, allowed: 1234567, denied: 12, counters: null },

@@ -24,7 +24,7 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
 test("the cases beside a policy are asked; all pass and every rule decides one", async () => {
   const { code, out, err } = await run(example)
   assert.is(code, 0, out + err)
-  assert.match(out, /^(\d+) cases: \1 passed, 0 failed\n11 of 11 rules decided a case\n$/)
+  assert.match(out, /^(\d+) cases: \1 passed, 0 failed\n12 of 12 rules decided a case\n$/)
 })
 
 test("a case that fails is told with its line and why; rules that decided none are named", async () => {
@@ -38,7 +38,7 @@ test("a case that fails is told with its line and why; rules that decided none a
     assert.match(out, "nearest   rule history")
     assert.match(
       out,
-      "0 of 11 rules decided a case; none was decided by report, last-will, set-points, history, no-secrets",
+      "0 of 12 rules decided a case; none was decided by report, last-will, set-points, history, no-secrets",
     )
     await writeFile(cases, "lockgate-cases: 1\ncases:\n  - { as: historian }\n")
     const faulty = await run(example, cases)

@@ -2,6 +2,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { BucketStore } from "../../../firmware/conduits/bucket-store.ts"
 import { countDenial, newCounters, snapshot } from "../../../firmware/conduits/counters.ts"
+import { createBuckets } from "../../../policy/filter/decide.ts"
 import type { FilterTable } from "../../../policy/filter/table.ts"
 
 const test = suite("firmware/conduits/bucket-store")
@@ -17,7 +18,7 @@ const table = (): FilterTable => ({
 })
 
 test("[CR 7.1] all connections of a subject share their buckets, and reconnecting does not refill them", () => {
-  const store = new BucketStore()
+  const store = new BucketStore(createBuckets)
   const now = table()
   assert.is(store.of(now, "a"), store.of(now, "a"))
   assert.is.not(store.of(now, "a"), store.of(now, "b"))
@@ -26,7 +27,7 @@ test("[CR 7.1] all connections of a subject share their buckets, and reconnectin
 })
 
 test("[CR 7.2] the number of subjects kept is bounded, and the one unused for longest goes first", () => {
-  const store = new BucketStore()
+  const store = new BucketStore(createBuckets)
   const now = table()
   const first = store.of(now, "first")
   const second = store.of(now, "second")

@@ -5,7 +5,7 @@ import { parse } from "yaml"
 import type { Expected } from "../../support/faults.ts"
 import type { GatewayConfig } from "../../../firmware/config/gateway-config.ts"
 import type { Parsed } from "../../../policy/language/fault.ts"
-import { DEFAULT_LIMITS } from "../../../firmware/config/gateway-config.ts"
+import { DEFAULT_LIMITS, DEFAULT_LINE } from "../../../firmware/config/gateway-config.ts"
 import { checkAgainstPolicy, describeFit } from "../../../firmware/config/fit.ts"
 import { clash } from "../../../firmware/config/address.ts"
 import { parseGatewayConfig } from "../../../firmware/config/parse-gateway-config.ts"
@@ -75,16 +75,20 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
     policyBundleFile: "/etc/lockgate/pumping-station.policy.jws",
     conduits: {
       telemetry: {
+        protocol: "mqtt",
         listen: { address: "192.0.2.17", port: 8883, credential: "field-end" },
         upstream: {
+          kind: "tls",
           host: "broker.plant.example",
           port: 8883,
           serverName: "broker.plant.example",
           credential: "control-end",
           authority: "control-ca",
         },
+        points: [],
       },
     },
+    lines: { "line-a": { ...DEFAULT_LINE, device: "/dev/ttyAMA0", rs485: "driver" } },
     management: {
       socket: "/run/lockgate/command.sock",
       mqtt: {
@@ -96,6 +100,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
       },
     },
     limits: { ...DEFAULT_LIMITS, maxConnections: 200 },
+    packetFilter: "off",
     trialSeconds: 300,
   })
 })
@@ -111,6 +116,26 @@ test("what may be left out has its default", () => {
   assert.is(config.policyBundleFile, null)
   assert.is(config.management.mqtt, null)
   assert.is(config.trust.policyThreshold, 1)
+})
+
+const lines = (text: string): string => gateway({ tail: `lines: ${text}` })
+
+test("a serial line: every key, its bounds, and a frame that YAML takes for a number", () => {
+  const line = (text: string): unknown => good(read(lines(`{ a: { device: /dev/ttyS0, ${text} } }`))).lines["a"]
+  const base = { ...DEFAULT_LINE, device: "/dev/ttyS0" }
+  assert.equal(line(""), base)
+  for (const frame of ["8N1", "8E1", "8N2"]) {
+    assert.equal(line(`frame: ${frame}`), { ...base, frame })
+    assert.equal(line(`frame: "${frame}"`), { ...base, frame })
+  }
+  assert.equal(
+    line(
+      "baud: 1200, rs485: driver, echo: true, timeout: 10ms, turnaround: 0ms, retries: 0, repeat: all, queue: 1, wait: 1min",
+    ),
+    { device: "/dev/ttyS0", baud: 1_200, frame: "8E1", rs485: "driver", echo: true, timeoutMs: 10, turnaroundMs: 0, retries: 0, repeat: "all", queue: 1, waitMs: 60_000 }, // prettier-ignore
+  )
+  assert.equal(line("baud: 921600, retries: 10, queue: 1024"), { ...base, baud: 921_600, retries: 10, queue: 1_024 })
+  assert.equal(good(read(gateway({}))).lines, {})
 })
 
 test("limits reach from their lowest to their highest value", () => {
@@ -144,10 +169,10 @@ test("brokers are named by host name, IPv4 or IPv6, with a port or without", () 
   ] as const
   for (const [text, host, port] of cases) {
     const end = good(read(url(text).replace("¦", ""))).conduits["t"]!.upstream
-    assert.equal([end.host, end.port, end.serverName], [host, port, host])
+    assert.equal(end, { kind: "tls", host, port, serverName: host, credential: "c", authority: "ca" })
   }
   const named = upstream("{ url: 'mqtts://192.0.2.1', server-name: broker.example, credential: c, authority: ca }")
-  assert.is(good(read(named)).conduits["t"]!.upstream.serverName, "broker.example")
+  assert.match(JSON.stringify(good(read(named)).conduits["t"]!.upstream), '"serverName":"broker.example"')
 })
 
 test("port 0 is any free one, for as many listeners as you like", () => {
@@ -218,6 +243,13 @@ const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Exp
   ["two listeners at one place", gateway({ conduits: two("127.0.0.1", "127.0.0.1") }), ["conduits.two.listen", "conduits.one listens", "another port"]],
   ["two listeners, one everywhere", gateway({ conduits: two("0.0.0.0", "127.0.0.1") }), ["conduits.two.listen", 'conduits.one listens on "0.0.0.0"']],
   ["a socket path that Linux cannot bind", gateway({ management: `management: { socket: ¦/${LONG} }` }), ["management.socket", "at most 107 bytes"]],
+  ["a line without a device", lines("{ a: ¦{ baud: 9600 } }"), ["lines.a.device", 'needs the key "device"']],
+  ["a device without its folder", lines("{ a: { device: ¦ttyS0 } }"), ["lines.a.device", "whole path", "/dev/ttyS0"]],
+  ["a rate that is too low", lines("{ a: { device: /dev/a, baud: ¦300 } }"), ["lines.a.baud", "1200..921600"]],
+  ["a frame that is none", lines("{ a: { device: /dev/a, frame: ¦7E1 } }"), ["lines.a.frame", '"8E1"']],
+  ["a direction by nobody known", lines("{ a: { device: /dev/a, rs485: ¦rts } }"), ["lines.a.rs485", '"driver" or "none"']],
+  ["two lines on one device", lines("{ a: { device: /dev/a }, b: { device: ¦/dev/a } }"), ["lines.b.device", "lines.a is the device", "one line"]],
+  ["a state folder too deep for the socket of its lines", gateway({ head: `lockgate-gateway: 1\ngateway: g\nboard: linux\nstate: ¦/${"s".repeat(95)}`, tail: "lines: { a: { device: /dev/a } }" }), ["state", "at most 107 bytes"]],
   ["a time without unit", gateway({ tail: "trial: ¦300" }), ["trial", "a time 5s..24h", "name the unit"]],
   ["a trial of half a second more", gateway({ tail: "trial: ¦5500ms" }), ["trial", "whole seconds"]],
   ["a trial that is too short", gateway({ tail: "trial: ¦4s" }), ["trial", "5s..24h"]],
@@ -240,6 +272,86 @@ test("[CR 3.5] every truncation of the example is a board file or has faults, an
   }
 })
 
+test("Modbus ends: over TLS, in clear text and on a line, each with its usual ports, and points by name", () => {
+  const conduits = `conduits:
+  secure:
+    listen: { address: "::1", credential: c }
+    upstream: { url: "modbus+tls://plc.example", credential: c, authority: ca }
+    points: { pump3.setpoint: { unit: 3, address: 40, type: float32 }, valve: { unit: 3, table: coils, address: 7 } }
+  clear: { listen: { address: "::1" }, upstream: { url: "modbus://192.0.2.9" } }
+  line: { listen: { address: "127.0.0.1", port: 1502 }, upstream: { line: drives } }`
+  const { secure, clear } = good(read(gateway({ conduits: conduits.replace(/\n {2}line.*/, "") }))).conduits
+  assert.is(secure!.protocol, "modbus")
+  assert.is(secure!.listen.port, 802)
+  assert.match(JSON.stringify(secure!.upstream), '"host":"plc.example","port":802')
+  assert.equal(secure!.points, [
+    { name: "pump3.setpoint", units: [{ from: 3, to: 3 }], table: "registers", from: 40, to: 41 },
+    { name: "valve", units: [{ from: 3, to: 3 }], table: "coils", from: 7, to: 7 },
+  ])
+  assert.equal(clear!.listen, { address: "::1", port: 502, credential: null })
+  assert.equal(clear!.upstream, { kind: "tcp", host: "192.0.2.9", port: 502 })
+  const noLine = read(gateway({ conduits }))
+  assert.ok(!noLine.ok && noLine.faults.some(({ message }) => message.includes('no line "drives"')))
+})
+
+for (const [what, text, expected] of [
+  ["a credential in clear text", "{ url: 'modbus://h', credential: c }", "clear text"],
+  ["a url beside a line", "{ url: 'modbus://h', line: l }", "on a serial line"],
+  ["Modbus over TLS without authority", "{ url: 'modbus+tls://h', credential: c }", 'needs the key "authority"'],
+  ["an unknown scheme", "{ url: 'modbus+tcp://h', credential: c, authority: ca }", "expected an address"],
+] as const) {
+  test(`[CR 3.5] ${what} is a fault`, () => {
+    const parsed = read(upstream(text))
+    assert.ok(!parsed.ok && parsed.faults.some(({ message }) => message.includes(expected)))
+  })
+}
+
+test("[CR 1.2] the gateway's own MQTT goes to a broker, and points are for Modbus alone", () => {
+  const own = read(
+    gateway({ management: "management: { socket: s, mqtt: { url: 'modbus+tls://b', credential: c, authority: ca } }" }),
+  )
+  assert.ok(!own.ok && own.faults[0]!.message.includes("address of a broker"))
+  const conduits = `conduits: { t: { listen: { address: "::1", credential: c }, upstream: ${UPSTREAM}, points: { p: { unit: 1, address: 1 } } } }`
+  const named = read(gateway({ conduits }))
+  assert.ok(!named.ok && named.faults[0]!.message.includes("speaks MQTT"))
+})
+
+test("[NDR 5.2] ends of another kind than the policy demands are told, and stay closed", () => {
+  const conduits = `conduits:
+  a: { listen: { address: "::1", credential: c, port: 1 }, upstream: ${UPSTREAM} }
+  b: { listen: { address: "::1", port: 2 }, upstream: { url: "modbus://h" } }
+  c: { listen: { address: "::1", credential: c, port: 3 }, upstream: { url: "modbus://h" } }
+  d: { listen: { address: "::1", credential: c, port: 4 }, upstream: { url: "modbus://h" } }`
+  const policy = good(
+    parsePolicy(
+      JSON.stringify({
+        "lockgate-policy": 1,
+        name: "x",
+        zones: { field: { level: 1 }, cell: { level: 1, "clear-text": true } },
+        roles: {},
+        subjects: [],
+        conduits: Object.fromEntries(
+          ["a", "b", "c", "d"].map((name) => {
+            const to = name === "d" ? "tcp" : "tls"
+            return [name, { from: "field", to: "cell", protocol: "modbus", transport: { to } }]
+          }),
+        ),
+        rules: [],
+      }),
+      "p",
+    ),
+  )
+  const told = checkAgainstPolicy(good(read(gateway({ conduits }))), policy).endsOfAnotherKind
+  assert.equal(
+    told.map(({ conduit, why }) => [conduit, /mqtt|by tls|tls towards/.exec(why)?.[0]]),
+    [
+      ["a", "mqtt"],
+      ["b", "by tls"],
+      ["c", "tls towards"],
+    ],
+  )
+})
+
 test("[NDR 5.2] a policy and a board file that do not go together are told apart", () => {
   const config = good(read(example))
   const policy = good(parsePolicy(file("policy/examples/pumping-station.yaml"), "p"))
@@ -256,6 +368,7 @@ test("[NDR 5.2] a policy and a board file that do not go together are told apart
   const fit = checkAgainstPolicy(config, other)
   assert.equal(fit, {
     conduitsWithoutEnds: ["other"],
+    endsOfAnotherKind: [],
     endsWithoutConduit: ["telemetry"],
     unknownAuthorities: [{ zone: "a", authority: "other-ca" }],
   })

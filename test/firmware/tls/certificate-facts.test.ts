@@ -2,6 +2,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import "reflect-metadata"
 import { X509Certificate } from "node:crypto"
+import { readFileSync } from "node:fs"
 import * as x509 from "@peculiar/x509"
 import { certificateFacts, createFactsCache, verifySignature } from "../../../firmware/tls/certificate-facts.ts"
 import { factsFromPem, parsePemChain } from "../../../firmware/tls/pem.ts"
@@ -170,6 +171,34 @@ test("[CR 3.5] alternative names with bytes that names do not have are refused",
   }
 })
 
+test("[CR 2.1] the role of Modbus/TCP Security is read in one way, or the certificate is refused", async () => {
+  const { vectors } = JSON.parse(
+    readFileSync(new URL("../../vectors/modbus-role/roles.json", import.meta.url), "utf8"),
+  ) as { vectors: { name: string; hex: string; expect: string }[] }
+  const OID = "1.3.6.1.4.1.50316.802.1"
+  for (const { name, hex, expect } of vectors) {
+    const bytes = await withExtensions([OID, hex])
+    if (expect === "ERR_CERTIFICATE") assert.is(inputErrorOnly(bytes), null, name)
+    else assert.is(certificateFacts(bytes).modbusRole, expect, name)
+  }
+  await rejects(async () => certificateFacts(await withExtensions([OID, "0c0141"], [OID, "0c0141"])), "ERR_CERTIFICATE")
+  assert.is(certificateFacts(await withExtensions(["1.3.6.1.4.1.50316.802.2", "0c0141"])).modbusRole, null)
+  // As an authority with OpenSSL writes it, critical or not.
+  for (const critical of ["", "critical,"]) {
+    const made = facts(pki.leaf("operator", root, { extensions: [`${OID}=${critical}ASN1:UTF8String:Operator`] }))
+    assert.equal([made.modbusRole, made.unknownCritical], ["Operator", []])
+  }
+  // Each cut and each flipped bit of the extension leaves a certificate with another readable role, or none at all.
+  const value = Buffer.from("0c084f70657261746f72", "hex")
+  for (const cut of truncations(value)) {
+    assert.is(inputErrorOnly(await withExtensions([OID, Buffer.from(cut).toString("hex")])), null)
+  }
+  for (const flipped of bitFlips(value)) {
+    const read = inputErrorOnly(await withExtensions([OID, Buffer.from(flipped).toString("hex")]))
+    if (read !== null) assert.is(Buffer.from(read.modbusRole ?? "").toString("hex"), Buffer.from(flipped.subarray(2)).toString("hex")) // prettier-ignore
+  }
+})
+
 test("[CR 3.5] what DER or RFC 5280 forbid is refused", async () => {
   const forbidden: [what: string, oid: string, hex: string][] = [
     ["a path length on no authority", "2.5.29.19", "3003020100"],
@@ -277,7 +306,7 @@ test("[CR 3.5] PEM: no certificate, a private key, another block, a cut or damag
     leaf.certificate.replace("M", "*"),
     leaf.certificate.replace("M", ""),
     "-----BEGIN CERTIFICATE----------END CERTIFICATE-----",
-    "x".repeat(1024 * 1024 + 1),
+    "x".repeat(2 * 1024 * 1024 + 1),
   ]
   for (const text of texts) {
     const error = await rejects(() => factsFromPem(text), "ERR_PEM").catch(() =>

@@ -4,7 +4,8 @@ import { compilePolicy, MAX_GATES } from "../../../policy/compile/compile.ts"
 import { decideSubscription } from "../../../policy/filter/contain.ts"
 import { createBuckets, decideMessage, decideTopic } from "../../../policy/filter/decide.ts"
 import { setGates } from "../../../policy/filter/gates.ts"
-import { GATE_ON, GATE_OUTSIDE, GATE_WITHIN } from "../../../policy/filter/layout.ts"
+import { GATE_HOLDS, GATE_ON, GATE_OPEN, GATE_OUTSIDE, GATE_WITHIN } from "../../../policy/filter/layout.ts"
+import type { Inputs } from "../../../policy/filter/inputs.ts"
 import { decideReference, type Asked } from "../../../policy/filter/reference.ts"
 import { reasonName } from "../../../policy/filter/verdict.ts"
 import type { Hours, MqttRule } from "../../../policy/language/policy.ts"
@@ -41,7 +42,8 @@ function world(rules: readonly MqttRule[]) {
       say(compiled, decideTopic(table, publish, text.encode("t"), 0, 1, flags, payloadBytes, 0)),
     subscribe: (filter = "t", qos = 0) =>
       say(compiled, decideSubscription(table, subscribe, text.encode(filter), 0, text.encode(filter).length, qos)),
-    set: (now: TimeInterval, emergencies: readonly string[] = []) => setGates(table, now, new Set(emergencies)),
+    set: (now: TimeInterval, emergencies: readonly string[] = [], inputs?: Inputs) =>
+      setGates(table, now, new Set(emergencies), inputs),
   }
 }
 
@@ -140,9 +142,9 @@ test("equal pairs of hours and emergency are one gate; a rule without has none",
   ]
   const { table } = world(rules)
   assert.equal(table.gates, [
-    { hours: shift, emergency: null },
-    { hours: null, emergency: "fire" },
-    { hours: shift, emergency: "fire" },
+    { hours: shift, emergency: null, when: null },
+    { hours: null, emergency: "fire", when: null },
+    { hours: shift, emergency: "fire", when: null },
   ])
 })
 
@@ -158,13 +160,13 @@ test("setting the gates says whether anything changed, and when the next border 
   // Nothing new: it was not known before. 1970 began on a Thursday.
   assert.equal(set(UNKNOWN), { changed: false, againInMs: 6 * HOUR })
   assert.equal(set(at(5, 5.5)), { changed: true, againInMs: HOUR / 2 })
-  assert.equal([...table.gateStates], [GATE_ON | GATE_OUTSIDE, GATE_WITHIN])
+  assert.equal([...table.gateStates], [GATE_ON | GATE_OUTSIDE | GATE_HOLDS, GATE_WITHIN | GATE_HOLDS])
   assert.equal(set(at(5.25, 5.75)), { changed: false, againInMs: HOUR / 4 })
   assert.equal(set(DAWN), { changed: true, againInMs: HOUR })
-  assert.equal([...table.gateStates], [GATE_ON, GATE_WITHIN])
+  assert.equal([...table.gateStates], [GATE_ON | GATE_HOLDS, GATE_WITHIN | GATE_HOLDS])
   assert.equal(set(DAY), { changed: true, againInMs: 10 * HOUR })
   assert.equal(set(DAY, ["fire"]), { changed: true, againInMs: 10 * HOUR })
-  assert.equal([...table.gateStates], [GATE_ON | GATE_WITHIN, GATE_ON | GATE_WITHIN])
+  assert.equal([...table.gateStates], [GATE_OPEN, GATE_OPEN])
   assert.equal(world([both({ emergency: "fire" })]).set(DAY).againInMs, Infinity)
 })
 
@@ -174,9 +176,56 @@ test("the gates of Modbus rules are set alike", () => {
   )
   assert.is(modbus.gates.length, 2)
   assert.equal(setGates(modbus, DAY, new Set(["fire"])), { changed: true, againInMs: 10 * HOUR })
-  assert.equal([...modbus.gateStates], [GATE_ON | GATE_WITHIN, GATE_ON | GATE_WITHIN])
+  assert.equal([...modbus.gateStates], [GATE_OPEN, GATE_OPEN])
   assert.equal(setGates(modbus, NIGHT, none), { changed: true, againInMs: 3 * HOUR })
-  assert.equal([...modbus.gateStates], [GATE_ON | GATE_OUTSIDE, GATE_WITHIN])
+  assert.equal([...modbus.gateStates], [GATE_ON | GATE_OUTSIDE | GATE_HOLDS, GATE_WITHIN | GATE_HOLDS])
+})
+
+const service = [{ input: "key", is: true, state: "service" }]
+const notRun = [{ input: "key", is: false, state: "run" }]
+const key = (state: string, words = ["run", "service", "off"]): Inputs => new Map([["key", { state, words }]])
+
+test("[CR 2.1] a rule with a condition on an input is in force only while it holds; unknown closes an allow, keeps a deny", () => {
+  for (const [when, inputs, allow, deny] of [
+    [service, key("service"), "allowed r", "deny-rule no"],
+    [service, key("run"), "when r", "allowed yes"],
+    [notRun, key("service"), "allowed r", "deny-rule no"],
+    [notRun, key("run"), "when r", "allowed yes"],
+    // The input is lost, the board has none of that name, or it never is in that state.
+    [service, new Map(), "when r", "deny-rule no"],
+    [notRun, new Map([["door", { state: "run" }]]), "when r", "deny-rule no"],
+    [[{ input: "key", is: false, state: "servise" }], key("run"), "when r", "deny-rule no"],
+    // All must hold: one that surely does not decides, whatever is unknown of the others.
+    [[...service, { input: "door", is: true, state: "shut" }], key("service"), "when r", "deny-rule no"],
+    [[{ input: "door", is: true, state: "shut" }, ...service], key("run"), "when r", "allowed yes"],
+  ] as const) {
+    const one = world([both({ when })])
+    const other = world([both({ id: "yes" }), both({ id: "no", effect: "deny", when })])
+    one.set(DAY, [], inputs)
+    other.set(DAY, [], inputs)
+    const about = JSON.stringify([when, [...inputs]])
+    assert.equal([one.publish(), one.subscribe()], [allow, allow], about)
+    assert.equal([other.publish(), other.subscribe()], [deny, deny], about)
+    const modbus = compilePolicy(
+      makeModbusPolicy([makeModbusRule({ when }), makeModbusRule({ effect: "deny", when })]),
+    ).modbus
+    setGates(modbus, DAY, none, inputs)
+    assert.is((modbus.gateStates[0]! & GATE_OPEN) === GATE_OPEN, allow.startsWith("allowed"), about)
+    assert.is((modbus.gateStates[0]! & GATE_OUTSIDE) === 0, deny.startsWith("deny"), about)
+  }
+})
+
+test("[CR 2.1] before anybody says what the inputs are, conditions are unknown; emergency and hours are asked first", () => {
+  const one = world([both({ when: service, hours: shift, emergency: "fire" })])
+  assert.is(one.publish(), "emergency r")
+  one.set(NIGHT, ["fire"], key("service"))
+  assert.equal([one.publish(), one.subscribe()], ["hours r", "hours r"])
+  one.set(DAY, ["fire"])
+  assert.equal([one.publish(), one.subscribe("t", 2)], ["when r", "when r"])
+  assert.equal(one.set(DAY, ["fire"], key("service")).changed, true)
+  assert.equal([one.publish(), one.subscribe()], ["allowed r", "allowed r"])
+  assert.equal(one.set(DAY, ["fire"], key("service")).changed, false)
+  assert.equal([one.set(DAY, ["fire"], key("off")).changed, one.publish()], [true, "when r"])
 })
 
 test("each thread sets the gates of its own copy", () => {

@@ -15,7 +15,7 @@ test("[CR 2.1] 20,000 random messages (a million in a storm) are judged as the r
   for (const reason of ["allowed", "no-rule", "deny-rule", "qos", "retain", "payload-size", "rate", "reserved"]) {
     assert.ok((reasons.get(reason) ?? 0) >= counted / 1000, `${reason}: ${reasons.get(reason) ?? 0}`)
   }
-  for (const reason of ["bad-topic", "not-essential", "hours", "emergency", "payload-form", "incomplete"]) {
+  for (const reason of ["bad-topic", "not-essential", "hours", "when", "emergency", "payload-form", "incomplete"]) {
     assert.ok((reasons.get(reason) ?? 0) >= counted / 1000, `${reason}: ${reasons.get(reason) ?? 0}`)
   }
   tellStorm("random cases", "filter against its reference: messages", {
@@ -38,6 +38,7 @@ test("[CR 2.1] random requests to subscribe are judged as the reference judges t
     "reserved",
     "bad-topic",
     "hours",
+    "when",
     "emergency",
   ]) {
     assert.ok((reasons.get(reason) ?? 0) >= counted / 1000, `${reason}: ${reasons.get(reason) ?? 0}`)

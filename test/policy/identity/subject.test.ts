@@ -1,7 +1,7 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import fc from "fast-check"
-import { resolveSubject } from "../../../policy/identity/subject.ts"
+import { resolveByAddress, resolveSubject } from "../../../policy/identity/subject.ts"
 import type { SubjectRule } from "../../../policy/language/policy.ts"
 import { fakeLeaf } from "../../support/fake-certificates.ts"
 
@@ -90,6 +90,47 @@ test("a certificate without common name matches no rule on it", () => {
   const certificate = fakeLeaf("x", "ca", { commonName: null })
   const subject = resolveSubject([rule("cn", { source: "cn", prefix: "" })], "field", certificate)
   assert.is(subject.ok || subject.reason, "no-subject")
+})
+
+test("[CR 2.1] an entry with a Modbus role fits only a certificate that bears it", () => {
+  const rules = [
+    rule("reader", { modbusRole: "Viewer", roles: ["view"] }),
+    rule("operator", { modbusRole: "Operator", roles: ["operate"] }),
+  ]
+  const rolesOf = (modbusRole?: string | null) => {
+    const subject = resolveSubject(rules, "field", { ...leaf, ...(modbusRole === undefined ? {} : { modbusRole }) })
+    return subject.ok ? subject.roles : subject.reason
+  }
+  assert.equal(rolesOf("Viewer"), ["view"])
+  assert.equal(rolesOf("Operator"), ["operate"])
+  assert.is(rolesOf("operator"), "no-subject")
+  assert.is(rolesOf(null), "no-subject")
+  assert.is(rolesOf(), "no-subject")
+})
+
+test("[CR 1.2] without a certificate the narrowest range that holds the address says who it is", () => {
+  const at = (id: string, prefix: string) => rule(id, { source: "address", prefix, suffix: "", fixedName: id })
+  const rules = [at("net", "192.0.2.0/24"), at("one", "192.0.2.7"), at("all", "0.0.0.0/0"), at("six", "2001:db8::/32")]
+  const who = (address: string, zone = "field") => {
+    for (const order of [rules, [...rules].reverse()]) {
+      const subject = resolveByAddress(order, zone, address)
+      const name = subject.ok ? subject.name : subject.reason
+      if (order === rules) continue
+      const first = resolveByAddress(rules, zone, address)
+      assert.is(first.ok ? first.name : first.reason, name)
+      return name
+    }
+    return ""
+  }
+  assert.is(who("192.0.2.7"), "one")
+  assert.is(who("::ffff:192.0.2.7"), "one")
+  assert.is(who("192.0.2.8"), "net")
+  assert.is(who("198.51.100.1"), "all")
+  assert.is(who("2001:db8:1::1"), "six")
+  assert.is(who("2001:db9::1"), "no-subject")
+  assert.is(who("192.0.2.7", "control"), "no-subject")
+  for (const none of ["", "x", "192.0.2", "192.0.2.07", "1.2.3.4.5", ":::"]) assert.is(who(none), "no-subject")
+  assert.not(resolveSubject(rules, "field", leaf).ok)
 })
 
 test("[CR 2.1] whatever the certificate says, a subject's name is a name and the order of rules is of no matter", () => {

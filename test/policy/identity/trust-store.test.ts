@@ -24,6 +24,7 @@ function authority(fingerprint: string, change: Partial<CertificateFacts> = {}):
     sanDns: [],
     sanUri: [],
     sanIp: [],
+    modbusRole: null,
     unknownCritical: [],
     keyAlgorithm: "EC:P-256",
     signatureAlgorithm: "ecdsa-sha256",

@@ -197,6 +197,7 @@ conduits: { c: { from: a, to: b, protocol: mqtt, transport: { from: tcp }, buffe
 rules:
   - { id: r, deny: publish, roles: [r], topics: [x], hours: { from: "01:00", to: "02:00" } }
   - { id: s, allow: publish, roles: [r], topics: [x], form: { json: { type: object } } }
+island: { when: key is island }
 `) as JsonValue
   for (const one of [example, ...others, rest]) {
     const written = withDefaults(schema, one, schema["$defs"], hasNoEffect)

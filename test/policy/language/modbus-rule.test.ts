@@ -70,6 +70,7 @@ test("a Modbus rule is read whole, every default filled in", () => {
     essential: false,
     record: "changes",
     hours: null,
+    when: null,
     emergency: null,
     refusal: null,
   })

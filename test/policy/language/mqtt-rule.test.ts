@@ -4,6 +4,7 @@ import type { Expected } from "../../support/faults.ts"
 import type { JsonForm } from "../../../policy/language/payload-form.ts"
 import type { Parsed } from "../../../policy/language/fault.ts"
 import type { MqttRule, Policy } from "../../../policy/language/policy.ts"
+import { conditionText } from "../../../policy/language/input-condition.ts"
 import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 import { faulty, good } from "../../support/faults.ts"
 import { policy, rule } from "../../support/policy-text.ts"
@@ -56,6 +57,33 @@ test("hours are of every day, of UTC, and end at midnight whichever way that is 
   assert.equal(hours("{ from: 00:00, to: 00:00 }"), all)
   assert.equal(hours('{ from: 00:00, to: 00:00, utc: "-00:00" }'), all)
   assert.equal(hours("{ from: 23:59, to: 14:00, utc: +14:00 }")?.utcOffsetMinutes, 840)
+})
+
+test("conditions on inputs are read, one or a list", () => {
+  const when = (text: string) => ruleOf(r(`when: ${text}`)).when
+  const service = { input: "key-switch", is: true, state: "service" }
+  assert.equal(when("key-switch is service"), [service])
+  assert.equal(when("[key-switch is service, door is not open]"), [
+    service,
+    { input: "door", is: false, state: "open" },
+  ])
+  assert.is(ruleOf(r("qos: 0")).when, null)
+})
+
+test("[CR 3.5] island mode by input is read; any key but its two, and a condition that is none, is a fault", () => {
+  const own = good(read(policy({ rules: "rules: []\nisland: { when: [key is island, box is open] }" })))
+  assert.equal(own.island?.when.map(conditionText), ["key is island", "box is open"])
+  assert.is(own.island?.restore, "command")
+  assert.is(good(read(policy({ rules: "rules: []" }))).island, undefined)
+  for (const bad of [
+    "{}",
+    "{ when: [] }",
+    "{ when: key is island, restore: never }",
+    "{ when: key is island, then: shut }",
+    "key is island",
+  ]) {
+    assert.not.ok(read(policy({ rules: `rules: []\nisland: ${bad}` })).ok, bad)
+  }
 })
 
 test("a deny has hours", () => {
@@ -148,6 +176,7 @@ test("zones and conduits say kind, clear text, direction and transport", () => {
       transport: { from: "tcp", to: "tls" },
       upstreamIdentity: "strip",
       onDeny: "ack",
+      enhancedAuth: "refuse",
       buffer: null,
     },
     {
@@ -184,6 +213,15 @@ const on = (direction: string, text: string): string =>
 const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Expected[]])[] = [
   ["an essential flow with hours", r("essential: true, hours: ¦{ from: 01:00, to: 02:00 }"), ["rules[0].hours", "never stopped by the gateway: a clock", "two rules"]],
   ["an essential flow that waits for an emergency", r("essential: true, emergency: ¦flood"), ["rules[0].emergency", "somebody's switch"]],
+  ["an essential flow with a condition", r("essential: true, when: ¦key is run"), ["rules[0].when", "never stopped by the gateway: an input", "two rules"]],
+  ["a condition with another verb", r("when: ¦key was run"), ["rules[0].when", "key-switch is maintenance"]],
+  ["a condition without a state", r("when: ¦key is not"), ["rules[0].when", "found", "the state is missing"]],
+  ["a condition with two spaces", r("when: ¦key  is run"), ["rules[0].when", "key-switch is maintenance"]],
+  ["a condition in capitals", r("when: ¦key IS run"), ["rules[0].when", "key-switch is maintenance"]],
+  ["a condition on what every object has", r("when: ¦constructor is run"), ["rules[0].when", "reserved"]],
+  ["no conditions", r("when: ¦[]"), ["rules[0].when", "at least 1"]],
+  ["too many conditions", r("when: ¦[a is a, a is b, a is c, a is d, a is e, a is f, a is g, a is h, a is i]"), ["rules[0].when", "at most 8"]],
+  ["a condition twice", r("when: ¦[key is run, key is run]"), ["rules[0].when", "twice"]],
   ["hours without an end", r("hours: ¦{ from: 01:00 }"), ["rules[0].hours.to", 'needs the key "to"']],
   ["an hour that is none", r("hours: { from: ¦24:00, to: ¦7:00 }"), ["rules[0].hours.from", "00:00..23:59"], ["rules[0].hours.to", "00:00..24:00"]],
   ["a day that is none", r("hours: { days: [mon, ¦tues], from: 01:00, to: 02:00 }"), ["rules[0].hours.days[1]", '"tue"', 'mean "tue"']],
@@ -227,8 +265,10 @@ const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Exp
   ["no metrics", r("form: { sparkplug-b: ¦[] }"), ["rules[0].form.sparkplug-b", "at least 1"]],
   ["clear text in an untrusted zone", policy({ zones: "zones: { field: { level: 0, kind: untrusted, clear-text: ¦true }, control: { level: 1 } }" }), ["zones.field.clear-text", "always encrypted"]],
   ["clear text that no zone accepts", conduit("{ from: field, to: control, protocol: mqtt, transport: { from: tls, to: ¦tcp } }"), ["conduits.c.transport.to", 'zone "control" does not accept', "say clear-text: true"]],
-  ["clear text that neither zone accepts", conduit("{ from: field, to: control, protocol: modbus, transport: ¦rtu }").replace("¦rtu", "¦¦rtu"), ["conduits.c.transport", 'zone "field"'], ["conduits.c.transport", 'zone "control"']],
+  ["clear text that neither zone accepts", conduit("{ from: field, to: control, protocol: modbus, transport: ¦tcp }").replace("¦tcp", "¦¦tcp"), ["conduits.c.transport", 'zone "field"'], ["conduits.c.transport", 'zone "control"']],
   ["clear text towards an untrusted zone", conduit("{ from: field, to: control, protocol: mqtt, transport: { from: ¦tcp } }", "zones: { field: { level: 0, kind: untrusted }, control: { level: 1 } }"), ["conduits.c.transport.from", "clear text", "always encrypted"]],
+  ["masters on a serial line", conduit("{ from: field, to: control, protocol: modbus, transport: { from: ¦rtu, to: tcp } }"), ["conduits.c.transport.from", "units' end: write { from: tls, to: rtu }"]],
+  ["a serial line at both ends", conduit("{ from: field, to: control, protocol: modbus, transport: ¦rtu }"), ["conduits.c.transport", "units' end: write { from: tls, to: rtu }"]],
   ["MQTT on a serial line", conduit("{ from: field, to: control, protocol: mqtt, transport: ¦rtu }"), ["conduits.c.transport", "carries Modbus, not MQTT"]],
   ["a transport of no name", conduit("{ from: field, to: control, protocol: mqtt, transport: { to: ¦ssl } }"), ["conduits.c.transport.to", '"tls" or "tcp"']],
   ["a conduit without a protocol", conduit("¦{ from: field, to: control }"), ["conduits.c.protocol", 'needs the key "protocol"']],

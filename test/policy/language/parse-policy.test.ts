@@ -69,7 +69,8 @@ test("the worked example is read whole, every default filled in", () => {
       transport: { from: "tls", to: "tls" },
       upstreamIdentity: "strip",
       onDeny: "ack",
-      buffer: null,
+      enhancedAuth: "refuse",
+      buffer: { maxBytes: 64 * 1024 * 1024, whenFull: "drop-oldest" },
     },
     {
       name: "drives",

@@ -159,6 +159,7 @@ export interface RigOptions {
   readonly limits?: Partial<Limits>
   readonly onDeny?: "ack" | "close"
   readonly upstreamIdentity?: "strip" | "subject"
+  readonly enhancedAuth?: "refuse" | "pass"
   readonly subject?: string
   readonly clientIdPattern?: string
   /** What is recorded of everything that is allowed. */
@@ -250,7 +251,11 @@ export class Rig {
     }
     const deps: SessionDeps = {
       limits: { ...DEFAULT_LIMITS, ...options.limits },
-      conduit: { onDeny: options.onDeny ?? "ack", upstreamIdentity: options.upstreamIdentity ?? "strip" },
+      conduit: {
+        onDeny: options.onDeny ?? "ack",
+        upstreamIdentity: options.upstreamIdentity ?? "strip",
+        enhancedAuth: options.enhancedAuth ?? "refuse",
+      },
       subject: options.subject ?? "s1",
       clientIdPattern: options.clientIdPattern ?? "%u",
       randomSuffix: () => "r4nd0m",

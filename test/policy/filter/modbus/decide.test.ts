@@ -3,7 +3,7 @@ import * as assert from "uvu/assert"
 import { compilePolicy } from "../../../../policy/compile/compile.ts"
 import { createBuckets } from "../../../../policy/filter/decide.ts"
 import { createModbusState, decideModbus, exceptionFor } from "../../../../policy/filter/modbus/decide.ts"
-import { GATE_ON, GATE_OUTSIDE, GATE_WITHIN } from "../../../../policy/filter/modbus/layout.ts"
+import { GATE_HOLDS, GATE_ON, GATE_OUTSIDE, GATE_WITHIN } from "../../../../policy/filter/modbus/layout.ts"
 import { REASON, verdict } from "../../../../policy/filter/verdict.ts"
 import {
   ask,
@@ -238,16 +238,16 @@ test("gates: an allow needs its override and to be surely within its hours, a de
     makeModbusRule({ id: "not-by-day", registers: from(5, 5), hours, effect: "deny", emergency: "fire" }),
   ])
   assert.equal(compilePolicy(policy).modbus.gates, [
-    { hours, emergency: null },
-    { hours: null, emergency: "fire" },
-    { hours, emergency: "fire" },
+    { hours, emergency: null, when: null },
+    { hours: null, emergency: "fire", when: null },
+    { hours, emergency: "fire", when: null },
   ])
   const by = (...gates: number[]) => {
     const judge = judgeModbusBy(policy, { gates })
     return [0, 5, 10, 20].map((at) => judge(ask(1, 3, at, 1)))
   }
   assert.equal(by(), ["emergency day", "deny-rule not-by-day", "emergency fire", "emergency both"])
-  const within = GATE_ON | GATE_WITHIN
+  const within = GATE_ON | GATE_WITHIN | GATE_HOLDS
   assert.equal(by(GATE_ON, GATE_WITHIN, GATE_WITHIN), [
     "hours day",
     "deny-rule not-by-day",
@@ -261,6 +261,9 @@ test("gates: an allow needs its override and to be surely within its hours, a de
     "allowed fire",
     "hours both",
   ])
+  // An input in another state, or in none that is known.
+  const waits = GATE_ON | GATE_WITHIN
+  assert.equal(by(waits, waits, waits), ["when day", "deny-rule not-by-day", "when fire", "when both"])
 })
 
 test("a posture that closes normal flows leaves what is essential", () => {

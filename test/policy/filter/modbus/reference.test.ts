@@ -24,6 +24,7 @@ test(`[CR 2.1] ${CASES.toLocaleString("en")} random requests are judged as the r
     "not-essential",
     "emergency",
     "hours",
+    "when",
     "rate",
   ]) {
     assert.ok((reasons.get(reason) ?? 0) >= cases / 1000, `${reason}: ${reasons.get(reason) ?? 0}`)

@@ -1,0 +1,75 @@
+import { InvariantError } from "../../../policy/base/errors.ts"
+import type { EngineContext } from "../engine-context.ts"
+import type { EngineConduit } from "../messages.ts"
+import { createUpstreamDial } from "../upstream-dial.ts"
+import { fitsRequest } from "./response.ts"
+import { createTcpUpstream } from "./tcp-upstream.ts"
+import type { ModbusUpstream } from "./upstream.ts"
+
+/** From a request to its answer; masters wait a second as a rule, and are better told. */
+const TIMEOUT_MS = 1_000
+/** Between two entries about an upstream that breaks the protocol. */
+const BROKEN_MS = 10_000
+
+/** One way to the units for all masters of a conduit: there while one of them is. */
+export interface SharedUpstream {
+  join(): ModbusUpstream
+  /** Once for each `join`. With the last one the connection is closed. */
+  leave(): void
+  /** Note that the units' end broke the protocol. */
+  broken(how: string): void
+}
+
+/** The way that the board file names: a connection, or a line. */
+export function createSharedUpstream(conduit: EngineConduit, context: EngineContext): SharedUpstream {
+  let current: ModbusUpstream | null = null
+  let joined = 0
+  let toldMs = -Infinity
+  let untold = 0
+
+  function broken(how: string): void {
+    untold++
+    if (context.nowMs() - toldMs < BROKEN_MS) return
+    toldMs = context.nowMs()
+    context.report({
+      id: "conduit.protocol-error",
+      outcome: "failure",
+      source: `upstream/${conduit.name}`,
+      subject: null,
+      conduit: conduit.name,
+      object: endOf(conduit),
+      reason: how,
+      count: untold,
+    })
+    untold = 0
+  }
+
+  return {
+    join() {
+      joined++
+      current ??= open(conduit, context, broken)
+      return current
+    },
+    leave() {
+      if (--joined > 0) return
+      current?.close()
+      current = null
+    },
+    broken,
+  }
+}
+
+function open(conduit: EngineConduit, context: EngineContext, broken: (how: string) => void): ModbusUpstream {
+  const line = conduit.modbus?.line ?? null
+  if (line === null) {
+    const dial = createUpstreamDial(conduit, context)
+    const random = () => parseInt(context.randomSuffix().slice(0, 6), 16) / 0x1000000
+    return createTcpUpstream({ dial, after: context.after, random, timeoutMs: TIMEOUT_MS, fits: fitsRequest, broken })
+  }
+  if (context.openLine === undefined) throw new InvariantError("ERR_NO_LINE", "this engine has no serial lines")
+  return context.openLine(line)
+}
+
+function endOf({ upstream, modbus }: EngineConduit): string {
+  return upstream === null ? (modbus?.line ?? "") : `${upstream.host}:${upstream.port}`
+}
