@@ -1,11 +1,12 @@
 /**
  * A conduit end to end against dumb pipes and HAProxy: CPU per message, latency, memory, cold start.
  *
- *     node bench/conduit.bench.ts [--quick] [--rounds N]
+ *     node bench/conduit.bench.ts [--quick] [--rounds N] [--only tcp|tls] [--modes bulk,batch8,single,paced]
  *
  * Needs two cores to say anything: the proxies run on one, the clients and the broker's end on the other. What it
  * measures and how: `bench/conduit/README.md`.
- * A lost, changed or reordered message fails it; a missed target is printed. `--quick` writes nothing.
+ * A lost, changed or reordered message fails it; a missed target is printed. `--quick` writes nothing, and neither do
+ * `--only` and `--modes`, which measure a part and leave out memory and cold start.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { loadavg, tmpdir } from "node:os"
@@ -49,12 +50,18 @@ const { values: options } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     rounds: { type: "string" },
+    only: { type: "string" },
+    modes: { type: "string" },
   },
 })
 const extent = { ...(options.quick ? QUICK : FULL) }
 const rounds = Number(options.rounds ?? process.env["LOCKGATE_BENCH_ROUNDS"] ?? extent.rounds)
 
-const CPU_MODES: readonly Mode[] = ["bulk", "batch8", "single"]
+const MODES: readonly Mode[] = ["bulk", "batch8", "single", "paced"]
+const wanted = options.modes?.split(",") ?? MODES
+const modes = MODES.filter((mode) => wanted.includes(mode))
+const isPart = options.only !== undefined || options.modes !== undefined
+const CPU_MODES: readonly Mode[] = modes.filter((mode) => mode !== "paced")
 
 /** The cores this process may use: one for the proxies, one for the ends; none of its own if there are fewer than two. */
 function twoCores(): { proxy: number | null; ends: number | null } {
@@ -87,12 +94,14 @@ async function measure(folder: string): Promise<string> {
   const hasHaproxy = haproxyVersion() !== null
   if (!hasHaproxy) console.error("LEFT OUT: haproxy is not installed (apt-get install haproxy)")
   const own = lockgate(RULES)
+  const ownTcp = lockgate(RULES, "lockgate", [], "tcp")
   if (own === null) console.error("LEFT OUT: firmware/cli.ts is not there")
   const tlsProxies: Proxy[] = [nodePipe("tls"), ...(hasHaproxy ? [haproxy("tls")] : []), ...(own === null ? [] : [own])]
   const proxies: Proxy[] = [
     nodePipe("tcp"),
     pooledPipe(),
     ...(hasHaproxy ? [haproxy("tcp"), haproxy("tcp", true)] : []),
+    ...(ownTcp === null ? [] : [ownTcp]),
     ...tlsProxies,
   ]
   const rig = await startRig(material, core.ends)
@@ -103,31 +112,44 @@ async function measure(folder: string): Promise<string> {
     started.push({ name, transport, modes, running })
   }
   try {
-    for (const proxy of proxies) await begin(proxy, proxy.transport === "tls" ? [...CPU_MODES, "paced"] : CPU_MODES)
-    for (const rules of [10, 10_000]) {
+    for (const proxy of proxies) {
+      if (options.only === undefined || proxy.transport === options.only) await begin(proxy, modes)
+    }
+    for (const rules of isPart ? [] : [10, 10_000]) {
       const other = lockgate(rules, `lockgate, ${rules} rules`)
       if (other !== null) await begin(other, ["bulk"])
     }
-    const direct: Contender = { name: NO_PROXY, transport: "tls", modes: ["paced"], running: null }
+    const direct: Contender = {
+      name: NO_PROXY,
+      transport: "tls",
+      modes: modes.filter((mode) => mode === "paced"),
+      running: null,
+    }
     const outcomes = await measureRounds(rig, [direct, ...started], { ...extent, rounds }, (text) =>
       process.stderr.write(`\r${text}   `),
     )
     process.stderr.write("\n")
     for (const { running } of started.splice(0)) await running?.stop()
-    const idle = await weigh(tlsProxies, material, core)
+    const idle = isPart ? [] : await weigh(tlsProxies, material, core)
     const starts: number[] = []
-    for (let n = 0; n < 3 && own !== null; n++) starts.push(await measureColdStart(own, rig, material, core.proxy))
-    const kept = outcomes[0]?.runs.paced.length ?? 0
+    for (let n = 0; n < 3 && !isPart && own !== null; n++)
+      starts.push(await measureColdStart(own, rig, material, core.proxy))
+    const kept = Math.max(...outcomes.flatMap(({ runs }) => MODES.map((mode) => runs[mode].length)))
     if (kept < rounds) console.error(`STOPPED after ${kept} of ${rounds} rounds: the time was over`)
     const parts = [circumstances(kept, load)]
     if (own !== null) {
-      const judgements = [...judge(outcomes, own.name), ...judgeMemory(idle, own.name), ...judgeStart(starts)]
+      const judgements = [
+        ...judge(outcomes, own.name),
+        ...judgeMemory(idle, own.name),
+        ...(isPart ? [] : judgeStart(starts)),
+      ]
       parts.push(judgementTable(judgements))
     }
     for (const transport of ["tls", "tcp"] as const)
       for (const mode of CPU_MODES) parts.push(cpuTable(outcomes, transport, mode))
-    parts.push(`Latency at ${extent.perSecond} messages/s:`, latencyTable(outcomes, outcomes[0]!))
-    parts.push(`Memory (PSS) of ${extent.idleConnections} idle connections:`, memoryTable(idle))
+    if (modes.includes("paced"))
+      parts.push(`Latency at ${extent.perSecond} messages/s:`, latencyTable(outcomes, outcomes[0]!))
+    if (!isPart) parts.push(`Memory (PSS) of ${extent.idleConnections} idle connections:`, memoryTable(idle))
     return parts.join("\n\n")
   } finally {
     for (const { running } of started) await running?.stop()
@@ -154,5 +176,5 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130))
 
 const body = await measure(folder)
-if (options.quick) console.log(body)
+if (options.quick || isPart) console.log(body)
 else report("Conduit", body)

@@ -188,6 +188,18 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/island.ts")).island,
   },
   {
+    words: "tamper clear",
+    usage: '--reason "<what was found>"',
+    summary: "clear the tamper alarm, once the enclosure is shut",
+    load: async () => (await import("./cli/board-lines.ts")).tamperClear,
+  },
+  {
+    words: "board input",
+    usage: "<input> <state>",
+    summary: "set an input of a simulated board, as its wire would",
+    load: async () => (await import("./cli/board-lines.ts")).boardInput,
+  },
+  {
     words: "override start",
     usage: '<emergency> --minutes <1..480> --reason "<why>"',
     summary: "switch on an emergency of the policy for a time",
@@ -198,6 +210,54 @@ const COMMANDS: readonly Entry[] = [
     usage: "<emergency>",
     summary: "switch it off again",
     load: async () => (await import("./cli/override.ts")).overrideEnd,
+  },
+  {
+    words: "trust status",
+    usage: "[--json]",
+    summary: "whom the gateway believes, who is revoked, how long its certificates last",
+    load: async () => (await import("./cli/trust.ts")).trustStatus,
+  },
+  {
+    words: "trust reload",
+    usage: "",
+    summary: "read credentials, authorities and lists of revoked certificates anew; who stays trusted stays connected",
+    load: async () => (await import("./cli/trust.ts")).trustReload,
+  },
+  {
+    words: "trust crl",
+    usage: "<file>",
+    summary: "hand a newer list of revoked certificates over (PEM or DER); who is revoked is cut off at once",
+    load: async () => (await import("./cli/trust.ts")).trustCrl,
+  },
+  {
+    words: "access list",
+    usage: "",
+    summary: "every way in from an untrusted zone: who approved it, until when, what passes",
+    load: async () => (await import("./cli/access.ts")).accessList,
+  },
+  {
+    words: "access grant",
+    usage: '<conduit> --minutes <1..480> --reason "<why>"',
+    summary: "approve a way in for a time",
+    load: async () => (await import("./cli/access.ts")).accessGrant,
+  },
+  {
+    words: "access end",
+    usage: "<conduit>",
+    summary: "end its approval",
+    load: async () => (await import("./cli/access.ts")).accessEnd,
+  },
+  {
+    words: "access end-all",
+    usage: "",
+    summary: "switch off every way in that was approved",
+    load: async () => (await import("./cli/access.ts")).accessEndAll,
+  },
+  {
+    words: "conduit restore",
+    usage: "<conduit>",
+    summary: "open a conduit again that a fault of the gateway had closed",
+    load: async () => (await import("./cli/access.ts")).conduitRestore,
   },
   {
     words: "assess run",

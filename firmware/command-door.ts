@@ -1,8 +1,8 @@
 import type { Board } from "../hal/board.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
-import type { CertificateFacts } from "../policy/identity/certificate.ts"
 import type { Policy } from "../policy/language/policy.ts"
+import type { FailedConduits } from "./boundary/failed-conduits.ts"
 import type { Boundary } from "./boundary/keeper.ts"
 import { CONTROLS, PROBES } from "./assess/controls.ts"
 import { listeningSockets } from "./assess/open-sockets.ts"
@@ -14,11 +14,14 @@ import type { RunningConduits } from "./running-conduits.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { interfaceTable } from "./interfaces.ts"
 import { createHandlers } from "./management/handlers.ts"
+import type { GpioLines } from "./gpio/lines.ts"
+import type { Access } from "./management/access.ts"
 import type { Island } from "./management/island.ts"
 import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
+import type { TrustKeeper } from "./trust/keeper.ts"
 import type { RecordingKeeper } from "./recording/keeper.ts"
 
 /** The parts that commands act on. */
@@ -28,14 +31,17 @@ export interface CommandDoorDeps {
   readonly policy: PolicyActivation
   readonly incoming: Incoming
   readonly boundary: Boundary
+  readonly access: Access
+  readonly failures: FailedConduits
   readonly board: Board
   readonly posture: PostureKeeper
   readonly island: Island
   readonly recording: RecordingKeeper
   readonly overrides: Overrides
+  readonly lines: GpioLines
   readonly conduits: RunningConduits
   readonly status: () => StatusReport
-  readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
+  readonly trust: TrustKeeper
   /** Why the live reader refuses a policy document, or null. */
   readonly readPolicy: (text: string) => Promise<string | null>
   /** The policy in force, or null. */
@@ -60,7 +66,11 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       islandOn: () => island.on,
       essentialOnly: () => posture.posture.normal === "closed",
       listening: () => conduits.listening,
+      openUnder: (other, failed) => conduits.engine.openUnder(other, failed),
+      access: () => deps.access.status(),
       rehearse: (rehearsal) => conduits.engine.rehearse(rehearsal),
+      rehearseLoad: () => conduits.engine.rehearseLoad(),
+      limits: config.limits,
       bundleInForce: () => policy.bundle(),
       offerBundle: (text) => policy.examine(text),
       readPolicy: deps.readPolicy,
@@ -78,7 +88,10 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       },
       interfaces: interfaceTable(config),
       openSockets: listeningSockets,
-      ownCertificates: deps.ownCertificates,
+      revocations: (authority) => deps.trust.engineTrust().revoked[authority] ?? [],
+      isRevoked: (...asked) => conduits.engine.isRevoked(...asked),
+      ownCertificates: deps.trust.material.ownCertificates,
+      lines: () => deps.lines.status(),
     })
     const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
     await audit({
@@ -103,6 +116,10 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       island,
       recording: deps.recording,
       overrides: deps.overrides,
+      trust: deps.trust,
+      lines: deps.lines,
+      access: deps.access,
+      failures: deps.failures,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: runAssessment,

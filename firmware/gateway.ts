@@ -1,7 +1,8 @@
 /**
  * The composition root: builds every object of a gateway on one board and hands each what it needs, in start order.
  *
- *     time and log -> packet filter -> supervisor -> serial lines -> conduit engine -> policy -> management -> publisher
+ *     outputs safe -> time and log -> packet filter -> supervisor -> serial lines -> conduit engine -> inputs -> policy
+ *     -> management -> publisher
  *
  * Stopping runs it backwards. Nothing here decides: facts go from ports to `policy/`, decisions come back.
  */
@@ -14,6 +15,7 @@ import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
 import { createBoundary } from "./boundary/keeper.ts"
+import { openFailedConduits, type FailedConduits } from "./boundary/failed-conduits.ts"
 import { watchRadios } from "./boundary/radios.ts"
 import { createCommandDoor } from "./command-door.ts"
 import { startConduits } from "./running-conduits.ts"
@@ -24,19 +26,25 @@ import { createCompiler } from "./bundles/compile-port.ts"
 import { createIncoming } from "./bundles/incoming.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { endsOf } from "./config/ends.ts"
+import { survivable } from "./bundles/refusal.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
+import { orderedByInputs } from "./gpio/island-order.ts"
+import { startGpio } from "./gpio/lines.ts"
+import { holdOutputs } from "./gpio/outputs.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
+import { openAccess } from "./management/access.ts"
 import { openIsland } from "./management/island.ts"
 import { openOverrides } from "./management/overrides.ts"
 import { startLines } from "./lines/keeper.ts"
 import { linesSocket } from "./lines/socket-path.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
-import { loadMaterial, readText } from "./material.ts"
+import { readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { openRecordingKeeper } from "./recording/keeper.ts"
 import { startPublishing } from "./publishing.ts"
+import { openTrust } from "./trust/keeper.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
 import { BUILT_AT, VERSION } from "./version.ts"
 
@@ -96,6 +104,10 @@ async function build(
   const { clock, storage } = board
   const startedAt = clock.wall().at
 
+  // Before anything else the outputs are safe, whatever ended the gateway before.
+  const outputs = await holdOutputs(board.gpio, config.gpio.outputs)
+  closers.push(() => outputs.release())
+
   // Time and log: from here on everything that happens is written down.
   const time = await createTimeKeeper({ clock, storage, builtAt: BUILT_AT })
   const log = await openAuditLog({
@@ -132,7 +144,14 @@ async function build(
   })
   await boundary.follow(null)
   closers.push(() => boundary.stop())
-  const material = await loadMaterial(config, board.keyStore)
+  const trust = await openTrust({
+    config,
+    keyStore: board.keyStore,
+    storage,
+    interval: () => time.interval(),
+    note,
+    condition: (condition, holds) => void posture.set(condition, holds),
+  })
 
   // The supervisor feeds the watchdog only while every loop is alive.
   const timeoutMs = options.watchdogMs ?? WATCHDOG_MS
@@ -143,20 +162,23 @@ async function build(
 
   // Before the conduits, which ask them; ended after them.
   const linesAt = { socket: linesSocket(config.stateFolder), lines: config.lines, serial: board.serial ?? null }
-  const lines = await startLines({ ...linesAt, clock, note })
-  closers.push(() => lines.stop())
+  const serialLines = await startLines({ ...linesAt, clock, note })
+  closers.push(() => serialLines.stop())
 
   // The conduits: closed until they are told a policy.
+  let failedConduits: FailedConduits | null = null
   const conduits = await startConduits({
     clock,
     config,
-    material,
+    material: trust.material,
     time,
     note,
+    failed: (conduit, fault) => failedConduits?.fail(conduit, fault),
     alive: () => engineLoop.beat(),
     allowStall: options.allowStall ?? false,
   })
   const { engine } = conduits
+  conduits.nowListening(await engine.setTrust(trust.engineTrust()))
   closers.push(() => engine.stop())
 
   const recording = await openRecordingKeeper({
@@ -181,6 +203,51 @@ async function build(
   })
   boundary.onLost((lost) => void posture.set("boundary-lost", lost))
   log.onState((state) => void posture.set("log-failing", state.condition === "failing"))
+  const island = orderedByInputs(await openIsland({ storage, audit, apply: (on) => posture.set("island", on) }))
+  await posture.set("island", island.on)
+
+  // The lines of the board: what its inputs say is known before any conduit opens.
+  const gpio = await startGpio({
+    gpio: board.gpio,
+    clock,
+    storage,
+    config: config.gpio,
+    outputs,
+    audit,
+    note,
+    changed: (inputs) => {
+      island.inputsChanged(inputs)
+      engine.setInputs(inputs)
+    },
+    shows: () => ({ island: island.on, fault: posture.posture.because.some((condition) => condition !== "island") }),
+  })
+  closers.push(() => gpio.stop())
+
+  // What keeps conduits closed beside policy and posture: faults of our own, and ways in that nobody has approved.
+  let granted: readonly string[] = []
+  const hold = (failed: readonly string[]): void => {
+    void engine
+      .setHeld({ granted, failed })
+      .then((now) => conduits.nowListening(now))
+      .catch(survivable)
+  }
+  const failures = await openFailedConduits({
+    storage,
+    audit,
+    hold,
+    restore: async (conduit) => conduits.nowListening(await engine.restore(conduit)),
+  })
+  failedConduits = failures
+  const access = await openAccess({
+    storage,
+    clock,
+    audit,
+    apply: (on) => {
+      granted = on
+      hold([...failures.failed.keys()])
+    },
+  })
+  closers.push(() => access.stop())
 
   const overrides = await openOverrides({
     storage,
@@ -201,18 +268,20 @@ async function build(
     audit,
     gateway: config.gateway,
     threshold: config.trust.policyThreshold,
-    verify: createBundleVerifier(material.signers),
+    verify: createBundleVerifier(trust.material.signers),
     prepare: (source) => compiler.prepare(source),
     apply: async (next) => {
       await boundary.follow(next?.policy ?? null)
+      await island.policyChanged(next?.policy.island ?? null)
       conduits.nowListening(
         await engine.setEpoch(
-          next === null ? null : { epoch: next.version, policy: next.engine, authorities: material.authorities },
+          next === null ? null : { epoch: next.version, policy: next.engine, authorities: trust.material.authorities },
         ),
       )
       inForce = next?.policy ?? null
       recording.policyInForce(next === null ? null : { version: next.version, sha256: sha256(next.statement.policy) })
       overrides.policyChanged(inForce)
+      access.policyChanged(inForce)
       for (const text of inForce === null ? [] : describeFit(checkAgainstPolicy(config, inForce))) {
         note({ id: "policy.unfit", outcome: "failure", source: "gateway", detail: { text } })
       }
@@ -225,8 +294,6 @@ async function build(
   })
   const radios = watchRadios({ interfaces, clock, policy: () => inForce, note })
   closers.push(() => radios.stop())
-  const island = await openIsland({ storage, audit, apply: (on) => posture.set("island", on) })
-  await posture.set("island", island.on)
   await posture.set("clock-lost", !time.bounded)
   await policy.start()
   closers.push(() => policy.stop())
@@ -236,7 +303,7 @@ async function build(
   // Management: the one door for every change, and the log on its way to the operators.
   const publishing = startPublishing({
     config,
-    material,
+    trust,
     log,
     storage,
     clock,
@@ -244,6 +311,10 @@ async function build(
     interval: () => time.interval(),
   })
   closers.push(() => publishing.stop())
+  trust.onChange(async () => {
+    conduits.nowListening(await engine.setTrust(trust.engineTrust()))
+    publishing.trustChanged()
+  })
   const status = (): StatusReport => ({
     gateway: config.gateway,
     startedAt,
@@ -252,7 +323,9 @@ async function build(
     policy: policy.status(),
     boundary: { ...boundary.status, radios: radios.unnamed },
     emergencies: overrides.status(),
-    conduits: conduits.status(),
+    lines: gpio.status(),
+    access: access.status(),
+    conduits: conduits.status(failures.failed),
     audit: { entries: log.size, publishing: publishing.state },
   })
   const commands = createCommandDoor({
@@ -263,12 +336,15 @@ async function build(
     island,
     recording,
     overrides,
+    lines: gpio,
     conduits,
     status,
-    ownCertificates: material.ownCertificates,
+    trust,
     inForce: () => inForce,
     boundary,
     board,
+    access,
+    failures,
     incoming: createIncoming({ storage, audit }),
     readPolicy: async (text) => {
       try {
@@ -306,6 +382,8 @@ async function build(
       mainLoop.beat()
       engine.ping()
       engine.setTime(time.interval())
+      trust.look()
+      gpio.refresh()
       void time.refresh().catch(() => undefined)
       void posture.set("clock-lost", !time.bounded)
     }),

@@ -9,7 +9,7 @@ import type { GatewayConfig, UpstreamEnd } from "./config/gateway-config.ts"
 import { certificateFacts } from "./tls/certificate-facts.ts"
 import { factsFromPem } from "./tls/pem.ts"
 
-/** Keys and certificates that the board file names, read once at start. */
+/** Keys and certificates that the board file names, read at start and on `trust.reload`. */
 export interface Material {
   /** Authority name to PEM. */
   readonly authorities: Readonly<Record<string, string>>
@@ -48,7 +48,10 @@ export async function loadMaterial(config: GatewayConfig, keyStore: KeyStore): P
     const chain = await keyStore.certificate(slot)
     const leaf = chain?.[0]
     if (chain === null || leaf === undefined) {
-      throw new InputError("ERR_CREDENTIAL_EMPTY", `credential ${slot} has no certificate`)
+      throw new InputError(
+        "ERR_CREDENTIAL_EMPTY",
+        `credential ${slot}: there is no certificate for its key (the first in the chain must be for it)`,
+      )
     }
     ownCertificates.set(use, certificateFacts(leaf))
     return { key: await keyStore.tlsKey(slot), certificate: chain.map(toPem).join("") }

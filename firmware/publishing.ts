@@ -6,14 +6,16 @@ import type { AuditLog } from "./audit/log.ts"
 import { dialMqtt } from "./audit/mqtt-link.ts"
 import { createAuditPublisher } from "./audit/publisher.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
-import type { Material } from "./material.ts"
+import type { Dialled } from "./tls/dial.ts"
+import type { TrustKeeper } from "./trust/keeper.ts"
+import { certificateDetail } from "./conduits/trust-in-force.ts"
 import { dialTrusted } from "./tls/dial.ts"
 import { factsFromPem } from "./tls/pem.ts"
 
 /** What publishing stands on. */
 export interface PublishingDeps {
   readonly config: GatewayConfig
-  readonly material: Material
+  readonly trust: Pick<TrustKeeper, "material" | "revoked">
   readonly log: AuditLog
   readonly storage: Storage
   readonly clock: Clock
@@ -25,15 +27,18 @@ export interface PublishingDeps {
 export interface Publishing {
   /** `off`: the board file names no broker for it. */
   readonly state: "yes" | "no" | "off"
+  /** The trust has changed: a connection to a broker whose certificate is revoked is cut, any other stays. CR 1.9. */
+  trustChanged(): void
   stop(): Promise<void>
 }
 
 /** Publish the log to the broker that the board file names, if it names one; starts at once, never fails. */
 export function startPublishing(deps: PublishingDeps): Publishing {
-  const { config, material, log, storage, clock } = deps
-  if (material.management === null) return { state: "off", stop: () => Promise.resolve() }
-  const { end, credential } = material.management
-  const anchors = factsFromPem(material.authorities[end.authority] ?? "")
+  const { config, trust, log, storage, clock } = deps
+  const first = trust.material.management
+  if (first === null) return { state: "off", trustChanged: () => undefined, stop: () => Promise.resolve() }
+  const { end } = first
+  let open: Dialled | null = null
   const publisher = createAuditPublisher({
     log,
     storage,
@@ -44,16 +49,19 @@ export function startPublishing(deps: PublishingDeps): Publishing {
       dialMqtt({
         gateway: config.gateway,
         openStream: async () => {
-          const { socket, trusted } = dialTrusted({
+          const { material } = trust
+          const dialled = dialTrusted({
             ...end,
-            credential,
-            anchors,
+            credential: material.management?.credential ?? first.credential,
+            anchors: factsFromPem(material.authorities[end.authority] ?? ""),
+            revoked: trust.revoked(end.authority),
             now: () => deps.interval(),
             timeoutMs: config.limits.connectTimeoutMs,
             after: (delayMs, action) => clock.after(delayMs, action),
           })
-          await trusted
-          return socket
+          await dialled.trusted
+          open = dialled
+          return dialled.socket
         },
       }),
   })
@@ -62,6 +70,21 @@ export function startPublishing(deps: PublishingDeps): Publishing {
   return {
     get state() {
       return publisher.status.online ? "yes" : "no"
+    },
+    trustChanged: () => {
+      const revoked = trust.revoked(end.authority)
+      const gone = open?.path().find(({ issuerDer, serial }) => revoked(issuerDer, serial))
+      if (gone === undefined) return
+      deps.report({
+        id: "conduit.upstream-distrusted",
+        outcome: "failure",
+        source: "management/mqtt",
+        object: `${end.host}:${end.port}`,
+        reason: "revoked",
+        detail: certificateDetail(gone),
+      })
+      open?.socket.destroy()
+      open = null
     },
     stop: async () => {
       stopping.abort()

@@ -2,8 +2,9 @@ import type { Clock } from "../hal/clock.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
 import type { ConduitCounters, Listening } from "./conduits/messages.ts"
-import type { GatewayConfig } from "./config/gateway-config.ts"
+import { transportsOf, type ConduitEnds, type GatewayConfig } from "./config/gateway-config.ts"
 import { endpoint } from "./interfaces.ts"
+import { linesSocket } from "./lines/socket-path.ts"
 import type { ConduitStatus } from "./management/status-report.ts"
 import type { Material } from "./material.ts"
 import type { TimeKeeper } from "./time-keeper.ts"
@@ -16,6 +17,8 @@ export interface RunningConduitsDeps {
   readonly time: TimeKeeper
   readonly allowStall: boolean
   readonly note: (event: AuditEvent) => void
+  /** A fault has closed this conduit. */
+  readonly failed: (conduit: string, fault: string) => void
   /** The engine's loop gave a sign of life. */
   readonly alive: () => void
 }
@@ -27,7 +30,7 @@ export interface RunningConduits {
   /** What listens now, after a change that the engine was told; every difference is written to the log. */
   nowListening(next: readonly Listening[]): void
   /** One row a conduit of the board file. */
-  status(): readonly ConduitStatus[]
+  status(failed: ReadonlyMap<string, string>): readonly ConduitStatus[]
 }
 
 /** Start the conduit engine, closed; whatever it reports goes to the log. */
@@ -59,7 +62,13 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
     })
   }
 
-  const setup = { clock, conduits: material.conduits, limits: config.limits, allowStall: deps.allowStall }
+  const setup = {
+    clock,
+    conduits: material.conduits,
+    limits: config.limits,
+    allowStall: deps.allowStall,
+    linesSocket: linesSocket(config.stateFolder),
+  }
   const engine = await startEngine(
     { ...setup, time: time.interval() },
     {
@@ -67,6 +76,7 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
       counters: (next) => (counters = next),
       listening: nowListening,
       certificateSeen: (notBeforeAt) => time.certificateSeen(notBeforeAt),
+      failed: deps.failed,
       alive: deps.alive,
       fault: failed,
       died: (reason) => {
@@ -82,11 +92,26 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
       return listening
     },
     nowListening,
-    status: () => Object.keys(config.conduits).map((name) => statusOf(name, listening, counters)),
+    status: (failed) =>
+      Object.entries(config.conduits).map(([name, ends]) => ({
+        ...statusOf(name, listening, counters),
+        ...clearTextOf(ends),
+        failed: failed.get(name) ?? null,
+      })),
   }
 }
 
-function statusOf(name: string, listening: readonly Listening[], counters: readonly ConduitCounters[]): ConduitStatus {
+function clearTextOf(ends: ConduitEnds): Pick<ConduitStatus, "clearText"> {
+  const transports = transportsOf(ends)
+  const clear = (["from", "to"] as const).filter((end) => transports[end] !== "tls")
+  return clear.length === 0 ? {} : { clearText: clear }
+}
+
+function statusOf(
+  name: string,
+  listening: readonly Listening[],
+  counters: readonly ConduitCounters[],
+): Omit<ConduitStatus, "failed"> {
   const at = listening.find((l) => l.conduit === name)
   const own = counters.find((c) => c.conduit === name) ?? null
   return {

@@ -11,22 +11,30 @@ import { freePort, listening } from "./haproxy.ts"
 import { pinned } from "./lines.ts"
 import type { Material } from "./material.ts"
 import { CELLS, ROLES, topicOf } from "./message.ts"
-import type { Proxy } from "./proxy.ts"
+import type { Proxy, Transport } from "./proxy.ts"
 
 const CLI = fileURLToPath(new URL("../../firmware/cli.ts", import.meta.url))
 
-/** The gateway under a policy of `rules` rules; null where there is none to start yet. `flags` go to its Node. */
-export function lockgate(rules: number, name = "lockgate", flags: readonly string[] = []): Proxy | null {
+/**
+ * The gateway under a policy of `rules` rules; null where there is none to start yet. `flags` go to its Node. In clear text
+ * all clients come from one address, so they are one subject, which bears all roles.
+ */
+export function lockgate(
+  rules: number,
+  name = "lockgate",
+  flags: readonly string[] = [],
+  transport: Transport = "tls",
+): Proxy | null {
   if (!existsSync(CLI)) return null
   return {
     name,
-    transport: "tls",
+    transport,
     async start({ upstreamPort, material, core }) {
       const port = await freePort()
       const folder = join(material.folder, `gateway-${port}`)
       // The command socket lives there: the gateway insists on a folder that is its own.
       mkdirSync(folder, { mode: 0o700 })
-      const config = await writeGateway(folder, material, rules, port, upstreamPort)
+      const config = await writeGateway(folder, material, rules, port, upstreamPort, transport)
       const node = [
         process.execPath,
         "--disallow-code-generation-from-strings",
@@ -69,6 +77,7 @@ async function writeGateway(
   rules: number,
   port: number,
   upstreamPort: number,
+  transport: Transport,
 ): Promise<string> {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" })
   const pem = privateKey.export({ type: "pkcs8", format: "pem" }) as string
@@ -80,7 +89,7 @@ async function writeGateway(
       notAfterAt: null,
       gateways: ["*"],
       predecessor: null,
-      policy: policyText(rules),
+      policy: policyText(rules, undefined, transport),
       cases: null,
     },
     await readSigningKey("bench", pem),
@@ -88,6 +97,7 @@ async function writeGateway(
   writeFileSync(join(folder, "owner.pub.pem"), publicKey.export({ type: "spki", format: "pem" }))
   writeFileSync(join(folder, "policy.jws"), bundle)
   const { proxyServer, proxyClient } = material
+  const tls = transport === "tls"
   const board = {
     "lockgate-gateway": 1,
     gateway: "bench",
@@ -106,8 +116,10 @@ async function writeGateway(
     "policy-bundle": join(folder, "policy.jws"),
     conduits: {
       telemetry: {
-        listen: { address: "127.0.0.1", port, credential: "field-end" },
-        upstream: { url: `mqtts://127.0.0.1:${upstreamPort}`, credential: "control-end", authority: "control-ca" },
+        listen: { address: "127.0.0.1", port, ...(tls ? { credential: "field-end" } : {}) },
+        upstream: tls
+          ? { url: `mqtts://127.0.0.1:${upstreamPort}`, credential: "control-end", authority: "control-ca" }
+          : { url: `mqtt://127.0.0.1:${upstreamPort}` },
       },
     },
     management: { socket: join(folder, "command.sock") },
@@ -126,20 +138,30 @@ async function writeGateway(
  * rest are for topics that nobody uses; below, few rules with `#` speak for all. Rules that could share an entry do from ten
  * thousand on (`perEntry`), since a policy document has a bounded size.
  */
-export function policyText(rules: number, perEntry = rules >= 10 * CELLS ? 10 : 1): string {
+export function policyText(
+  rules: number,
+  perEntry = rules >= 10 * CELLS ? 10 : 1,
+  transport: Transport = "tls",
+): string {
   const roles = Array.from({ length: ROLES }, (_, k) => `r${String(k).padStart(2, "0")}`)
   return JSON.stringify({
     "lockgate-policy": 1,
     name: `bench, ${rules} rules`,
-    zones: { field: { level: 2, authorities: ["field-ca"] }, control: { level: 3, authorities: ["control-ca"] } },
+    zones: {
+      field: { level: 2, authorities: ["field-ca"], "clear-text": transport === "tcp" },
+      control: { level: 3, authorities: ["control-ca"], "clear-text": transport === "tcp" },
+    },
     roles: Object.fromEntries(roles.map((role) => [role, "publishes on its own line"])),
-    subjects: roles.map((role) => ({
-      zone: "field",
-      match: { cn: `${role}.{name}` },
-      roles: [role],
-      "client-id": "%u*",
-    })),
-    conduits: { telemetry: { from: "field", to: "control", protocol: "mqtt" } },
+    subjects:
+      transport === "tcp"
+        ? [{ zone: "field", match: { address: "127.0.0.1" }, name: "client", roles, "client-id": "%u*" }]
+        : roles.map((role) => ({
+            zone: "field",
+            match: { cn: `${role}.{name}` },
+            roles: [role],
+            "client-id": "%u*",
+          })),
+    conduits: { telemetry: { from: "field", to: "control", protocol: "mqtt", transport } },
     rules: rules < CELLS ? fewRules(rules, roles) : manyRules(rules, roles, perEntry),
   })
 }

@@ -107,6 +107,7 @@ serveLines({
         counters: nothing,
         listening: nothing,
         certificateSeen: nothing,
+        failed: () => undefined,
         alive: nothing,
         fault: (_, code, message) => process.stderr.write(`engine: ${code} ${message}\n`),
         died: (reason) => process.stderr.write(`engine died: ${reason}\n`),

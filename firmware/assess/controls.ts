@@ -6,11 +6,16 @@ import {
   reservedStaysClosed,
   strangerHasNoRights,
 } from "./probes/boundary.ts"
+import { alteredRecordsAreRefused, nothingIsResumed, revokedAreRefused } from "./probes/communication.ts"
 import { bundlesAreAuthentic, noCodeFromText } from "./probes/code.ts"
+import { outputsAreHeld, tamperIsTold, tamperIsWatched } from "./probes/lines.ts"
+import { floodsAreHeldOff, memoryIsBounded, silenceEnds } from "./probes/load.ts"
 import { commandsNeedPermission, errorsAreCodes, onlyDeclaredSockets } from "./probes/management.ts"
 import { noPersonToPerson } from "./probes/person-to-person.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "./probes/transport.ts"
 import { noWayAround, packetFilterInForce } from "./probes/beside.ts"
+import { brokerRefusesStrangers } from "./probes/broker.ts"
+import { faultsClose, islandCloses, waysInAreControlled, waysInNeedApproval } from "./probes/closing.ts"
 import { onlyNamedRadios } from "./probes/radios.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
@@ -19,6 +24,9 @@ export const PROBES: readonly GatewayProbe[] = [
   strangersAreRefused,
   listenersProveThemselves,
   weakCryptographyIsRefused,
+  alteredRecordsAreRefused,
+  nothingIsResumed,
+  revokedAreRefused,
   strangerHasNoRights,
   filterAgreesWithPolicy,
   reservedStaysClosed,
@@ -31,9 +39,20 @@ export const PROBES: readonly GatewayProbe[] = [
   commandsNeedPermission,
   errorsAreCodes,
   onlyDeclaredSockets,
+  floodsAreHeldOff,
+  memoryIsBounded,
+  silenceEnds,
   packetFilterInForce,
   noWayAround,
   onlyNamedRadios,
+  outputsAreHeld,
+  tamperIsWatched,
+  tamperIsTold,
+  brokerRefusesStrangers,
+  islandCloses,
+  faultsClose,
+  waysInAreControlled,
+  waysInNeedApproval,
 ]
 
 const MOBILE_CODE = {
@@ -49,6 +68,20 @@ const MOBILE_CODE_AUTHENTICITY = {
   probes: [bundlesAreAuthentic.id],
 }
 
+const TAMPER = {
+  claim:
+    "A tamper switch is watched while the gateway has power; opening it latches an alarm that only an authorised command " +
+    "clears, restarts included. The enclosure, its seal and its switch are the OEM's.",
+  enforcedIn: ["firmware/gpio/tamper.ts", "firmware/gpio/inputs.ts"],
+  probes: [tamperIsWatched.id],
+}
+const TAMPER_TOLD = {
+  claim:
+    "Each opening is an entry of the log, with the severity of an alarm, and goes with the log to the operators' broker.",
+  enforcedIn: ["firmware/gpio/tamper.ts", "firmware/publishing.ts"],
+  probes: [tamperIsWatched.id, tamperIsTold.id],
+}
+
 /** The requirement rows that this gateway answers so far; what is not here is `not tested`. */
 export const CONTROLS: readonly Control[] = [
   {
@@ -58,6 +91,19 @@ export const CONTROLS: readonly Control[] = [
       "byte of a peer whose certificate the zone's authorities do not vouch for.",
     enforcedIn: ["firmware/tls/accept-peer.ts", "firmware/tls/dial.ts", "policy/identity/path.ts"],
     probes: [listenersProveThemselves.id, strangersAreRefused.id],
+  },
+  {
+    requirement: "CR 1.9",
+    claim:
+      "A peer proves its key in the handshake; its chain must lead to an authority of its zone by permitted algorithms, and " +
+      "no certificate in it may be on a list of revoked ones, at once for those who are connected. The policy names the user.",
+    enforcedIn: [
+      "policy/identity/path.ts",
+      "policy/identity/crl.ts",
+      "policy/identity/subject.ts",
+      "firmware/trust/keeper.ts",
+    ],
+    probes: [revokedAreRefused.id, strangersAreRefused.id, weakCryptographyIsRefused.id],
   },
   {
     requirement: "CR 2.1",
@@ -89,10 +135,33 @@ export const CONTROLS: readonly Control[] = [
     probes: [onlyNamedRadios.id],
   },
   {
+    requirement: "CR 3.1",
+    claim:
+      "Every end of every conduit speaks TLS with authenticated encryption; an altered record ends the connection.",
+    enforcedIn: ["firmware/tls/options.ts", "firmware/tls/dial.ts", "policy/identity/algorithms.ts"],
+    probes: [alteredRecordsAreRefused.id, weakCryptographyIsRefused.id],
+  },
+  {
+    requirement: "CR 3.1 RE(1)",
+    claim:
+      "Both ends of each connection prove who they are by certificate, anew each time: no session is resumed, and nothing " +
+      "is read of a peer that did not.",
+    enforcedIn: ["firmware/tls/accept-peer.ts", "firmware/tls/options.ts", "firmware/conduits/listener.ts"],
+    probes: [listenersProveThemselves.id, strangersAreRefused.id, nothingIsResumed.id],
+  },
+  {
     requirement: "CR 3.5",
     claim: "Packets and requests are checked whole for syntax, length and content before they act on anything.",
     enforcedIn: ["firmware/conduits/mqtt/boundary.ts", "policy/command/check.ts"],
     probes: [malformedIsRefused.id, errorsAreCodes.id],
+  },
+  {
+    requirement: "CR 3.6",
+    claim:
+      "Each output has a safe state, taken at start before anything else, and by a process of its own at stop, at a crash and " +
+      "at a kill of the gateway. Without power and until the start, pull resistors hold it.",
+    enforcedIn: ["hal/linux/gpio-keeper.ts", "firmware/gpio/outputs.ts"],
+    probes: [outputsAreHeld.id],
   },
   {
     requirement: "CR 3.7",
@@ -112,7 +181,33 @@ export const CONTROLS: readonly Control[] = [
       "Zones are kept apart below the conduits too: the packet filter of the policy, over IPv4, IPv6 and bridges, is in " +
       "force before any listener opens, forwards nothing, and is put back when it is lost.",
     enforcedIn: ["policy/export/firewall.ts", "firmware/boundary/keeper.ts", "hal/linux/packet-filter.ts"],
-    probes: [packetFilterInForce.id, noWayAround.id],
+    probes: [packetFilterInForce.id, noWayAround.id, brokerRefusesStrangers.id],
+  },
+  {
+    requirement: "CR 7.1",
+    claim:
+      "Under a flood essential flows go on: who was in before is let in, an essential peer takes the place of another, and " +
+      "what is shed is shed from the others first.",
+    enforcedIn: [
+      "firmware/conduits/load/gate-keeper.ts",
+      "firmware/conduits/load/load-control.ts",
+      "firmware/conduits/load/memory-account.ts",
+    ],
+    probes: [floodsAreHeldOff.id, memoryIsBounded.id, silenceEnds.id],
+  },
+  {
+    requirement: "CR 7.1 RE(1)",
+    claim:
+      "The load that one peer or one network can make is limited: handshakes before any cryptography, connections, half-open " +
+      "time, messages and bytes.",
+    enforcedIn: ["firmware/conduits/load/front-door.ts", "firmware/conduits/load/flow-meter.ts"],
+    probes: [floodsAreHeldOff.id, silenceEnds.id],
+  },
+  {
+    requirement: "CR 7.2",
+    claim: "Everything that is held for peers is bounded: accounts by number, connections by what they hold together.",
+    enforcedIn: ["firmware/conduits/load/account-table.ts", "firmware/conduits/load/load-watch.ts"],
+    probes: [memoryIsBounded.id, floodsAreHeldOff.id, silenceEnds.id],
   },
   {
     requirement: "CR 7.7",
@@ -122,8 +217,26 @@ export const CONTROLS: readonly Control[] = [
   },
   { requirement: "EDR 2.4", ...MOBILE_CODE },
   { requirement: "EDR 2.4 RE(1)", ...MOBILE_CODE_AUTHENTICITY },
+  { requirement: "EDR 3.11", ...TAMPER },
+  { requirement: "EDR 3.11 RE(1)", ...TAMPER_TOLD },
   { requirement: "NDR 2.4", ...MOBILE_CODE },
   { requirement: "NDR 2.4 RE(1)", ...MOBILE_CODE_AUTHENTICITY },
+  { requirement: "NDR 3.11", ...TAMPER },
+  { requirement: "NDR 3.11 RE(1)", ...TAMPER_TOLD },
+  {
+    requirement: "NDR 1.13",
+    claim:
+      "Ways in from untrusted zones are listed with who approved them and what passes, encrypted, and switched off by one command.",
+    enforcedIn: ["firmware/management/access.ts", "firmware/conduits/in-force.ts", "policy/language/conduit-checks.ts"],
+    probes: [waysInAreControlled.id],
+  },
+  {
+    requirement: "NDR 1.13 RE(1)",
+    claim:
+      "A way in from an untrusted zone stays closed until a person with that permission approves it, for at most eight hours.",
+    enforcedIn: ["firmware/management/access.ts", "policy/language/conduit-shape.ts"],
+    probes: [waysInNeedApproval.id, waysInAreControlled.id],
+  },
   {
     requirement: "NDR 1.6",
     claim:
@@ -149,6 +262,21 @@ export const CONTROLS: readonly Control[] = [
     claim: "What no rule allows is denied; without a policy no conduit listens at all.",
     enforcedIn: ["policy/filter/decide.ts", "policy/posture.ts"],
     probes: [strangerHasNoRights.id, filterAgreesWithPolicy.id],
+  },
+  {
+    requirement: "NDR 5.2 RE(2)",
+    claim:
+      "Island mode closes every conduit within one turn of its thread, by one command; only essential flows and local management stay.",
+    enforcedIn: ["firmware/management/island.ts", "firmware/conduits/engine.ts", "policy/posture.ts"],
+    probes: [islandCloses.id],
+  },
+  {
+    requirement: "NDR 5.2 RE(3)",
+    claim:
+      "A fault while a conduit's bytes are handled closes that conduit until it is restored by command; the table of " +
+      "postures closes what a fault of the whole concerns.",
+    enforcedIn: ["firmware/conduits/engine.ts", "firmware/boundary/failed-conduits.ts", "policy/posture.ts"],
+    probes: [faultsClose.id],
   },
   {
     requirement: "NDR 5.3",

@@ -4,7 +4,11 @@ import type { CommandPort } from "../../policy/command/port.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import type { Probe } from "../../policy/requirements/control.ts"
-import type { Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
+import type { LoadRehearsal } from "../conduits/load/rehearse-load.ts"
+import type { Limits } from "../config/gateway-config.ts"
+import type { FlowPosture, Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
+import type { GpioStatus } from "../gpio/lines.ts"
+import type { AccessStatus } from "../management/access.ts"
 import type { Interface } from "../interfaces.ts"
 import type { ListeningSocket } from "./open-sockets.ts"
 
@@ -34,8 +38,16 @@ export interface ProbeContext {
   essentialOnly(): boolean
   /** Conduits that listen now. */
   listening(): readonly Listening[]
+  /** Conduits that the live engine would have open under another posture, or if these had failed; nothing changes. */
+  openUnder(posture: FlowPosture, failed: readonly string[]): Promise<readonly string[]>
+  /** Every way in from an untrusted zone, approved or not. */
+  access(): readonly AccessStatus[]
   /** Run client bytes through the live session and filter, without a socket. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
+  /** What the live limits make of a flood that never happens. */
+  rehearseLoad(): Promise<LoadRehearsal | null>
+  /** The limits of the board file. */
+  readonly limits: Limits
   /** The bundle in force as it came; null when there is none. */
   bundleInForce(): string | null
   /** Why the live verification would refuse this bundle as a new one, or null if it would not. Nothing changes, nothing is logged. */
@@ -55,8 +67,14 @@ export interface ProbeContext {
   readonly interfaces: readonly Interface[]
   /** What the kernel says is open. */
   openSockets(): Promise<readonly ListeningSocket[]>
+  /** What an authority, and those below it, have revoked by the lists that are kept. */
+  revocations(authority: string): readonly { readonly issuerDer: string; readonly serials: readonly string[] }[]
+  /** Whether this conduit's thread would refuse that certificate as revoked; null when the conduit is not in force. */
+  isRevoked(conduit: string, issuerDer: string, serial: string): Promise<boolean | null>
   /** Leaf certificates that the gateway shows, by use: `conduit/<name>`, `upstream/<name>`, `management/mqtt`. */
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
+  /** The lines of the board as they are now. */
+  lines(): GpioStatus
 }
 
 export type GatewayProbe = Probe<ProbeContext>

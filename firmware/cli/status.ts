@@ -1,6 +1,7 @@
 import type { PolicyStatus } from "../bundles/activation-port.ts"
 import type { EmergencyStatus } from "../management/overrides.ts"
 import type { StatusReport } from "../management/status-report.ts"
+import { accessLine } from "./access.ts"
 import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE } from "./gateway-call.ts"
 import { readArguments } from "./handler.ts"
 import type { CliIo } from "./handler.ts"
@@ -19,6 +20,8 @@ export async function status(args: readonly string[], io: CliIo, nowAt = Date.no
   return 0
 }
 
+const CLEAR = { from: "from its peers", to: "to the other zone" } as const
+
 /** The report in lines of text. */
 export function renderStatus(report: StatusReport, nowAt: number): string[] {
   const { posture, audit, conduits } = report
@@ -31,14 +34,21 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     `island    ${report.island ? "ON" : "off"}`,
     ...boundaryLines(report.boundary),
     ...emergencyLines(report.emergencies),
+    ...boardLines(report.lines),
+    ...report.access.map((one) => `access    ${accessLine(one, [], nowAt).replace(/ {2}0 connected.*/, "")}`),
     ...conduits.map(
-      ({ name, listening, connections, allowed, denied }, index) =>
-        `${index === 0 ? "conduits" : "        "}  ${name}  ${listening ?? "closed"}  ${connections} connected  ` +
-        `${thousands(allowed)} allowed  ${thousands(denied)} denied`,
+      ({ name, listening, connections, allowed, denied, clearText = [], failed }, index) =>
+        `${index === 0 ? "conduits" : "        "}  ${name}  ${listening ?? closedWord(failed)}  ${connections} connected  ` +
+        `${thousands(allowed)} allowed  ${thousands(denied)} denied${clearText.length === 0 ? "" : `  CLEAR TEXT ${clearText.map((end) => CLEAR[end]).join(" and ")}`}`,
     ),
     ...(conduits.length === 0 ? ["conduits  none"] : []),
     `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}`,
   ]
+}
+
+/** A fault of the gateway itself wants a person. */
+function closedWord(failed: string | null): string {
+  return failed === null ? "closed" : `CLOSED BY A FAULT (${failed}; lockgate conduit restore)`
 }
 
 /** Whether packets may go beside the gateway: said aloud where nobody sees to it. */
@@ -51,6 +61,20 @@ function boundaryLines({ packetFilter, fault, radios }: StatusReport["boundary"]
   }
   const radio = radios.length === 0 ? [] : [`radios    UP AND NOT IN THE POLICY: ${radios.join(", ")}`]
   return [`boundary  ${words[packetFilter]}`, ...radio]
+}
+
+/** Inputs and outputs in a line each, and whether somebody was at the enclosure. */
+function boardLines(lines: StatusReport["lines"]): string[] {
+  if (lines === undefined) return []
+  const inputs = lines.inputs.map(({ name, state }) => `${name} ${state ?? "NOT KNOWN"}`)
+  const outputs = lines.outputs.map(({ name, on }) => `${name} ${on === null ? "LOST" : on ? "on" : "off"}`)
+  return [
+    ...(lines.tampered.length === 0
+      ? []
+      : [`tamper    ALARM by ${lines.tampered.join(", ")}: look at the enclosure, then \`lockgate tamper clear\``]),
+    ...(inputs.length === 0 ? [] : [`inputs    ${inputs.join(", ")}`]),
+    ...(outputs.length === 0 ? [] : [`outputs   ${outputs.join(", ")}`]),
+  ]
 }
 
 /** What is on, each with its end; what could be, in one line. */

@@ -1,7 +1,7 @@
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import { resolveByAddress, resolveSubject, type Subject } from "../../policy/identity/subject.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
-import { judgePeerChain, withRole } from "../tls/accept-peer.ts"
+import { judgePeerChain } from "../tls/accept-peer.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { ConduitInForce } from "./in-force.ts"
 
@@ -39,6 +39,7 @@ export function judgeArrival(
     zone: own.zone.name,
     subjects: own.subjects,
     now: context.time(),
+    revoked: own.revoked,
     cache: context.certificates,
   })
   return verdict.ok ? judgeRights(own, verdict.subject, verdict.leaf, tlsVersion) : verdict
@@ -46,7 +47,7 @@ export function judgeArrival(
 
 /** The same for a peer whose path was judged under the same trust: names and rights may have changed, the path not. */
 export function judgeAgain(own: ConduitInForce, leaf: CertificateFacts, tlsVersion: string): Admission {
-  const subject = resolveSubject(own.subjects, own.zone.name, withRole(leaf, own.subjects))
+  const subject = resolveSubject(own.subjects, own.zone.name, leaf)
   return subject.ok ? judgeRights(own, subject, leaf, tlsVersion) : refuse(leaf, subject.reason)
 }
 

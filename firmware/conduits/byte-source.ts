@@ -1,13 +1,17 @@
 import type { Socket } from "node:net"
+import { TLSSocket } from "node:tls"
+import { giveReadBuffers } from "./read-buffers.ts"
 
 /**
  * One end's bytes as they are read. Connections read through this and never from a socket itself, so that pooled reads
- * (Node's `onread`) can stand here where Node honours them: on TCP and on sockets that we dialled, not on those that a
- * TLS server has accepted.
+ * can stand here where Node honours them.
  */
 export interface ByteSource {
-  /** Begin to read; `take` is given each chunk, which belongs to it from then on. Once. */
-  start(take: (chunk: Uint8Array) => void): void
+  /**
+   * Begin to read; `take` is given each chunk. The chunk is its until `isWritten` says that all it has handed on was
+   * written, which is asked before the buffer is used again; without `isWritten` it is its for good. Once.
+   */
+  start(take: (chunk: Uint8Array) => void, isWritten?: () => boolean): void
   pause(): void
   resume(): void
 }
@@ -18,5 +22,119 @@ export function socketSource(socket: Socket): ByteSource {
     start: (take) => void socket.on("data", take),
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
+  }
+}
+
+/**
+ * The bytes of a socket: in buffers of `pools` where the socket takes them, else in such as Node makes for each read. The first
+ * chunk comes no earlier than in the next turn.
+ */
+export function pooledSource(socket: Socket, pools: ReadPools): ByteSource {
+  const pool = socket instanceof TLSSocket ? pools.tls : pools.clear
+  let paused = false
+  return {
+    start: (take, isWritten = () => false) => {
+      process.nextTick(() => {
+        if (!giveReadBuffers(socket, pooledReads(pool, take, isWritten))) socket.on("data", take)
+        if (paused) socket.pause()
+      })
+    },
+    pause: () => {
+      paused = true
+      socket.pause()
+    },
+    resume: () => {
+      paused = false
+      socket.resume()
+    },
+  }
+}
+
+/** What a connection reads into while little comes. */
+const SMALL_BYTES = 4 * 1024
+/** What it reads into while much comes: all that TLS has for one read; in clear text, a sender's large write. */
+export const LARGE_BYTES: number = 16 * 1024
+export const CLEAR_BYTES: number = 64 * 1024
+
+/**
+ * Buffers of one thread that are lent for reading. It keeps at most `maxBytes` that nobody uses; what is lent is bounded by
+ * what may wait to be written.
+ */
+export class BufferPool {
+  readonly #free: Uint8Array<ArrayBuffer>[] = []
+  readonly #maxFree: number
+
+  readonly #bytes: number
+
+  /** Buffers of `bytes` each. */
+  constructor(maxBytes: number, bytes: number = LARGE_BYTES) {
+    this.#bytes = bytes
+    this.#maxFree = Math.floor(maxBytes / bytes)
+  }
+
+  /** How many large buffers lie ready. */
+  get free(): number {
+    return this.#free.length
+  }
+
+  take(): Uint8Array<ArrayBuffer> {
+    // Of its own: a view of a slab that others share would keep all of it.
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes)
+  }
+
+  give(buffer: Uint8Array<ArrayBuffer>): void {
+    if (buffer.length === this.#bytes && this.#free.length < this.#maxFree) this.#free.push(buffer)
+  }
+}
+
+/** The pools of one thread. */
+export interface ReadPools {
+  readonly tls: BufferPool
+  readonly clear: BufferPool
+}
+
+/** What a socket reads into, and what hears of it. */
+export interface PooledReads {
+  /** What the next read goes to. Called once before the first, then after each `take`. */
+  buffer(): Uint8Array<ArrayBuffer>
+  take(bytes: number, buffer: Uint8Array): void
+}
+
+/**
+ * Buffers for one socket's reads. A buffer whose bytes have not all been written is left alone, and another one armed; a socket
+ * on which little comes holds one of 4 KiB, and nothing of the pool.
+ */
+export function pooledReads(
+  pool: BufferPool,
+  take: (chunk: Uint8Array) => void,
+  isWritten: () => boolean,
+): PooledReads {
+  let small: Uint8Array<ArrayBuffer> | null = null
+  let armed: Uint8Array<ArrayBuffer> | null = null
+  /** Handed on, and perhaps not written yet. */
+  const lent: Uint8Array<ArrayBuffer>[] = []
+  let read = 0
+  const reclaim = (): void => {
+    if (lent.length === 0 || !isWritten()) return
+    for (const buffer of lent) {
+      if (buffer.length === SMALL_BYTES) small = buffer
+      else pool.give(buffer)
+    }
+    lent.length = 0
+  }
+  return {
+    buffer: () => {
+      if (armed !== null) lent.push(armed)
+      reclaim()
+      armed = read >= SMALL_BYTES / 2 ? pool.take() : (small ?? Buffer.allocUnsafeSlow(SMALL_BYTES))
+      if (armed === small) small = null
+      return armed
+    },
+    take: (bytes, buffer) => {
+      // What went before may be written by now; what this chunk causes will mostly not be when it returns.
+      reclaim()
+      read = bytes
+      take(buffer.subarray(0, bytes))
+    },
   }
 }

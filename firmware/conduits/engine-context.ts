@@ -7,6 +7,9 @@ import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FactsCache } from "../tls/certificate-facts.ts"
 import type { BucketStore } from "./bucket-store.ts"
+import type { LoadControl } from "./load/load-control.ts"
+import type { TrustInForce } from "./trust-in-force.ts"
+import type { ReadPools } from "./byte-source.ts"
 import type { TrafficRecording } from "./traffic-tap.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { RecordedFlow } from "./flow-recorder.ts"
@@ -15,14 +18,20 @@ import type { Hash } from "./mqtt/recording.ts"
 /** What the engine lends to each of its conduits. */
 export interface EngineContext {
   readonly limits: Limits
+  /** Who may take how much. */
+  readonly load: LoadControl
   readonly buckets: BucketStore
   readonly modbusBuckets: BucketStore<ModbusTable>
   /** The way to the units on a serial line of the board; absent where the board has none. */
   readonly openLine?: (line: string) => ModbusUpstream
   readonly recording: TrafficRecording
+  /** What sockets read into. */
+  readonly readBuffers: ReadPools
   /** Verdicts remembered, of all conduits and policies. */
   readonly flows: FlowCache
   readonly certificates: FactsCache
+  /** Credentials and revocations of this moment. */
+  readonly trust: TrustInForce
   readonly time: () => TimeInterval
   readonly nowMs: () => number
   readonly after: (delayMs: number, action: () => void) => () => void
@@ -40,6 +49,8 @@ export interface EngineContext {
   /** A listener that had failed to open is open. */
   reopened(): void
   fault(conduit: string, code: string, message: string): void
+  /** An exception while this conduit's bytes were handled: it closes, the others go on. */
+  failed(conduit: string, error: unknown): void
   /** Run `visit` over many items in slices that do not hold up the loop. */
   sweep<T>(items: readonly T[], visit: (item: T) => void): void
 }

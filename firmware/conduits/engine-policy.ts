@@ -52,6 +52,8 @@ export function enginePolicyOf(policy: Policy, compiled: CompiledPolicy): Engine
     if (!rule.essential || rule.effect !== "allow") continue
     for (const conduit of rule.conduits) for (const role of rule.roles) roles.get(conduit)?.add(role)
   }
+  // A way in that waits for a person is never essential.
+  for (const { name, access } of conduits) if (access === "approved") roles.get(name)?.clear()
   const essentialRoles = Object.fromEntries([...roles].map(([conduit, of]) => [conduit, [...of]]))
   const { classes, table, modbus } = compiled
   const tables: EngineTables = {

@@ -7,19 +7,23 @@
 import { Worker } from "node:worker_threads"
 import { HardwareError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { Inputs, KnownInput } from "../../policy/filter/inputs.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type {
   ConduitCounters,
   EngineConduit,
   EngineEpoch,
+  EngineTrust,
   FlowPosture,
   FromEngine,
+  Held,
   Listening,
   Rehearsal,
   RehearsalResult,
   RecordedTotals,
   ToEngine,
 } from "./messages.ts"
+import type { LoadRehearsal } from "./load/rehearse-load.ts"
 import { joinParts, type RecordedPart } from "../../policy/recording/recorder.ts"
 import type { RecordedPeer } from "../../policy/recording/recording.ts"
 import type { Clock } from "../../hal/clock.ts"
@@ -40,6 +44,8 @@ export interface EngineListener {
   alive(): void
   /** The thread died: nothing listens. A new one will be told what is in force. */
   died(reason: string): void
+  /** A fault has closed this conduit; it stays closed until `restore`. */
+  failed(conduit: string, fault: string): void
   /** What listens has changed without being told: a new thread carries out what was in force, or a port became free. */
   listening(listening: readonly Listening[]): void
 }
@@ -51,6 +57,8 @@ export interface EngineSetup {
   readonly limits: Limits
   readonly time: TimeInterval
   readonly allowStall: boolean
+  /** Where the serial lines are asked; nothing is there unless the board file names lines. Absent: this engine has none. */
+  readonly linesSocket?: string
 }
 
 /** What a recording holds. */
@@ -67,12 +75,28 @@ export interface EnginePort {
   setEpoch(epoch: EngineEpoch | null): Promise<readonly Listening[]>
   /** Resolves when the conduits follow; told again to a new thread if the old one dies of something else meanwhile. */
   setPosture(posture: FlowPosture): Promise<readonly Listening[]>
+  /** Credentials, authorities and revocations; resolves when every peer is judged by them. Told again like the posture. */
+  setTrust(trust: EngineTrust): Promise<readonly Listening[]>
   setTime(time: TimeInterval): void
   /** All emergencies that are switched on; a new thread is told them again. */
   setOverrides(emergencies: readonly string[]): void
+  /** All that is known of the board's inputs; a new thread is told it again. */
+  setInputs(inputs: Inputs): void
+  /** Ways in that were approved and conduits that have failed, all of them; a new thread is told them again. */
+  setHeld(held: Held): Promise<readonly Listening[]>
+  /** Let a conduit that has failed open again. */
+  restore(conduit: string): Promise<readonly Listening[]>
+  /** Conduits that would be open under another posture, or if these had failed; nothing changes. */
+  openUnder(posture: FlowPosture, failed: readonly string[]): Promise<readonly string[]>
+  /** Let the next bytes on a conduit fail, for the test of fail close; ignored unless `allowStall`. */
+  breakConduit(conduit: string): void
   ping(): void
   /** Null when the conduit is not in the policy in force. */
   rehearse(rehearsal: Rehearsal): Promise<RehearsalResult | null>
+  /** What the live limits make of a flood that never happens. */
+  rehearseLoad(): Promise<LoadRehearsal | null>
+  /** Whether the conduit would refuse that certificate as revoked; null when it is not in force. */
+  isRevoked(conduit: string, issuerDer: string, serial: string): Promise<boolean | null>
   /** Whether the engine's thread made code of a text when tried just now. */
   makesCode(): Promise<boolean>
   /** Record traffic from now on; what an earlier recording held is forgotten. */
@@ -88,8 +112,11 @@ export interface EnginePort {
 export async function startEngine(setup: EngineSetup, listener: EngineListener): Promise<EnginePort> {
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
+  let trust: EngineTrust | null = null
   let time = setup.time
   let emergencies: readonly string[] = []
+  let inputs: readonly (readonly [string, KnownInput])[] = []
+  let held: Held = { granted: [], failed: [] }
   let number = 0
   let stopping = false
   let stopped: (() => void) | null = null
@@ -103,7 +130,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     return new Promise((resolve, reject) => {
       const thread = new Worker(new URL("./engine-worker.ts", import.meta.url), {
         name: "conduits",
-        workerData: { allowStall: setup.allowStall },
+        workerData: { allowStall: setup.allowStall, linesSocket: setup.linesSocket ?? null },
       })
       let started = false
       thread.on("message", (message: FromEngine) => {
@@ -163,6 +190,9 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     try {
       worker = await spawn()
       worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
+      if (trust !== null) await tell({ kind: "trust", trust, number: ++number })
+      worker.postMessage({ kind: "inputs", inputs } satisfies ToEngine)
+      await tell({ kind: "access", held, number: ++number })
       await tell({ kind: "posture", posture, number: ++number })
       const answer = await tell({ kind: "epoch", epoch, number: ++number })
       reviving?.resolve()
@@ -180,7 +210,10 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         return
       case "applied":
       case "rehearsed":
+      case "load-rehearsed":
       case "code-tried":
+      case "open-under":
+      case "revocation":
         waiting.get(message.number)?.resolve(message)
         waiting.delete(message.number)
         return
@@ -196,6 +229,8 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         return listener.counters(message.conduits)
       case "fault":
         return listener.fault(message.conduit, message.code, message.message)
+      case "failed":
+        return listener.failed(message.conduit, message.fault)
       case "listening":
         return listener.listening(message.listening)
       case "certificate-seen":
@@ -225,22 +260,41 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     return answer.kind === "applied" ? answer.listening : []
   }
 
+  /** Tell it again to each new thread, until one has followed. */
+  async function insist(message: () => Extract<ToEngine, { number: number }>): Promise<readonly Listening[]> {
+    for (;;) {
+      try {
+        return await apply(message())
+      } catch (error) {
+        if (stopping || !(error instanceof HardwareError)) throw error
+      }
+    }
+  }
+
   return {
     setEpoch: async (next) => {
       const listening = await apply({ kind: "epoch", epoch: next, number: ++number })
       epoch = next
       return listening
     },
-    setPosture: async (next) => {
+    setPosture: (next) => {
       posture = next
-      for (;;) {
-        try {
-          return await apply({ kind: "posture", posture, number: ++number })
-        } catch (error) {
-          if (stopping || !(error instanceof HardwareError)) throw error
-        }
-      }
+      return insist(() => ({ kind: "posture", posture, number: ++number }))
     },
+    setTrust: (next) => {
+      trust = next
+      return insist(() => ({ kind: "trust", trust: next, number: ++number }))
+    },
+    setHeld: (next) => {
+      held = next
+      return insist(() => ({ kind: "access", held, number: ++number }))
+    },
+    restore: (conduit) => insist(() => ({ kind: "restore", conduit, number: ++number })),
+    openUnder: async (other, failed) => {
+      const answer = await ask({ kind: "open-under", posture: other, failed, number: ++number })
+      return answer.kind === "open-under" ? answer.conduits : []
+    },
+    breakConduit: (conduit) => worker.postMessage({ kind: "break", conduit } satisfies ToEngine),
     setTime: (next) => {
       time = next
       worker.postMessage({ kind: "time", time } satisfies ToEngine)
@@ -249,10 +303,22 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
       emergencies = next
       worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
     },
+    setInputs: (next) => {
+      inputs = [...next]
+      worker.postMessage({ kind: "inputs", inputs } satisfies ToEngine)
+    },
     ping: () => worker.postMessage({ kind: "ping", number: ++number } satisfies ToEngine),
     rehearse: async (rehearsal) => {
       const answer = await ask({ kind: "rehearse", number: ++number, rehearsal })
       return answer.kind === "rehearsed" ? answer.result : null
+    },
+    rehearseLoad: async () => {
+      const answer = await ask({ kind: "rehearse-load", number: ++number })
+      return answer.kind === "load-rehearsed" ? answer.result : null
+    },
+    isRevoked: async (conduit, issuerDer, serial) => {
+      const answer = await ask({ kind: "is-revoked", number: ++number, conduit, issuerDer, serial })
+      return answer.kind === "revocation" ? answer.revoked : null
     },
     makesCode: async () => {
       const answer = await ask({ kind: "try-code", number: ++number })

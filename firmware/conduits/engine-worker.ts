@@ -2,22 +2,25 @@
 import { createHash, getRandomValues, randomBytes } from "node:crypto"
 import { parentPort, workerData } from "node:worker_threads"
 import { InvariantError } from "../../policy/base/errors.ts"
+import { createLineClient } from "../lines/client.ts"
 import { createKernelFlowCache } from "../../policy/filter/cache/create.ts"
 import { createEngine } from "./engine.ts"
 import type { ToEngine } from "./messages.ts"
 
 if (parentPort === null) throw new InvariantError("ERR_NO_PARENT", "engine-worker.ts runs in a worker thread only")
 const port = parentPort
-const { allowStall } = workerData as { allowStall: boolean }
+const { allowStall, linesSocket } = workerData as { allowStall: boolean; linesSocket: string | null }
 
+const after = (delayMs: number, action: () => void): (() => void) => {
+  const timer = setTimeout(action, delayMs)
+  return () => clearTimeout(timer)
+}
 const engine = createEngine({
   allowStall,
   post: (message) => port.postMessage(message),
   nowMs: () => performance.now(),
-  after: (delayMs, action) => {
-    const timer = setTimeout(action, delayMs)
-    return () => clearTimeout(timer)
-  },
+  after,
+  ...(linesSocket === null ? {} : { openLine: (line) => createLineClient({ socket: linesSocket, line, after }) }),
   soon: (action) => setImmediate(action),
   newHash: () => {
     const hash = createHash("sha256")

@@ -11,23 +11,33 @@ import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import { createBuckets } from "../../policy/filter/decide.ts"
 import { createModbusBuckets } from "../../policy/filter/modbus/decide.ts"
 import { setGates } from "../../policy/filter/gates.ts"
+import { NO_INPUTS, type Inputs } from "../../policy/filter/inputs.ts"
 import { advance } from "../../policy/time/advance.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
+import type { Limits } from "../config/gateway-config.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
 import { canMakeCode } from "../code-from-text.ts"
 import { BucketStore } from "./bucket-store.ts"
+import { BufferPool, CLEAR_BYTES, LARGE_BYTES } from "./byte-source.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
 import { FlowRecorder } from "./flow-recorder.ts"
-import { prepareInForce, type InForce } from "./in-force.ts"
+import { NOT_HELD, prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
-import type { EngineEpoch, FlowPosture, FromEngine, Listening, ToEngine } from "./messages.ts"
+import type { EngineEpoch, FlowPosture, FromEngine, Held, Listening, ToEngine } from "./messages.ts"
+import { TrustInForce } from "./trust-in-force.ts"
 import { TrafficRecording } from "./traffic-tap.ts"
+import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { Hash } from "./mqtt/recording.ts"
+import { createLoadMemory, LoadControl } from "./load/load-control.ts"
+import { rehearseLoad } from "./load/rehearse-load.ts"
+import { startLoadWatch, type LoadWatch } from "./load/load-watch.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
+/** Read buffers kept for the next burst, of each kind. */
+const FREE_BUFFER_BYTES = 2 * 1024 * 1024
 /** A timer takes no longer wait than some 24 days. */
 const LONGEST_WAIT_MS = 3_600_000
 /** Longest slice of a sweep over connections: a swap of policy must not hold up traffic. */
@@ -45,6 +55,8 @@ export interface EngineDeps {
   /** One a thread: its seed is secret. */
   readonly flows: FlowCache
   readonly newHash: () => Hash
+  /** As in `EngineContext`. */
+  readonly openLine?: (line: string) => ModbusUpstream
 }
 
 /** The conduit engine: messages in, messages out through `EngineDeps.post`. */
@@ -60,16 +72,26 @@ export function createEngine(deps: EngineDeps): Engine {
   const buckets = new BucketStore(createBuckets)
   const modbusBuckets = new BucketStore(createModbusBuckets)
   const recording = new TrafficRecording(deps.nowMs)
+  const trust = new TrustInForce()
+  const readBuffers = {
+    tls: new BufferPool(FREE_BUFFER_BYTES, LARGE_BYTES),
+    clear: new BufferPool(FREE_BUFFER_BYTES, CLEAR_BYTES),
+  }
   const anchors = new Map<string, readonly CertificateFacts[]>()
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }
   let inForce: InForce | null = null
+  let held: Held = NOT_HELD
   let generation = 0
   let time: TimeInterval = { earliestAt: 0, latestAt: Infinity }
   let timeToldMs = deps.nowMs()
   let emergencies: ReadonlySet<string> = new Set()
+  let inputs: Inputs = NO_INPUTS
   let cancelBorder = (): void => undefined
   let outbox: AuditEvent[] = []
+  let load: LoadControl | null = null
+  let watch: LoadWatch | null = null
+  let limits: Limits | null = null
   let stopping = false
   let turn: Promise<void> = Promise.resolve()
 
@@ -88,14 +110,18 @@ export function createEngine(deps: EngineDeps): Engine {
     return known
   }
 
-  function contextWith(limits: EngineContext["limits"]): EngineContext {
+  function contextWith(limits: EngineContext["limits"], control: LoadControl): EngineContext {
     return {
       limits,
+      load: control,
       buckets,
       modbusBuckets,
       recording,
+      readBuffers,
       flows: deps.flows,
+      ...(deps.openLine === undefined ? {} : { openLine: deps.openLine }),
       certificates: createFactsCache(4_096),
+      trust,
       time: () => time,
       nowMs: deps.nowMs,
       after: deps.after,
@@ -111,6 +137,7 @@ export function createEngine(deps: EngineDeps): Engine {
       },
       reopened: () => deps.post({ kind: "listening", listening: listeningNow() }),
       fault: (conduit, code, message) => deps.post({ kind: "fault", conduit, code, message }),
+      failed,
       sweep: (items, visit) => sweep(items, visit),
     }
   }
@@ -125,8 +152,27 @@ export function createEngine(deps: EngineDeps): Engine {
     if (at < items.length) deps.soon(() => sweep(items, visit, at))
   }
 
+  const prepare = (of: EngineEpoch): InForce => prepareInForce(of, posture, ++generation, anchorsOf, trust, held)
+
+  /** Once a conduit: later exceptions are those of its own closing. What it was doing is told by name and place only. */
+  function failed(conduit: string, error: unknown): void {
+    if (held.failed.includes(conduit)) return
+    held = { ...held, failed: [...held.failed, conduit] }
+    if (epoch !== null) inForce = prepare(epoch)
+    closeNow(inForce)
+    deps.post({ kind: "failed", conduit, fault: describeFault(error) })
+    deps.post({ kind: "listening", listening: listeningNow() })
+  }
+
+  /** What may no longer be open closes in this turn of the loop; nothing opens. */
+  function closeNow(next: InForce | null): void {
+    for (const [name, listener] of listeners) {
+      if (next?.conduits.get(name)?.open !== true) void listener.apply(next)
+    }
+  }
+
   async function apply(number: number): Promise<void> {
-    inForce = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf)
+    inForce = epoch === null ? null : prepare(epoch)
     watchGates()
     const now = inForce
     await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
@@ -139,14 +185,14 @@ export function createEngine(deps: EngineDeps): Engine {
     if (inForce === null) return false
     const now = advance(time, deps.nowMs() - timeToldMs)
     const { table, modbus } = inForce.epoch.policy.compiled
-    const set = [table, modbus].map((gated) => setGates(gated, now, emergencies))
+    const set = [table, modbus].map((gated) => setGates(gated, now, emergencies, inputs))
     const againInMs = Math.min(...set.map((own) => own.againInMs))
     if (againInMs !== Infinity)
       cancelBorder = deps.after(Math.min(Math.ceil(againInMs), LONGEST_WAIT_MS), gatesMayChange)
     return set.some(({ changed }) => changed)
   }
 
-  /** Time or an override says something new: if a gate has changed, every peer is judged again as by a new policy. */
+  /** Time, an override or an input says something new: if a gate has changed, every peer is judged again as by a new policy. */
   function gatesMayChange(): void {
     if (!watchGates() || inForce === null) return
     inForce = { ...inForce, generation: ++generation }
@@ -160,7 +206,7 @@ export function createEngine(deps: EngineDeps): Engine {
   /** Changes are applied one after the other, each whole. Closing takes effect at once, in this turn of the loop. */
   function change(number: number): void {
     if (epoch === null || posture.normal === "closed") {
-      const now = epoch === null ? null : prepareInForce(epoch, posture, ++generation, anchorsOf)
+      const now = epoch === null ? null : prepare(epoch)
       for (const listener of listeners.values()) void listener.apply(now)
     }
     turn = turn.then(() => apply(number))
@@ -169,6 +215,7 @@ export function createEngine(deps: EngineDeps): Engine {
   function reportPeriodically(): void {
     if (stopping) return
     for (const event of aggregator.flush(deps.nowMs())) report(event)
+    for (const event of load?.flush() ?? []) report(event)
     recorder.flush(deps.nowMs())
     deps.post({ kind: "counters", conduits: [...listeners].map(([name, l]) => snapshot(name, l.counters)) })
     deps.after(REPORT_INTERVAL_MS, reportPeriodically)
@@ -179,13 +226,27 @@ export function createEngine(deps: EngineDeps): Engine {
       case "configure": {
         time = message.time
         timeToldMs = deps.nowMs()
-        const context = contextWith(message.limits)
-        for (const conduit of message.conduits) listeners.set(conduit.name, createListener(conduit, context))
+        const { conduits } = message
+        limits = message.limits
+        load = new LoadControl(createLoadMemory(limits, conduits.length), 0, limits, deps.nowMs)
+        const context = contextWith(limits, load)
+        for (const conduit of conduits) listeners.set(conduit.name, createListener(conduit, context))
+        watch = startLoadWatch({
+          limits,
+          peers: () => [...listeners.values()].flatMap(({ peers }) => [...peers]),
+          nowMs: deps.nowMs,
+          after: deps.after,
+          sweep,
+        })
         reportPeriodically()
         return
       }
       case "epoch":
         epoch = message.epoch
+        return change(message.number)
+      case "trust":
+        trust.take(message.trust)
+        trust.cutRevoked(report)
         return change(message.number)
       case "posture":
         posture = message.posture
@@ -197,6 +258,28 @@ export function createEngine(deps: EngineDeps): Engine {
       case "overrides":
         emergencies = new Set(message.emergencies)
         return gatesMayChange()
+      case "inputs":
+        inputs = new Map(message.inputs)
+        return gatesMayChange()
+      case "access": {
+        // What has failed here and is not known there yet stays closed: only `restore` opens it.
+        const failedHere = held.failed.filter((name) => !message.held.failed.includes(name))
+        held = { granted: message.held.granted, failed: [...message.held.failed, ...failedHere] }
+        if (epoch !== null) closeNow(prepare(epoch))
+        return change(message.number)
+      }
+      case "restore":
+        held = { ...held, failed: held.failed.filter((name) => name !== message.conduit) }
+        return change(message.number)
+      case "open-under": {
+        const failing = { granted: held.granted, failed: [...held.failed, ...message.failed] }
+        const would = epoch === null ? null : prepareInForce(epoch, message.posture, 0, anchorsOf, trust, failing)
+        const conduits = [...(would?.conduits ?? [])].filter(([name, { open }]) => open && listeners.has(name))
+        return deps.post({ kind: "open-under", number: message.number, conduits: conduits.map(([name]) => name) })
+      }
+      case "break":
+        if (deps.allowStall) listeners.get(message.conduit)?.breakNext()
+        return
       case "ping":
         return deps.post({ kind: "pong", number: message.number })
       case "rehearse":
@@ -205,6 +288,17 @@ export function createEngine(deps: EngineDeps): Engine {
           number: message.number,
           result: rehearse(inForce, message.rehearsal, deps.nowMs(), deps.flows),
         })
+      case "rehearse-load":
+        return deps.post({
+          kind: "load-rehearsed",
+          number: message.number,
+          result: limits === null ? null : rehearseLoad(limits, watch?.heldBytes() ?? 0),
+        })
+      case "is-revoked": {
+        const own = inForce?.conduits.get(message.conduit)
+        const revoked = own === undefined ? null : own.revoked(message.issuerDer, message.serial)
+        return deps.post({ kind: "revocation", number: message.number, revoked })
+      }
       case "try-code":
         return deps.post({ kind: "code-tried", number: message.number, made: canMakeCode() })
       case "record":
@@ -221,8 +315,10 @@ export function createEngine(deps: EngineDeps): Engine {
       case "stop":
         stopping = true
         cancelBorder()
+        watch?.stop()
         for (const listener of listeners.values()) void listener.apply(null)
         for (const event of aggregator.flush(deps.nowMs(), true)) report(event)
+        for (const event of load?.flush() ?? []) report(event)
         recorder.flush(deps.nowMs(), true)
         flushOutbox()
         // Withdrawn peers get the time of a round trip to read why.
@@ -231,4 +327,11 @@ export function createEngine(deps: EngineDeps): Engine {
   }
 
   return { handle }
+}
+
+/** Kind and place of an exception, without its text, which may quote what it was given. */
+function describeFault(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error
+  const place = /([\w.-]+\.[jt]s:\d+:\d+)\)?\n/.exec(`${error.stack ?? ""}\n`)?.[1] ?? "?"
+  return `${error.name} at ${place}`
 }

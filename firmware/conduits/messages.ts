@@ -5,6 +5,7 @@
  * `applied` can be matched with what was sent; a peer is only ever judged by one whole epoch.
  */
 import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
+import type { KnownInput } from "../../policy/filter/inputs.ts"
 import type { Action } from "../../policy/language/policy.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
@@ -12,6 +13,7 @@ import type { RecordedPart } from "../../policy/recording/recorder.ts"
 import type { RecordingEnd } from "../../policy/recording/recording.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { EnginePolicy } from "./engine-policy.ts"
+import type { LoadRehearsal } from "./load/rehearse-load.ts"
 
 /** A key and its chain, PEM; given once, at start or on rotation. */
 export interface TlsCredential {
@@ -35,6 +37,35 @@ export interface EngineConduit {
   readonly modbus?: { readonly line: string | null; readonly points: readonly NamedPoint[] }
 }
 
+/** Whom the engine believes and as whom it speaks, told at start and again on each change. */
+export interface EngineTrust {
+  /** Authority name to PEM certificates; in place of those that came with a policy. */
+  readonly authorities: Readonly<Record<string, string>>
+  /** By name of the conduit. Null: it has no such end, or none with TLS. */
+  readonly conduits: Readonly<
+    Record<
+      string,
+      {
+        readonly serverCredential: TlsCredential | null
+        readonly clientCredential: TlsCredential | null
+        /** Name of the authority that vouches for the upstream. */
+        readonly upstreamAuthority: string | null
+      }
+    >
+  >
+  /** By name of the authority: what it, and those below it, have revoked. */
+  readonly revoked: Readonly<Record<string, readonly RevokedList[]>>
+}
+
+/** All serial numbers that one issuer has revoked. */
+export interface RevokedList {
+  readonly issuerDer: string
+  /** Lower-case hex, no leading zeros. */
+  readonly serials: readonly string[]
+  /** Equal when the list is the same. */
+  readonly key: string
+}
+
 /** What is in force: all of it changes at once. */
 export interface EngineEpoch {
   readonly epoch: number
@@ -49,6 +80,14 @@ export interface FlowPosture {
   readonly essential: "open" | "closed"
 }
 
+/** What keeps conduits closed beside policy and posture. */
+export interface Held {
+  /** Conduits with `access: approved` that somebody has approved. */
+  readonly granted: readonly string[]
+  /** Conduits that a fault has closed. */
+  readonly failed: readonly string[]
+}
+
 export type ToEngine =
   | {
       readonly kind: "configure"
@@ -59,12 +98,33 @@ export type ToEngine =
   /** Null: no policy; every listener closes. Listeners open for conduits that the policy and the board file both name. */
   | { readonly kind: "epoch"; readonly epoch: EngineEpoch | null; readonly number: number }
   | { readonly kind: "posture"; readonly posture: FlowPosture; readonly number: number }
+  /** Credentials, authorities and revocations: peers that are no longer trusted are cut, all others notice nothing. */
+  | { readonly kind: "trust"; readonly trust: EngineTrust; readonly number: number }
   | { readonly kind: "time"; readonly time: TimeInterval }
   /** The emergencies that an override has switched on, all of them; none at start. */
   | { readonly kind: "overrides"; readonly emergencies: readonly string[] }
+  /** What is known of the board's inputs, all of it; nothing at start. */
+  | { readonly kind: "inputs"; readonly inputs: readonly (readonly [string, KnownInput])[] }
+  /** All ways in that a person has approved, and conduits that a fault has closed; the engine may know of more of the latter. */
+  | { readonly kind: "access"; readonly held: Held; readonly number: number }
+  /** A conduit that a fault had closed may open again. */
+  | { readonly kind: "restore"; readonly conduit: string; readonly number: number }
+  /** Which conduits would be open under another posture, or if these had failed; for probes. Nothing changes. */
+  | {
+      readonly kind: "open-under"
+      readonly posture: FlowPosture
+      readonly failed: readonly string[]
+      readonly number: number
+    }
+  /** Let the next bytes on a conduit fail: the test of its fail close. Refused unless the engine was started with `allowStall`. */
+  | { readonly kind: "break"; readonly conduit: string }
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }
+  /** Run the live limits on a flood that never happens; for probes. */
+  | { readonly kind: "rehearse-load"; readonly number: number }
+  /** Would this conduit refuse that certificate as revoked; for probes. */
+  | { readonly kind: "is-revoked"; readonly number: number; readonly conduit: string; readonly issuerDer: string; readonly serial: string } // prettier-ignore
   /** Try to make code of a text; for probes. */
   | { readonly kind: "try-code"; readonly number: number }
   /** Record traffic from now on; what an earlier recording held is forgotten. */
@@ -104,6 +164,9 @@ export type FromEngine =
   | { readonly kind: "counters"; readonly conduits: readonly ConduitCounters[] }
   | { readonly kind: "pong"; readonly number: number }
   | { readonly kind: "rehearsed"; readonly number: number; readonly result: RehearsalResult | null }
+  | { readonly kind: "load-rehearsed"; readonly number: number; readonly result: LoadRehearsal | null }
+  /** Null: the conduit is not in force. */
+  | { readonly kind: "revocation"; readonly number: number; readonly revoked: boolean | null }
   | { readonly kind: "code-tried"; readonly number: number; readonly made: boolean }
   /** Some of a recording. The last one has totals; none and no parts: nothing is recorded. */
   | {
@@ -115,6 +178,9 @@ export type FromEngine =
     }
   /** A listener could not be opened, or the engine failed in itself: the conduit is closed. */
   | { readonly kind: "fault"; readonly conduit: string | null; readonly code: string; readonly message: string }
+  /** An exception while a conduit's bytes were handled: it is closed and stays so. */
+  | { readonly kind: "failed"; readonly conduit: string; readonly fault: string }
+  | { readonly kind: "open-under"; readonly number: number; readonly conduits: readonly string[] }
   /** A certificate verified whose validity begins then: it is at least that late. */
   | { readonly kind: "certificate-seen"; readonly notBeforeAt: number }
   | { readonly kind: "stopped" }

@@ -2,6 +2,7 @@ import type { Socket } from "node:net"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Admission } from "./arrival.ts"
 import type { ConduitInForce, InForce } from "./in-force.ts"
+import type { FlowMeter } from "./load/flow-meter.ts"
 
 /** A policy and posture, and one conduit's part of it. */
 export interface Now {
@@ -21,6 +22,8 @@ export interface Peer {
   readonly address: string
   /** As in `TLSSocket.getProtocol`; `none` in clear text. */
   readonly tlsVersion: string
+  /** Charged for what the peer says (`load/flow-meter.ts`); null when nothing limits its pace. */
+  readonly meter: FlowMeter | null
 }
 
 /** What an audit entry says of how a peer is known: the fingerprint of its certificate, or its address. */
@@ -35,8 +38,12 @@ export function proofOf({
 export interface PeerShell {
   /** Bring the session onto what is in force now; call it before anything of the peer is judged. */
   refresh(): void
+  /** Whether it is an essential one now. */
+  essential(): boolean
   /** What is in force now; null when the conduit is closed. */
   now(): Now | null
+  /** An exception while its bytes were handled: the conduit closes. Never throws. */
+  failed(error: unknown): void
   /** The session is over; call it once. */
   ended(): void
 }
@@ -47,6 +54,8 @@ export interface PeerSession {
   readmit(now: Now, admitted: Admitted): boolean
   /** End it from our side; what has begun to pass may go on for `graceMs`. */
   withdraw(detail: string, graceMs: number): void
+  /** Bytes that are held for this peer, beside what waits in its own socket. Absent: nothing worth counting. */
+  heldBytes?(): number
 }
 
 /** What is spoken behind a listener. */

@@ -5,7 +5,7 @@ import type { EngineConduit } from "./messages.ts"
 
 /** Dials a conduit's upstream, over TLS or in clear text as the board file says; the log learns when it is lost, and when it is back, once each. */
 export function createUpstreamDial(conduit: EngineConduit, context: EngineContext): () => Dialled {
-  const { upstream, clientCredential } = conduit
+  const { upstream } = conduit
   if (upstream === null) throw new InvariantError("ERR_NO_UPSTREAM", "a serial line is not dialled")
   const { host, port } = upstream
   const { after } = context
@@ -24,18 +24,21 @@ export function createUpstreamDial(conduit: EngineConduit, context: EngineContex
   }
 
   return () => {
+    const { credential, authority, revoked } = context.trust.upstream(conduit)
     const dialled =
-      clientCredential === null
+      credential === null
         ? dialPlain({ host, port, timeoutMs, after })
         : dialTrusted({
             ...upstream,
-            credential: clientCredential,
-            anchors: context.anchorsOf(conduit.upstreamAuthority),
+            credential,
+            anchors: context.anchorsOf(authority),
+            revoked,
             now: context.time,
             timeoutMs,
             cache: context.certificates,
             after,
           })
+    context.trust.opened(conduit, dialled)
     dialled.trusted.then(
       () => {
         if (lost) report("conduit.upstream-restored", "")

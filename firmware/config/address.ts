@@ -4,6 +4,7 @@ import { quote } from "../../policy/language/characters.ts"
 
 /** What an address begins with: what is spoken there, over TLS or not, and the port when it names none. */
 export const SCHEMES = {
+  mqtt: { protocol: "mqtt", isTls: false, port: 1883 },
   mqtts: { protocol: "mqtt", isTls: true, port: 8883 },
   "modbus+tls": { protocol: "modbus", isTls: true, port: 802 },
   modbus: { protocol: "modbus", isTls: false, port: 502 },
@@ -32,9 +33,10 @@ export function complainAboutHost(host: string): Complaint | null {
   return { message, hint: /^(.+):[0-9]+$/.test(host) ? "the port has a key of its own" : null }
 }
 
-/** What is wrong with the address of a broker, or null. */
+/** What is wrong with the address of a broker that the gateway itself speaks to, or null: never in clear text. */
 export function complainAboutBroker(url: string): Complaint | null {
   const { scheme } = splitUrl(url)
+  if (/^mqtt:/i.test(url)) return clearText("mqtt")
   if (scheme === undefined || SCHEMES[scheme].protocol === "mqtt") return complainAboutUrl(url)
   return { message: `expected the address of a broker, found ${quote(url)}`, hint: "write mqtts://" }
 }
@@ -42,12 +44,7 @@ export function complainAboutBroker(url: string): Complaint | null {
 /** What is wrong with the address of a broker or of a Modbus server, or null. */
 export function complainAboutUrl(url: string): Complaint | null {
   const scheme = /^([a-z+]+):\/\//i.exec(url)?.[1]?.toLowerCase()
-  if (scheme === "mqtt" || scheme === "tcp") {
-    return {
-      message: `clear text (${scheme}://) is not accepted: anybody on the way could read and change what passes`,
-      hint: "write mqtts:// and name credential and authority",
-    }
-  }
+  if (scheme === "tcp") return clearText(scheme)
   const message = `expected an address such as mqtts://broker.example:8883, found ${quote(url)}`
   if (scheme === "ssl" || scheme === "tls") return { message, hint: "write mqtts://" }
   if (/^[a-z+]+:\/\/[^/]*@/.test(url)) {
@@ -61,6 +58,13 @@ export function complainAboutUrl(url: string): Complaint | null {
   }
   if (host.startsWith("[")) return isIP(host.slice(1, -1)) === 6 ? null : { message, hint: null }
   return complainAboutHost(host)
+}
+
+function clearText(scheme: string): Complaint {
+  return {
+    message: `clear text (${scheme}://) is not accepted here: anybody on the way could read and change what passes`,
+    hint: "write mqtts:// and name credential and authority",
+  }
 }
 
 /** Scheme, host and port of an address that `complainAboutUrl` has no complaint about; no scheme if that is none of ours. */

@@ -1,5 +1,6 @@
 import type { Conduit, Policy, Transport } from "../../policy/language/policy.ts"
 import { transportsOf, type GatewayConfig } from "./gateway-config.ts"
+import { conditionText, type InputCondition } from "../../policy/language/input-condition.ts"
 
 /** How a policy and a board file go together. Names only; all lists empty means: nothing to say. */
 export interface Fit {
@@ -11,6 +12,8 @@ export interface Fit {
   readonly endsOfAnotherKind: readonly { readonly conduit: string; readonly why: string }[]
   /** Zones that name an authority this board does not know: its peers are refused. */
   readonly unknownAuthorities: readonly { readonly zone: string; readonly authority: string }[]
+  /** Conditions of the policy that this board can never know, as the policy writes them; `island` is of the order of island mode. */
+  readonly unknownConditions: readonly { readonly text: string; readonly island: boolean }[]
 }
 
 /** What a conduit's ends on a board speak, and over what. */
@@ -36,6 +39,7 @@ export function checkAgainstPolicy(config: GatewayConfig, policy: Policy): Fit {
         .filter((name) => !Object.hasOwn(config.trust.authorities, name))
         .map((authority) => ({ zone, authority })),
     ),
+    unknownConditions: unknownConditions(config, policy),
   }
 }
 
@@ -52,6 +56,19 @@ export function unlike(conduit: Pick<Conduit, "protocol" | "transport">, ends: E
   return to === ends.to ? null : `the policy says ${to} towards the other zone, its upstream here is ${ends.to}`
 }
 
+function unknownConditions({ gpio }: GatewayConfig, policy: Policy): Fit["unknownConditions"] {
+  const words = new Map(gpio.inputs.map(({ name, states }) => [name, [states.low, states.high]]))
+  const unknown = ({ input, state }: InputCondition): boolean => words.get(input)?.includes(state) !== true
+  const found = (conditions: readonly InputCondition[], island: boolean) =>
+    conditions.filter(unknown).map((condition) => ({ text: conditionText(condition), island }))
+  const ofRules = found(
+    policy.rules.flatMap(({ when }) => when ?? []),
+    false,
+  )
+  const once = new Map(ofRules.map((one) => [one.text, one]))
+  return [...found(policy.island?.when ?? [], true), ...once.values()]
+}
+
 /** One sentence for a person per thing that does not go together. */
 export function describeFit(fit: Fit): readonly string[] {
   return [
@@ -62,6 +79,11 @@ export function describeFit(fit: Fit): readonly string[] {
     ...fit.unknownAuthorities.map(
       ({ zone, authority }) =>
         `zone "${zone}" trusts authority "${authority}", which this board does not know: its peers are refused`,
+    ),
+    ...fit.unknownConditions.map(({ text, island }) =>
+      island
+        ? `island mode waits for "${text}", which this board can never know: normal flows stay closed`
+        : `rules wait for "${text}", which this board can never know: they allow nothing, and deny always`,
     ),
     ...fit.endsWithoutConduit.map((name) => `conduit "${name}" of this board is not in the policy: it does not listen`),
   ]

@@ -8,6 +8,7 @@ import { didYouMean } from "../../policy/language/suggestion.ts"
 import { declaredNames, faultAt, find } from "../../policy/language/locate.ts"
 import { linesSocket } from "../lines/socket-path.ts"
 import { clash, LISTEN_PORTS, SCHEMES, splitUrl } from "./address.ts"
+import { checkGpio } from "./gpio-shape.ts"
 
 /** Longest path of a local socket on Linux: `sun_path` less its end. */
 const MAX_SOCKET_BYTES = 107
@@ -64,6 +65,7 @@ export function checkGateway(document: GatewayDocument, root: DocNode, folder: s
       )
     }
   }
+  for (const placed of document.trust.crls) refer(placed, [], "authority", placed.name, authorities)
   if (document.management.mqtt !== null) referEnd(top, ["management", "mqtt"], document.management.mqtt)
   checkListeners(document.conduits, report)
   checkThreshold(document, root, report)
@@ -73,6 +75,7 @@ export function checkGateway(document: GatewayDocument, root: DocNode, folder: s
     const message = `the lines are asked at a socket below it, whose path has at most ${MAX_SOCKET_BYTES} bytes, not ${linesBytes}`
     faultAt(report, top, ["state"], message, "choose a folder nearer to the root")
   }
+  checkGpio(document.gpio, root, report)
   const socketBytes = utf8Length(resolve(folder, document.management.socket))
   if (socketBytes > MAX_SOCKET_BYTES) {
     const message = `the path of a socket has at most ${MAX_SOCKET_BYTES} bytes, this one has ${socketBytes}`
@@ -143,6 +146,7 @@ export function filesNamed(document: GatewayDocument, root: DocNode, folder: str
     for (const one of placed) add(one, [], what, one.value)
   }
   addAll(document.trust.authorities, "certificates of an authority")
+  addAll(document.trust.crls, "a list of revoked certificates")
   addAll(document.trust["policy-signers"], "a signer's public key")
   for (const placed of document.credentials) {
     add(placed, ["key"], "a private key", placed.value.key)

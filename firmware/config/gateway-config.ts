@@ -2,6 +2,7 @@ import type { SerialSettings } from "../../hal/serial.ts"
 import type { LineRules } from "../conduits/modbus/rtu/line-machine.ts"
 import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
 import type { Transport } from "../../policy/language/policy.ts"
+import { DEFAULT_LOAD_LIMITS, type LoadLimits } from "./load-limits.ts"
 
 /**
  * The board file (`gateway.yaml`) as plain values: names of the policy to devices, addresses and files of this gateway.
@@ -18,6 +19,8 @@ export interface GatewayConfig {
   readonly trust: {
     /** Zone authorities: name in the policy to PEM file of its CA certificate(s). */
     readonly authorities: Readonly<Record<string, string>>
+    /** Lists of revoked certificates: name of an authority to a file, PEM or DER. Read again on `trust.reload`. */
+    readonly crls: Readonly<Record<string, string>>
     /** Who may sign policy: name to PEM file of a public key (P-256 or Ed25519). */
     readonly policySigners: Readonly<Record<string, string>>
     /** How many distinct signers a policy bundle needs, at least 1. */
@@ -40,6 +43,8 @@ export interface GatewayConfig {
   readonly limits: Limits
   /** Whether the gateway puts the packet filter of its policy in force on this board, or leaves that to others. */
   readonly packetFilter: "apply" | "off"
+  /** Lines for general purpose; none where the board file has no section `gpio`. */
+  readonly gpio: GpioConfig
   /** Seconds a policy stays on trial until it is confirmed or rolled back. */
   readonly trialSeconds: number
 }
@@ -78,9 +83,36 @@ export interface UpstreamEnd {
 
 /** A serial line with Modbus units: the device, and how masters share it. */
 export interface LineSettings extends SerialSettings, LineRules {}
+/** The lines that the gateway watches and holds. */
+export interface GpioConfig {
+  readonly inputs: readonly InputConfig[]
+  readonly outputs: readonly OutputConfig[]
+}
 
-/** Bounds on what peers can make the gateway hold. */
-export interface Limits {
+interface LinePlace {
+  readonly name: string
+  readonly chip: string
+  readonly line: number
+}
+
+/** An input, and what the policy calls its levels. */
+export interface InputConfig extends LinePlace {
+  readonly bias: "as-is" | "disabled" | "pull-up" | "pull-down"
+  readonly debounceMs: number
+  readonly states: { readonly low: string; readonly high: string }
+  /** The state that says that the enclosure was opened; null for other inputs. */
+  readonly tamper: string | null
+}
+
+/** An output, and what it shows. */
+export interface OutputConfig extends LinePlace {
+  readonly activeLow: boolean
+  readonly safe: "on" | "off"
+  readonly shows: "fault" | "island" | "running" | "tamper"
+}
+
+/** Bounds on what peers can make the gateway hold and do. */
+export interface Limits extends LoadLimits {
   /** Of each conduit. */
   readonly maxConnections: number
   /** For the TLS handshake, and again from there to the CONNACK. */
@@ -112,4 +144,5 @@ export const DEFAULT_LIMITS: Limits = {
   maxPacketBytes: 16 * 1024 * 1024,
   maxControlBytes: 128 * 1024,
   maxTopicAliases: 32,
+  ...DEFAULT_LOAD_LIMITS,
 }

@@ -2,13 +2,15 @@ import type { Complaint, Shape } from "../../policy/language/shape.ts"
 import type { JsonSchema } from "../../policy/language/json-schema.ts"
 import type { Placed } from "../../policy/language/group-shapes.ts"
 import { DEFAULT_LIMITS } from "./gateway-config.ts"
+import { LOAD_LIMIT_FIELDS, NO_LOAD_LIMITS } from "./load-limits.ts"
 import { choice, integer, name, text, version, withStandIn } from "../../policy/language/shape.ts"
 import { object, optional, placedMap, required } from "../../policy/language/group-shapes.ts"
 import { duration, durationText, size, sizeText } from "../../policy/language/quantity-shapes.ts"
 import { toJsonSchema } from "../../policy/language/json-schema.ts"
 import { line } from "./line-shape.ts"
-import { complainAboutBroker, complainAboutHost, complainAboutUrl, splitUrl } from "./address.ts"
+import { complainAboutBroker, complainAboutHost, complainAboutUrl, SCHEMES, splitUrl } from "./address.ts"
 import { points } from "./point-shape.ts"
+import { gpio } from "./gpio-shape.ts"
 
 /** How much of everything one board file may hold. */
 export const GATEWAY_BOUNDS = { authorities: 64, signers: 32, credentials: 64, conduits: 64, lines: 16 } as const
@@ -40,16 +42,19 @@ const broker = object("an upstream", {
 const tlsEnd = object("an upstream", {
   url: required(
     url("an address such as mqtts://broker.example:8883", complainAboutUrl),
-    "The broker: mqtts://host:port. Modbus units: modbus+tls://host:port, or modbus://host:port in clear text.",
+    "The broker: mqtts://host:port. Modbus units: modbus+tls://host:port. In clear text: mqtt:// or modbus://.",
   ),
   ...tlsFields,
 })
 
-const inClearText = "modbus:// is clear text, where nobody shows a certificate: remove the key, or write modbus+tls://"
+const inClearText = "clear text, where nobody shows a certificate: remove the key, or write mqtts:// or modbus+tls://"
 const clearEnd = object(
   "an upstream",
   {
-    url: required(url("an address such as modbus://plc.example:502", complainAboutUrl), "Modbus units in clear text."),
+    url: required(
+      url("an address such as modbus://plc.example:502", complainAboutUrl),
+      "Broker or Modbus units in clear text, if the policy's zone has that.",
+    ),
   },
   { refused: { "server-name": inClearText, credential: inClearText, authority: inClearText } },
 )
@@ -73,7 +78,8 @@ const conduitUpstream: Shape<ConduitUpstreamEntry> = {
     const at = (key: string) => (node.kind === "map" ? node.entries.find((entry) => entry.key === key) : undefined)
     if (at("line") !== undefined) return lineEnd.read(node, path, report)
     const url = at("url")?.value
-    const isClear = url?.kind === "scalar" && splitUrl(url.source).scheme === "modbus"
+    const scheme = url?.kind === "scalar" ? splitUrl(url.source).scheme : undefined
+    const isClear = scheme !== undefined && !SCHEMES[scheme].isTls
     return (isClear ? clearEnd : tlsEnd).read(node, path, report)
   },
   schema: () => ({ oneOf: [tlsEnd.schema(), clearEnd.schema(), lineEnd.schema()] }),
@@ -112,6 +118,7 @@ const NO_LIMITS = {
   "max-packet": DEFAULT_LIMITS.maxPacketBytes,
   "max-control-packet": DEFAULT_LIMITS.maxControlBytes,
   "max-topic-aliases": DEFAULT_LIMITS.maxTopicAliases,
+  ...NO_LOAD_LIMITS,
 }
 
 const limits = object("limits", {
@@ -145,12 +152,19 @@ const limits = object("limits", {
     "Topic aliases of MQTT 5, each direction.",
     NO_LIMITS["max-topic-aliases"],
   ),
+  ...LOAD_LIMIT_FIELDS,
 })
 
 const trust = object("trust", {
   authorities: required(
     placedMap(path("a PEM file with the CA's certificate(s)"), { max: GATEWAY_BOUNDS.authorities }),
     "Zone authorities by name: PEM files.",
+  ),
+  crls: optional(
+    placedMap(path("a list of revoked certificates"), { max: GATEWAY_BOUNDS.authorities }),
+    [],
+    "Lists of revoked certificates by name of the authority: files in PEM or DER.",
+    {},
   ),
   "policy-signers": required(
     placedMap(path("a PEM file with a public key"), { max: GATEWAY_BOUNDS.signers }),
@@ -163,7 +177,7 @@ const trust = object("trust", {
     1,
   ),
 })
-const NO_TRUST = { authorities: [], "policy-signers": [], "policy-threshold": 1 }
+const NO_TRUST = { authorities: [], crls: [], "policy-signers": [], "policy-threshold": 1 }
 
 const management = object("management", {
   socket: required(path("the local command socket"), "Path of the local command socket."),
@@ -197,6 +211,12 @@ export const gatewayShape = object("a board file", {
   management: required(
     withStandIn(management, { socket: "", mqtt: null }),
     "How the gateway is asked and what it says.",
+  ),
+  gpio: optional(
+    gpio,
+    [],
+    "Lines for general purpose by name: inputs that policy speaks of, outputs that show something.",
+    {},
   ),
   limits: optional(withStandIn(limits, NO_LIMITS), NO_LIMITS, "Bounds on what peers can make the gateway hold.", {}),
   "packet-filter": optional(

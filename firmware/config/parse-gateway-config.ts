@@ -9,7 +9,9 @@ import { Report } from "../../policy/language/report.ts"
 import { parseDocument } from "../../policy/language/shape.ts"
 import { checkGateway, filesNamed, protocolOf } from "./gateway-checks.ts"
 import { buildLine } from "./line-shape.ts"
+import { buildGpio } from "./gpio-shape.ts"
 import { gatewayShape } from "./gateway-shape.ts"
+import { loadLimitsOf } from "./load-limits.ts"
 import { LISTEN_PORTS, splitUrl } from "./address.ts"
 import { buildPoints } from "./point-shape.ts"
 
@@ -56,6 +58,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     stateFolder: toPath(document.state),
     trust: {
       authorities: record(trust.authorities, toPath),
+      crls: record(trust.crls, toPath),
       policySigners: record(trust["policy-signers"], toPath),
       policyThreshold: trust["policy-threshold"],
     },
@@ -72,6 +75,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     },
     limits: buildLimits(document.limits),
     packetFilter: document["packet-filter"],
+    gpio: buildGpio(document.gpio),
     trialSeconds: document.trial / 1000,
   }
 }
@@ -113,6 +117,7 @@ function buildLimits(limits: GatewayDocument["limits"]): Limits {
     maxPacketBytes: limits["max-packet"],
     maxControlBytes: limits["max-control-packet"],
     maxTopicAliases: limits["max-topic-aliases"],
+    ...loadLimitsOf(limits),
   }
 }
 

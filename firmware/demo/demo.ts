@@ -55,12 +55,17 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   const explainer = createExplainer(paths.stateFolder, ROGUE)
   const first: { afterMs: number | null } = { afterMs: null }
 
+  const tell = (line: string): void => {
+    model = { ...model, story: [...model.story, line].slice(-3) }
+    if (!io.isTTY) io.out(`${line}\n`)
+  }
   const plant = startChild("plant.ts", [paths.plant], (line) => {
     const said = parsePlantLine(line)
     if (said.kind !== "report") return
     model = { ...model, plant: said }
     if (said.broker.arrived > 0) first.afterMs ??= performance.now() - startedMs
   })
+  const scene = startChild("modbus-scene.ts", [paths.modbusScene], (line) => tell(line))
   const gateway = startChild("../cli.ts", ["run", "--config", paths.gatewayConfig], () => undefined)
   const watch = (child: Child): Promise<Child> => child.ended.then(() => child)
   const dead = Promise.race([watch(plant), watch(gateway)])
@@ -87,15 +92,7 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   const timer = setInterval(() => {
     void look().then(() => show.update())
   }, REFRESH_MS)
-  const story = playPolicyChange(
-    paths,
-    CHANGE,
-    (line) => {
-      model = { ...model, story: [...model.story, line].slice(-2) }
-      if (!io.isTTY) io.out(`${line}\n`)
-    },
-    signal,
-  ).catch((error: unknown) => {
+  const story = playPolicyChange(paths, CHANGE, tell, signal).catch((error: unknown) => {
     if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
     if (!signal.aborted) model = { ...model, story: [`the policy change could not be played: ${error.message}`] }
   })
@@ -104,7 +101,7 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   over.abort()
   await Promise.all([entries, story])
   show.close()
-  await Promise.all([gateway.stop(), plant.stop()])
+  await Promise.all([gateway.stop(), plant.stop(), scene.stop()])
   if (fallen === null) {
     const after = first.afterMs === null ? "" : `; first message forwarded after ${(first.afterMs / 1000).toFixed(1)} s`
     io.out(`lockgate demo: stopped${after}\n`)

@@ -5,6 +5,7 @@
  *     .demo/demo.json             what this folder is, and whether it is whole
  *           gateway.yaml          the board file        policy.yaml, policy.jws   the policy, and its signed bundle
  *           plant.json            the plant file        state/                    the gateway's own
+ *           modbus-scene.json     the drive and its panels
  *           owner/  gateway/  plant/  by-hand/          keys and certificates of each
  */
 import { generateKeyPairSync } from "node:crypto"
@@ -16,7 +17,7 @@ import { signBundle } from "../bundles/sign.ts"
 import { readSigningKey } from "../bundles/signer-key.ts"
 import { choosePort, writeWhole } from "./files.ts"
 import { PUMP, type CredentialFiles, type PlantClient, type PlantConfig } from "./plant-config.ts"
-import { controlUri, DEMO_POLICY, demoBoardFile, deviceUri } from "./policy-text.ts"
+import { controlUri, DEMO_POLICY, demoBoardFile, deviceUri, type DemoPorts } from "./policy-text.ts"
 
 /** Where the demo's things lie; all paths are absolute. */
 export interface DemoPaths {
@@ -27,6 +28,8 @@ export interface DemoPaths {
   readonly policy: string
   readonly bundle: string
   readonly plant: string
+  /** What the Modbus scene reads. */
+  readonly modbusScene: string
   /** Authorities of the zones, to check the gateway's and the broker's certificate by. */
   readonly fieldAuthority: string
   readonly controlAuthority: string
@@ -39,6 +42,8 @@ export interface DemoPaths {
   readonly gatewayName: string
   readonly gatewayPort: number
   readonly brokerPort: number
+  readonly modbusPort: number
+  readonly drivePort: number
 }
 
 /** Choices for the demo; each has a default. */
@@ -51,17 +56,15 @@ export interface DemoOptions {
 }
 
 /** Raised with every change of what the folder holds: an older folder is then made anew. */
-const FORMAT = 2
+const FORMAT = 3
 const GATEWAY = "demo-gateway"
-const [GATEWAY_PORT, BROKER_PORT] = [8883, 18_883]
+const [GATEWAY_PORT, BROKER_PORT, MODBUS_PORT, DRIVE_PORT] = [8883, 18_883, 8802, 15_020]
 const SENSORS = [PUMP, "flow", "tank-level", "temperature"]
 const DAY_MS = 86_400_000
 
-interface Marker {
+interface Marker extends DemoPorts {
   readonly format: number
   readonly state: "making" | "ready"
-  readonly gatewayPort: number
-  readonly brokerPort: number
   /** When the certificates end. */
   readonly notAfterAt: number
 }
@@ -82,16 +85,20 @@ export async function prepareDemo(folder: string, options: DemoOptions = {}): Pr
   const usable = marker?.format === FORMAT && marker.state === "ready" && marker.notAfterAt - nowAt > 7 * DAY_MS
   const gatewayPort = await choosePort(options.gatewayPort ?? (usable ? marker.gatewayPort : GATEWAY_PORT))
   const brokerPort = await choosePort(options.brokerPort ?? (usable ? marker.brokerPort : BROKER_PORT), [gatewayPort])
-  const paths = pathsOf(root, gatewayPort, brokerPort)
+  const others = [gatewayPort, brokerPort]
+  const modbusPort = await choosePort(usable ? marker.modbusPort : MODBUS_PORT, others)
+  const drivePort = await choosePort(usable ? marker.drivePort : DRIVE_PORT, [...others, modbusPort])
+  const ports: DemoPorts = { gatewayPort, brokerPort, modbusPort, drivePort }
+  const paths = pathsOf(root, ports)
   if (usable) {
-    if (gatewayPort !== marker.gatewayPort || brokerPort !== marker.brokerPort) {
+    if (PORTS.some((port) => ports[port] !== marker[port])) {
       movePorts(paths, marker)
-      writeMarker(root, { ...marker, gatewayPort, brokerPort })
+      writeMarker(root, { ...marker, ...ports })
     }
     return paths
   }
   const notAfterAt = nowAt + 365 * DAY_MS
-  const making = { format: FORMAT, gatewayPort, brokerPort, notAfterAt }
+  const making = { format: FORMAT, ...ports, notAfterAt }
   writeMarker(root, { ...making, state: "making" })
   // What an older gateway believed has nothing to do with the keys to come.
   rmSync(join(root, "state"), { recursive: true, force: true })
@@ -100,7 +107,9 @@ export async function prepareDemo(folder: string, options: DemoOptions = {}): Pr
   return paths
 }
 
-function pathsOf(folder: string, gatewayPort: number, brokerPort: number): DemoPaths {
+const PORTS = ["gatewayPort", "brokerPort", "modbusPort", "drivePort"] as const
+
+function pathsOf(folder: string, ports: DemoPorts): DemoPaths {
   const at = (path: string): string => join(folder, path)
   return {
     folder,
@@ -110,14 +119,14 @@ function pathsOf(folder: string, gatewayPort: number, brokerPort: number): DemoP
     policy: at("policy.yaml"),
     bundle: at("policy.jws"),
     plant: at("plant.json"),
+    modbusScene: at("modbus-scene.json"),
     fieldAuthority: at("owner/field-ca.pem"),
     controlAuthority: at("owner/control-ca.pem"),
     policySigner: at("owner/policy-signer.key.pem"),
     byHand: { name: "by-hand", ...credential(folder, "by-hand/by-hand") },
     desk: { name: "desk", ...credential(folder, "by-hand/desk") },
     gatewayName: GATEWAY,
-    gatewayPort,
-    brokerPort,
+    ...ports,
   }
 }
 
@@ -131,10 +140,17 @@ async function makeAll(paths: DemoPaths, nowAt: number, notAfterAt: number): Pro
     ),
   )
   if (field === undefined || control === undefined || stranger === undefined) return
-  const certify = async (path: string, by: Authority, usage: "client" | "server", uri: string): Promise<void> => {
+  const certify = async (
+    path: string,
+    by: Authority,
+    usage: "client" | "server",
+    uri: string,
+    modbusRole?: string,
+  ): Promise<void> => {
     const cn = path.split("/").at(-1) ?? path
     const here = usage === "server" ? { dns: ["localhost"], ip: ["127.0.0.1"] } : { uri: [uri] }
-    const { key, certificate } = await issue(by, { ...validity, subject: { cn }, san: here, usage })
+    const role = modbusRole === undefined ? {} : { modbusRole }
+    const { key, certificate } = await issue(by, { ...validity, subject: { cn }, san: here, usage, ...role })
     const files = credential(folder, path)
     writeWhole(files.key, key)
     writeWhole(files.certificate, certificate)
@@ -145,6 +161,8 @@ async function makeAll(paths: DemoPaths, nowAt: number, notAfterAt: number): Pro
     certify("plant/broker", control, "server", ""),
     ...["control-end", "management"].map((name) => certify(`gateway/${name}`, control, "client", controlUri(name))),
     ...[...SENSORS, "rogue"].map((name) => certify(`plant/${name}`, field, "client", device(name))),
+    certify("plant/panel", field, "client", deviceUri("panel", "panel"), "Operator"),
+    certify("plant/display", field, "client", deviceUri("panel", "display"), "Viewer"),
     certify("plant/operator", control, "client", controlUri("operator")),
     certify("plant/stranger", stranger, "client", deviceUri("sensor", "flow")),
     certify("by-hand/by-hand", field, "client", deviceUri("sensor", "by-hand")),
@@ -159,7 +177,7 @@ async function makeAll(paths: DemoPaths, nowAt: number, notAfterAt: number): Pro
     writeWhole(join(folder, `owner/${path}.key.pem`), authority.key)
   }
   await makePolicy(paths, nowAt, notAfterAt)
-  writeWhole(paths.gatewayConfig, demoBoardFile(paths.gatewayName, paths.gatewayPort, paths.brokerPort))
+  writeWhole(paths.gatewayConfig, demoBoardFile(paths.gatewayName, paths))
   writePlant(paths)
 }
 
@@ -188,7 +206,7 @@ async function makePolicy(paths: DemoPaths, nowAt: number, notAfterAt: number): 
 
 /** New ports in the files that name them; whatever else a reader has changed in the board file stays. */
 function movePorts(paths: DemoPaths, old: Marker): void {
-  const moved = new Map([[String(old.gatewayPort), paths.gatewayPort], [String(old.brokerPort), paths.brokerPort]]) // prettier-ignore
+  const moved = new Map(PORTS.map((port) => [String(old[port]), paths[port]]))
   const text = readFileSync(paths.gatewayConfig, "utf8")
   writeWhole(
     paths.gatewayConfig,
@@ -199,6 +217,9 @@ function movePorts(paths: DemoPaths, old: Marker): void {
 
 function writePlant(paths: DemoPaths): void {
   writeWhole(paths.plant, `${JSON.stringify(plantConfig(paths), null, 2)}\n`)
+  const { modbusPort, drivePort, fieldAuthority: authority } = paths
+  const [panel, display] = ["panel", "display"].map((name) => credential(paths.folder, `plant/${name}`))
+  writeWhole(paths.modbusScene, `${JSON.stringify({ modbusPort, drivePort, authority, panel, display }, null, 2)}\n`)
 }
 
 function plantConfig(paths: DemoPaths): PlantConfig {
@@ -236,7 +257,8 @@ function writeMarker(folder: string, marker: Marker): void {
 function readMarker(folder: string): Marker | null {
   const file = join(folder, "demo.json")
   if (!existsSync(file)) return null
-  const broken: Marker = { format: 0, state: "making", gatewayPort: 0, brokerPort: 0, notAfterAt: 0 }
+  const noPorts: DemoPorts = { gatewayPort: 0, brokerPort: 0, modbusPort: 0, drivePort: 0 }
+  const broken: Marker = { format: 0, state: "making", ...noPorts, notAfterAt: 0 }
   try {
     const value: unknown = JSON.parse(readFileSync(file, "utf8"))
     return typeof value === "object" && value !== null ? { ...broken, ...value } : broken

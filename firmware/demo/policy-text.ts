@@ -1,5 +1,5 @@
 /** What the certificate of a field device says of it: a URI in its subject alternative names. */
-export function deviceUri(kind: "sensor" | "pump", name: string): string {
+export function deviceUri(kind: "sensor" | "pump" | "panel", name: string): string {
   return `urn:lockgate-demo:${kind}:${name}`
 }
 
@@ -18,19 +18,36 @@ zones:
   # A peer belongs to a zone when one of the zone's authorities vouches for its certificate.
   field: { level: 2, authorities: [field-ca] }
   control: { level: 3, authorities: [control-ca] }
+  # The cabinet of a drive that speaks Modbus in clear text, behind a locked door.
+  cabinet: { level: 1, clear-text: true }
 
 roles:
   sensor: tells its own values
   pump: takes set points
+  drive-viewer: reads the drive
+  drive-operator: reads the drive and sets its speed
 
 subjects:
   # The name comes from the certificate, never from what the client says: urn:lockgate-demo:sensor:flow is "flow".
   - { id: sensors, zone: field, match: { san-uri: "${deviceUri("sensor", "{name}")}" }, roles: [sensor] }
   - { id: pumps, zone: field, match: { san-uri: "${deviceUri("pump", "{name}")}" }, roles: [sensor, pump] }
+  # Panels speak Modbus/TCP Security: their certificate says the role, too.
+  - id: viewers
+    zone: field
+    match: { san-uri: "${deviceUri("panel", "{name}")}" }
+    modbus-role: Viewer
+    roles: [drive-viewer]
+  - id: operators
+    zone: field
+    match: { san-uri: "${deviceUri("panel", "{name}")}" }
+    modbus-role: Operator
+    roles: [drive-operator]
 
 conduits:
   # The one way between the two zones: field devices connect here, the broker stands in the control zone.
   telemetry: { from: field, to: control, protocol: mqtt }
+  # The way to the drive: TLS from the field, Modbus TCP within the cabinet, whose door is what protects the wire.
+  drive: { from: field, to: cabinet, protocol: modbus, transport: { to: tcp } }
 
 rules:
   # %u is the subject's name: a sensor speaks for itself and for nobody else, in small messages and not too often. A
@@ -63,6 +80,19 @@ rules:
     deny: publish
     roles: [sensor, pump]
     topics: ["plant/+/setpoint"]
+
+  # The drive is unit 1. Whoever sets it sets its speed, within what the pump can take, and nothing else.
+  - id: drive-state
+    allow: read
+    roles: [drive-viewer, drive-operator]
+    units: 1
+    registers: 0-99
+  - id: drive-speed
+    allow: write-single-register
+    roles: [drive-operator]
+    units: 1
+    points: [{ name: speed, at: 40, type: uint16, min: 0, max: 1500 }]
+    refusal: illegal-data-address
 `
 
 const TELEMETRY_TOPIC = "topics: [plant/%u/telemetry]"
@@ -73,8 +103,21 @@ export function withMistake(policy: string): string | null {
   return policy.replace(TELEMETRY_TOPIC, "topics: [plant/%u/telemetri]")
 }
 
-/** The demo gateway's board file, for these two ports. Paths are taken from its folder. */
-export function demoBoardFile(gatewayName: string, gatewayPort: number, brokerPort: number): string {
+/** Ports of the demo on loopback. */
+export interface DemoPorts {
+  readonly gatewayPort: number
+  readonly brokerPort: number
+  /** Where the gateway listens for Modbus/TCP Security. */
+  readonly modbusPort: number
+  /** Where the drive listens. */
+  readonly drivePort: number
+}
+
+/** The demo gateway's board file, for these ports. Paths are taken from its folder. */
+export function demoBoardFile(
+  gatewayName: string,
+  { gatewayPort, brokerPort, modbusPort, drivePort }: DemoPorts,
+): string {
   return `# The board file of the demo's gateway: the policy's names to addresses and files of this machine.
 lockgate-gateway: 1
 gateway: ${gatewayName}
@@ -100,6 +143,9 @@ conduits:
   telemetry:
     listen: { address: 127.0.0.1, port: ${gatewayPort}, credential: field-end }
     upstream: { url: "mqtts://127.0.0.1:${brokerPort}", credential: control-end, authority: control-ca }
+  drive:
+    listen: { address: 127.0.0.1, port: ${modbusPort}, credential: field-end }
+    upstream: { url: "modbus://127.0.0.1:${drivePort}" }
 
 management:
   socket: command.sock

@@ -30,7 +30,8 @@ interface UnderWay {
 export function createLineClient(deps: LineClientDeps): ModbusUpstream {
   const underWay = new Map<number, UnderWay>()
   let socket: Socket | null = null
-  let ready = false
+  /** Connected or about to be: what is said now is heard, or answered `lost` when the connection ends. */
+  let usable = false
   let closed = false
   let lastId = 0
   let retryMs = FIRST_RETRY_MS
@@ -40,10 +41,8 @@ export function createLineClient(deps: LineClientDeps): ModbusUpstream {
     const dialled = connect(deps.socket)
     const reader = new WireReader()
     socket = dialled
-    dialled.once("connect", () => {
-      ready = true
-      dialled.write(encodeToLine({ kind: "use", line: deps.line }))
-    })
+    usable = true
+    dialled.write(encodeToLine({ kind: "use", line: deps.line }))
     dialled.on("data", (chunk) => {
       try {
         for (const message of reader.push(chunk)) take(message)
@@ -55,7 +54,7 @@ export function createLineClient(deps: LineClientDeps): ModbusUpstream {
     // What follows is `close`.
     dialled.on("error", () => undefined)
     dialled.once("close", () => {
-      ready = false
+      usable = false
       settleAll("lost")
       if (closed) return
       cancelRetry = deps.after(retryMs, dial)
@@ -80,7 +79,7 @@ export function createLineClient(deps: LineClientDeps): ModbusUpstream {
   dial()
   return {
     ask(request: ModbusRequest): Promise<ModbusOutcome> {
-      const why = closed ? "closed" : !ready ? "lost" : underWay.size >= MAX_UNDER_WAY ? "busy" : null
+      const why = closed ? "closed" : !usable ? "lost" : underWay.size >= MAX_UNDER_WAY ? "busy" : null
       if (why !== null) return Promise.resolve({ kind: "none", why })
       return new Promise((settle) => {
         // Numbers come round after a day of the fastest line; what is under way is answered within minutes.
@@ -95,7 +94,7 @@ export function createLineClient(deps: LineClientDeps): ModbusUpstream {
         underWay.delete(id)
         one.settle({ kind: "none", why: "closed" })
       }
-      if (ready) socket?.write(encodeToLine({ kind: "forget", master }))
+      if (usable) socket?.write(encodeToLine({ kind: "forget", master }))
     },
     close() {
       closed = true

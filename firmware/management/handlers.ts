@@ -1,7 +1,11 @@
 import { InputError } from "../../policy/base/errors.ts"
 import type { PolicyActivation } from "../bundles/activation-port.ts"
 import type { Incoming } from "../bundles/incoming.ts"
+import type { GpioLines } from "../gpio/lines.ts"
 import type { RecordingKeeper } from "../recording/keeper.ts"
+import type { TrustKeeper } from "../trust/keeper.ts"
+import type { FailedConduits } from "../boundary/failed-conduits.ts"
+import type { Access } from "./access.ts"
 import type { Island } from "./island.ts"
 import type { Overrides } from "./overrides.ts"
 import type { Handlers } from "./pipeline.ts"
@@ -14,6 +18,10 @@ export interface HandlerDeps {
   readonly island: Island
   readonly recording: Pick<RecordingKeeper, "start" | "stop" | "status" | "read">
   readonly overrides: Overrides
+  readonly trust: Pick<TrustKeeper, "reload" | "offer" | "report">
+  readonly lines: Pick<GpioLines, "inputs" | "tamper">
+  readonly access: Access
+  readonly failures: Pick<FailedConduits, "restore">
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -22,7 +30,7 @@ export interface HandlerDeps {
 
 /** A handler for each command: turns arguments into a call of the part that owns the matter, nothing more. */
 export function createHandlers(deps: HandlerDeps): Handlers {
-  const { policy, incoming, island, recording, overrides } = deps
+  const { policy, incoming, island, recording, overrides, lines, access } = deps
   return {
     status: async () => ({ result: await deps.status() }),
     "bundle.offer": async ({ hash, length }) => {
@@ -67,6 +75,43 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     "override.end": async ({ emergency }, { name }) => {
       const before = await overrides.end(emergency, name)
       return { result: { emergency, before }, detail: { emergency, wasOn: before !== null } }
+    },
+    "trust.status": async () => ({ result: deps.trust.report() }),
+    "trust.reload": async () => {
+      const result = await deps.trust.reload()
+      const { certificates, authorities, lists } = result
+      return {
+        result,
+        detail: { certificates: certificates.length, authorities: authorities.length, lists: lists.length },
+      }
+    },
+    "trust.crl": async ({ list }) => {
+      const lists = await deps.trust.offer(list)
+      return { result: { lists }, detail: { lists: lists.length, number: lists[0]?.number ?? "" } }
+    },
+    "tamper.clear": async ({ reason }, { name }) => {
+      const before = await lines.tamper.clear(reason, name)
+      return { result: { before }, detail: { before: before.join(" ") } }
+    },
+    "board.input": async ({ input, state }) => {
+      const before = lines.inputs.simulate(input, state)
+      return { result: { input, state, before }, detail: { input, before: before ?? "unknown", after: state } }
+    },
+    "access.grant": async ({ conduit, minutes, reason }, { name }) => {
+      const before = await access.grant(conduit, minutes, reason, name)
+      return { result: { conduit, minutes, before }, detail: { conduit, minutes } }
+    },
+    "access.end": async ({ conduit }, { name }) => {
+      const before = await access.end(conduit, name)
+      return { result: { conduit, before }, detail: { conduit, wasOn: before !== null } }
+    },
+    "access.end-all": async (_, { name }) => {
+      const ended = await access.endAll(name)
+      return { result: { ended }, detail: { ended: ended.join(" ") } }
+    },
+    "conduit.restore": async ({ conduit }, { name }) => {
+      const fault = await deps.failures.restore(conduit, name)
+      return { result: { conduit, fault }, detail: { conduit, fault } }
     },
     assess: async () => ({ result: await deps.assess() }),
   }

@@ -1,5 +1,7 @@
 import type { BoundaryStatus } from "../boundary/keeper.ts"
 import type { ConduitCounters } from "../conduits/messages.ts"
+import type { GpioStatus } from "../gpio/lines.ts"
+import type { AccessStatus } from "./access.ts"
 import type { EmergencyStatus } from "./overrides.ts"
 import type { PolicyStatus } from "../bundles/activation-port.ts"
 
@@ -19,6 +21,10 @@ export interface StatusReport {
   readonly boundary: BoundaryStatus & { readonly radios: readonly string[] }
   /** Every emergency that the policy in force names, on or off. */
   readonly emergencies: readonly EmergencyStatus[]
+  /** The lines of the board; absent in answers of a gateway before this. */
+  readonly lines?: GpioStatus
+  /** Every way in from an untrusted zone, approved or not. */
+  readonly access: readonly AccessStatus[]
   readonly conduits: readonly ConduitStatus[]
   readonly audit: {
     /** Entries in the log. */
@@ -33,6 +39,10 @@ export interface ConduitStatus {
   readonly name: string
   /** `address:port`, or null while it is closed. */
   readonly listening: string | null
+  /** Ends without TLS, if any: towards its peers (`from`), towards the broker or units (`to`). */
+  readonly clearText?: readonly ("from" | "to")[]
+  /** The fault of the gateway itself that closed it until it is restored, or null. */
+  readonly failed: string | null
   readonly connections: number
   readonly allowed: number
   readonly denied: number

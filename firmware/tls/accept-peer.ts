@@ -1,7 +1,6 @@
 import type { TLSSocket } from "node:tls"
 import { certificateFacts, fingerprintOf, verifySignature } from "./certificate-facts.ts"
 import type { FactsCache } from "./certificate-facts.ts"
-import { modbusRoleOf } from "./modbus-role.ts"
 import { peerChain } from "./peer-chain.ts"
 import { bearsName } from "./server-name.ts"
 import { LockgateError } from "../../policy/base/errors.ts"
@@ -79,7 +78,7 @@ export function judgePeer(socket: TLSSocket, trust: PeerTrust): PeerVerdict {
 export function judgePeerChain(chain: readonly Uint8Array[], trust: PeerTrust): PeerVerdict {
   const trusted = judgeChain(chain, "client", trust)
   if (!trusted.ok) return trusted
-  const subject = resolveSubject(trust.subjects, trust.zone, withRole(trusted.leaf, trust.subjects))
+  const subject = resolveSubject(trust.subjects, trust.zone, trusted.leaf)
   if (!subject.ok) return refusal(trusted.leaf, [subject.reason], subject.detail)
   const { name, roles, ruleId, clientIdPattern } = subject
   return { ...trusted, subject: { name, roles, ruleId, clientIdPattern } }
@@ -106,12 +105,6 @@ export function judgeServerChain(chain: readonly Uint8Array[], trust: ServerTrus
   const detail = `the certificate is not for ${trust.serverName}`
   if (verdict.ok) return refusal(leaf, ["server-name"], detail)
   return { ...verdict, faults: [...verdict.faults, "server-name"], detail: `${verdict.detail}, ${detail}` }
-}
-
-/** The leaf with its Modbus role, which is read only where some rule asks for it. */
-export function withRole(leaf: CertificateFacts, subjects: readonly SubjectRule[]) {
-  const asked = subjects.some(({ modbusRole }) => modbusRole !== undefined)
-  return asked ? { ...leaf, modbusRole: modbusRoleOf(leaf.der) } : leaf
 }
 
 function judgeChain(der: readonly Uint8Array[], purpose: Purpose, trust: Trust): ServerVerdict {

@@ -2,6 +2,7 @@ import { connect as connectPlain, type Socket } from "node:net"
 import { connect, type TLSSocket } from "node:tls"
 import { HardwareError } from "../../policy/base/errors.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
+import type { Revoked } from "../../policy/identity/path-faults.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { TlsCredential } from "../conduits/messages.ts"
 import { judgeServer } from "./accept-peer.ts"
@@ -18,6 +19,7 @@ export interface DialTarget {
   readonly now: () => TimeInterval
   readonly timeoutMs: number
   readonly cache?: FactsCache
+  readonly revoked?: Revoked
   readonly after: (delayMs: number, action: () => void) => () => void
 }
 
@@ -29,6 +31,8 @@ export interface Dialled<S extends Socket = Socket> {
    * Rejects with HardwareError `ERR_UPSTREAM`, `detail.reason` a stable word or an errno code; the socket is destroyed.
    */
   readonly trusted: Promise<void>
+  /** From the server's certificate to the anchor; empty until it was judged good. */
+  path(): readonly CertificateFacts[]
 }
 
 /** Dial a TLS server and judge it before a byte is written to it. @see IEC 62443-4-2 CR 1.2 */
@@ -37,6 +41,7 @@ export function dialTrusted(target: DialTarget): Dialled<TLSSocket> {
   const socket = connect({ ...clientOptions({ credential: target.credential, serverName }), host, port })
   socket.setNoDelay(true)
   socket.setKeepAlive(true, 60_000)
+  let path: readonly CertificateFacts[] = []
   const trusted = new Promise<void>((resolve, reject) => {
     const fail = (reason: string): void => {
       cancel()
@@ -51,15 +56,17 @@ export function dialTrusted(target: DialTarget): Dialled<TLSSocket> {
         serverName,
         now: target.now(),
         ...(target.cache === undefined ? {} : { cache: target.cache }),
+        ...(target.revoked === undefined ? {} : { revoked: target.revoked }),
       })
       if (!verdict.ok) return fail(verdict.reason)
+      path = verdict.path
       cancel()
       resolve()
     })
     socket.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? "tls"))
     socket.once("close", () => fail("closed"))
   })
-  return { socket, trusted }
+  return { socket, trusted, path: () => path }
 }
 
 /** Dial a TCP server in clear text: nothing shows who answers. Only where policy says so. */
@@ -80,5 +87,5 @@ export function dialPlain(target: Pick<DialTarget, "host" | "port" | "timeoutMs"
     socket.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? "tcp"))
     socket.once("close", () => fail("closed"))
   })
-  return { socket, trusted }
+  return { socket, trusted, path: () => [] }
 }

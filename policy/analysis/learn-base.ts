@@ -12,7 +12,7 @@ export function skeletonOf(recordings: readonly Recording[]): Policy {
   const names = (list: readonly string[]): readonly string[] => [...new Set(list)].sort()
   const conduits = names(peers.map((peer) => peer.conduit)).map((name): Conduit => {
     const own = peers.filter((peer) => peer.conduit === name)
-    const ends = { name, from: own[0]?.zone ?? "field", to: beyond(name), direction: "both", transport: { from: "tls", to: "tls" } } as const // prettier-ignore
+    const ends = { name, from: own[0]?.zone ?? "field", to: beyond(name), direction: "both", access: "always", transport: { from: "tls", to: "tls" } } as const // prettier-ignore
     const modbus = own.some((peer) => peer.flows.some((flow) => flow.kind === "modbus"))
     if (modbus) return { ...ends, protocol: "modbus", refusal: 1 }
     return { ...ends, protocol: "mqtt", upstreamIdentity: "strip", onDeny: "ack", enhancedAuth: "refuse", buffer: null }

@@ -60,6 +60,12 @@ function* onConduit(policy: Policy, conduit: Conduit): Generator<Finding> {
       "add rules, or remove it",
     )
   }
+  const outside = policy.zones.filter(({ kind }) => kind === "untrusted").map(({ name }) => name)
+  const wayIn = outside.includes(conduit.from) || (outside.includes(conduit.to) && conduit.direction !== "out")
+  if (wayIn && conduit.access === "always") {
+    const message = "it is a way in from an untrusted zone that is open without anybody's approval (NDR 1.13 RE(1))"
+    yield say("note", "access-always", place, message, "remove access: always, or write down why nobody can approve it")
+  }
   if (conduit.transport.from !== "tls") {
     const message = `peers in zone ${conduit.from} connect without TLS and show no certificate: none is a subject, so no rule lets anything pass`
     yield say("warning", "conduit-without-subject", place, message, "set transport: { from: tls }, or remove it")

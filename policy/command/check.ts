@@ -92,7 +92,10 @@ export function checkRequest(request: unknown): CheckedRequest {
  * @see IEC 62443-4-2 NDR 5.2
  */
 export function isFailSafe(request: CheckedRequest): boolean {
-  return (request.command === "island" && request.arguments.state === "on") || request.command === "override.end"
+  return (
+    (request.command === "island" && request.arguments.state === "on") ||
+    ["override.end", "access.end", "access.end-all"].includes(request.command)
+  )
 }
 
 function checkValue(name: string, kind: ArgumentKind, value: unknown): string | number {

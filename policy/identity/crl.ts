@@ -149,7 +149,7 @@ function signersOf({ crl, anchors, intermediates, verifyCertificate, revoked }: 
   const own = named(anchors)
   if (own.length > 0) return own
   let vouched = [...anchors]
-  let left = intermediates.slice(0, MAX_INTERMEDIATES)
+  let left = intermediates.slice(0, 2 * MAX_INTERMEDIATES + 1)
   // Each round takes those whose issuer is vouched for by now: as many rounds as there are levels.
   for (let round = 0; round < MAX_INTERMEDIATES && left.length > 0; round++) {
     const found = left.filter((certificate) => {

@@ -33,6 +33,11 @@ export function checkConduits(document: PolicyDocument, root: DocNode, report: R
   }
 }
 
+/** Names of the zones that are not the owner's. */
+export function untrustedZones({ zones }: Pick<PolicyDocument, "zones">): ReadonlySet<string> {
+  return new Set(zones.filter(({ value }) => value.kind === "untrusted").map(({ name }) => name))
+}
+
 function checkEnd(
   placed: Placed<ConduitEntry>,
   end: "from" | "to",

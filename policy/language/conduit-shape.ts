@@ -61,6 +61,12 @@ const buffer = object("a buffer", {
 const ofMqtt = "it belongs to conduits with protocol: mqtt"
 const ofModbus = "it belongs to conduits with protocol: modbus"
 
+const access = optional(
+  choice(["approved", "always"]),
+  null,
+  "`approved`: closed until a person approves it for a time; the default where something may come in from an untrusted zone.",
+)
+
 /** The way between two zones. */
 export const conduit = kindsOf("a conduit", "protocol", {
   mqtt: object(
@@ -75,6 +81,7 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "Which way data may go: `out` is from `from` to `to`.",
         "both",
       ),
+      access,
       transport: transport(["tls", "tcp"], { rtu: "a serial line carries Modbus, not MQTT" }),
       "upstream-identity": optional(
         choice(["strip", "subject"]),
@@ -112,6 +119,7 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "`in`: values come from `to` and none go there, so reads only.",
         "both",
       ),
+      access,
       transport: transport(
         ["tls", "tcp", "rtu"],
         {},
@@ -135,10 +143,24 @@ export function transportOf({ transport }: ConduitEntry): { readonly from: Trans
   return typeof transport === "string" ? { from: transport, to: transport } : { from: transport.from, to: transport.to }
 }
 
-/** The conduit as the policy holds it. */
-export function buildConduit({ name, value }: Placed<ConduitEntry>): Conduit {
+/**
+ * Whether a person must approve it: what the conduit says, else where something may come in from an untrusted zone. Data
+ * that only leaves for one is no way in.
+ *
+ * @see IEC 62443-4-2 NDR 1.13 RE(1)
+ */
+export function accessOf(
+  { from, to, direction, access }: ConduitEntry,
+  untrusted: ReadonlySet<string>,
+): Conduit["access"] {
+  if (access !== null) return access
+  return untrusted.has(from) || (untrusted.has(to) && direction !== "out") ? "approved" : "always"
+}
+
+/** The conduit as the policy holds it; `untrusted` are the names of zones that are not the owner's. */
+export function buildConduit({ name, value }: Placed<ConduitEntry>, untrusted: ReadonlySet<string>): Conduit {
   const { from, to, direction } = value
-  const base = { name, from, to, direction, transport: transportOf(value) }
+  const base = { name, from, to, direction, access: accessOf(value, untrusted), transport: transportOf(value) }
   if (value.protocol === "modbus") return { ...base, protocol: "modbus", refusal: value.refusal }
   const { buffer } = value
   return {

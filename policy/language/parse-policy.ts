@@ -3,6 +3,7 @@ import type { Parsed } from "./fault.ts"
 import type { Placed } from "./group-shapes.ts"
 import type { PolicyDocument, SubjectEntry } from "./policy-shape.ts"
 import type { Policy, SubjectRule } from "./policy.ts"
+import { untrustedZones } from "./conduit-checks.ts"
 import { buildConduit } from "./conduit-shape.ts"
 import { DEFAULT_DOCUMENT_LIMITS } from "./document.ts"
 import { buildModbusRule } from "./modbus-rule-build.ts"
@@ -38,7 +39,7 @@ export function parsePolicy(text: string, file: string, limits: DocumentLimits =
 }
 
 function buildPolicy(document: PolicyDocument): Policy {
-  const conduits = document.conduits.map(buildConduit)
+  const conduits = document.conduits.map((placed) => buildConduit(placed, untrustedZones(document)))
   const sets = setsOf(document)
   const conduitsOf = (protocol: "mqtt" | "modbus"): readonly string[] =>
     conduits.filter((conduit) => conduit.protocol === protocol).map(({ name }) => name)

@@ -20,6 +20,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
     "to",
     "protocol",
     "direction",
+    "access",
     "transport",
     "upstream-identity",
     "on-deny",

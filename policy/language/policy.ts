@@ -66,6 +66,8 @@ interface ConduitBase {
   readonly to: string
   /** Which way application data may go: `out` from `from` to `to` only, `in` the other way only. */
   readonly direction: "both" | "out" | "in"
+  /** `approved`: closed until a person approves it for a time. Never of a conduit that an essential rule names. */
+  readonly access: "approved" | "always"
   /** What the policy demands at either end; the board file's ends must be of this kind. */
   readonly transport: { readonly from: Transport; readonly to: Transport }
 }

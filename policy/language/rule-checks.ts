@@ -1,4 +1,6 @@
 import type { ConduitEntry } from "./conduit-shape.ts"
+import { untrustedZones } from "./conduit-checks.ts"
+import { accessOf } from "./conduit-shape.ts"
 import type { DocNode } from "./document.ts"
 import type { Placed } from "./group-shapes.ts"
 import type { MqttEntry } from "./mqtt-rule-shape.ts"
@@ -23,6 +25,7 @@ export function checkRules(document: PolicyDocument, root: DocNode, report: Repo
   // Of a conduit with a fault nobody knows what it carries.
   const areAllKnown = conduits.size === declared.size
   const protocols = new Set(document.conduits.map(({ value }) => value.protocol))
+  const untrusted = untrustedZones(document)
   const ids = new Map<string, Placed<unknown>>()
   let forms = 0
   for (const placed of document.rules) {
@@ -37,7 +40,12 @@ export function checkRules(document: PolicyDocument, root: DocNode, report: Repo
     for (const [i, name] of (entry.conduits ?? []).entries()) {
       refer(placed, "conduits", name, "conduit", declared, report, i)
       const conduit = conduits.get(name)
-      if (conduit !== undefined) checkDirection(placed, name, conduit, i, report)
+      if (conduit === undefined) continue
+      checkDirection(placed, name, conduit, i, report)
+      if ("allow" in entry && entry.essential && accessOf(conduit, untrusted) === "approved") {
+        const message = `conduit ${quote(name)} waits for a person's approval, and an essential flow waits for nobody`
+        faultAt(report, placed, ["conduits", i], message, "take it out of this rule, or say access: always there")
+      }
     }
     if ("allow" in entry) checkGates(placed, entry, report)
     if (placed.value.protocol === "modbus") checkModbusRule(placed, placed.value.entry, report)

@@ -43,6 +43,8 @@ export interface LeafRequest extends Validity {
   readonly subject: { readonly cn: string }
   readonly san: { readonly uri?: readonly string[]; readonly dns?: readonly string[]; readonly ip?: readonly string[] }
   readonly usage: "client" | "server" | "both"
+  /** Role of Modbus/TCP Security, 1..120 bytes in UTF-8. @see MODBUS/TCP Security Protocol Specification section 8.4 */
+  readonly modbusRole?: string
   /** SPKI, DER, of a key that its owner keeps; absent: a key is made here. */
   readonly publicKey?: Uint8Array
 }
@@ -104,8 +106,17 @@ export async function issue(authority: Authority, request: LeafRequest): Promise
     new x509.KeyUsagesExtension(digitalSignature, true),
     new x509.ExtendedKeyUsageExtension(purposes[request.usage]),
     ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
+    ...(request.modbusRole === undefined ? [] : [roleExtension(request.modbusRole)]),
   ])
   return { key: keys === null ? null : await pemOf(keys.privateKey), certificate: leaf + authority.chain }
+}
+
+function roleExtension(role: string): x509.Extension {
+  const text = new TextEncoder().encode(role)
+  if (text.length < 1 || text.length > 120 || /\p{Cc}/u.test(role)) {
+    throw new InputError("ERR_ISSUE", "a Modbus role has 1 to 120 bytes and no control characters")
+  }
+  return new x509.Extension("1.3.6.1.4.1.50316.802.1", false, Uint8Array.of(0x0c, text.length, ...text))
 }
 
 async function sign(

@@ -41,6 +41,35 @@ export function opensslCertificate(folder: string, name: string, options: IssueO
   return issue(folder, name, { issuer: options.issuer, extensions, ...lifetime(options) })
 }
 
+/** A list of revoked certificates by openssl, PEM in `<folder>/<name>`; answers its path. */
+export function opensslCrl(
+  folder: string,
+  name: string,
+  options: {
+    readonly issuer: Issued
+    readonly number: number
+    readonly revoked?: readonly Issued[]
+    readonly nextUpdate?: Date
+  },
+): string {
+  const file = join(folder, name)
+  const run = (...args: string[]): string => execFileSync("openssl", args, { cwd: folder, stdio: "pipe" }).toString()
+  const rows = (options.revoked ?? []).map(({ cert }) => {
+    const serial = run("x509", "-in", cert, "-noout", "-serial").trim().replace("serial=", "")
+    return `R\t400101000000Z\t260101000000Z\t${serial}\tunknown\t/CN=gone\n`
+  })
+  const hex = options.number.toString(16)
+  writeFileSync(join(folder, "crl-index"), rows.join(""))
+  writeFileSync(join(folder, "crl-number"), hex.length % 2 === 0 ? hex : `0${hex}`)
+  const section = "database=crl-index\ndefault_md=sha256\ncrlnumber=crl-number\n"
+  writeFileSync(join(folder, "crl.cnf"), `[ca]\ndefault_ca=it\n[it]\n${section}`)
+  const by = ["-config", "crl.cnf", "-cert", options.issuer.cert, "-keyfile", options.issuer.key]
+  const dates = ["-crl_lastupdate", asn1Time(new Date(Date.now() - 2 * DAY_MS))]
+  dates.push("-crl_nextupdate", asn1Time(options.nextUpdate ?? new Date(Date.now() + 7 * DAY_MS)))
+  run("ca", "-gencrl", ...by, ...dates, "-out", file)
+  return file
+}
+
 /** A certificate's lifetime that is over: ended yesterday. */
 export function expired(): { from: Date; until: Date } {
   return { from: new Date(Date.now() - 30 * DAY_MS), until: new Date(Date.now() - DAY_MS) }

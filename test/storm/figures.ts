@@ -1,5 +1,6 @@
 /** What a storm has to show. The runner collects these lines and writes `test/STORMS.md` from them. */
-export type StormKind = "process kill" | "power cut (model)" | "failing disk (model)" | "dead thread" | "random cases"
+export type StormKind =
+  "process kill" | "power cut (model)" | "failing disk (model)" | "dead thread" | "random cases" | "attack mix"
 
 export interface StormLine {
   readonly kind: StormKind

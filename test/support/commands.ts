@@ -19,6 +19,15 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "recording.read": { command: "recording.read", arguments: { offset: 0 } },
   "override.start": { command: "override.start", arguments: { emergency: "fire", minutes: 30, reason: "smoke" } },
   "override.end": { command: "override.end", arguments: { emergency: "fire" } },
+  "trust.status": { command: "trust.status", arguments: {} },
+  "trust.reload": { command: "trust.reload", arguments: {} },
+  "trust.crl": { command: "trust.crl", arguments: { list: "text" } },
+  "tamper.clear": { command: "tamper.clear", arguments: { reason: "looked at" } },
+  "board.input": { command: "board.input", arguments: { input: "key-switch", state: "run" } },
+  "access.grant": { command: "access.grant", arguments: { conduit: "remote", minutes: 30, reason: "repair" } },
+  "access.end": { command: "access.end", arguments: { conduit: "remote" } },
+  "access.end-all": { command: "access.end-all", arguments: {} },
+  "conduit.restore": { command: "conduit.restore", arguments: { conduit: "remote" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -45,6 +54,15 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "recording.read": handler("recording.read"),
     "override.start": handler("override.start"),
     "override.end": handler("override.end"),
+    "trust.status": handler("trust.status"),
+    "trust.reload": handler("trust.reload"),
+    "trust.crl": handler("trust.crl"),
+    "tamper.clear": handler("tamper.clear"),
+    "board.input": handler("board.input"),
+    "access.grant": handler("access.grant"),
+    "access.end": handler("access.end"),
+    "access.end-all": handler("access.end-all"),
+    "conduit.restore": handler("conduit.restore"),
     assess: handler("assess"),
   }
 }

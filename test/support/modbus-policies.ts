@@ -55,6 +55,7 @@ export function makeModbusConduit(over: Partial<ModbusConduit> = {}): ModbusCond
     from: "plant",
     to: "cell",
     protocol: "modbus",
+    access: "always",
     direction: "both",
     transport: { from: "tls", to: "tcp" },
     refusal: 1,

@@ -57,6 +57,7 @@ export function makePolicy(
       to: "plant",
       protocol: "mqtt",
       direction: "both",
+      access: "always",
       transport: { from: "tls", to: "tls" },
       upstreamIdentity: "strip",
       onDeny: "ack",

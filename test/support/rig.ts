@@ -67,6 +67,8 @@ export interface RigOptions {
   readonly conduits?: readonly string[]
   /** Leave out the policy bundle: a first boot. */
   readonly withoutPolicy?: boolean
+  /** Make files in the `pki` folder before the gateway starts; answers lines for the board file's `trust`. */
+  readonly trust?: (pki: string, fieldCa: Issued, controlCa: Issued) => string
   /** Lines for mosquitto. */
   readonly brokerConfig?: readonly string[]
   /** Environment of the gateway's process. */
@@ -131,6 +133,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   opensslCertificate(pki, "gateway-control", upstream)
   const brokerCert = opensslCertificate(pki, "broker", { issuer: controlCa, usage: "server", san })
   const watcher = opensslCertificate(pki, "watcher", { issuer: controlCa, usage: "client" })
+  const trust = options.trust?.(pki, fieldCa, controlCa) ?? ""
   const broker = await startMosquitto({
     tls: { ca: controlCa.cert, cert: brokerCert.cert, key: brokerCert.key, requireCert: true },
     config: ["message_size_limit 0", "max_inflight_messages 100", ...(options.brokerConfig ?? [])],
@@ -167,6 +170,7 @@ trust:
   authorities: { field-ca: pki/field-ca.crt, control-ca: pki/control-ca.crt }
   policy-signers: { owner: pki/owner.pub.pem }
   policy-threshold: 1
+  ${trust}
 credentials:
   field-end: { key: pki/gateway-field.key, certificate: pki/gateway-field.chain }
   control-end: { key: pki/gateway-control.key, certificate: pki/gateway-control.chain }

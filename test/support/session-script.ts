@@ -151,6 +151,8 @@ interface Slot {
   readonly id: string
   client: WireClient | null
   hold: boolean
+  /** Its connection has an id that the server gave it. */
+  nameless: boolean
   lastId: number
   aliases: Map<number, string>
   readonly unfinished: Unfinished
@@ -171,6 +173,7 @@ export async function runScript(
     id: `d-${name}-${n}`,
     client: null,
     hold: false,
+    nameless: false,
     lastId: 0,
     aliases: new Map(),
     unfinished: new Map(),
@@ -182,10 +185,16 @@ export async function runScript(
       else if (slot.client !== null && !slot.client.closed) await act(slot, slot.client, step, version, ground, name)
       await settle(slots)
     }
+    const told = transcript.map(({ connection, packets }) => ({ connection, packets: [...packets] }))
+    // What the broker says of them must not be taken for news in the next script. Wills of theirs are not compared.
+    for (const slot of slots) {
+      const { client } = slot
+      if (client !== null && !client.closed) await leave(slot, ground, () => client.drop())
+    }
+    return told
   } finally {
     for (const { client } of slots) client?.drop()
   }
-  return transcript
 }
 
 async function connectSlot(
@@ -199,7 +208,8 @@ async function connectSlot(
   const nameless = step.nameless && (version === 5 || step.clean)
   const old = slot.client
   // Without an id there is no take-over: the old connection would stay, unseen by the rest of the script.
-  if (nameless && old !== null && !old.closed) await leave(old, ground, () => old.drop())
+  if ((nameless || slot.nameless) && old !== null && !old.closed) await leave(slot, ground, () => old.drop())
+  slot.nameless = nameless
   const client = await wireClient(ground.end, version, slot.unfinished)
   client.hold = slot.hold
   slot.client = client
@@ -276,7 +286,7 @@ async function act(
       slot.hold = client.hold = step.on
       return
     case "leave":
-      await leave(client, ground, () => {
+      await leave(slot, ground, () => {
         if (step.how === "drop") client.drop()
         else if (version === 4 || step.how === "disconnect") client.say({ cmd: "disconnect" })
         else if (step.how === "with-will") client.say({ cmd: "disconnect", reasonCode: 4 })
@@ -308,11 +318,13 @@ function publish(
   client.say(packet)
 }
 
-const GONE = /Client \S+ (closed its connection|disconnected)/g
-
 /** Let a client go, and wait until the broker has noticed. */
-async function leave(client: WireClient, ground: Ground, go: () => void): Promise<void> {
-  const gone = (): number => ground.logs().match(GONE)?.length ?? 0
+async function leave(slot: Slot, ground: Ground, go: () => void): Promise<void> {
+  // An id that the server gave is not known here, so somebody's end must do: all others are quiet then.
+  const line = slot.nameless
+    ? /Client \S+ (closed|disconnected)/g
+    : new RegExp(`Client ${slot.id} (closed|disconnected)`, "g")
+  const gone = (): number => ground.logs().match(line)?.length ?? 0
   const before = gone()
   go()
   const until = performance.now() + 5_000
@@ -320,7 +332,7 @@ async function leave(client: WireClient, ground: Ground, go: () => void): Promis
     if (performance.now() > until) throw new Error("the broker does not notice that a client has left")
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
-  await client.until(() => client.closed, "the end of the connection")
+  await slot.client?.until(() => slot.client?.closed === true, "the end of the connection")
 }
 
 /** Until nobody is sent anything any more: two rounds of pings that bring nothing. */

@@ -46,7 +46,10 @@ export async function wireClient(end: WireEnd, version: WireVersion, unfinished:
   let pongs = 0
   let pings = 0
   let failure = ""
-  let wake = (): void => undefined
+  const waiting = new Set<() => void>()
+  const wake = (): void => {
+    for (const go of waiting) go()
+  }
   const client: WireClient = {
     seen,
     hold: false,
@@ -60,13 +63,18 @@ export async function wireClient(end: WireEnd, version: WireVersion, unfinished:
       if (!closed) socket.write(bytes)
     },
     async until(fits, what) {
+      let late = false
       const timer = setTimeout(() => {
-        failure ||= "it did not come in time"
+        late = true
         wake()
       }, 5_000)
-      while (!fits() && !closed && failure === "") await new Promise<void>((resolve) => (wake = resolve))
+      while (!fits() && !closed && !late && failure === "") {
+        let go = (): void => undefined
+        await new Promise<void>((resolve) => waiting.add((go = resolve)))
+        waiting.delete(go)
+      }
       clearTimeout(timer)
-      if (!fits() && !closed) throw new Error(`${what}: ${failure}`)
+      if (!fits() && !closed) throw new Error(`${what}: ${failure === "" ? "it did not come in time" : failure}`)
     },
     async ping() {
       if (closed) return false

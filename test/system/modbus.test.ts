@@ -159,6 +159,8 @@ test("[CR 2.1] the last Modbus denial is explained, and the status counts", asyn
   const { conduits } = await rig.status()
   const own = conduits.find(({ name }) => name === "drives")!
   assert.ok(own.denied > 5 && own.allowed > 3)
+  assert.equal(own.clearText, ["to"])
+  assert.match((await rig.lockgate("status")).out, /panel .* CLEAR TEXT from its peers and to the other zone/)
 })
 
 test("[CR 1.2] a certificate without the role, or another zone's, is nobody", async () => {

@@ -5,13 +5,27 @@ import type { ProbeResult } from "../../../policy/requirements/control.ts"
 import { isPermittedKey, isPermittedSignature } from "../../../policy/identity/algorithms.ts"
 import { selfSignedStranger } from "../stranger.ts"
 import type { Listening } from "../../conduits/messages.ts"
-import type { GatewayProbe } from "../probe-context.ts"
+import type { GatewayProbe, ProbeContext } from "../probe-context.ts"
 import { connectPacket } from "./packets.ts"
 
 const NOTHING_LISTENS: ProbeResult = { outcome: "not-tested", why: "no conduit listens" }
 const WAIT_MS = 2_000
 
-interface Knock {
+/** Listeners that speak TLS; the others are named in the evidence. */
+function listensByTls(context: ProbeContext): readonly Listening[] {
+  const clear = context.interfaces.filter(({ kind }) => kind === "tcp").map(({ name }) => name)
+  return context.listening().filter(({ conduit }) => !clear.includes(`conduit/${conduit}`))
+}
+
+/** What the policy lets go in clear text on this board, for the end of the evidence. */
+function clearText(context: ProbeContext): string {
+  const clear = context.interfaces.filter(({ kind }) => kind === "tcp" || kind === "serial").map(({ name }) => name)
+  return clear.length === 0
+    ? ""
+    : `; IN CLEAR TEXT, since policy allows it there, and proving nothing: ${clear.join(", ")}`
+}
+
+export interface Knock {
   /** The handshake ended, as this end sees it (in TLS 1.3 before the other end has judged). */
   readonly handshake: boolean
   readonly protocol: string
@@ -24,8 +38,8 @@ interface Knock {
   readonly error: string
 }
 
-/** Connect, say CONNECT, and wait for an answer or the end. */
-async function knock(at: Listening, options: ConnectionOptions): Promise<Knock> {
+/** What was seen of a listener: connect, say CONNECT, and wait for an answer or the end. */
+export async function knock(at: Pick<Listening, "address" | "port">, options: ConnectionOptions): Promise<Knock> {
   const host = at.address === "0.0.0.0" || at.address === "::" ? "127.0.0.1" : at.address
   const socket: TLSSocket = connect({ ...options, host, port: at.port, rejectUnauthorized: false })
   let handshake = false
@@ -85,7 +99,7 @@ export const listenersProveThemselves: GatewayProbe = {
   safety: "active-safe",
   vantage: "inside",
   async run(context) {
-    const listening = context.listening()
+    const listening = listensByTls(context)
     if (listening.length === 0) return NOTHING_LISTENS
     for (const at of listening) {
       const seen = await knock(at, {})
@@ -97,7 +111,7 @@ export const listenersProveThemselves: GatewayProbe = {
         )
       }
     }
-    const dials = context.interfaces.filter((row) => row.direction === "dials")
+    const dials = context.interfaces.filter((row) => row.direction === "dials" && row.kind === "tcp-tls")
     for (const row of dials) {
       const own = context.ownCertificates.get(row.name)
       if (own === undefined) return failed(`${row.name} to have a certificate to show`, "none")
@@ -107,7 +121,7 @@ export const listenersProveThemselves: GatewayProbe = {
     }
     return {
       outcome: "passed",
-      evidence: `${listening.length} listeners showed their own certificate; ${dials.length} outward ends hold one`,
+      evidence: `${listening.length} listeners showed their own certificate; ${dials.length} outward ends hold one${clearText(context)}`,
     }
   },
 }
@@ -132,7 +146,7 @@ export const weakCryptographyIsRefused: GatewayProbe = {
   safety: "active-safe",
   vantage: "inside",
   async run(context) {
-    const listening = context.listening()
+    const listening = listensByTls(context)
     if (listening.length === 0) return NOTHING_LISTENS
     for (const at of listening) {
       for (const { what, options } of WEAK) {
@@ -151,7 +165,7 @@ export const weakCryptographyIsRefused: GatewayProbe = {
     }
     return {
       outcome: "passed",
-      evidence: `${listening.length * WEAK.length} weak handshakes failed; ${context.ownCertificates.size} certificates are of permitted kinds`,
+      evidence: `${listening.length * WEAK.length} weak handshakes failed; ${context.ownCertificates.size} certificates are of permitted kinds${clearText(context)}`,
     }
   },
 }

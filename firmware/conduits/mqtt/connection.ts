@@ -10,14 +10,14 @@ import type { Action } from "../../../policy/language/policy.ts"
 import type { Verdict } from "../../../policy/filter/verdict.ts"
 import type { Dialled } from "../../tls/dial.ts"
 import { couple } from "../byte-pump.ts"
-import { socketSource, type ByteSource } from "../byte-source.ts"
+import { pooledSource, type ReadPools, type ByteSource } from "../byte-source.ts"
 import type { Judge, SessionDeps } from "./judge.ts"
 import type { RecordedMessage } from "./recording.ts"
 import { createSession } from "./session.ts"
 import type { CloseReason } from "./session-port.ts"
 
 /** Why a connection ended: what the session says, or what only its shell can know. */
-export type EndReason = CloseReason | "connect-timeout" | "upstream-lost"
+export type EndReason = CloseReason | "connect-timeout" | "upstream-lost" | "fault"
 
 /** How long the rest of a message may take to pass when its sender is withdrawn by a policy. */
 export const WITHDRAW_GRACE_MS = 2_000
@@ -30,11 +30,17 @@ export interface ConnectionDeps {
   readonly session: SessionDeps
   readonly client: Socket
   readonly connectTimeoutMs: number
+  /** What both ends read into. */
+  readonly buffers: ReadPools
+  /** Slows the client down to its pace (`load/flow-meter.ts`). */
+  readonly paced: (source: ByteSource) => ByteSource
   readonly dial: () => Dialled
   readonly nowMs: () => number
   readonly after: (delayMs: number, action: () => void) => () => void
   /** Called before any chunk is judged: brings the session onto the policy in force (see `listener.ts`). */
   refresh(): void
+  /** An exception while bytes were handled; both sockets are gone. */
+  failed(error: unknown): void
   readonly denied: (action: Action, verdict: Verdict, object: string, will: boolean) => void
   readonly recorded: (message: RecordedMessage) => void
   readonly passed: (direction: "up" | "down", messages: number, bytes: number) => void
@@ -52,12 +58,16 @@ export interface Connection {
    * `graceMs`; with 0 both sides are cut off there, and the broker publishes the will.
    */
   withdraw(detail: string, graceMs: number): void
+  /** It has not said in time what it came for; so it ends when the time for its CONNECT is over. */
+  timeOut(): void
+  /** Bytes held for it, beside what waits in the client's socket. */
+  heldBytes(): number
 }
 
 /** Start moving bytes; returns once the listeners are attached. */
 export function openConnection(deps: ConnectionDeps): Connection {
   const { client } = deps
-  const source = socketSource(client)
+  const source = deps.paced(pooledSource(client, deps.buffers))
   let upstream: { readonly socket: Socket; readonly source: ByteSource } | null = null
   let ready = false
   /** What the session has said in this turn; upstream, also what waits until the broker is trusted. */
@@ -74,7 +84,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
     {
       dial: () => {
         const dialled = deps.dial()
-        upstream = { socket: dialled.socket, source: socketSource(dialled.socket) }
+        upstream = { socket: dialled.socket, source: pooledSource(dialled.socket, deps.buffers) }
         attachUpstream(dialled, upstream.source)
       },
       toUpstream: (bytes) => toUpstream.push(bytes),
@@ -97,11 +107,33 @@ export function openConnection(deps: ConnectionDeps): Connection {
   /** Let the session act, then write what it said, in one write a socket, and close if it said so. */
   function run(act: () => void): void {
     if (closed) return
-    act()
+    try {
+      act()
+    } catch (error) {
+      return fail(error)
+    }
     if (ready && upstream !== null) writeAll(upstream.socket, toUpstream)
     writeAll(client, toClient)
     if (over) closeBoth()
     else update()
+  }
+
+  /** Nothing more of what was being handled goes anywhere (NDR 5.2 RE(3)). */
+  function fail(error: unknown): void {
+    closed = true
+    client.destroy()
+    upstream?.socket.destroy()
+    tellEnd("fault", "")
+    deps.failed(error)
+  }
+
+  /** Bytes of one side are ours until the other has taken all of them, and none waits for it to be trusted. */
+  function isWrittenToClient(): boolean {
+    return toClient.length === 0 && client.writableLength === 0
+  }
+
+  function isWrittenToUpstream(): boolean {
+    return toUpstream.length === 0 && (upstream === null || upstream.socket.writableLength === 0)
   }
 
   function tellEnd(reason: EndReason, detail: string): void {
@@ -144,7 +176,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
             deps.refresh()
             session.fromUpstream(chunk, deps.nowMs())
           })
-        })
+        }, isWrittenToClient)
         run(() => undefined)
       },
       (error: unknown) => lost(error instanceof LockgateError ? String(error.detail["reason"]) : ""),
@@ -155,12 +187,14 @@ export function openConnection(deps: ConnectionDeps): Connection {
     })
   }
 
-  const cancelConnectTimer = deps.after(deps.connectTimeoutMs, () => {
+  const cancelConnectTimer = deps.after(deps.connectTimeoutMs, timeOut)
+
+  function timeOut(): void {
     tellEnd("connect-timeout", "")
     closed = true
     client.destroy()
     upstream?.socket.destroy()
-  })
+  }
 
   client.setNoDelay(true)
   client.setKeepAlive(true, 60_000)
@@ -168,7 +202,11 @@ export function openConnection(deps: ConnectionDeps): Connection {
   client.on("error", () => client.destroy())
   client.on("close", () => {
     if (closed) return
-    session.clientEnded()
+    try {
+      session.clientEnded()
+    } catch (error) {
+      return fail(error)
+    }
     tellEnd("client", "lost")
     closed = true
     // No DISCONNECT was passed on: the broker publishes the will, as it would have without us.
@@ -179,7 +217,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
       deps.refresh()
       session.fromClient(chunk, deps.nowMs())
     })
-  })
+  }, isWrittenToUpstream)
 
   return {
     rejudge: (judge) => {
@@ -189,6 +227,11 @@ export function openConnection(deps: ConnectionDeps): Connection {
     withdraw: (detail, graceMs) => {
       run(() => session.withdraw(detail))
       cutOff(graceMs)
+    },
+    timeOut,
+    heldBytes: () => {
+      const waiting = toUpstream.reduce((sum, part) => sum + part.length, 0)
+      return session.heldBytes + waiting + (upstream?.socket.writableLength ?? 0)
     },
   }
 

@@ -5,6 +5,8 @@ import { InvariantError } from "../../../policy/base/errors.ts"
 import { countDenial, type CounterSet } from "../counters.ts"
 import type { EngineContext } from "../engine-context.ts"
 import { nameAt } from "../engine-policy.ts"
+import { backedOff } from "../load/dial-backoff.ts"
+import { throttled } from "../load/flow-meter.ts"
 import type { EngineConduit } from "../messages.ts"
 import {
   proofOf,
@@ -24,7 +26,10 @@ import { createJudge, type Rights } from "./rights.ts"
 /** MQTT behind a conduit's listener: each peer gets a connection of its own to the broker. */
 export function createMqttProtocol(conduit: EngineConduit, context: EngineContext, counters: CounterSet): Protocol {
   const source = `conduit/${conduit.name}`
-  const dial = createUpstreamDial(conduit, context)
+  const dial = backedOff(createUpstreamDial(conduit, context), {
+    nowMs: context.nowMs,
+    random: () => parseInt(context.randomSuffix().slice(0, 6), 16) / 0x1000000,
+  })
 
   function rightsOf(now: Now, name: string, classIndex: number): Rights {
     const { compiled } = now.all.epoch.policy
@@ -38,7 +43,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
   }
 
   function admit(peer: Peer, first: Now, admitted: Admitted, shell: PeerShell): PeerSession {
-    const { socket, tlsVersion } = peer
+    const { socket, tlsVersion, meter } = peer
     const { name, roles, clientIdPattern } = admitted.subject
     const settings = settingsOf(first)
     let rights = rightsOf(first, name, admitted.classIndex)
@@ -49,7 +54,13 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
     const tap = new PeerTap(context.recording, { ...whom, ...recordedNames(peer) })
     const connection = openConnection({
       client: socket,
+      buffers: context.readBuffers,
       connectTimeoutMs: context.limits.connectTimeoutMs,
+      paced: (bytes) => {
+        if (meter === null) return bytes
+        const waits = (): void => context.load.shed(conduit.name, "pace", name, shell.essential())
+        return throttled(bytes, { meter, after: context.after, waits })
+      },
       nowMs: context.nowMs,
       after: context.after,
       dial,
@@ -63,14 +74,17 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         newHash: context.newHash,
         admit: (found) => {
           facts = found
+          cancelConnectWait()
           tap.become({ clientId: found.clientId })
           return createJudge(rights, found, context.flows)
         },
       },
       refresh: () => shell.refresh(),
+      failed: (error) => shell.failed(error),
       denied: (action, v, object, will) => {
         const rule = nameAt((shell.now() ?? first).all.epoch.policy.compiled.ruleNames, ruleOf(v))
         const reason = reasonName(v)
+        if (action !== "receive") meter?.messages(1)
         countDenial(counters, action === "receive" ? "down" : "up", rule, reason)
         context.denied({ conduit: conduit.name, subject: name, action: will ? "will" : action, rule, reason }, object)
       },
@@ -79,6 +93,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
       },
       passed: (direction, messages, bytes) => {
         if (direction === "up") {
+          meter?.messages(messages)
           counters.allowedUp += messages
           counters.bytesUp += bytes
         } else {
@@ -99,6 +114,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         })
       },
       ended: (reason, detail) => {
+        cancelConnectWait()
         shell.ended()
         const broken = reason === "protocol-client" || reason === "protocol-broker" || reason === "limit"
         context.report({
@@ -112,6 +128,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         })
       },
     })
+    const cancelConnectWait = context.after(context.limits.connectWaitMs, () => connection.timeOut())
     return {
       readmit: (now, next) => {
         const { subject } = next
@@ -122,6 +139,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         return true
       },
       withdraw: (detail, graceMs) => connection.withdraw(detail, graceMs),
+      heldBytes: () => connection.heldBytes(),
     }
   }
 

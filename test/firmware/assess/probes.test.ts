@@ -1,184 +1,36 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
-import { createServer as createUnixServer } from "node:net"
-import { createServer, type Server, type TlsOptions } from "node:tls"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { existsSync } from "node:fs"
+import { createServer as createTcpServer } from "node:net"
+import { createServer, type TlsOptions } from "node:tls"
 import { CONTROLS, PROBES } from "../../../firmware/assess/controls.ts"
+import type { GpioStatus } from "../../../firmware/gpio/lines.ts"
 import type { ProbeContext } from "../../../firmware/assess/probe-context.ts"
 import { assess, runProbe } from "../../../firmware/assess/run.ts"
-import { enginePolicyOf } from "../../../firmware/conduits/engine-policy.ts"
-import { canMakeCode } from "../../../firmware/code-from-text.ts"
-import { preparePolicy } from "../../../firmware/bundles/prepare.ts"
-import { signBundle } from "../../../firmware/bundles/sign.ts"
-import { createBundleVerifier } from "../../../firmware/bundles/verify.ts"
-import { prepareInForce } from "../../../firmware/conduits/in-force.ts"
-import { createFlowCache } from "../../../policy/filter/cache/create.ts"
-import { rehearse } from "../../../firmware/conduits/mqtt/rehearse.ts"
-import { certificateFacts } from "../../../firmware/tls/certificate-facts.ts"
-import { parsePemChain } from "../../../firmware/tls/pem.ts"
-import { serverOptions } from "../../../firmware/tls/options.ts"
-import type { LockgateError } from "../../../policy/base/errors.ts"
-import type { CommandAnswer, CommandPort, Principal } from "../../../policy/command/port.ts"
-import { authorise } from "../../../policy/command/authorise.ts"
-import { COMMANDS, type CommandId } from "../../../policy/command/table.ts"
-import { compilePolicy } from "../../../policy/compile/compile.ts"
-import { parsePolicy } from "../../../policy/language/parse-policy.ts"
-import type { Policy } from "../../../policy/language/policy.ts"
+
+import type { CommandPort } from "../../../policy/command/port.ts"
+import { COMMANDS } from "../../../policy/command/table.ts"
 import { catalogue, controlFaults } from "../../../policy/requirements/catalogue.ts"
-import { createAuthority, issue } from "../../../provisioning/owner/authority.ts"
-import { aStatement, makeSigner } from "../../support/bundles.ts"
-import { keptBoundary } from "../../support/kept-boundary.ts"
-import { PolicyWorld } from "../../support/policy-world.ts"
+
 import { POLICY } from "../../support/rig.ts"
+import {
+  policyOf,
+  POLICY_VALUE,
+  rehearsing,
+  bundles,
+  commands,
+  OUTPUT,
+  DOOR,
+  LINES,
+  world,
+  strict,
+  outcomes,
+  breaks,
+  type World,
+} from "../../support/probe-world.ts"
 
 const test = suite("firmware/assess/probes")
-
-const NOW = Date.now()
-const DAY_MS = 86_400_000
-const validity = { notBeforeAt: NOW - DAY_MS, notAfterAt: NOW + DAY_MS }
-
-function policyOf(text: string): Policy {
-  const parsed = parsePolicy(text, "policy.yaml")
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.faults))
-  return parsed.value
-}
-
-const POLICY_VALUE = policyOf(POLICY)
-
-/** The live session and filter under `inForce`, whatever policy the probe believes in. */
-function rehearsing(inForce: Policy): ProbeContext["rehearse"] {
-  const epoch = { epoch: 1, policy: enginePolicyOf(inForce, compilePolicy(inForce)), authorities: {} }
-  const prepared = prepareInForce(epoch, { normal: "open", essential: "open" }, 1)
-  const flows = createFlowCache({ seed: new Uint32Array(8) })
-  return async (rehearsal) => rehearse(prepared, rehearsal, 0, flows)
-}
-
-/** The gateway's policy side with a real bundle in force. */
-const signer = await makeSigner("owner")
-const bundles = new PolicyWorld(undefined, {
-  verify: createBundleVerifier([signer.trusted]),
-  parsePolicy,
-  compile: compilePolicy,
-})
-await bundles.activation.start()
-await bundles.activation.installFromFile(await signBundle(aStatement({ policy: POLICY }), signer.signing))
-bundles.activation.stop()
-
-async function readPolicy(text: string): Promise<string | null> {
-  try {
-    preparePolicy(
-      { policy: text, file: "p", cases: null },
-      { parsePolicy, compile: compilePolicy, testCases: () => [] },
-    )
-    return null
-  } catch (error) {
-    return (error as LockgateError).code
-  }
-}
-
-const commands: CommandPort = {
-  execute: async (principal: Principal | null, { command }): Promise<CommandAnswer> => {
-    const code = authorise(principal, command as CommandId)
-    return code === null ? { ok: true, result: null } : { ok: false, code, entry: 1 }
-  },
-}
-
-interface World {
-  readonly context: ProbeContext
-  readonly credential: { key: string; certificate: string }
-  close(): Promise<void>
-}
-
-/** A healthy gateway as far as probes look: a real listener with our TLS options, a real command socket. */
-async function world(tls: (credential: World["credential"]) => TlsOptions = strict, answer = CODES): Promise<World> {
-  const folder = mkdtempSync(join(tmpdir(), "lockgate-probes-"))
-  const authority = await createAuthority({ name: "ca", validity })
-  const san = { dns: ["localhost"], ip: ["127.0.0.1"] }
-  const issued = await issue(authority, { subject: { cn: "gateway" }, san, usage: "both", ...validity })
-  const credential = { key: issued.key, certificate: issued.certificate }
-  const server: Server = createServer(tls(credential), (socket) => {
-    socket.on("error", () => undefined)
-    // As the gateway does it: judged before any listener for data is attached. Here nobody is trusted.
-    if (server.listenerCount("open") === 0) socket.destroy()
-    else socket.on("data", () => socket.write("CONNACK"))
-  })
-  server.on("tlsClientError", (_error, socket) => socket.destroy())
-  server.listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const port = (server.address() as { port: number }).port
-  const commandSocket = join(folder, "c.sock")
-  const local = createUnixServer((socket) => socket.on("data", () => socket.write(answer)))
-  local.listen(commandSocket)
-  await once(local, "listening")
-  const leaf = certificateFacts(parsePemChain(issued.certificate)[0]!)
-  const at = `127.0.0.1:${port}`
-  const kept = await keptBoundary()
-  const row = { purpose: "", authentication: "", kind: "tcp-tls" } as const
-  return {
-    credential,
-    context: {
-      policy: () => POLICY_VALUE,
-      trialRunning: () => false,
-      islandOn: () => false,
-      essentialOnly: () => false,
-      listening: () => [{ conduit: "telemetry", address: "127.0.0.1", port }],
-      rehearse: rehearsing(POLICY_VALUE),
-      bundleInForce: () => bundles.activation.bundle(),
-      offerBundle: (text) => bundles.activation.examine(text),
-      readPolicy,
-      codeFromText: async () => ({ gateway: canMakeCode(), engine: false }),
-      execArgv: process.execArgv,
-      commands,
-      commandSocket,
-      interfaces: [
-        { ...row, name: "conduit/telemetry", direction: "listens", at },
-        { ...row, name: "upstream/telemetry", direction: "dials", at: "127.0.0.1:1" },
-        { ...row, name: "management/local", kind: "unix", direction: "listens", at: commandSocket },
-      ],
-      openSockets: async () => [
-        { kind: "tcp", at },
-        { kind: "unix", at: commandSocket },
-      ],
-      boundary: kept,
-      ownCertificates: new Map([
-        ["conduit/telemetry", leaf],
-        ["upstream/telemetry", leaf],
-      ]),
-    },
-    async close() {
-      server.close()
-      local.close()
-      rmSync(folder, { recursive: true, force: true })
-    },
-  }
-}
-
-const CODES = '{"ok":false,"code":"ERR_COMMAND_MALFORMED","entry":3}\n'
-
-function strict(credential: World["credential"]): TlsOptions {
-  return serverOptions({ credential, tlsMin: "1.3", handshakeTimeoutMs: 2_000 })
-}
-
-async function outcomes(context: ProbeContext): Promise<Record<string, string>> {
-  const found: Record<string, string> = {}
-  for (const probe of PROBES) {
-    const result = await runProbe(probe, context)
-    found[probe.id] = result.outcome === "failed" ? `failed: ${result.expected} / ${result.seen}` : result.outcome
-  }
-  return found
-}
-
-/** Runs all probes on a world with one control broken; exactly those named may fail, and they must. */
-async function breaks(change: (context: ProbeContext) => Partial<ProbeContext>, failing: string[]): Promise<void> {
-  const { context, close } = await world()
-  const seen = await outcomes({ ...context, ...change(context) })
-  await close()
-  const failed = Object.keys(seen).filter((id) => seen[id]!.startsWith("failed"))
-  assert.equal(failed.sort(), failing.sort(), JSON.stringify(seen, null, 1))
-}
 
 test("every control stands in the catalogue and has probes that exist; every probe bears on a control", () => {
   assert.equal(controlFaults(CONTROLS, new Set(PROBES.map((p) => p.id))), [])
@@ -206,26 +58,42 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
     "CR 2.1",
     "CR 2.1 RE(1)",
     "CR 2.1 RE(2)",
+    "CR 1.9",
     "CR 2.2",
+    "CR 3.1",
+    "CR 3.1 RE(1)",
     "CR 3.5",
+    "CR 3.6",
     "CR 3.7",
     "CR 4.3",
     "CR 5.1",
+    "CR 7.1",
+    "CR 7.1 RE(1)",
+    "CR 7.2",
     "CR 7.7",
   ]
   owned.push("NDR 1.6", "NDR 1.6 RE(1)")
-  owned.push("EDR 2.4", "EDR 2.4 RE(1)", "NDR 2.4", "NDR 2.4 RE(1)", "NDR 5.2", "NDR 5.2 RE(1)", "NDR 5.3")
-  assert.equal(
-    met.sort(),
-    owned.sort(),
-    JSON.stringify(
-      rows.filter((r) => r.claim !== null),
-      null,
-      1,
-    ),
+  owned.push(
+    "EDR 2.4",
+    "EDR 2.4 RE(1)",
+    "NDR 2.4",
+    "NDR 2.4 RE(1)",
+    "NDR 5.2",
+    "NDR 5.2 RE(1)",
+    "NDR 5.2 RE(2)",
+    "NDR 5.2 RE(3)",
+    "NDR 5.3",
   )
+  owned.push("EDR 3.11", "EDR 3.11 RE(1)", "NDR 3.11", "NDR 3.11 RE(1)")
+  const failed = rows.flatMap(({ probes }) => probes).filter(({ result }) => result.outcome === "failed")
+  assert.equal(failed, [])
+  assert.equal(met.sort(), owned.sort())
   assert.is(rows.filter((row) => row.result === "not met").length, 0)
-  assert.ok(rows.filter((row) => row.result === "not tested").every((row) => row.claim === null))
+  assert.ok(
+    rows
+      .filter((row) => row.result === "not tested")
+      .every((row) => row.claim === null || row.requirement.startsWith("NDR 1.13")),
+  )
 })
 
 test("nothing is met without a policy: what could not be tested says so", async () => {
@@ -403,6 +271,48 @@ test("[CR 3.7] an answer that explains the inside is found", async () => {
   }
 })
 
+test("[CR 1.9] conduits that do not know a kept list, know half of it, or refuse everybody are found", async () => {
+  const failing = ["trust.revoked-refused"]
+  for (const said of [false, null, true]) await breaks(() => ({ isRevoked: async () => said }), failing)
+  await breaks(() => ({ isRevoked: async (_conduit, _issuer, serial) => serial === "a" }), failing)
+  const { context, close } = await world()
+  const probe = PROBES.find((p) => p.id === "trust.revoked-refused")!
+  assert.is((await runProbe(probe, { ...context, revocations: () => [] })).outcome, "not-tested")
+  await close()
+})
+
+test("[CR 3.1] an end without TLS, and a listener that does not notice an altered record, are found", async () => {
+  const clear = { name: "conduit/lines", direction: "listens", kind: "tcp", at: "127.0.0.1:502", purpose: "", authentication: "" } // prettier-ignore
+  const probe = PROBES.find((p) => p.id === "tls.altered-refused")!
+  const { context, close } = await world()
+  assert.is((await runProbe(probe, { ...context, interfaces: [clear as never] })).outcome, "failed")
+  // It reads what comes, checks nothing, and hangs up.
+  const deaf = createTcpServer(
+    (socket) => void socket.on("error", () => undefined).once("data", () => socket.end("hello")),
+  )
+  deaf.listen(0, "127.0.0.1")
+  await once(deaf, "listening")
+  const { port } = deaf.address() as { port: number }
+  const listening = () => [{ conduit: "telemetry", address: "127.0.0.1", port }]
+  assert.is((await runProbe(probe, { ...context, listening })).outcome, "failed")
+  deaf.close()
+  await close()
+})
+
+test("[CR 3.1 RE(1)] a listener that resumes sessions is found", async () => {
+  const lax = (c: World["credential"]): TlsOptions => ({ key: c.key, cert: c.certificate, minVersion: "TLSv1.2" })
+  const made = await world(lax)
+  const probe = PROBES.find((p) => p.id === "tls.no-resumption")!
+  const tickets = createServer(lax(made.credential), (socket) => void socket.on("error", () => undefined).end("x"))
+  tickets.listen(0, "127.0.0.1")
+  await once(tickets, "listening")
+  const { port } = tickets.address() as { port: number }
+  const listening = () => [{ conduit: "telemetry", address: "127.0.0.1", port }]
+  assert.is((await runProbe(probe, { ...made.context, listening })).outcome, "failed")
+  tickets.close()
+  await made.close()
+})
+
 test("[CR 4.3] a listener that takes weak offers is found", async () => {
   const weak = (c: World["credential"]): TlsOptions => ({
     key: c.key,
@@ -447,6 +357,22 @@ test("[CR 1.2] a listener that shows another certificate than its own is found",
   const other = await world()
   await breaks(() => ({ ownCertificates: new Map([...other.context.ownCertificates]) }), ["listener.proves-identity"])
   await other.close()
+})
+
+test("[CR 3.6] an output that nobody drives is found", async () => {
+  const lines = (): GpioStatus => ({ ...LINES, outputs: [OUTPUT, { ...OUTPUT, name: "relay", on: null }] })
+  await breaks(() => ({ lines }), ["outputs.held"])
+})
+
+test("[NDR 3.11] a tamper input that is lost, or that latched no alarm, is found", async () => {
+  const one = (state: string | null): GpioStatus => ({ ...LINES, inputs: [{ ...DOOR, state }] })
+  await breaks(() => ({ lines: () => one(null) }), ["tamper.watched"])
+  await breaks(() => ({ lines: () => one("open") }), ["tamper.watched"])
+})
+
+test("[NDR 3.11 RE(1)] a tamper alarm that goes nowhere is found", async () => {
+  const within = (context: ProbeContext) => context.interfaces.filter(({ name }) => name !== "management/mqtt")
+  await breaks((context) => ({ interfaces: within(context) }), ["tamper.told"])
 })
 
 test("a probe that throws or hangs counts as failed", async () => {

@@ -16,10 +16,14 @@ import { renderStatus, status } from "../../../firmware/cli/status.ts"
 import { createHandlers } from "../../../firmware/management/handlers.ts"
 import { overrideEnd, overrideStart } from "../../../firmware/cli/override.ts"
 import { openOverrides } from "../../../firmware/management/overrides.ts"
+import { openAccess } from "../../../firmware/management/access.ts"
 import { openIsland } from "../../../firmware/management/island.ts"
 import { createLocalSocket } from "../../../firmware/management/local-socket.ts"
 import { createManagement } from "../../../firmware/management/pipeline.ts"
 import { openRecordingKeeper } from "../../../firmware/recording/keeper.ts"
+import { startGpio } from "../../../firmware/gpio/lines.ts"
+import { holdOutputs } from "../../../firmware/gpio/outputs.ts"
+import { MemoryGpio } from "../../../hal/memory/gpio.ts"
 import type { StatusReport } from "../../../firmware/management/status-report.ts"
 import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 import { makeSigner } from "../../support/bundles.ts"
@@ -64,6 +68,12 @@ const overrides = await openOverrides({
   audit: log.audit,
   apply: () => undefined,
 })
+const access = await openAccess({
+  storage: world.storage,
+  clock: world.clock,
+  audit: log.audit,
+  apply: () => undefined,
+})
 const report = (): StatusReport => ({
   gateway: "press-hall",
   startedAt: Date.UTC(2026, 0, 31),
@@ -72,8 +82,17 @@ const report = (): StatusReport => ({
   policy: world.activation.status(),
   boundary: { packetFilter: "off", fault: null, radios: [] },
   emergencies: overrides.status(),
+  access: access.status(),
   conduits: [
-    { name: "sensors", listening: "127.0.0.1:8883", connections: 3, allowed: 1234567, denied: 12, counters: null },
+    {
+      name: "sensors",
+      listening: "127.0.0.1:8883",
+      connections: 3,
+      allowed: 1234567,
+      denied: 12,
+      failed: null,
+      counters: null,
+    },
   ],
   audit: { entries: log.events.length, publishing: "off" },
 })
@@ -85,14 +104,33 @@ const recording = await openRecordingKeeper({
   note: () => undefined,
   gateway: "press-hall",
 })
+const unused = async (): Promise<never> => {
+  throw new Error("not asked here")
+}
+const noGpio = new MemoryGpio()
+const lines = await startGpio({
+  gpio: noGpio,
+  clock: world.clock,
+  storage: world.storage,
+  config: { inputs: [], outputs: [] },
+  outputs: await holdOutputs(noGpio, []),
+  audit: log.audit,
+  note: () => undefined,
+  changed: () => undefined,
+  shows: () => ({ island: false, fault: false }),
+})
 const handlers = createHandlers({
   policy: world.activation,
   incoming: createIncoming({ storage: world.storage, audit: log.audit }),
   recording,
   island: mode,
   overrides,
+  lines,
+  access,
+  failures: { restore: async () => "Error at x.ts:1:1" },
   status: report,
   assess: async () => [],
+  trust: { reload: unused, offer: unused, report: () => ({ authorities: [], own: [] }) },
   trialSeconds: 300,
 })
 const door = createLocalSocket({

@@ -48,6 +48,8 @@ const two = (a: string, b: string): string => `conduits:
   one: { listen: { address: "${a}", port: 1883, credential: c }, upstream: ${UPSTREAM} }
   two: { listen: ¦{ address: "${b}", port: 1883, credential: c }, upstream: ${UPSTREAM} }`
 
+const gpio = (text: string): string => gateway({ tail: `gpio: ${text}` })
+
 test("the worked example is read whole, paths resolved and defaults filled in", () => {
   assert.equal(good(read(example)), {
     format: 1,
@@ -59,6 +61,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
         "field-ca": "/etc/lockgate/trust/field-ca.pem",
         "control-ca": "/etc/lockgate/trust/control-ca.pem",
       },
+      crls: {},
       policySigners: { owner: "/etc/lockgate/trust/owner.pub.pem", deputy: "/etc/lockgate/trust/deputy.pub.pem" },
       policyThreshold: 2,
     },
@@ -101,6 +104,38 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
     },
     limits: { ...DEFAULT_LIMITS, maxConnections: 200 },
     packetFilter: "off",
+    gpio: {
+      inputs: [
+        {
+          name: "key-switch",
+          chip: "gpiochip0",
+          line: 17,
+          bias: "pull-up",
+          debounceMs: 50,
+          states: { low: "maintenance", high: "run" },
+          tamper: null,
+        },
+        {
+          name: "island-switch",
+          chip: "gpiochip0",
+          line: 18,
+          bias: "pull-up",
+          debounceMs: 50,
+          states: { low: "island", high: "normal" },
+          tamper: null,
+        },
+        {
+          name: "enclosure",
+          chip: "gpiochip0",
+          line: 27,
+          bias: "pull-up",
+          debounceMs: 20,
+          states: { low: "shut", high: "open" },
+          tamper: "open",
+        },
+      ],
+      outputs: [{ name: "fault-led", chip: "gpiochip0", line: 22, activeLow: true, safe: "on", shows: "fault" }],
+    },
     trialSeconds: 300,
   })
 })
@@ -140,22 +175,63 @@ test("a serial line: every key, its bounds, and a frame that YAML takes for a nu
 
 test("limits reach from their lowest to their highest value", () => {
   const limits = (text: string): unknown => good(read(gateway({ tail: `limits: ${text}` }))).limits
+  const MIB = 1024 * 1024
   assert.equal(
     limits(
-      "{ max-connections: 1, connect-timeout: 100ms, max-packet: 1KiB, max-control-packet: 1024, max-topic-aliases: 0 }",
+      "{ max-connections: 1, connect-timeout: 100ms, max-packet: 1KiB, max-control-packet: 1024, max-topic-aliases: 0, " +
+        "max-subject-connections: 1, max-source-connections: 1, source-handshakes: 1/h, handshakes: 1/min burst 1, " +
+        "max-half-open: 1, half-open-time: 100ms, connect-wait: 100ms, subject-messages: 1/h, subject-bytes: 1KiB, " +
+        "conduit-messages: 1/s, conduit-bytes: 1KiB, max-queue: 64KiB, slow-reader-time: 1s, max-memory: 16MiB }",
     ),
-    { maxConnections: 1, connectTimeoutMs: 100, maxPacketBytes: 1024, maxControlBytes: 1024, maxTopicAliases: 0 },
+    {
+      maxConnections: 1,
+      connectTimeoutMs: 100,
+      maxPacketBytes: 1024,
+      maxControlBytes: 1024,
+      maxTopicAliases: 0,
+      maxSubjectConnections: 1,
+      maxSourceConnections: 1,
+      sourceHandshakes: { perSecond: 1 / 3600, burst: 1 },
+      handshakes: { perSecond: 1 / 60, burst: 1 },
+      maxHalfOpen: 1,
+      halfOpenMs: 100,
+      connectWaitMs: 100,
+      subjectMessages: { perSecond: 1 / 3600, burst: 1 },
+      subjectBytes: 1024,
+      conduitMessages: { perSecond: 1, burst: 1 },
+      conduitBytes: 1024,
+      maxQueueBytes: 64 * 1024,
+      slowReaderMs: 1000,
+      maxMemoryBytes: 16 * MIB,
+    },
   )
   assert.equal(
     limits(
-      "{ max-connections: 100000, connect-timeout: 5min, max-packet: 256MiB, max-control-packet: 1MiB, max-topic-aliases: 65535 }",
+      "{ max-connections: 100000, connect-timeout: 5min, max-packet: 256MiB, max-control-packet: 1MiB, max-topic-aliases: 65535, " +
+        "max-subject-connections: 100000, max-source-connections: 100000, source-handshakes: 1000000/s, handshakes: 1000000/s, " +
+        "max-half-open: 10000, half-open-time: 5min, connect-wait: 5min, subject-messages: 1000000/s, subject-bytes: 1024MiB, " +
+        "conduit-messages: 1000000/s, conduit-bytes: 1024MiB, max-queue: 256MiB, slow-reader-time: 1h, max-memory: 8192MiB }",
     ),
     {
       maxConnections: 100_000,
       connectTimeoutMs: 300_000,
-      maxPacketBytes: 256 * 1024 * 1024,
-      maxControlBytes: 1024 * 1024,
+      maxPacketBytes: 256 * MIB,
+      maxControlBytes: MIB,
       maxTopicAliases: 65_535,
+      maxSubjectConnections: 100_000,
+      maxSourceConnections: 100_000,
+      sourceHandshakes: { perSecond: 1_000_000, burst: 1_000_000 },
+      handshakes: { perSecond: 1_000_000, burst: 1_000_000 },
+      maxHalfOpen: 10_000,
+      halfOpenMs: 300_000,
+      connectWaitMs: 300_000,
+      subjectMessages: { perSecond: 1_000_000, burst: 1_000_000 },
+      subjectBytes: 1024 * MIB,
+      conduitMessages: { perSecond: 1_000_000, burst: 1_000_000 },
+      conduitBytes: 1024 * MIB,
+      maxQueueBytes: 256 * MIB,
+      slowReaderMs: 3_600_000,
+      maxMemoryBytes: 8192 * MIB,
     },
   )
 })
@@ -211,10 +287,15 @@ const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Exp
   ["an unknown board", gateway({ head: "lockgate-gateway: 1\ngateway: g\nboard: ¦linus\nstate: s" }), ["board", '"linux" or "simulated"', 'mean "linux"']],
   ["a gateway name with a slash", gateway({ head: "lockgate-gateway: 1\ngateway: ¦a/b\nboard: linux\nstate: s" }), ["gateway", "name of the gateway"]],
   ["a gateway name that is a number", gateway({ head: "lockgate-gateway: 1\ngateway: ¦17\nboard: linux\nstate: s" }), ["gateway", "the number 17", 'quotes: "17"']],
+  ["two lines on one place", gpio("{ a: { direction: out, chip: gpiochip0, line: 1, safe: on, shows: fault }, b: { direction: out, chip: gpiochip0, line: ¦1, safe: off, shows: island } }"), ["gpio.b.line", "gpio.a is line 1 of gpiochip0"]],
+  ["one word for two levels, and a tamper state that is none", gpio("{ a: { direction: in, chip: gpiochip0, line: 1, states: { low: shut, high: ¦shut }, tamper: ¦open } }"), ["gpio.a.states.high", "low already"], ["gpio.a.tamper", "none of its states"]],
+  ["an output with states, an input with a safe state", gpio("{ a: { direction: out, chip: gpiochip0, line: 1, safe: on, shows: fault, ¦states: {} }, b: { direction: in, chip: gpiochip0, line: 2, states: { low: a, high: b }, ¦safe: on } }"), ["gpio.a.states", "no key"], ["gpio.b.safe", "no key"]],
+  ["a direction that is none, a chip that is none", gpio("{ a: { direction: ¦up, chip: gpiochip0, line: 1 }, b: { direction: out, chip: ¦/dev/gpiochip0, line: 1, safe: on, shows: fault } }"), ["gpio.a.direction", '"in" or "out"'], ["gpio.b.chip", "gpiochip0"]],
   ["an unknown key", gateway({ tail: "¦limit: {}" }), ["limit", "has no key", '"limits"']],
   ["a policy inside the board file", gateway({ tail: "¦rules: []" }), ["rules", "has no key"]],
   ["a state folder with NUL", gateway({ head: 'lockgate-gateway: 1\ngateway: g\nboard: linux\nstate: ¦"a\\0"' }), ["state", "U+0000"]],
   ["no signers", gateway({ trust: "trust: { authorities: {}, policy-signers: ¦{} }" }), ["trust.policy-signers", "no policy can ever"]],
+  ["a list of an authority that is not there", gateway({ trust: "trust: { authorities: { ca: a }, crls: { cb: ¦b }, policy-signers: { o: o } }" }), ["trust.crls.cb", "there is no authority"]],
   ["a threshold above the signers", gateway({ trust: "trust: { authorities: { ca: a }, policy-signers: { o: o }, policy-threshold: ¦2 }" }), ["trust.policy-threshold", "only 1 is named"]],
   ["a threshold of none", gateway({ trust: "trust: { authorities: { ca: a }, policy-signers: { o: o }, policy-threshold: ¦0 }" }), ["trust.policy-threshold", "1..32"]],
   ["no trust", `¦${gateway({ trust: "" })}`, ["trust", 'needs the key "trust"']],
@@ -229,7 +310,8 @@ const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Exp
   ["an address in brackets", listen("{ address: ¦'[::1]', credential: c }"), ["conduits.t.listen.address", "without brackets", '"::1"']],
   ["an address with its port", listen("{ address: ¦'host:8883', credential: c }"), ["conduits.t.listen.address", "host name", "a key of its own"]],
   ["a port out of range", listen("{ address: '::1', port: ¦65536, credential: c }"), ["conduits.t.listen.port", "0..65535"]],
-  ["[CR 1.2] clear text", url("mqtt://broker:1883"), ["conduits.t.upstream.url", "clear text", "mqtts://"]],
+  ["[CR 1.2] clear text with a certificate to show", upstream("{ url: 'mqtt://broker:1883', ¦credential: c }"), ["conduits.t.upstream.credential", "clear text"]],
+  ["[CR 1.2] clear text for the gateway's own words", gateway({ management: "management: { socket: s, mqtt: { url: ¦'mqtt://b', credential: c, authority: ca } }" }), ["management.mqtt.url", "clear text", "mqtts://"]],
   ["[CR 1.2] clear text by another name", url("tcp://broker"), ["conduits.t.upstream.url", "clear text"]],
   ["another scheme", url("https://broker"), ["conduits.t.upstream.url", "mqtts://broker.example"]],
   ["a scheme of another client", url("ssl://broker"), ["conduits.t.upstream.url", "mqtts://broker.example", "write mqtts://"]],
@@ -294,8 +376,17 @@ test("Modbus ends: over TLS, in clear text and on a line, each with its usual po
   assert.ok(!noLine.ok && noLine.faults.some(({ message }) => message.includes('no line "drives"')))
 })
 
+test("MQTT in clear text at both ends, with the usual ports", () => {
+  const conduits = `conduits: { t: { listen: { address: "::1" }, upstream: { url: "mqtt://192.0.2.9" } } }`
+  const { t } = good(read(gateway({ conduits }))).conduits
+  assert.is(t!.protocol, "mqtt")
+  assert.equal(t!.listen, { address: "::1", port: 1883, credential: null })
+  assert.equal(t!.upstream, { kind: "tcp", host: "192.0.2.9", port: 1883 })
+})
+
 for (const [what, text, expected] of [
   ["a credential in clear text", "{ url: 'modbus://h', credential: c }", "clear text"],
+  ["a credential for a broker in clear text", "{ url: 'mqtt://h', credential: c }", "clear text"],
   ["a url beside a line", "{ url: 'modbus://h', line: l }", "on a serial line"],
   ["Modbus over TLS without authority", "{ url: 'modbus+tls://h', credential: c }", 'needs the key "authority"'],
   ["an unknown scheme", "{ url: 'modbus+tcp://h', credential: c, authority: ca }", "expected an address"],
@@ -371,6 +462,7 @@ test("[NDR 5.2] a policy and a board file that do not go together are told apart
     endsOfAnotherKind: [],
     endsWithoutConduit: ["telemetry"],
     unknownAuthorities: [{ zone: "a", authority: "other-ca" }],
+    unknownConditions: [],
   })
   assert.is(describeFit(fit).length, 3)
 })

@@ -8,7 +8,7 @@ import { COMMANDS, type CommandRow } from "../../../policy/command/table.ts"
 import { IDS, MemoryLog, recordingHandlers, REQUESTS } from "../../support/commands.ts"
 
 const test = suite("firmware/management/pipeline")
-const ALL: readonly Permission[] = ["read", "policy", "island", "assess"]
+const ALL: readonly Permission[] = ["read", "policy", "island", "access", "assess"]
 const owner: Principal = { name: "local:owner", permissions: ALL, via: "local" }
 
 function made(act?: (id: string) => unknown): { port: CommandPort; log: MemoryLog; executed: string[] } {
@@ -123,7 +123,7 @@ test("[CR 2.10] while the log is down no change is executed, but for island on a
     const { port, log, executed } = made()
     log.failsFrom = 0
     const answer = await port.execute(owner, REQUESTS[id])
-    const works = !COMMANDS[id].changes || id === "island" || id === "override.end"
+    const works = !COMMANDS[id].changes || ["island", "override.end", "access.end", "access.end-all"].includes(id)
     assert.equal(executed, works ? [id] : [], id)
     assert.equal(answer, works ? { ok: true, result: id } : { ok: false, code: "ERR_COMMAND_FAILED", entry: null })
   }

@@ -24,6 +24,7 @@ const POINTS: Readonly<Record<string, readonly string[]>> = {
   "building.yaml": [
     "conduit-weaker-than-zone rooms",
     "conduit-weaker-than-zone chiller",
+    "access-always energy",
     "deny-of-nothing no-presence",
   ],
   "packaging-line.yaml": [],
@@ -31,6 +32,7 @@ const POINTS: Readonly<Record<string, readonly string[]>> = {
   "substation.yaml": [
     "conduit-weaker-than-zone metering",
     "conduit-weaker-than-zone protection",
+    "access-always metering",
     "deny-of-nothing no-settings",
   ],
   "test-bench.yaml": ["write-without-limits registers"],
@@ -41,7 +43,10 @@ test("in the worked policies is found what is their point, and nothing else", ()
   const files = readdirSync(folder).filter((name) => !name.endsWith(".cases.yaml"))
   const found = files.map((name) => [name, codes(good(parsePolicy(readFileSync(new URL(name, folder), "utf8"), name)))])
   assert.equal(Object.fromEntries(found), POINTS)
-  assert.equal(codes(good(parsePolicy(DEMO_POLICY, "demo"))), ["deny-of-nothing no-commands-from-the-field"])
+  assert.equal(codes(good(parsePolicy(DEMO_POLICY, "demo"))), [
+    "conduit-weaker-than-zone drive",
+    "deny-of-nothing no-commands-from-the-field",
+  ])
 })
 
 test("an allow that others make needless or a deny takes away is found, together and alone", () => {
@@ -140,7 +145,11 @@ test("[CR 3.1 RE(1)] a conduit weaker than the zones it joins, by clear text, TL
   const old = zones.map((zone) => ({ ...zone, tlsMin: "1.2" as const }))
   assert.equal(placed({ policy: { zones: old } }), ["conduit-weaker-than-zone field", "conduit-weaker-than-zone field"])
   const untrusted = zones.map((zone, k) => (k === 0 ? { ...zone, kind: "untrusted" as const } : zone))
-  assert.equal(placed({ policy: { zones: untrusted } }), ["untrusted-without-rate own"])
+  assert.equal(placed({ policy: { zones: untrusted } }), ["untrusted-without-rate own", "access-always field"])
+  const waits = { policy: { zones: untrusted }, conduit: { access: "approved" as const } }
+  assert.equal(placed(waits), ["untrusted-without-rate own"])
+  const out = { policy: { zones: zones.map((zone, k) => (k === 1 ? { ...zone, kind: "untrusted" as const } : zone)) } }
+  assert.equal(placed({ ...out, conduit: { direction: "out" } }), [])
 })
 
 test("[CR 1.2] a conduit on which no peer can show a certificate lets nothing pass", () => {
@@ -183,7 +192,7 @@ test("errors come first, then warnings, then notes", () => {
   const policy = makePolicy([makeRule({ id: "r", topics: ["plant/#"] })])
   const conduits = policy.conduits.map((conduit) => ({ ...conduit, transport: { from: "tcp", to: "tls" } as const }))
   const severities = lintPolicy({ ...policy, zones: untrusted, conduits }).map(({ severity }) => severity)
-  assert.equal(severities, ["error", "warning", "warning", "warning", "note"])
+  assert.equal(severities, ["error", "warning", "warning", "warning", "note", "note"])
 })
 
 test("a thousand rules cost a bounded number of places", () => {

@@ -25,6 +25,15 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "recording.read": { offset: 0 },
   "override.start": { emergency: "fire", minutes: 480, reason: "smoke" },
   "override.end": { emergency: "fire" },
+  "trust.status": {},
+  "trust.reload": {},
+  "trust.crl": { list: "text" },
+  "tamper.clear": { reason: "looked at" },
+  "board.input": { input: "key-switch", state: "run" },
+  "access.grant": { conduit: "remote", minutes: 480, reason: "repair" },
+  "access.end": { conduit: "remote" },
+  "access.end-all": {},
+  "conduit.restore": { conduit: "remote" },
   assess: {},
 }
 
@@ -77,7 +86,7 @@ test("only closing is fail-safe: the conduits, or what an override has opened", 
   const safe = Object.entries(VALID).filter(([command, args]) => isFailSafe(checkRequest({ command, arguments: args })))
   assert.equal(
     safe.map(([command]) => command),
-    ["island", "override.end"],
+    ["island", "override.end", "access.end", "access.end-all"],
   )
   assert.not(isFailSafe(checkRequest({ command: "island", arguments: { state: "off" } })))
 })

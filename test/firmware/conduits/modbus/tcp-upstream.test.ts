@@ -31,7 +31,7 @@ function started(reachable = true) {
       const trusted = state.reachable
         ? Promise.resolve()
         : Promise.reject(new HardwareError("ERR_UPSTREAM", "no", { detail: { reason: "ECONNREFUSED" } }))
-      return { socket: own.socket as unknown as Socket, trusted }
+      return { socket: own.socket as unknown as Socket, trusted, path: () => [] }
     },
     after: (delayMs, action) => {
       const timer = { delayMs, action }
