@@ -13,11 +13,13 @@ export interface SpoolRecord {
   readonly packet: Uint8Array
 }
 
-/** Names in a certificate. */
+/** What names a sender. */
 export interface SenderNames {
   readonly sanUri: readonly string[]
   readonly sanDns: readonly string[]
   readonly commonName: string | null
+  /** Of a sender in clear text, which has no certificate; else null. */
+  readonly address: string | null
 }
 
 const FORMAT = 1
@@ -62,14 +64,18 @@ export function decodeRecord(bytes: Uint8Array): SpoolRecord {
 function factsOf(head: unknown): Omit<SpoolRecord, "packet"> | null {
   if (!isMap(head) || head["format"] !== FORMAT || !isMap(head["names"])) return null
   const { version, clientId, storedAt } = head
-  const { sanUri, sanDns, commonName } = head["names"]
+  const { sanUri, sanDns, commonName, address } = head["names"]
   if ((version !== 4 && version !== 5) || typeof clientId !== "string" || typeof storedAt !== "number") return null
-  if (!areTexts(sanUri) || !areTexts(sanDns) || (commonName !== null && typeof commonName !== "string")) return null
-  return { version, clientId, storedAt, names: { sanUri, sanDns, commonName } }
+  if (!areTexts(sanUri) || !areTexts(sanDns) || !isTextOrNull(commonName) || !isTextOrNull(address)) return null
+  return { version, clientId, storedAt, names: { sanUri, sanDns, commonName, address } }
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || typeof value === "string"
 }
 
 function areTexts(value: unknown): value is readonly string[] {

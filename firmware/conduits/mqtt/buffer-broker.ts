@@ -9,7 +9,7 @@
 import { encodeAcknowledgement, parseAcknowledgement, acknowledgedId } from "./acknowledgement.ts"
 import { encodeConnack, refuseConnect } from "./connack.ts"
 import { parseConnect, type Will } from "./connect.ts"
-import { parseDisconnect } from "./disconnect.ts"
+import { encodeDisconnect, parseDisconnect } from "./disconnect.ts"
 import {
   CONNECT,
   DISCONNECT,
@@ -100,6 +100,17 @@ export class BufferBroker {
       if (faultOf(error) === null) throw error
       this.#close()
     }
+  }
+
+  /**
+   * The true broker can be had again: the client is sent away to come back to it, unless something of it is on its way to
+   * the disk. Its will is not a message then: it comes back with one.
+   */
+  leave(): void {
+    if (this.#closed || this.#storing > 0) return
+    this.#will = null
+    if (this.#version === 5) this.#port.reply(encodeDisconnect(CODE.administrativeAction, 5))
+    this.#close()
   }
 
   /** The client is gone, or was cut off, without a word: its will is a message like any other. */

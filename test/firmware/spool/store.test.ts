@@ -20,7 +20,7 @@ function record(text: string): SpoolRecord {
   return {
     version: 5,
     clientId: "pump-7",
-    names: { sanUri: ["urn:device:pump-7"], sanDns: [], commonName: null },
+    names: { sanUri: ["urn:device:pump-7"], sanDns: [], commonName: null, address: null },
     storedAt: 1_700_000_000_000,
     packet: Buffer.from(text),
   }
