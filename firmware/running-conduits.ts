@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import type { Clock } from "../hal/clock.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
@@ -67,6 +68,7 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
     conduits: material.conduits,
     limits: config.limits,
     allowStall: deps.allowStall,
+    workers: workersOf(config.workers),
     linesSocket: linesSocket(config.stateFolder),
   }
   const engine = await startEngine(
@@ -79,10 +81,10 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
       failed: deps.failed,
       alive: deps.alive,
       fault: failed,
-      died: (reason) => {
-        failed(null, "engine-died", reason)
-        counters = []
-        nowListening([])
+      died: (reason, others) => {
+        if (others.length === 0) failed(null, "engine-died", reason)
+        else note({ id: "conduit.worker-died", outcome: "failure", source: "conduits", reason: reason.slice(0, 200) })
+        nowListening(others)
       },
     },
   )
@@ -99,6 +101,13 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
         failed: failed.get(name) ?? null,
       })),
   }
+}
+
+/** Beyond four the rest of the gateway and the brokers have more use for a core. */
+const MOST_WORKERS = 4
+
+function workersOf(workers: number | "auto"): number {
+  return workers === "auto" ? Math.min(availableParallelism(), MOST_WORKERS) : workers
 }
 
 function clearTextOf(ends: ConduitEnds): Pick<ConduitStatus, "clearText"> {

@@ -18,7 +18,10 @@ import type { Hash } from "./mqtt/recording.ts"
 
 /** What the engine lends to each of its conduits. */
 export interface EngineContext {
+  /** This worker's share of what each bounds by itself. */
   readonly limits: Limits
+  /** Threads that listen at the same ports, this one included. */
+  readonly workers: number
   /** Who may take how much. */
   readonly load: LoadControl
   readonly buckets: BucketStore

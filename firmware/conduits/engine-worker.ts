@@ -5,11 +5,15 @@ import { InvariantError } from "../../policy/base/errors.ts"
 import { createLineClient } from "../lines/client.ts"
 import { createKernelFlowCache } from "../../policy/filter/cache/create.ts"
 import { createEngine } from "./engine.ts"
+import type { WorkerStart } from "./engine-thread.ts"
 import type { ToEngine } from "./messages.ts"
 
 if (parentPort === null) throw new InvariantError("ERR_NO_PARENT", "engine-worker.ts runs in a worker thread only")
 const port = parentPort
-const { allowStall, linesSocket } = workerData as { allowStall: boolean; linesSocket: string | null }
+const { allowStall, linesSocket, originNs } = workerData as WorkerStart
+
+/** `performance.now` counts from the start of its thread; what is counted in shared memory needs one clock for all. */
+const sinceOriginMs = Number(process.hrtime.bigint() - originNs) / 1e6 - performance.now()
 
 const after = (delayMs: number, action: () => void): (() => void) => {
   const timer = setTimeout(action, delayMs)
@@ -18,7 +22,7 @@ const after = (delayMs: number, action: () => void): (() => void) => {
 const engine = createEngine({
   allowStall,
   post: (message) => port.postMessage(message),
-  nowMs: () => performance.now(),
+  nowMs: () => performance.now() + sinceOriginMs,
   after,
   ...(linesSocket === null ? {} : { openLine: (line) => createLineClient({ socket: linesSocket, line, after }) }),
   soon: (action) => setImmediate(action),

@@ -4,6 +4,7 @@
  * It runs in a worker thread (`engine-worker.ts`). It decides nothing by itself: policy, posture and time are told to
  * it, everything it sees is reported back.
  */
+import { InvariantError } from "../../policy/base/errors.ts"
 import { createDenialAggregator } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { FlowCache } from "../../policy/filter/cache/flow.ts"
@@ -18,7 +19,7 @@ import type { Limits } from "../config/gateway-config.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
 import { canMakeCode } from "../code-from-text.ts"
-import { BucketStore } from "./bucket-store.ts"
+import { BucketStore, type RateMemory } from "./bucket-store.ts"
 import { BufferPool, CLEAR_BYTES, LARGE_BYTES } from "./byte-source.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
@@ -31,7 +32,7 @@ import { TrustInForce } from "./trust-in-force.ts"
 import { TrafficRecording } from "./traffic-tap.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { Hash } from "./mqtt/recording.ts"
-import { createLoadMemory, LoadControl } from "./load/load-control.ts"
+import { createLoadMemory, limitsOfOne, LoadControl } from "./load/load-control.ts"
 import { rehearseLoad } from "./load/rehearse-load.ts"
 import { startLoadWatch, type LoadWatch } from "./load/load-watch.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
@@ -107,6 +108,8 @@ export function createEngine(deps: EngineDeps): Engine {
   let cancelBorder = (): void => undefined
   let outbox: AuditEvent[] = []
   let load: LoadControl | null = null
+  let worker = 0
+  let rates: RateMemory | null = null
   let watch: LoadWatch | null = null
   let limits: Limits | null = null
   let stopping = false
@@ -127,9 +130,10 @@ export function createEngine(deps: EngineDeps): Engine {
     return known
   }
 
-  function contextWith(limits: EngineContext["limits"], control: LoadControl): EngineContext {
+  function contextWith(limits: EngineContext["limits"], workers: number, control: LoadControl): EngineContext {
     return {
       limits,
+      workers,
       load: control,
       buckets,
       modbusBuckets,
@@ -191,6 +195,11 @@ export function createEngine(deps: EngineDeps): Engine {
 
   async function apply(number: number): Promise<void> {
     inForce = epoch === null ? null : prepare(epoch)
+    if (inForce !== null) {
+      const { table, modbus } = inForce.epoch.policy.compiled
+      buckets.share(table, rates?.mqtt ?? null, worker)
+      modbusBuckets.share(modbus, rates?.modbus ?? null, worker)
+    }
     watchGates()
     const now = inForce
     await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
@@ -245,13 +254,17 @@ export function createEngine(deps: EngineDeps): Engine {
       case "configure": {
         time = message.time
         timeToldMs = deps.nowMs()
-        const { conduits } = message
+        const { conduits, share } = message
         limits = message.limits
-        load = new LoadControl(createLoadMemory(limits, conduits.length), 0, limits, deps.nowMs)
-        const context = contextWith(limits, load)
+        const memory = share?.load ?? createLoadMemory(limits, conduits.length)
+        worker = share?.worker ?? 0
+        load = new LoadControl(memory, worker, limits, deps.nowMs)
+        load.forget(worker)
+        const own = limitsOfOne(limits, memory.workers)
+        const context = contextWith(own, memory.workers, load)
         for (const conduit of conduits) listeners.set(conduit.name, createListener(conduit, context))
         watch = startLoadWatch({
-          limits,
+          limits: own,
           peers: () => [...listeners.values()].flatMap(({ peers }) => [...peers]),
           nowMs: deps.nowMs,
           after: deps.after,
@@ -262,6 +275,7 @@ export function createEngine(deps: EngineDeps): Engine {
       }
       case "epoch":
         epoch = message.epoch
+        rates = message.rates ?? null
         return change(message.number)
       case "trust":
         trust.take(message.trust)
@@ -338,6 +352,9 @@ export function createEngine(deps: EngineDeps): Engine {
         while (deps.nowMs() < until);
         return
       }
+      case "crash":
+        if (deps.allowStall) throw new InvariantError("ERR_CRASHED_ON_PURPOSE", "a test lets this thread die")
+        return
       case "stop":
         stopping = true
         spool.stop()

@@ -119,6 +119,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       return refused(place, address, { subject: subject.name })
     }
     context.load.keeper.proved(address)
+    const leave = [context.buckets.join(subject.name), context.modbusBuckets.join(subject.name)]
     counters.accepted++
     counters.connections++
     if (leaf !== null) context.certificateSeen(leaf.notBeforeAt)
@@ -133,6 +134,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       ended: () => {
         counters.connections--
         place.free()
+        for (const end of leave) end()
         admitted.delete(entry)
       },
     })
@@ -267,7 +269,8 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         context.after(REOPEN_MS, reopen)
       })
       opened.once("close", () => resolve(null))
-      opened.listen({ host: conduit.listen.address, port: conduit.listen.port }, () => resolve(listening()))
+      const { address: host, port } = conduit.listen
+      opened.listen({ host, port, reusePort: context.workers > 1 }, () => resolve(listening()))
     })
   }
 

@@ -16,6 +16,8 @@ import type { RecordedPart } from "../../policy/recording/recorder.ts"
 import type { RecordingEnd } from "../../policy/recording/recording.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { EnginePolicy } from "./engine-policy.ts"
+import type { RateMemory } from "./bucket-store.ts"
+import type { LoadMemory } from "./load/load-control.ts"
 import type { LoadRehearsal } from "./load/rehearse-load.ts"
 
 /** A key and its chain, PEM; given once, at start or on rotation. */
@@ -125,9 +127,17 @@ export type ToEngine =
       readonly conduits: readonly EngineConduit[]
       readonly limits: Limits
       readonly time: TimeInterval
+      /** Absent: this worker is the only one. */
+      readonly share?: WorkerShare
     }
   /** Null: no policy; every listener closes. Listeners open for conduits that the policy and the board file both name. */
-  | { readonly kind: "epoch"; readonly epoch: EngineEpoch | null; readonly number: number }
+  | {
+      readonly kind: "epoch"
+      readonly epoch: EngineEpoch | null
+      readonly number: number
+      /** Where all workers count its rates; absent: each by itself. */
+      readonly rates?: RateMemory
+    }
   | { readonly kind: "posture"; readonly posture: FlowPosture; readonly number: number }
   /** Credentials, authorities and revocations: peers that are no longer trusted are cut, all others notice nothing. */
   | { readonly kind: "trust"; readonly trust: EngineTrust; readonly number: number }
@@ -167,7 +177,16 @@ export type ToEngine =
   | { readonly kind: "collect"; readonly number: number; readonly stop: boolean }
   /** Busy-loop for that long: the supervisor's test. Refused unless the engine was started with `allowStall`. */
   | { readonly kind: "stall"; readonly ms: number }
+  /** End the thread at once, as a crash would. Refused unless the engine was started with `allowStall`. */
+  | { readonly kind: "crash" }
   | { readonly kind: "stop" }
+
+/** One of several workers, and what all of them count in. */
+export interface WorkerShare {
+  /** From 0. */
+  readonly worker: number
+  readonly load: LoadMemory
+}
 
 /** A peer that does not exist says `bytes`; the answer tells what would have reached the broker. */
 export interface Rehearsal {

@@ -134,6 +134,12 @@ export const EVENTS = {
     requirement: "NDR 5.2",
     severity: "warning",
   },
+  "conduit.worker-died": {
+    category: "control-system",
+    text: "one of the threads that carry the conduits died, and its connections with it",
+    requirement: "CR 7.1",
+    severity: "warning",
+  },
   "conduit.connected": {
     category: "access-control",
     text: "a subject connected",
