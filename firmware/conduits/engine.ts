@@ -78,13 +78,13 @@ export function createEngine(deps: EngineDeps): Engine {
   const recording = new TrafficRecording(deps.nowMs)
   const trust = new TrustInForce()
   const asked = new Map<number, (answer: SpoolAnswer) => void>()
-  let tickets = 0
+  // A thread that replaces another must not take an answer to that one for its own.
+  let tickets = parseInt(deps.randomSuffix().slice(0, 10), 16) || 0
   const spool = new SpoolDesk({
     ask: (ask, answered) => {
       asked.set(++tickets, answered)
       deps.post({ kind: "spool", ticket: tickets, ask })
     },
-    sends: true,
     flows: deps.flows,
     nowMs: deps.nowMs,
     wallMs: deps.wallMs,
@@ -314,7 +314,7 @@ export function createEngine(deps: EngineDeps): Engine {
         if (deps.allowStall) listeners.get(message.conduit)?.breakNext()
         return
       case "spooled":
-        return spool.take(message.held)
+        return spool.take(message.held, message.sends)
       case "spool-answer": {
         const answered = asked.get(message.ticket)
         asked.delete(message.ticket)

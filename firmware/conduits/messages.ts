@@ -159,8 +159,8 @@ export type ToEngine =
     }
   /** Let the next bytes on a conduit fail: the test of its fail close. Refused unless the engine was started with `allowStall`. */
   | { readonly kind: "break"; readonly conduit: string }
-  /** All subjects for whom messages wait on disk. */
-  | { readonly kind: "spooled"; readonly held: readonly HeldSubject[] }
+  /** All subjects for whom messages wait on disk; one thread of all sends them on. */
+  | { readonly kind: "spooled"; readonly held: readonly HeldSubject[]; readonly sends: boolean }
   | { readonly kind: "spool-answer"; readonly ticket: number; readonly answer: SpoolAnswer }
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */

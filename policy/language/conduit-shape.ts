@@ -49,7 +49,7 @@ const MIB = 1024 * 1024
 
 /** Store-and-forward. */
 const buffer = object("a buffer", {
-  size: required(size(64 * 1024, 4096 * MIB), "Bytes on disk for all subjects of the conduit."),
+  size: required(size(64 * 1024, 1024 * MIB), "Bytes on disk for all subjects of the conduit."),
   "when-full": optional(
     choice(["refuse", "drop-oldest"]),
     "refuse",

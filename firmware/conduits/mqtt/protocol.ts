@@ -196,7 +196,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
           if (dropped > 0) tell("spool.dropped", { count: dropped })
         },
       })
-      const leave = context.spool.standsIn(conduit.name, name, one.leave)
+      const leave = context.spool.standsIn(conduit.name, name, () => one.leave())
       tell("spool.holding", {})
       return one.dialled
     }

@@ -28,8 +28,6 @@ const SILENCE_MS = 30_000
 /** What the desk stands on. */
 export interface SpoolDeskDeps {
   readonly ask: (ask: SpoolAsk, answered: (answer: SpoolAnswer) => void) => void
-  /** Whether this thread sends. */
-  readonly sends: boolean
   readonly flows: FlowCache
   readonly nowMs: () => number
   /** The wall clock, Unix milliseconds. */
@@ -66,6 +64,7 @@ export class SpoolDesk {
   readonly #deps: SpoolDeskDeps
   readonly #routes = new Map<string, SpoolRoute>()
   #held = new Map<string, HeldSubject>()
+  #sends = false
   readonly #sending = new Map<string, Sending>()
   readonly #waiting = new Map<string, Waiting>()
   /** The highest number that may have been sent, by subject; whatever is there at the start may have been. */
@@ -81,8 +80,9 @@ export class SpoolDesk {
     this.#routes.set(conduit, route)
   }
 
-  /** All subjects for whom messages wait. Who is no longer among them goes back to the true broker. */
-  take(held: readonly HeldSubject[]): void {
+  /** All subjects for whom messages wait, and whether this thread sends. Who is no longer among them goes back to the true broker. */
+  take(held: readonly HeldSubject[], sends: boolean): void {
+    this.#sends = sends
     const before = this.#held
     this.#held = new Map(held.map((one) => [keyOf(one.conduit, one.subject), one]))
     for (const key of before.keys()) {
@@ -123,7 +123,7 @@ export class SpoolDesk {
 
   /** Something that kept senders back may be over: policy, posture, a broker. */
   wake(): void {
-    if (!this.#deps.sends) return
+    if (!this.#sends) return
     for (const [key, held] of this.#held) {
       if (!this.#sending.has(key) && !this.#waiting.has(key)) this.#begin(key, held)
     }
@@ -168,14 +168,21 @@ export class SpoolDesk {
       this.#over(key, failure)
     }
 
+    // A broker delivers QoS 2 at the PUBREL, so messages of another QoS behind it could overtake it: one QoS a batch.
     const sendable = (batch: Batch): Sendable[] | "wait" => {
       const out: Sendable[] = []
+      let qos: number | null = null
       for (const { seq, record } of batch.messages) {
         // The other version's turn: this connection has done what it can.
         if (record !== null && record.version !== version) return out
+        const own: number | null = record === null ? qos : (record.packet[0] ?? 0) & 6
+        if (qos !== null && own !== qos) return out
         const one = this.#prepare(route, subject, record)
         if (one === "wait") break
-        if (one !== null) forwarded++
+        if (one !== null) {
+          forwarded++
+          qos = own
+        }
         out.push({ seq, packet: one })
       }
       return out.length === 0 && batch.messages.length > 0 ? "wait" : out
@@ -183,7 +190,9 @@ export class SpoolDesk {
 
     const sender = new SpoolSender(
       {
-        toBroker: (bytes) => void (socket.writable && socket.write(bytes)),
+        toBroker: (bytes) => {
+          if (socket.writable) socket.write(bytes)
+        },
         fetch: (max) => {
           deps.ask({ what: "batch", conduit, subject, max, maxBytes: BATCH_BYTES }, (answer) => {
             if (ended) return

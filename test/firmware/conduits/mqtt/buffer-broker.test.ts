@@ -21,9 +21,9 @@ function broker(version: Version) {
         stored.push({ ...rest, ...packetsOf(packet, version)[0] })
         waiting.push(settled)
       },
-      dropped: () => void seen.dropped++,
-      close: () => void seen.closed++,
-      readable: () => void seen.readable++,
+      dropped: () => seen.dropped++,
+      close: () => seen.closed++,
+      readable: () => seen.readable++,
       after: (delayMs, action) => {
         timers.set(delayMs, action)
         return () => timers.delete(delayMs)

@@ -115,10 +115,34 @@ test("a hostile broker ends it with a reason, and nothing is settled that was no
   const bad: [string, (s: ReturnType<typeof sender>) => void][] = [
     ["connack 135", (s) => s.hear({ ...CONNACK, sessionPresent: false, reasonCode: 0x87 })],
     ["ERR_MQTT_PACKET_TYPE", (s) => s.hear({ cmd: "puback", messageId: 2, reasonCode: 0 })],
-    ["unexpected packet 3", (s) => (s.hear(CONNACK), s.one.fromBroker(publish("t", 1)))],
-    ["wrong acknowledgement", (s) => (s.hear(CONNACK), s.hear({ cmd: "pubrec", messageId: 2, reasonCode: 0 }))],
-    ["ERR_MQTT_PACKET_TYPE", (s) => (s.hear(CONNACK), s.hear(CONNACK))],
-    ["lost", (s) => (s.hear(CONNACK), s.one.brokerEnded())],
+    [
+      "unexpected packet 3",
+      (s) => {
+        s.hear(CONNACK)
+        s.one.fromBroker(publish("t", 1))
+      },
+    ],
+    [
+      "wrong acknowledgement",
+      (s) => {
+        s.hear(CONNACK)
+        s.hear({ cmd: "pubrec", messageId: 2, reasonCode: 0 })
+      },
+    ],
+    [
+      "ERR_MQTT_PACKET_TYPE",
+      (s) => {
+        s.hear(CONNACK)
+        s.hear(CONNACK)
+      },
+    ],
+    [
+      "lost",
+      (s) => {
+        s.hear(CONNACK)
+        s.one.brokerEnded()
+      },
+    ],
   ]
   for (const [why, act] of bad) {
     const s = sender({ queue: [{ seq: 1, packet: publish("t", 1) }] })
