@@ -20,7 +20,7 @@ import { watchRadios } from "./boundary/radios.ts"
 import { createCommandDoor } from "./command-door.ts"
 import { startConduits } from "./running-conduits.ts"
 import type { EnginePort } from "./conduits/engine-port.ts"
-import type { Listening } from "./conduits/messages.ts"
+import type { HeldSubject, Listening } from "./conduits/messages.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
 import { createCompiler } from "./bundles/compile-port.ts"
 import { createIncoming } from "./bundles/incoming.ts"
@@ -44,6 +44,8 @@ import type { StatusReport } from "./management/status-report.ts"
 import { readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { openRecordingKeeper } from "./recording/keeper.ts"
+import { createSpoolAnswers } from "./spool/answers.ts"
+import { openSpool } from "./spool/store.ts"
 import { startPublishing } from "./publishing.ts"
 import { openTrust } from "./trust/keeper.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
@@ -167,6 +169,12 @@ async function build(
   const serialLines = await startLines({ ...linesAt, clock, note })
   closers.push(() => serialLines.stop())
 
+  // What waits on disk for brokers that were lost.
+  const buffered = await openSpool({ storage, secret: await board.keyStore.secret("spool"), note })
+  closers.push(() => buffered.close())
+  let tellHeld: (held: readonly HeldSubject[]) => void = () => undefined
+  const spool = createSpoolAnswers(buffered, (held) => tellHeld(held))
+
   // The conduits: closed until they are told a policy.
   let failedConduits: FailedConduits | null = null
   const conduits = await startConduits({
@@ -176,10 +184,13 @@ async function build(
     time,
     note,
     failed: (conduit, fault) => failedConduits?.fail(conduit, fault),
+    spool: (ask) => spool.answer(ask),
     alive: () => engineLoop.beat(),
     allowStall: options.allowStall ?? false,
   })
   const { engine } = conduits
+  tellHeld = (held) => engine.setSpooled(held)
+  tellHeld(spool.backlog())
   conduits.nowListening(await engine.setTrust(trust.engineTrust()))
   closers.push(() => engine.stop())
 
@@ -328,6 +339,7 @@ async function build(
     lines: gpio.status(),
     access: access.status(),
     conduits: conduits.status(failures.failed),
+    buffered: spool.backlog(),
     audit: { entries: log.size, publishing: publishing.state },
   })
   const commands = createCommandDoor({

@@ -34,6 +34,7 @@ const engine = createEngine({
     return { update: (bytes) => hash.update(bytes), digest: () => hash.digest("base64") }
   },
   randomSuffix: () => randomBytes(6).toString("hex"),
+  wallMs: () => Date.now(),
   flows: createKernelFlowCache({ seed: getRandomValues(new Uint32Array(8)) }),
 })
 

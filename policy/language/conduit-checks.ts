@@ -31,6 +31,9 @@ export function checkConduits(document: PolicyDocument, root: DocNode, report: R
     }
     checkEnd(placed, "from", zones, report)
     checkEnd(placed, "to", zones, report)
+    if (value.protocol === "mqtt" && value.buffer !== null && value.direction === "in") {
+      faultAt(report, placed, ["buffer"], "a buffer keeps what is published, and direction: in lets nobody publish")
+    }
   }
 }
 

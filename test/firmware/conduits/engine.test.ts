@@ -56,6 +56,7 @@ function still() {
       return clock.after(delayMs, action)
     },
     soon: (action) => action(),
+    wallMs: () => 0,
     randomSuffix: () => "x",
     flows: new ScriptFlowCache({ seed: new Uint32Array(8) }),
     newHash: () => ({ update: () => undefined, digest: () => "" }),
@@ -199,6 +200,7 @@ async function live(rules: readonly MqttRule[], change: Partial<MqttConduit> = {
       return () => clearTimeout(timer)
     },
     soon: (action) => setImmediate(action),
+    wallMs: () => 0,
     randomSuffix: () => "x",
     flows: new ScriptFlowCache({ seed: new Uint32Array(8) }),
     newHash: () => ({ update: () => undefined, digest: () => "same" }),

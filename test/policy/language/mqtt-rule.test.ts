@@ -178,6 +178,7 @@ test("zones and conduits say kind, clear text, direction and transport", () => {
       upstreamIdentity: "strip",
       onDeny: "ack",
       enhancedAuth: "refuse",
+      buffer: null,
     },
     {
       name: "b",
