@@ -43,7 +43,7 @@ export function judgeStored(now: Now, subject: string, record: SpoolRecord, deps
       buckets: createBuckets(compiled.table),
       essentialOnly: own.essentialOnly,
     },
-    { version, clientId, metricAliases: createAliasMemory(MAX_ALIASES) },
+    { version, clientId, metricAliases: createAliasMemory(MAX_ALIASES), authenticates: false },
     deps.flows,
   )
   const judged = judge.publish(packet, 0, packet.length, deps.nowMs)
