@@ -10,6 +10,7 @@ import { createHash, randomUUID } from "node:crypto"
 import type { Board } from "../hal/board.ts"
 import { LockgateError } from "../policy/base/errors.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
+import { rightsText } from "../policy/analysis/rights.ts"
 import type { CommandPort } from "../policy/command/port.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
@@ -169,6 +170,8 @@ async function build(
   const serialLines = await startLines({ ...linesAt, clock, note })
   closers.push(() => serialLines.stop())
 
+  let inForce: Policy | null = null
+
   // What waits on disk for brokers that were lost.
   const buffered = await openSpool({ storage, secret: await board.keyStore.secret("spool"), note })
   closers.push(() => buffered.close())
@@ -184,7 +187,10 @@ async function build(
     time,
     note,
     failed: (conduit, fault) => failedConduits?.fail(conduit, fault),
-    spool: (ask) => spool.answer(ask),
+    asked: async (ask) => {
+      if (ask.what !== "rights") return spool.answer(ask)
+      return { kind: "rights", text: inForce === null ? "" : rightsText(inForce, ask.who, ask.denials) }
+    },
     alive: () => engineLoop.beat(),
     allowStall: options.allowStall ?? false,
   })
@@ -271,7 +277,6 @@ async function build(
   closers.push(() => overrides.stop())
 
   // Policy: what is in force, from the store; read and compiled in a thread of its own.
-  let inForce: Policy | null = null
   const compiler = createCompiler({ clock })
   closers.push(() => compiler.stop())
   const policy = createPolicyActivation({

@@ -13,6 +13,7 @@ import type { ReadPools } from "./byte-source.ts"
 import type { TrafficRecording } from "./traffic-tap.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { RecordedFlow } from "./flow-recorder.ts"
+import type { RightsAsk } from "./messages.ts"
 import type { SpoolDesk } from "./mqtt/spool-desk.ts"
 import type { Hash } from "./mqtt/recording.ts"
 
@@ -29,6 +30,8 @@ export interface EngineContext {
   /** The way to the units on a serial line of the board; absent where the board has none. */
   readonly openLine?: (line: string) => ModbusUpstream
   readonly recording: TrafficRecording
+  /** Ask what a subject may do, for itself to read; `told` is called later, or never. */
+  rights(ask: Omit<RightsAsk, "what">, told: (text: string) => void): void
   /** Store-and-forward. */
   readonly spool: SpoolDesk
   /** What sockets read into. */

@@ -33,8 +33,9 @@ import type {
   Listening,
   Rehearsal,
   RehearsalResult,
-  SpoolAnswer,
+  GatewayAnswer,
   SpoolAsk,
+  RightsAsk,
 } from "./messages.ts"
 
 /** What the engine tells the gateway. */
@@ -49,8 +50,8 @@ export interface EngineListener {
   died(reason: string, listening: readonly Listening[]): void
   /** A fault has closed this conduit; it stays closed until `restore`. */
   failed(conduit: string, fault: string): void
-  /** A thread asks the spool; never rejects. Absent: nothing can be kept. */
-  spool?(ask: SpoolAsk): Promise<SpoolAnswer>
+  /** A thread asks the spool, or for a subject's rights; never rejects. Absent: nothing can be kept, nobody is told. */
+  asked?(ask: SpoolAsk | RightsAsk): Promise<GatewayAnswer>
   /** What listens has changed without being told: a new thread carries out what was in force, or a port became free. */
   listening(listening: readonly Listening[]): void
 }
@@ -200,8 +201,8 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         return listener.failed(report.conduit, report.fault)
       case "listening":
         return listener.listening(listening())
-      case "spool":
-        return void answerSpool(worker, report.ticket, report.ask)
+      case "asked":
+        return void answer(worker, report.ticket, report.ask)
       case "certificate-seen":
         return listener.certificateSeen(report.notBeforeAt)
       case "pong":
@@ -212,9 +213,9 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     }
   }
 
-  async function answerSpool(worker: number, ticket: number, ask: SpoolAsk): Promise<void> {
-    const answer = (await listener.spool?.(ask)) ?? { kind: "failed" }
-    threads[worker]?.post({ kind: "spool-answer", ticket, answer })
+  async function answer(worker: number, ticket: number, ask: SpoolAsk | RightsAsk): Promise<void> {
+    const found = (await listener.asked?.(ask)) ?? { kind: "failed" }
+    threads[worker]?.post({ kind: "answer", ticket, answer: found })
   }
 
   /** Tell all of them, each until it has followed. */

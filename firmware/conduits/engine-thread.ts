@@ -27,7 +27,7 @@ export type Question = Asking extends infer M ? (M extends Asking ? Omit<M, "num
 /** What a thread says that nobody asked for. */
 export type Report = Extract<
   FromEngine,
-  { kind: "events" | "counters" | "fault" | "failed" | "listening" | "certificate-seen" | "pong" | "spool" }
+  { kind: "events" | "counters" | "fault" | "failed" | "listening" | "certificate-seen" | "pong" | "asked" }
 >
 
 /** What a thread needs of who drives it. */
@@ -180,7 +180,7 @@ export async function startEngineThread(deps: EngineThreadDeps): Promise<EngineT
       case "fault":
       case "failed":
       case "certificate-seen":
-      case "spool":
+      case "asked":
       case "pong":
         return deps.reported(message)
       case "stopped":
@@ -273,7 +273,7 @@ function isQuestion(message: Question | Exclude<ToEngine, Asking>): message is Q
       return true
     case "configure":
     case "spooled":
-    case "spool-answer":
+    case "answer":
     case "time":
     case "overrides":
     case "inputs":

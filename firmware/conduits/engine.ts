@@ -26,7 +26,17 @@ import type { EngineContext } from "./engine-context.ts"
 import { FlowRecorder } from "./flow-recorder.ts"
 import { NOT_HELD, prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
-import type { EngineEpoch, FlowPosture, FromEngine, Held, Listening, SpoolAnswer, ToEngine } from "./messages.ts"
+import type {
+  EngineEpoch,
+  FlowPosture,
+  FromEngine,
+  GatewayAnswer,
+  Held,
+  Listening,
+  RightsAsk,
+  SpoolAsk,
+  ToEngine,
+} from "./messages.ts"
 import { SpoolDesk } from "./mqtt/spool-desk.ts"
 import { TrustInForce } from "./trust-in-force.ts"
 import { TrafficRecording } from "./traffic-tap.ts"
@@ -77,14 +87,15 @@ export function createEngine(deps: EngineDeps): Engine {
   const modbusBuckets = new BucketStore(createModbusBuckets)
   const recording = new TrafficRecording(deps.nowMs)
   const trust = new TrustInForce()
-  const asked = new Map<number, (answer: SpoolAnswer) => void>()
+  const asked = new Map<number, (answer: GatewayAnswer) => void>()
   // A thread that replaces another must not take an answer to that one for its own.
   let tickets = parseInt(deps.randomSuffix().slice(0, 10), 16) || 0
+  const askGateway = (ask: SpoolAsk | RightsAsk, answered: (answer: GatewayAnswer) => void): void => {
+    asked.set(++tickets, answered)
+    deps.post({ kind: "asked", ticket: tickets, ask })
+  }
   const spool = new SpoolDesk({
-    ask: (ask, answered) => {
-      asked.set(++tickets, answered)
-      deps.post({ kind: "spool", ticket: tickets, ask })
-    },
+    ask: askGateway,
     flows: deps.flows,
     nowMs: deps.nowMs,
     wallMs: deps.wallMs,
@@ -139,6 +150,11 @@ export function createEngine(deps: EngineDeps): Engine {
       modbusBuckets,
       recording,
       spool,
+      rights: (ask, told) => {
+        askGateway({ what: "rights", ...ask }, (answer) => {
+          if (answer.kind === "rights") told(answer.text)
+        })
+      },
       readBuffers,
       flows: deps.flows,
       ...(deps.openLine === undefined ? {} : { openLine: deps.openLine }),
@@ -315,7 +331,7 @@ export function createEngine(deps: EngineDeps): Engine {
         return
       case "spooled":
         return spool.take(message.held, message.sends)
-      case "spool-answer": {
+      case "answer": {
         const answered = asked.get(message.ticket)
         asked.delete(message.ticket)
         return answered?.(message.answer)

@@ -7,6 +7,8 @@
 import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
 import type { KnownInput } from "../../policy/filter/inputs.ts"
 import type { Action, Buffering } from "../../policy/language/policy.ts"
+import type { OwnDenial } from "../../policy/analysis/rights.ts"
+import type { Who } from "../../policy/analysis/who.ts"
 import type { Batch } from "../spool/store.ts"
 import type { Done } from "../spool/queue.ts"
 import type { SpoolRecord } from "../spool/record.ts"
@@ -111,9 +113,18 @@ export type SpoolAsk =
     }
   | { readonly what: "settle"; readonly conduit: string; readonly subject: string; readonly done: Done }
 
+/** What a subject asks of its own rights; answered with JSON in one line, empty when there is no policy. */
+export interface RightsAsk {
+  readonly what: "rights"
+  readonly who: Who
+  readonly denials: readonly OwnDenial[]
+}
+
 /** What came of it; `failed`: the disk would not. */
-export type SpoolAnswer =
-  { readonly kind: "stored" | "full" | "settled" | "failed" } | { readonly kind: "batch"; readonly batch: Batch }
+export type GatewayAnswer =
+  | { readonly kind: "stored" | "full" | "settled" | "failed" }
+  | { readonly kind: "batch"; readonly batch: Batch }
+  | { readonly kind: "rights"; readonly text: string }
 
 /** A subject for whom messages wait. */
 export interface HeldSubject {
@@ -161,7 +172,7 @@ export type ToEngine =
   | { readonly kind: "break"; readonly conduit: string }
   /** All subjects for whom messages wait on disk; one thread of all sends them on. */
   | { readonly kind: "spooled"; readonly held: readonly HeldSubject[]; readonly sends: boolean }
-  | { readonly kind: "spool-answer"; readonly ticket: number; readonly answer: SpoolAnswer }
+  | { readonly kind: "answer"; readonly ticket: number; readonly answer: GatewayAnswer }
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }
@@ -215,7 +226,8 @@ export type FromEngine =
   /** Facts for the audit log, denials already aggregated. */
   | { readonly kind: "events"; readonly events: readonly AuditEvent[] }
   | { readonly kind: "counters"; readonly conduits: readonly ConduitCounters[] }
-  | { readonly kind: "spool"; readonly ticket: number; readonly ask: SpoolAsk }
+  /** A thread asks what only the gateway knows. */
+  | { readonly kind: "asked"; readonly ticket: number; readonly ask: SpoolAsk | RightsAsk }
   | { readonly kind: "pong"; readonly number: number }
   | { readonly kind: "rehearsed"; readonly number: number; readonly result: RehearsalResult | null }
   | { readonly kind: "load-rehearsed"; readonly number: number; readonly result: LoadRehearsal | null }

@@ -1,11 +1,11 @@
 import { LockgateError } from "../../policy/base/errors.ts"
-import type { HeldSubject, SpoolAnswer, SpoolAsk } from "../conduits/messages.ts"
+import type { HeldSubject, GatewayAnswer, SpoolAsk } from "../conduits/messages.ts"
 import type { Backlog, Spool } from "./store.ts"
 
 /** The spool as the conduits ask it. */
 export interface SpoolAnswers {
   /** Carry out what a thread asks; a disk that fails is an answer. */
-  answer(ask: SpoolAsk): Promise<SpoolAnswer>
+  answer(ask: SpoolAsk): Promise<GatewayAnswer>
   backlog(): readonly Backlog[]
 }
 
@@ -24,7 +24,7 @@ export function createSpoolAnswers(spool: Spool, held: (subjects: readonly HeldS
     held(subjects)
   }
 
-  async function carryOut(ask: SpoolAsk): Promise<SpoolAnswer> {
+  async function carryOut(ask: SpoolAsk): Promise<GatewayAnswer> {
     const { conduit, subject } = ask
     switch (ask.what) {
       case "put":

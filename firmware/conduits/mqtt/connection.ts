@@ -60,6 +60,8 @@ export interface Connection {
    * `graceMs`; with 0 both sides are cut off there, and the broker publishes the will.
    */
   withdraw(detail: string, graceMs: number): void
+  /** Say something of the gateway's own to the client. */
+  tell(topic: string, text: string): void
   /** It has not said in time what it came for; so it ends when the time for its CONNECT is over. */
   timeOut(): void
   /** Bytes held for it, beside what waits in the client's socket. */
@@ -232,6 +234,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
       run(() => session.withdraw(detail))
       cutOff(graceMs)
     },
+    tell: (topic, text) => run(() => session.tell(topic, new TextEncoder().encode(text))),
     timeOut,
     heldBytes: () => {
       const waiting = toUpstream.reduce((sum, part) => sum + part.length, 0)

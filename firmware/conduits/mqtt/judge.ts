@@ -108,6 +108,8 @@ export interface SessionDeps {
   readonly subject: string
   /** Client ids the subject may use: `%u` for its name, at most one trailing `*`. */
   readonly clientIdPattern: string
+  /** The subject asks for its own rights (`RIGHTS_TOPIC`); they are told by `Session.tell`. Absent: it is a topic like any other. */
+  askRights?(): void
   /** Told of every verdict while somebody records. */
   readonly tap?: Tap
   /** What makes an assigned client id unique where the pattern ends in `*`: `[A-Za-z0-9]{8,32}`. */

@@ -24,6 +24,8 @@ import { createUpstreamDial } from "../upstream-dial.ts"
 import { openConnection, WITHDRAW_GRACE_MS } from "./connection.ts"
 import type { ConnectFacts } from "./judge.ts"
 import { createJudge, type Rights } from "./rights.ts"
+import { RecentDenials } from "./recent-denials.ts"
+import { RIGHTS_TOPIC } from "./subscriptions.ts"
 import { openStandIn } from "./stand-in.ts"
 import { printable } from "./text.ts"
 import { measureVariableInteger } from "./variable-integer.ts"
@@ -37,6 +39,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
   })
 
   let current: Now | null = null
+  const denials = new RecentDenials(context.nowMs)
   context.spool.serve(conduit.name, {
     limits: context.limits,
     dial,
@@ -93,6 +96,12 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
     let established = false
     const whom = { conduit: conduit.name, zone: first.own.zone.name, subject: name, roles, clientId: "" }
     const tap = new PeerTap(context.recording, { ...whom, ...recordedNames(peer) })
+    const askRights = (): void => {
+      const who = { conduit: conduit.name, name, clientId: facts?.clientId ?? name, roles }
+      context.rights({ who, denials: denials.of(name) }, (text) => {
+        if (text !== "") connection.tell(RIGHTS_TOPIC, text)
+      })
+    }
     const connection = openConnection({
       client: socket,
       buffers: context.readBuffers,
@@ -119,6 +128,8 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         randomSuffix: context.randomSuffix,
         tap,
         newHash: context.newHash,
+        // Where data only leaves, nothing is told inwards, not of ours either.
+        ...(settings.direction === "out" ? {} : { askRights }),
         admit: (found) => {
           facts = found
           cancelConnectWait()
@@ -132,6 +143,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         const rule = nameAt((shell.now() ?? first).all.epoch.policy.compiled.ruleNames, ruleOf(v))
         const reason = reasonName(v)
         if (action !== "receive") meter?.messages(1)
+        denials.add(name, { action: will ? "will" : action, topic: object, reason, rule })
         countDenial(counters, action === "receive" ? "down" : "up", rule, reason)
         context.denied({ conduit: conduit.name, subject: name, action: will ? "will" : action, rule, reason }, object)
       },

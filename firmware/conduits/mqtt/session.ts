@@ -13,7 +13,7 @@ import { type Direction, type Judge, REFUSING_JUDGE, type SessionDeps } from "./
 import { KeepAlive } from "./keep-alive.ts"
 import { outwardBroker, outwardClient } from "./one-way.ts"
 import { AUTH, CONNACK, CONNECT, DISCONNECT, FROM_BROKER, FROM_CLIENT } from "./packet-type.ts"
-import { PINGREQ_PACKET, typeSet, type Version } from "./packet-type.ts"
+import { PINGREQ_PACKET, PUBLISH, type Version, typeSet } from "./packet-type.ts"
 import { PacketScan } from "./packet-scan.ts"
 import { faultOf, mqttError } from "./protocol-error.ts"
 import { PublishPath } from "./publish-path.ts"
@@ -23,6 +23,7 @@ import type { SessionContext } from "./session-context.ts"
 import type { CloseReason, SessionPort } from "./session-port.ts"
 import { Subscriptions } from "./subscriptions.ts"
 import { printable } from "./text.ts"
+import { Writer } from "./writer.ts"
 
 /**
  * One client's connection to its broker, without sockets: bytes in, bytes and decisions out by its `SessionPort`.
@@ -42,6 +43,8 @@ export interface Session {
    * a time after which it ends the client's socket and calls `clientEnded`.
    */
   withdraw(detail: string): void
+  /** Say something of the gateway's own to the client, QoS 0, if it can be told anything now. */
+  tell(topic: string, payload: Uint8Array): void
   /** The client's socket ended without a DISCONNECT: so does the upstream, and the broker publishes the will. */
   clientEnded(): void
   upstreamEnded(): void
@@ -172,6 +175,16 @@ class ProxySession implements Session, SessionContext {
     if (this.#phase === "connect") this.#close()
     else if (this.#up.insidePacket) this.#phase = "draining"
     else this.#leave()
+  }
+
+  tell(topic: string, payload: Uint8Array): void {
+    if (this.#phase !== "open") return
+    const writer = new Writer().binary(new TextEncoder().encode(topic))
+    if (this.version === 5) writer.propertyList(new Uint8Array(0))
+    const packet = writer.raw(payload).packet(PUBLISH << 4)
+    if (packet.length > this.#downPath.receiverMaxBytes) return
+    this.inject("down", packet)
+    this.#down.pump()
   }
 
   clientEnded(): void {

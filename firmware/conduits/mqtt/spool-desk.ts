@@ -11,7 +11,7 @@ import type { SpoolRecord } from "../../spool/record.ts"
 import type { Batch } from "../../spool/store.ts"
 import type { Limits } from "../../config/gateway-config.ts"
 import type { Dialled } from "../../tls/dial.ts"
-import type { HeldSubject, SpoolAnswer, SpoolAsk } from "../messages.ts"
+import type { HeldSubject, GatewayAnswer, SpoolAsk } from "../messages.ts"
 import type { Now } from "../protocol.ts"
 import type { StoreOutcome } from "./buffer-broker.ts"
 import { judgeStored } from "./judge-stored.ts"
@@ -27,7 +27,7 @@ const SILENCE_MS = 30_000
 
 /** What the desk stands on. */
 export interface SpoolDeskDeps {
-  readonly ask: (ask: SpoolAsk, answered: (answer: SpoolAnswer) => void) => void
+  readonly ask: (ask: SpoolAsk, answered: (answer: GatewayAnswer) => void) => void
   readonly flows: FlowCache
   readonly nowMs: () => number
   /** The wall clock, Unix milliseconds. */

@@ -2,7 +2,7 @@ import { isAllowed } from "../../../policy/filter/verdict.ts"
 import { OUTCOME, type Outcome } from "./boundary.ts"
 import { SUBACK } from "./packet-type.ts"
 import { mqttError } from "./protocol-error.ts"
-import { subscribeRefusal } from "./reason-code.ts"
+import { CODE, subscribeRefusal } from "./reason-code.ts"
 import type { SessionContext } from "./session-context.ts"
 import {
   encodeSuback,
@@ -12,6 +12,14 @@ import {
   type RequestedFilter,
 } from "./subscription-packets.ts"
 import { printable } from "./text.ts"
+
+/** Who subscribes to it is told once what it may do: rights of its own, and its last denials. */
+export const RIGHTS_TOPIC = "$lockgate/rights"
+const RIGHTS = new TextEncoder().encode(RIGHTS_TOPIC)
+
+function isRights(bytes: Uint8Array, { start, end }: RequestedFilter): boolean {
+  return end - start === RIGHTS.length && RIGHTS.every((byte, k) => bytes[start + k] === byte)
+}
 
 /** SUBSCRIBE packets that may wait for their SUBACK. */
 export const MAX_PENDING = 1024
@@ -56,6 +64,12 @@ export class Subscriptions {
     const codes = new Uint8Array(packet.filters.length).fill(FROM_BROKER)
     const granted: RequestedFilter[] = []
     packet.filters.forEach((filter, i) => {
+      if (deps.askRights !== undefined && isRights(bytes, filter)) {
+        // Ours to answer, at QoS 0; the broker never hears of it.
+        codes[i] = CODE.success
+        deps.askRights()
+        return
+      }
       const judged = judge.subscribe(bytes, filter.start, filter.end, filter.options & 3)
       if (deps.tap?.on === true) {
         deps.tap.judged("subscribe", judged, bytes, filter.start, filter.end, (filter.options & 3) << 1, 0, false)
