@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os"
 import type { Clock } from "../hal/clock.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
-import type { ConduitCounters, Listening } from "./conduits/messages.ts"
+import type { ConduitCounters, Listening, SpoolAnswer, SpoolAsk } from "./conduits/messages.ts"
 import { transportsOf, type ConduitEnds, type GatewayConfig } from "./config/gateway-config.ts"
 import { endpoint } from "./interfaces.ts"
 import { linesSocket } from "./lines/socket-path.ts"
@@ -20,6 +20,8 @@ export interface RunningConduitsDeps {
   readonly note: (event: AuditEvent) => void
   /** A fault has closed this conduit. */
   readonly failed: (conduit: string, fault: string) => void
+  /** A thread asks the spool. */
+  readonly spool: (ask: SpoolAsk) => Promise<SpoolAnswer>
   /** The engine's loop gave a sign of life. */
   readonly alive: () => void
 }
@@ -79,6 +81,7 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
       listening: nowListening,
       certificateSeen: (notBeforeAt) => time.certificateSeen(notBeforeAt),
       failed: deps.failed,
+      spool: deps.spool,
       alive: deps.alive,
       fault: failed,
       died: (reason, others) => {

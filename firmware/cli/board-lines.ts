@@ -12,7 +12,7 @@ export async function tamperClear(args: readonly string[], io: CliIo): Promise<n
   if (read === null) return 2
   const { reason } = read.values
   if (reason === undefined) {
-    io.err(`usage: ${CLEAR}\n`)
+    io.err(`say what was found, for the log: --reason\nusage: ${CLEAR}\n`)
     return 2
   }
   const answer = await askGateway(read.values, { command: "tamper.clear", arguments: { reason } }, io)

@@ -1,11 +1,12 @@
 import type { Entry } from "../../policy/audit/entry.ts"
 import { EVENTS } from "../../policy/audit/event.ts"
 import { printable } from "../../policy/audit/json-text.ts"
+import { detailWords } from "../console/entry-detail.ts"
 
 const COLOURS: Readonly<Record<string, string>> = { alarm: "1;31", warning: "33", notice: "36", info: "2" }
 
 /**
- * An entry as one line for people: time, severity, who, what happened, to what, by which rule, why, how often.
+ * An entry as one line for people: time, severity, who, what happened, to what, by which rule, why, how often, and in words.
  *
  * Whatever the entry holds, the line drives no terminal: control characters and marks of direction are written out.
  */
@@ -15,6 +16,7 @@ export function entryText(entry: Entry, colour: boolean): string {
   ]
   const paint = (code: string | undefined, text: string): string =>
     colour && code !== undefined ? `\x1b[${code}m${text}\x1b[0m` : text
+  const detail = detailWords(entry.event, entry.detail)
   const parts = [
     paint("2", printable(entry.time)),
     paint(COLOURS[entry.type], printable(entry.type).padEnd(7)),
@@ -25,6 +27,7 @@ export function entryText(entry: Entry, colour: boolean): string {
     ...(entry.rule === undefined ? [] : [`rule ${printable(entry.rule)}`]),
     ...(entry.reason === undefined ? [] : [`(${printable(entry.reason)})`]),
     ...(entry.count === undefined || entry.count === 1 ? [] : [`x${entry.count}`]),
+    ...(detail === "" ? [] : [printable(detail)]),
   ]
   return parts.join("  ")
 }

@@ -1,10 +1,11 @@
 import { InputError, LockgateError } from "../../policy/base/errors.ts"
 import { checkRequest } from "../../policy/command/check.ts"
-import type { CommandAnswer, CommandErrorCode, CommandRequest } from "../../policy/command/port.ts"
+import type { CommandRequest } from "../../policy/command/port.ts"
 import { formatFault } from "../../policy/language/fault.ts"
 import { readGatewayConfig } from "../config/read-gateway-config.ts"
 import { callLocal } from "../management/local-client.ts"
 import type { CliIo } from "./handler.ts"
+import { refusalText } from "./refusal-text.ts"
 
 /** How every command that speaks with a gateway is told which one. */
 export const GATEWAY_OPTIONS = { socket: { type: "string" }, config: { type: "string" } } as const
@@ -18,18 +19,6 @@ export interface GatewayOptions {
 
 const TIMEOUT_MS = 60_000
 
-/** What a code means to the person who reads it; the log has the rest. */
-const MEANING: Readonly<Record<CommandErrorCode, string>> = {
-  ERR_COMMAND_MALFORMED: "the gateway could not read the request",
-  ERR_COMMAND_UNKNOWN: "the gateway has no such command: it may be of another version",
-  ERR_COMMAND_ARGUMENT: "the gateway does not take these arguments",
-  ERR_NOT_AUTHENTICATED: "the gateway does not know who asks",
-  ERR_NOT_PERMITTED: "this is not permitted to who asks",
-  ERR_COMMAND_FAILED: "the gateway failed; `lockgate status` shows what holds now",
-  ERR_COMMAND_STATE: "this is not possible now; `lockgate status` shows why",
-  ERR_POLICY_REFUSED: "the gateway refused the policy; nothing has changed",
-}
-
 /**
  * Ask the gateway; resolves to the result in its answer, or to null after the reason was told on `io.err`.
  * The exit code is then 2 if `faulty` says that the request or the board file is wrong, else 1.
@@ -42,11 +31,11 @@ export async function askGateway(
 ): Promise<{ readonly result: unknown } | { readonly exitCode: number }> {
   try {
     checkRequest(request)
-    const socket = await socketOf(options, io)
-    if (socket === null) return { exitCode: 2 }
-    const answer = await callLocal(socket, request, timeoutMs, io.signal)
+    const where = await findGateway(options, io)
+    if (where === null) return { exitCode: 2 }
+    const answer = await callLocal(where.socket, request, timeoutMs, io.signal)
     if (answer.ok) return { result: answer.result }
-    io.err(refusalText(answer))
+    io.err(await refusalText(answer, where.stateFolder))
     return { exitCode: 1 }
   } catch (error) {
     if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
@@ -73,20 +62,18 @@ export function sameGateway(options: GatewayOptions): string {
   return options.config === undefined ? "" : ` --config ${options.config}`
 }
 
-async function socketOf(options: GatewayOptions, io: CliIo): Promise<string | null> {
-  if (options.socket !== undefined) return options.socket
+/** Where the gateway listens and, if its board file was named, where its log lies. */
+async function findGateway(
+  options: GatewayOptions,
+  io: CliIo,
+): Promise<{ readonly socket: string; readonly stateFolder: string | null } | null> {
+  if (options.socket !== undefined) return { socket: options.socket, stateFolder: null }
   if (options.config === undefined) {
     io.err(`which gateway? give ${GATEWAY_USAGE}\n`)
     return null
   }
   const config = await readGatewayConfig(options.config)
-  if (config.ok) return config.value.management.socket
+  if (config.ok) return { socket: config.value.management.socket, stateFolder: config.value.stateFolder }
   for (const fault of config.faults) io.err(formatFault(fault) + "\n")
   return null
-}
-
-function refusalText(answer: Extract<CommandAnswer, { ok: false }>): string {
-  const meaning = Object.hasOwn(MEANING, answer.code) ? MEANING[answer.code] : "the gateway refused"
-  const entry = answer.entry === null ? "" : `; entry ${answer.entry} of the audit log says why: lockgate audit tail`
-  return `${meaning} (${answer.code})${entry}\n`
 }

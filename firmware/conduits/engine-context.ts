@@ -13,6 +13,7 @@ import type { ReadPools } from "./byte-source.ts"
 import type { TrafficRecording } from "./traffic-tap.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { RecordedFlow } from "./flow-recorder.ts"
+import type { SpoolDesk } from "./mqtt/spool-desk.ts"
 import type { Hash } from "./mqtt/recording.ts"
 
 /** What the engine lends to each of its conduits. */
@@ -28,6 +29,8 @@ export interface EngineContext {
   /** The way to the units on a serial line of the board; absent where the board has none. */
   readonly openLine?: (line: string) => ModbusUpstream
   readonly recording: TrafficRecording
+  /** Store-and-forward. */
+  readonly spool: SpoolDesk
   /** What sockets read into. */
   readonly readBuffers: ReadPools
   /** Verdicts remembered, of all conduits and policies. */

@@ -29,9 +29,12 @@ import type {
   EngineTrust,
   FlowPosture,
   Held,
+  HeldSubject,
   Listening,
   Rehearsal,
   RehearsalResult,
+  SpoolAnswer,
+  SpoolAsk,
 } from "./messages.ts"
 
 /** What the engine tells the gateway. */
@@ -46,6 +49,8 @@ export interface EngineListener {
   died(reason: string, listening: readonly Listening[]): void
   /** A fault has closed this conduit; it stays closed until `restore`. */
   failed(conduit: string, fault: string): void
+  /** A thread asks the spool; never rejects. Absent: nothing can be kept. */
+  spool?(ask: SpoolAsk): Promise<SpoolAnswer>
   /** What listens has changed without being told: a new thread carries out what was in force, or a port became free. */
   listening(listening: readonly Listening[]): void
 }
@@ -84,6 +89,8 @@ export interface EnginePort {
   setInputs(inputs: Inputs): void
   /** Ways in that were approved and conduits that have failed, all of them; a new thread is told them again. */
   setHeld(held: Held): Promise<readonly Listening[]>
+  /** All subjects for whom messages wait on disk; a new thread is told it again. */
+  setSpooled(held: readonly HeldSubject[]): void
   /** Let a conduit that has failed open again. */
   restore(conduit: string): Promise<readonly Listening[]>
   /** Conduits that would be open under another posture, or if these had failed; nothing changes. */
@@ -120,6 +127,7 @@ interface InForceNow {
   emergencies: readonly string[]
   inputs: readonly (readonly [string, KnownInput])[]
   held: Held
+  spooled: readonly HeldSubject[]
 }
 
 /** Start the engine's threads; resolves when they are ready to take a policy. */
@@ -137,6 +145,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     emergencies: [],
     inputs: [],
     held: { granted: [], failed: [] },
+    spooled: [],
   }
   const counters: (readonly ConduitCounters[])[] = Array.from({ length: workers }, () => [])
   /** Of threads that died: connections are gone, what was counted was counted. */
@@ -154,6 +163,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         ...(now.trust === null ? [] : [{ kind: "trust", trust: now.trust } as const]),
         { kind: "inputs", inputs: now.inputs },
         { kind: "access", held: now.held },
+        { kind: "spooled", held: now.spooled, sends: worker === 0 },
         { kind: "posture", posture: now.posture },
         epochQuestion(now.epoch, now.rates),
       ],
@@ -190,6 +200,8 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         return listener.failed(report.conduit, report.fault)
       case "listening":
         return listener.listening(listening())
+      case "spool":
+        return void answerSpool(worker, report.ticket, report.ask)
       case "certificate-seen":
         return listener.certificateSeen(report.notBeforeAt)
       case "pong":
@@ -198,6 +210,11 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
         answered.clear()
         return listener.alive()
     }
+  }
+
+  async function answerSpool(worker: number, ticket: number, ask: SpoolAsk): Promise<void> {
+    const answer = (await listener.spool?.(ask)) ?? { kind: "failed" }
+    threads[worker]?.post({ kind: "spool-answer", ticket, answer })
   }
 
   /** Tell all of them, each until it has followed. */
@@ -247,6 +264,10 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     setHeld: (held) => {
       now.held = held
       return insist({ kind: "access", held })
+    },
+    setSpooled: (held) => {
+      now.spooled = held
+      threads.forEach((thread, worker) => thread.post({ kind: "spooled", held, sends: worker === 0 }))
     },
     restore: (conduit) => insist({ kind: "restore", conduit }),
     openUnder: async (posture, failed) => {

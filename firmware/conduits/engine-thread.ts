@@ -27,7 +27,7 @@ export type Question = Asking extends infer M ? (M extends Asking ? Omit<M, "num
 /** What a thread says that nobody asked for. */
 export type Report = Extract<
   FromEngine,
-  { kind: "events" | "counters" | "fault" | "failed" | "listening" | "certificate-seen" | "pong" }
+  { kind: "events" | "counters" | "fault" | "failed" | "listening" | "certificate-seen" | "pong" | "spool" }
 >
 
 /** What a thread needs of who drives it. */
@@ -180,6 +180,7 @@ export async function startEngineThread(deps: EngineThreadDeps): Promise<EngineT
       case "fault":
       case "failed":
       case "certificate-seen":
+      case "spool":
       case "pong":
         return deps.reported(message)
       case "stopped":
@@ -271,6 +272,8 @@ function isQuestion(message: Question | Exclude<ToEngine, Asking>): message is Q
     case "collect":
       return true
     case "configure":
+    case "spooled":
+    case "spool-answer":
     case "time":
     case "overrides":
     case "inputs":

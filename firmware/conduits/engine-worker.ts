@@ -2,6 +2,7 @@
 import { createHash, getRandomValues, randomBytes } from "node:crypto"
 import { parentPort, workerData } from "node:worker_threads"
 import { InvariantError } from "../../policy/base/errors.ts"
+import { refuseKeyLog } from "../tls/key-log.ts"
 import { createLineClient } from "../lines/client.ts"
 import { createKernelFlowCache } from "../../policy/filter/cache/create.ts"
 import { createEngine } from "./engine.ts"
@@ -9,6 +10,8 @@ import type { WorkerStart } from "./engine-thread.ts"
 import type { ToEngine } from "./messages.ts"
 
 if (parentPort === null) throw new InvariantError("ERR_NO_PARENT", "engine-worker.ts runs in a worker thread only")
+// A thread has its own options, and its own environment.
+refuseKeyLog({ execArgv: process.execArgv, nodeOptions: process.env["NODE_OPTIONS"] })
 const port = parentPort
 const { allowStall, linesSocket, originNs } = workerData as WorkerStart
 
@@ -31,6 +34,7 @@ const engine = createEngine({
     return { update: (bytes) => hash.update(bytes), digest: () => hash.digest("base64") }
   },
   randomSuffix: () => randomBytes(6).toString("hex"),
+  wallMs: () => Date.now(),
   flows: createKernelFlowCache({ seed: getRandomValues(new Uint32Array(8)) }),
 })
 

@@ -26,7 +26,8 @@ import type { EngineContext } from "./engine-context.ts"
 import { FlowRecorder } from "./flow-recorder.ts"
 import { NOT_HELD, prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
-import type { EngineEpoch, FlowPosture, FromEngine, Held, Listening, ToEngine } from "./messages.ts"
+import type { EngineEpoch, FlowPosture, FromEngine, Held, Listening, SpoolAnswer, ToEngine } from "./messages.ts"
+import { SpoolDesk } from "./mqtt/spool-desk.ts"
 import { TrustInForce } from "./trust-in-force.ts"
 import { TrafficRecording } from "./traffic-tap.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
@@ -53,6 +54,8 @@ export interface EngineDeps {
   /** Call after the current input was handled. */
   readonly soon: (action: () => void) => void
   readonly randomSuffix: () => string
+  /** The wall clock, Unix milliseconds: what a stored message is stamped with. */
+  readonly wallMs: () => number
   /** One a thread: its seed is secret. */
   readonly flows: FlowCache
   readonly newHash: () => Hash
@@ -74,6 +77,20 @@ export function createEngine(deps: EngineDeps): Engine {
   const modbusBuckets = new BucketStore(createModbusBuckets)
   const recording = new TrafficRecording(deps.nowMs)
   const trust = new TrustInForce()
+  const asked = new Map<number, (answer: SpoolAnswer) => void>()
+  // A thread that replaces another must not take an answer to that one for its own.
+  let tickets = parseInt(deps.randomSuffix().slice(0, 10), 16) || 0
+  const spool = new SpoolDesk({
+    ask: (ask, answered) => {
+      asked.set(++tickets, answered)
+      deps.post({ kind: "spool", ticket: tickets, ask })
+    },
+    flows: deps.flows,
+    nowMs: deps.nowMs,
+    wallMs: deps.wallMs,
+    random: () => parseInt(deps.randomSuffix().slice(0, 6), 16) / 0x1000000,
+    after: deps.after,
+  })
   const readBuffers = {
     tls: new BufferPool(FREE_BUFFER_BYTES, LARGE_BYTES),
     clear: new BufferPool(FREE_BUFFER_BYTES, CLEAR_BYTES),
@@ -121,6 +138,7 @@ export function createEngine(deps: EngineDeps): Engine {
       buckets,
       modbusBuckets,
       recording,
+      spool,
       readBuffers,
       flows: deps.flows,
       ...(deps.openLine === undefined ? {} : { openLine: deps.openLine }),
@@ -185,6 +203,7 @@ export function createEngine(deps: EngineDeps): Engine {
     watchGates()
     const now = inForce
     await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
+    spool.wake()
     deps.post({ kind: "applied", number, listening: listeningNow() })
   }
 
@@ -294,6 +313,13 @@ export function createEngine(deps: EngineDeps): Engine {
       case "break":
         if (deps.allowStall) listeners.get(message.conduit)?.breakNext()
         return
+      case "spooled":
+        return spool.take(message.held, message.sends)
+      case "spool-answer": {
+        const answered = asked.get(message.ticket)
+        asked.delete(message.ticket)
+        return answered?.(message.answer)
+      }
       case "ping":
         return deps.post({ kind: "pong", number: message.number })
       case "rehearse":
@@ -331,6 +357,7 @@ export function createEngine(deps: EngineDeps): Engine {
         return
       case "stop":
         stopping = true
+        spool.stop()
         cancelBorder()
         watch?.stop()
         for (const listener of listeners.values()) void listener.apply(null)

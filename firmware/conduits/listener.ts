@@ -306,6 +306,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     // Ends of another kind than the policy demands stay closed; `policy.unfit` says so.
     if (next === null || own === undefined || !own.open || unlike(own.settings, kindOf(conduit)) !== null) {
       inForce = null
+      protocol.inForce?.(null)
       breaking = false
       server?.close()
       server = null
@@ -314,6 +315,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     }
     const versionChanged = inForce !== null && inForce.own.zone.tlsMin !== own.zone.tlsMin
     inForce = { all: next, own }
+    protocol.inForce?.(inForce)
     if (server === null) return open(own)
     const credential = context.trust.serverCredential(conduit)
     const isNew = versionChanged || shownFrom !== context.trust.generation

@@ -1,4 +1,5 @@
 import type { ConduitCounters } from "../conduits/messages.ts"
+import { detailWords } from "./entry-detail.ts"
 import type { PlantReport } from "../demo/plant-report.ts"
 
 /** What the live view shows: plain values, made new for every change. */
@@ -107,7 +108,16 @@ export function liveEntry(line: string): LiveEntry {
   const count = typeof entry["count"] === "number" && entry["count"] > 1 ? `x${entry["count"]}` : ""
   const by = [word("reason"), word("rule") === "" ? "" : `by ${word("rule")}`, count].filter((w) => w !== "").join(" ")
   const clock = word("time").slice(11, 19)
-  const parts = [clock, `#${word("seq")}`, word("event"), word("subject"), word("object"), by]
+  const listener = word("event") === "conduit.listening" || word("event") === "conduit.closed" ? word("conduit") : ""
+  const what = [
+    word("event"),
+    listener,
+    word("subject"),
+    word("object"),
+    by,
+    detailWords(entry["event"], entry["detail"]),
+  ]
+  const parts = [clock, `#${word("seq")}`, ...what]
   const tone = word("type")
   return {
     seq: typeof entry["seq"] === "number" ? entry["seq"] : -1,

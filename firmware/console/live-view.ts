@@ -35,7 +35,7 @@ export function renderLive(model: LiveModel, size: LiveSize): string {
   const denials = section("DENIED, BY REASON AND RULE", denialRows(model.conduits))
   const hints = section("TRY IT", model.hints.flatMap((hint) => wrap(hint, size.columns - 2)).map(indented))
   const story = section(
-    "A POLICY CHANGE",
+    "WHAT HAPPENS",
     model.story.map((text) => ({ text: `  ${text}`, ink: "yellow" })),
   )
   const explained = section("WHY THE LAST ONE WAS DENIED", model.explained.map(indented))
@@ -64,8 +64,11 @@ export function renderPlain(model: LiveModel, previous: LiveModel | null): strin
   const fresh = model.entries.filter((entry) => entry.seq > seen || entry.seq < 0)
   const numbers = model.conduits.map(({ totals, perSecond, denials }) => {
     const top = denials.filter((row) => row.perSecond > 0).slice(0, 3)
-    const why = top.map((row) => `${row.reason} by ${row.rule} ${rate(row.perSecond)}`).join(", ")
+    const why = top
+      .map((row) => [row.reason, ...(row.rule === "-" ? [] : [`by ${row.rule}`]), rate(row.perSecond)].join(" "))
+      .join(", ")
     const rates = `up ${rate(perSecond.up)} down ${rate(perSecond.down)} denied ${rate(perSecond.denied)}`
+    if (perSecond.up + perSecond.down + perSecond.denied === 0) return `${totals.conduit}: idle`
     return `${totals.conduit}: ${rates} messages/s${why === "" ? "" : ` (${why})`}`
   })
   const plant = model.plant === null ? [] : [`broker: ${plantSummary(model.plant).join("; ")}`]
@@ -132,7 +135,7 @@ function denialRows(conduits: readonly ConduitView[]): Line[] {
   return rows
     .sort((a, b) => b.perSecond - a.perSecond || b.total - a.total)
     .map(({ conduit, rule, reason, total, perSecond }) => ({
-      text: `  ${reason.padEnd(19)} ${rule.padEnd(20)} ${conduit.padEnd(12)} ${rate(perSecond).padStart(7)}/s ${number(total).padStart(10)}`,
+      text: `  ${reason.padEnd(19)} ${rule.padEnd(26)} ${conduit.padEnd(10)} ${rate(perSecond).padStart(6)}/s ${number(total).padStart(8)}`,
       ink: perSecond > 0 ? ("yellow" as const) : ("dim" as const),
     }))
 }

@@ -10,6 +10,7 @@ import type { StatusReport } from "../management/status-report.ts"
 import { startChild, type Child } from "./child.ts"
 import { createExplainer } from "./explained.ts"
 import { demoHints } from "./hints.ts"
+import { playIsland } from "./island-scene.ts"
 import { playPolicyChange } from "./policy-change.ts"
 import { prepareDemo, type DemoPaths } from "./material.ts"
 import { parsePlantLine } from "./plant-report.ts"
@@ -18,8 +19,10 @@ const USAGE = "lockgate demo [--folder <path>] [--seconds <n>]"
 /** Whose denials are explained: the name in its certificate. */
 const ROGUE = "rogue"
 const REFRESH_MS = 500
-/** When the policy change is played, and how long its trial lasts. */
-const CHANGE = { afterMs: 20_000, trialSeconds: 12 }
+/** When the key switch is turned, and how long it stays so. */
+const ISLAND = { afterMs: 10_000, heldMs: 5_000 }
+/** How long after that the policy change is played, and how long its trial lasts. */
+const CHANGE = { afterMs: 6_000, trialSeconds: 12 }
 /** Without a terminal, this often a line is printed. */
 const PLAIN_MS = 2_000
 
@@ -57,7 +60,7 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
 
   const tell = (line: string): void => {
     model = { ...model, story: [...model.story, line].slice(-3) }
-    if (!io.isTTY) io.out(`${line}\n`)
+    if (!io.isTTY) io.out(`>> ${line}\n`)
   }
   const plant = startChild("plant.ts", [paths.plant], (line) => {
     const said = parsePlantLine(line)
@@ -92,10 +95,15 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   const timer = setInterval(() => {
     void look().then(() => show.update())
   }, REFRESH_MS)
-  const story = playPolicyChange(paths, CHANGE, tell, signal).catch((error: unknown) => {
+  const unplayed = (what: string) => (error: unknown) => {
+    if (signal.aborted) return
     if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
-    if (!signal.aborted) model = { ...model, story: [`the policy change could not be played: ${error.message}`] }
-  })
+    tell(`${what} could not be played: ${error.message}`)
+  }
+  const story = playIsland(paths, ISLAND, tell, signal)
+    .catch(unplayed("island mode"))
+    .then(() => playPolicyChange(paths, CHANGE, tell, signal))
+    .catch(unplayed("the policy change"))
   const fallen = await Promise.race([dead, aborted(signal).then(() => null)])
   clearInterval(timer)
   over.abort()
@@ -149,13 +157,18 @@ function onScreen(model: () => LiveModel): Show {
 function inLines(model: () => LiveModel, io: CliIo): Show {
   let previous: LiveModel | null = null
   let dueMs = 0
+  /** The rogue repeats itself; what was explained once needs no second time in a log. */
+  const explained = new Set<string>()
   for (const hint of model().hints) io.out(`${hint}\n`)
   return {
     update: () => {
       if (performance.now() < dueMs) return
       dueMs = performance.now() + PLAIN_MS
       const now = model()
-      for (const line of renderPlain(now, previous)) io.out(`${line}\n`)
+      const why = now.explained.join("\n")
+      const fresh = explained.has(why) ? { ...now, explained: [] } : now
+      explained.add(why)
+      for (const line of renderPlain(fresh, previous)) io.out(`${line}\n`)
       previous = now
     },
     close: () => undefined,

@@ -56,7 +56,7 @@ export interface DemoOptions {
 }
 
 /** Raised with every change of what the folder holds: an older folder is then made anew. */
-const FORMAT = 3
+const FORMAT = 4
 const GATEWAY = "demo-gateway"
 const [GATEWAY_PORT, BROKER_PORT, MODBUS_PORT, DRIVE_PORT] = [8883, 18_883, 8802, 15_020]
 const SENSORS = [PUMP, "flow", "tank-level", "temperature"]

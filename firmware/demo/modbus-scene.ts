@@ -4,8 +4,8 @@
  *     node firmware/demo/modbus-scene.ts <modbus-scene.json>
  *
  * A drive that speaks Modbus TCP, and two panels that speak Modbus/TCP Security to the gateway. The operator's panel sets the
- * speed; the display has a role that only reads, and tries to; the panel tries another register. One line on standard
- * output says what came of it and what the drive saw. Stops when its standard input ends.
+ * speed; the display has a role that only reads, and tries to; the panel tries another register. Lines on standard
+ * output say what came of it and what the drive saw. Stops when its standard input ends.
  */
 import { readFileSync } from "node:fs"
 import { createServer } from "node:net"
@@ -29,6 +29,8 @@ const OTHER = 60
 /** The gateway may still be starting. */
 const PATIENCE_MS = 20_000
 const ANSWER_MS = 2_000
+/** A reader sees the plant come up first. */
+const AFTER_MS = 4_000
 
 /** A drive with one unit that takes every write. */
 function startDrive(port: number): { readonly seen: () => number; stop(): void } {
@@ -81,7 +83,7 @@ function write(scene: Scene, as: CredentialFiles, register: number, value: numbe
   })
 }
 
-async function play(scene: Scene, drive: { readonly seen: () => number }): Promise<string> {
+async function play(scene: Scene, drive: { readonly seen: () => number }, tell: (line: string) => void): Promise<void> {
   let set = await write(scene, scene.panel, SPEED, 900)
   for (const until = performance.now() + PATIENCE_MS; set !== 0 && performance.now() < until;) {
     await wait(300)
@@ -93,10 +95,9 @@ async function play(scene: Scene, drive: { readonly seen: () => number }): Promi
   const more = drive.seen() - before
   const said = (outcome: number | null): string =>
     outcome === 0 ? "WAS DONE" : outcome === null ? "was not answered" : `refused, exception ${outcome}`
-  return (
-    `Modbus: the panel set the drive's speed to 900${set === 0 ? "" : " (NOT DONE)"}; the display's write (role Viewer) ` +
-    `${said(byRole)}; the panel's write of register ${OTHER} ${said(byRegister)}; of these the drive saw ${more}`
-  )
+  tell(`Modbus: the panel (role Operator) set the drive's speed to 900: ${set === 0 ? "done" : said(set)}`)
+  tell(`Modbus: the display (role Viewer) tried the same: ${said(byRole)}`)
+  tell(`Modbus: the panel tried register ${OTHER}: ${said(byRegister)}; of these two the drive saw ${more}`)
 }
 
 const file = process.argv[2]
@@ -107,4 +108,5 @@ const drive = startDrive(scene.drivePort)
 const stop = (): void => process.exit(0)
 process.on("SIGTERM", stop)
 process.stdin.on("end", stop).on("close", stop).resume()
-process.stdout.write(`${await play(scene, drive)}\n`)
+await wait(AFTER_MS)
+await play(scene, drive, (line) => process.stdout.write(`${line}\n`))

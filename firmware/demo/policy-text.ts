@@ -8,6 +8,9 @@ export function controlUri(name: string): string {
   return `urn:lockgate-demo:control:${name}`
 }
 
+/** The input of the demo's board that orders island mode. */
+export const KEY_SWITCH = "key-switch"
+
 /** The demo's policy document: an example to read, and small enough to see what each rule does in the live view. */
 export const DEMO_POLICY = `# What may pass between the field and the control zone of the demo plant. Everything else is denied.
 # Edit a copy, sign it, and put it in force with "lockgate policy": the policy in force does not change by editing this.
@@ -93,6 +96,9 @@ rules:
     units: 1
     points: [{ name: speed, at: 40, type: uint16, min: 0, max: 1500 }]
     refusal: illegal-data-address
+
+# Who turns the key at the gateway's door cuts the zones apart at once. Turning it back opens nothing: a person does that.
+island: { when: ${KEY_SWITCH} is island }
 `
 
 const TELEMETRY_TOPIC = "topics: [plant/%u/telemetry]"
@@ -146,6 +152,13 @@ conduits:
   drive:
     listen: { address: 127.0.0.1, port: ${modbusPort}, credential: field-end }
     upstream: { url: "modbus://127.0.0.1:${drivePort}" }
+
+# Contacts and lamps of the board, simulated here: "lockgate board input ${KEY_SWITCH} island" turns the key. On a real
+# board add "bias: pull-up": a cut wire then reads as island, which is what is safe. (Here there is no wire at all.)
+gpio:
+  ${KEY_SWITCH}: { direction: in, chip: gpiochip0, line: 17, states: { low: run, high: island } }
+  island-relay: { direction: out, chip: gpiochip0, line: 22, safe: on, shows: island }
+  fault-led: { direction: out, chip: gpiochip0, line: 23, safe: on, shows: fault }
 
 management:
   socket: command.sock

@@ -98,9 +98,14 @@ export async function watchInputs(deps: InputsDeps): Promise<BoardInputs> {
         throw new StateError("ERR_BOARD_NOT_SIMULATED", "inputs of a real board are set by their wires")
       }
       const input = byName.get(name)
-      const level = (["low", "high"] as const).find((one) => input?.states[one] === state)
-      if (level === undefined)
-        throw new StateError("ERR_GPIO_LINE", "the board file has no such input, or it no such state")
+      if (input === undefined) {
+        const inputs = [...byName.keys()].join(", ")
+        throw new StateError("ERR_GPIO_LINE", `the board file's inputs are: ${inputs === "" ? "none" : inputs}`)
+      }
+      const level = (["low", "high"] as const).find((one) => input.states[one] === state)
+      if (level === undefined) {
+        throw new StateError("ERR_GPIO_LINE", `${name} is either ${input.states.low} or ${input.states.high}`)
+      }
       const before = known.get(name)?.state ?? null
       deps.gpio.simulate(name, level)
       return before

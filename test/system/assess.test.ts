@@ -17,6 +17,13 @@ const OWNED = [
   "EDR 2.4", "EDR 2.4 RE(1)", "NDR 2.4", "NDR 2.4 RE(1)", "NDR 5.2", "NDR 5.2 RE(1)", "NDR 5.2 RE(2)", "NDR 5.2 RE(3)", "NDR 5.3",
 ]
 
+/** Claimed, but with nothing to be tested on here: no GPIO, no packet filter, no radio, no untrusted zone. */
+// prettier-ignore
+const NOT_HERE = [
+  "CR 2.2", "CR 3.6", "CR 5.1", "EDR 3.11", "EDR 3.11 RE(1)", "NDR 1.6", "NDR 1.6 RE(1)", "NDR 1.13", "NDR 1.13 RE(1)",
+  "NDR 3.11", "NDR 3.11 RE(1)",
+]
+
 let rig: Rig
 test.before(async () => {
   rig = await startRig({
@@ -34,6 +41,14 @@ async function assessed(of: Rig): Promise<{ code: number | null; rows: readonly 
   return { code, rows: JSON.parse(out) as readonly RowResult[] }
 }
 
+/** What each probe that failed has seen: what a red test is understood by. */
+function failures(rows: readonly RowResult[]): string[] {
+  const all = rows.flatMap(({ probes }) => probes)
+  return [...new Set(all.map(({ id, result }) => (result.outcome === "failed" ? `${id}: ${result.seen}` : "")))]
+    .filter((text) => text !== "")
+    .sort()
+}
+
 function ids(rows: readonly RowResult[], result: RowResult["result"]): string[] {
   return rows
     .filter((row) => row.result === result)
@@ -43,15 +58,17 @@ function ids(rows: readonly RowResult[], result: RowResult["result"]): string[] 
 
 test(`${OWNED.map((row) => `[${row}]`).join(" ")} the live gateway meets the ${OWNED.length} rows that it claims, and claims no other`, async () => {
   const { code, rows } = await assessed(rig)
+  assert.equal(failures(rows), [])
   assert.is(code, 0)
   assert.equal(ids(rows, "met"), OWNED)
   assert.equal(ids(rows, "not met"), [])
   assert.is(ids(rows, "not tested").length, rows.length - OWNED.length)
   for (const row of rows) {
     const owned = OWNED.includes(row.requirement)
-    assert.is(row.claim !== null, owned, row.requirement)
-    assert.is(row.probes.length > 0, owned, row.requirement)
-    for (const { id, result } of row.probes) assert.is(result.outcome, "passed", id)
+    const claimed = owned || NOT_HERE.includes(row.requirement)
+    assert.is(row.claim !== null, claimed, row.requirement)
+    assert.is(row.probes.length > 0, claimed, row.requirement)
+    if (owned) for (const { id, result } of row.probes) assert.is(result.outcome, "passed", id)
   }
   const entry = await rig.entry((e) => e.event === "assess.run")
   assert.equal(

@@ -19,6 +19,8 @@ test.before(async () => {
 test.after(() => rig.stop())
 
 test("[NDR 5.2 RE(2)] a simulated key switch orders island mode; the conduit closes, and a person opens it again", async () => {
+  const wrong = await rig.lockgate("board", "input", "key-switch", "on")
+  assert.match(wrong.err, /key-switch is either run or island/)
   const said = await rig.lockgate("board", "input", "key-switch", "island")
   assert.is(said.code, 0, said.err)
   assert.match(said.out, /key-switch is island \(was run/)
@@ -28,7 +30,9 @@ test("[NDR 5.2 RE(2)] a simulated key switch orders island mode; the conduit clo
   const status = await rig.lockgate("status")
   assert.match(status.out, /island {4}ON\n/)
   assert.match(status.out, /inputs {4}key-switch island, enclosure shut\n/)
-  assert.equal(await rig.command("island", { state: "off" }).then(({ ok }) => ok), false)
+  const early = await rig.lockgate("island", "off")
+  assert.is(early.code, 1)
+  assert.match(early.err, /not possible now: key-switch is island.*turn it back first \(ERR_COMMAND_STATE, entry \d+/)
   await rig.command("board.input", { input: "key-switch", state: "run" })
   await rig.entry(({ event, detail }) => event === "input.changed" && detail?.["before"] === "island")
   assert.is((await rig.status()).island, true)

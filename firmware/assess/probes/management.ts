@@ -1,6 +1,6 @@
 /** Probes of the command door and of what is open at all. */
 import { connect } from "node:net"
-import { COMMANDS } from "../../../policy/command/table.ts"
+import { COMMANDS, type ArgumentKind, type CommandId } from "../../../policy/command/table.ts"
 import type { Permission, Principal } from "../../../policy/command/port.ts"
 import type { ProbeResult } from "../../../policy/requirements/control.ts"
 import { endpoint } from "../../interfaces.ts"
@@ -20,7 +20,7 @@ export const commandsNeedPermission: GatewayProbe = {
       // Were the control broken, the command would run: ask only for what then changes nothing.
       if (command === "policy.rollback" && context.trialRunning()) continue
       if (command === "access.end-all" && context.access().some(({ on }) => on !== null)) continue
-      const request = { command, arguments: harmless(command, context.islandOn()) }
+      const request = { command, arguments: harmless(command as CommandId, context.islandOn()) }
       const nobody = await context.commands.execute(null, request)
       if (nobody.ok || nobody.code !== "ERR_NOT_AUTHENTICATED") {
         return failed(`${command} to be refused to nobody`, nobody.ok ? "it ran" : nobody.code)
@@ -37,24 +37,26 @@ export const commandsNeedPermission: GatewayProbe = {
   },
 }
 
-/** Arguments that the table accepts and that change nothing, or (a recording of a minute, without payloads) next to nothing. */
-function harmless(command: string, islandOn: boolean): Record<string, unknown> {
-  if (command === "policy.activate") return { bundle: "probe" }
-  // An offer alone leaves nothing on the disk, and a piece that was not offered is refused.
-  if (command === "bundle.offer") return { hash: "0".repeat(64), length: 1 }
-  if (command === "bundle.chunk") return { hash: "0".repeat(64), offset: 0, data: "" }
+/**
+ * Arguments that the table accepts and that change nothing, or (a recording of a minute, without payloads) next to nothing:
+ * texts are empty, which nothing is called, numbers as small as may be.
+ */
+function harmless(command: CommandId, islandOn: boolean): Record<string, unknown> {
+  // A version that was never on trial; the mode that it is in.
   if (command === "policy.confirm") return { version: 2 ** 31 }
   if (command === "island") return { state: islandOn ? "on" : "off" }
-  if (command === "recording.start") return { minutes: 1 }
-  if (command === "recording.read") return { offset: 0 }
-  if (command === "trust.crl") return { list: "probe" }
-  // No policy names an emergency that is called nothing.
-  if (command === "override.start") return { emergency: "", minutes: 1, reason: "probe" }
-  if (command === "override.end") return { emergency: "" }
-  // No conduit is called nothing.
-  if (command === "access.grant") return { conduit: "", minutes: 1, reason: "probe" }
-  if (command === "access.end" || command === "conduit.restore") return { conduit: "" }
-  return {}
+  // Its form is looked at before anything else.
+  if (command === "policy.activate") return { bundle: "probe" }
+  const needed = Object.entries<ArgumentKind & { optional?: true }>(COMMANDS[command].arguments)
+  return Object.fromEntries(
+    needed.filter(([, kind]) => kind.optional !== true).map(([name, kind]) => [name, least(name, kind)]),
+  )
+}
+
+function least(name: string, kind: ArgumentKind): unknown {
+  if (kind.kind === "integer") return kind.min
+  if (kind.kind === "choice") return kind.of[0]
+  return name === "hash" ? "0".repeat(64) : ""
 }
 
 /** What comes back to a faulty request on the local socket: a code, and nothing that explains the inside. */

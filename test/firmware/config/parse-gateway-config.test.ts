@@ -61,20 +61,19 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
         "field-ca": "/etc/lockgate/trust/field-ca.pem",
         "control-ca": "/etc/lockgate/trust/control-ca.pem",
       },
-      crls: {},
+      crls: {
+        "field-ca": "/etc/lockgate/trust/field-ca.crl",
+        "control-ca": "/etc/lockgate/trust/control-ca.crl",
+      },
       policySigners: { owner: "/etc/lockgate/trust/owner.pub.pem", deputy: "/etc/lockgate/trust/deputy.pub.pem" },
       policyThreshold: 2,
     },
-    credentials: {
-      "field-end": {
-        keyFile: "/etc/lockgate/keys/field-end.key.pem",
-        certificateFile: "/etc/lockgate/keys/field-end.pem",
-      },
-      "control-end": {
-        keyFile: "/etc/lockgate/keys/control-end.key.pem",
-        certificateFile: "/etc/lockgate/keys/control-end.pem",
-      },
-    },
+    credentials: Object.fromEntries(
+      ["field-end", "desk-end", "control-end", "management"].map((name) => [
+        name,
+        { keyFile: `/etc/lockgate/keys/${name}.key.pem`, certificateFile: `/etc/lockgate/keys/${name}.pem` },
+      ]),
+    ),
     policyBundleFile: "/etc/lockgate/pumping-station.policy.jws",
     conduits: {
       telemetry: {
@@ -90,20 +89,34 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
         },
         points: [],
       },
+      drives: {
+        protocol: "modbus",
+        listen: { address: "198.51.100.17", port: 802, credential: "desk-end" },
+        upstream: { kind: "line", line: "drives" },
+        points: [{ name: "pump1.current", units: [{ from: 1, to: 1 }], table: "input-registers", from: 4, to: 4 }],
+      },
     },
-    lines: { "line-a": { ...DEFAULT_LINE, device: "/dev/ttyAMA0", rs485: "driver" } },
+    lines: {
+      drives: { ...DEFAULT_LINE, device: "/dev/ttyAMA0", rs485: "driver", timeoutMs: 300, queue: 32 },
+    },
     management: {
       socket: "/run/lockgate/command.sock",
       mqtt: {
         host: "broker.plant.example",
         port: 8883,
         serverName: "broker.plant.example",
-        credential: "control-end",
+        credential: "management",
         authority: "control-ca",
       },
     },
-    limits: { ...DEFAULT_LIMITS, maxConnections: 200 },
-    packetFilter: "off",
+    limits: {
+      ...DEFAULT_LIMITS,
+      maxConnections: 200,
+      maxSubjectConnections: 4,
+      subjectMessages: { perSecond: 200, burst: 400 },
+      maxMemoryBytes: 128 * 1024 * 1024,
+    },
+    packetFilter: "apply",
     gpio: {
       inputs: [
         {
@@ -121,7 +134,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
           line: 18,
           bias: "pull-up",
           debounceMs: 50,
-          states: { low: "island", high: "normal" },
+          states: { low: "normal", high: "island" },
           tamper: null,
         },
         {
@@ -134,7 +147,10 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
           tamper: "open",
         },
       ],
-      outputs: [{ name: "fault-led", chip: "gpiochip0", line: 22, activeLow: true, safe: "on", shows: "fault" }],
+      outputs: [
+        { name: "fault-led", chip: "gpiochip0", line: 22, activeLow: true, safe: "on", shows: "fault" },
+        { name: "island-relay", chip: "gpiochip0", line: 23, activeLow: false, safe: "on", shows: "island" },
+      ],
     },
     workers: 1,
     trialSeconds: 300,
@@ -457,7 +473,9 @@ test("[NDR 5.2] ends of another kind than the policy demands are told, and stay 
 test("[NDR 5.2] a policy and a board file that do not go together are told apart", () => {
   const config = good(read(example))
   const policy = good(parsePolicy(file("policy/examples/pumping-station.yaml"), "p"))
-  assert.equal(describeFit(checkAgainstPolicy(config, policy)), [
+  assert.equal(describeFit(checkAgainstPolicy(config, policy)), [], "the worked examples are of one station")
+  const { telemetry } = config.conduits
+  assert.equal(describeFit(checkAgainstPolicy({ ...config, conduits: { telemetry: telemetry! } }, policy)), [
     'conduit "drives" of the policy has no ends on this board: it stays closed',
   ])
   const other = good(
@@ -471,11 +489,11 @@ test("[NDR 5.2] a policy and a board file that do not go together are told apart
   assert.equal(fit, {
     conduitsWithoutEnds: ["other"],
     endsOfAnotherKind: [],
-    endsWithoutConduit: ["telemetry"],
+    endsWithoutConduit: ["telemetry", "drives"],
     unknownAuthorities: [{ zone: "a", authority: "other-ca" }],
     unknownConditions: [],
   })
-  assert.is(describeFit(fit).length, 3)
+  assert.is(describeFit(fit).length, 4)
 })
 
 test.run()

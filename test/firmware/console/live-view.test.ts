@@ -77,7 +77,7 @@ test("shows why the last one was denied and what is being played; in plain lines
   for (const text of [
     "WHY THE LAST ONE WAS DENIED",
     "verdict   DENIED: no-rule",
-    "A POLICY CHANGE",
+    "WHAT HAPPENS",
     "policy 3 is on trial",
   ])
     assert.ok(screen.includes(text), text)
@@ -135,11 +135,23 @@ test("[CR 3.5] what peers send cannot steer the terminal", () => {
   }
 })
 
+test("what an input, an output, a listener or the posture came to be stands in its line", () => {
+  const closed = `{"seq":1,"event":"conduit.closed","conduit":"drive"}`
+  assert.match(liveEntry(closed).text, "conduit.closed  drive")
+  const posture = `{"seq":1,"event":"gateway.posture","reason":"island","detail":{"normal":"closed"}}`
+  assert.match(liveEntry(posture).text, "gateway.posture  island  flows closed")
+  const line = (event: string, detail: string): string => `{"seq":1,"event":"${event}","object":"x","detail":${detail}}`
+  assert.match(liveEntry(line("input.changed", `{"state":"island"}`)).text, "input.changed  x  island")
+  assert.match(liveEntry(line("output.changed", `{"on":true,"shows":"island"}`)).text, "output.changed  x  on")
+  assert.match(liveEntry(line("output.changed", `{"on":false}`)).text, "output.changed  x  off")
+  assert.is(liveEntry(line("input.changed", `{"state":{}}`)).text, "#1  input.changed  x")
+})
+
 test("plain lines tell an entry once, and the rates each time", () => {
   const first = model()
   assert.equal(renderPlain(first, null), [
     "04:05:06  #7  conduit.denied  rogue  plant/tank-level/telemetry  deny-rule by not-another x3",
-    "telemetry: up 100.0 down 2.0 denied 4.0 messages/s (deny-rule by not-another 3.0, no-rule by - 1.0) | " +
+    "telemetry: up 100.0 down 2.0 denied 4.0 messages/s (deny-rule by not-another 3.0, no-rule 1.0) | " +
       "broker: 12,345 messages, 0 that the policy forbids, 3 of 3 set points taken; sensors 4 of 4, audit 12",
   ])
   assert.is(renderPlain(first, first).length, 1)

@@ -66,10 +66,12 @@ test("the worked example is read whole, every default filled in", () => {
       to: "control",
       protocol: "mqtt",
       direction: "both",
+      access: "always",
       transport: { from: "tls", to: "tls" },
       upstreamIdentity: "strip",
       onDeny: "ack",
       enhancedAuth: "refuse",
+      buffer: { maxBytes: 64 * 1024 * 1024, whenFull: "drop-oldest" },
     },
     {
       name: "drives",
@@ -77,6 +79,7 @@ test("the worked example is read whole, every default filled in", () => {
       to: "drives",
       protocol: "modbus",
       direction: "both",
+      access: "always",
       transport: { from: "tls", to: "rtu" },
       refusal: 1,
     },
@@ -99,6 +102,7 @@ test("the worked example is read whole, every default filled in", () => {
     record: "none",
     hours: null,
     emergency: null,
+    when: null,
   })
   assert.equal(rules[2]?.actions, ["subscribe", "receive"])
   assert.is(rules[2]?.essential, true)
@@ -117,6 +121,7 @@ test("the worked example is read whole, every default filled in", () => {
       ["drive-stop", "allow", "each", null, null],
       ["drive-diagnostics", "allow", "none", null, null],
       ["drive-parameters", "allow", "each", "drive-failure", null],
+      ["drive-jog", "allow", "changes", null, null],
       ["no-addresses", "deny", "none", null, null],
     ],
   )
