@@ -148,7 +148,7 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
     held: { granted: [], failed: [] },
     spooled: [],
   }
-  const counters: (readonly ConduitCounters[])[] = []
+  const counters: (readonly ConduitCounters[])[] = Array.from({ length: workers }, () => [])
   /** Of threads that died: connections are gone, what was counted was counted. */
   let past: readonly ConduitCounters[] = []
   const answered = new Set<number>()

@@ -14,7 +14,7 @@ import type { StatusReport } from "../../firmware/management/status-report.ts"
 import type { CommandAnswer } from "../../policy/command/port.ts"
 import type { Statement } from "../../policy/bundle/statement.ts"
 import { expired, opensslAuthority, opensslCertificate, type Issued, type KeyAlgorithm } from "../peers/openssl.ts"
-import { startMosquitto, type Mosquitto } from "../peers/mosquitto.ts"
+import { startMosquitto, type Mosquitto, type MosquittoOptions } from "../peers/mosquitto.ts"
 import { mosquittoSub, type Subscription } from "../peers/mosquitto-clients.ts"
 import { freePorts } from "../peers/ports.ts"
 import { makeSigner, type Signer } from "./bundles.ts"
@@ -73,6 +73,8 @@ export interface RigOptions {
   readonly algorithm?: KeyAlgorithm
   /** Lines for mosquitto. */
   readonly brokerConfig?: readonly string[]
+  /** The broker keeps sessions and messages over a stop, for `brokerBack`. */
+  readonly brokerKeeps?: boolean
   /** Environment of the gateway's process. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -83,7 +85,10 @@ export interface Rig {
   /** The board file. */
   readonly config: string
   readonly port: number
+  /** The one that runs, or ran last. */
   readonly broker: Mosquitto
+  /** Start the broker again where it was, after `broker.stop()`. */
+  brokerBack(): Promise<void>
   readonly fieldCa: Issued
   readonly controlCa: Issued
   readonly signer: Signer
@@ -137,10 +142,14 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const brokerCert = opensslCertificate(pki, "broker", { issuer: controlCa, usage: "server", san, algorithm })
   const watcher = opensslCertificate(pki, "watcher", { issuer: controlCa, usage: "client", algorithm })
   const trust = options.trust?.(pki, fieldCa, controlCa) ?? ""
-  const broker = await startMosquitto({
+  const kept = join(folder, "broker-kept")
+  mkdirSync(kept)
+  const brokerOptions: MosquittoOptions = {
+    ...(options.brokerKeeps === true ? { persistence: kept } : {}),
     tls: { ca: controlCa.cert, cert: brokerCert.cert, key: brokerCert.key, requireCert: true },
     config: ["message_size_limit 0", "max_inflight_messages 100", ...(options.brokerConfig ?? [])],
-  })
+  }
+  let broker = await startMosquitto(brokerOptions)
   const signer = await makeSigner("owner")
   writeFileSync(join(pki, "owner.pub.pem"), signer.publicPem)
   const bundle = async (version: number, policy = options.policy ?? POLICY, change: Partial<Statement> = {}) =>
@@ -211,7 +220,12 @@ ${options.board ?? ""}
     stateFolder,
     config,
     port: port!,
-    broker,
+    get broker() {
+      return broker
+    },
+    async brokerBack() {
+      broker = await startMosquitto({ ...brokerOptions, tlsPort: broker.tlsPort })
+    },
     fieldCa,
     controlCa,
     signer,

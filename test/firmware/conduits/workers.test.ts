@@ -35,6 +35,7 @@ let listening: readonly Listening[] = []
 let counters: readonly ConduitCounters[] = []
 const told: string[] = []
 let alive = 0
+const clientsEver: TLSSocket[] = []
 
 const policyWith = (number: number, topic: string): EngineEpoch => {
   const rule = makeRule({ topics: [topic], conduits: ["one"] })
@@ -89,6 +90,7 @@ test.before(async () => {
   listening = await engine.setEpoch(policyWith(1, "t"))
 })
 test.after(async () => {
+  for (const client of clientsEver) client.destroy()
   await engine.stop()
   broker.close()
 })
@@ -96,11 +98,12 @@ test.after(async () => {
 async function peer(): Promise<TLSSocket> {
   const port = listening[0]?.port ?? 0
   const client = connect({ host: "127.0.0.1", port, ca: authority.certificate, servername: "localhost", key: device.key, cert: device.certificate }) // prettier-ignore
+  clientsEver.push(client)
   client.on("error", () => undefined)
   client.on("close", () => client.destroy())
-  await once(client, "secureConnect")
+  await once(client, "secureConnect", { signal: AbortSignal.timeout(5_000) })
   client.write(packet({ cmd: "connect", protocolId: "MQTT", protocolVersion: 4, clientId: "dev", clean: true, keepalive: 0 })) // prettier-ignore
-  await once(client, "data")
+  await once(client, "data", { signal: AbortSignal.timeout(5_000) })
   client.resume()
   return client
 }
@@ -173,7 +176,7 @@ test("[CR 7.1 RE(1)] the bound on a subject's connections is one for all workers
   const over = connect({ host: "127.0.0.1", port, ca: authority.certificate, servername: "localhost", key: device.key, cert: device.certificate }) // prettier-ignore
   over.on("error", () => undefined)
   over.resume()
-  await once(over, "close")
+  await once(over, "close", { signal: AbortSignal.timeout(5_000) })
   await end([...clients, ...more])
   told.length = 0
 })
