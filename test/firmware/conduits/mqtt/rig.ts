@@ -154,6 +154,8 @@ export function fakeJudge(version: Version, rules: Rules, log: Asking[] = [], re
 }
 
 export interface RigOptions {
+  /** Answers for `$lockgate/rights`; absent: it is a topic like any other. */
+  readonly askRights?: () => void
   readonly version?: Version
   readonly rules?: Rules
   readonly limits?: Partial<Limits>
@@ -271,7 +273,10 @@ export class Rig {
         return fakeJudge(facts.version, (asked) => this.#rules(asked), this.asked, options.record ?? null)
       },
     }
-    this.session = createSession(port, deps)
+    this.session = createSession(port, {
+      ...deps,
+      ...(options.askRights === undefined ? {} : { askRights: options.askRights }),
+    })
   }
 
   /** Bytes of the client, each argument a chunk; packets are encoded first. */

@@ -133,6 +133,26 @@ for (const version of VERSIONS) {
     }
   })
 
+  test(`${v}: the subject's own rights are granted by us, told once, and never asked of the broker (S11)`, () => {
+    let asked = 0
+    const rig = new Rig({ version, askRights: () => asked++ }).open()
+    rig.client(subscribe(9, ["a", "$lockgate/rights", "secret/#"]))
+    assert.equal(rig.takeUpstream(), packetsOf(bytesOf(subscribe(9, ["a"]), version), version))
+    rig.broker(suback(9, [1]))
+    const refused = version === 5 ? 0x87 : 0x80
+    assert.equal(rig.takeClient()[0].granted, [1, 0, refused])
+    rig.client(subscribe(10, ["$lockgate/rights"]))
+    assert.equal([rig.takeUpstream(), rig.takeClient()[0].granted, asked], [[], [0], 2])
+    rig.session.tell("$lockgate/rights", Buffer.from("{}"))
+    const [told] = rig.takeClient()
+    assert.equal([told.cmd, told.topic, told.payload, told.qos], ["publish", "$lockgate/rights", "{}", 0])
+    const without = new Rig({ version }).open().client(subscribe(9, ["$lockgate/rights"]))
+    assert.is(without.takeUpstream().length, 1, "where nobody answers, it is a topic like any other")
+    const before = new Rig({ version })
+    before.session.tell("$lockgate/rights", Buffer.from("{}"))
+    assert.equal(before.takeClient(), [])
+  })
+
   test(`${v}: UNSUBSCRIBE and UNSUBACK pass, of refused filters too (S9)`, () => {
     const rig = new Rig({ version }).open()
     const packet = { cmd: "unsubscribe", messageId: 9, unsubscriptions: ["a", "secret/#"] }

@@ -62,7 +62,7 @@ const publish = (qos: number, messageId: number, more: object = {}): object => (
 for (const version of VERSIONS) {
   const name = version === 5 ? "5" : "3.1.1"
 
-  test(`${name}: acknowledges when it is on disk, and not before`, () => {
+  test(`${name}: acknowledges when it is on disk, and not before (T1)`, () => {
     const { feed, answers, disk, stored, seen } = broker(version)
     feed(connect(version))
     const [connack] = answers()
@@ -78,7 +78,7 @@ for (const version of VERSIONS) {
     assert.equal(answers().map(({ cmd, messageId }) => [cmd, messageId]), [["pubcomp", 8]]) // prettier-ignore
   })
 
-  test(`${name}: a QoS 2 message that is sent again is kept once`, () => {
+  test(`${name}: a QoS 2 message that is sent again is kept once (T2)`, () => {
     const { feed, answers, disk, stored } = broker(version)
     feed(connect(version), publish(2, 8), publish(2, 8, { dup: true }))
     disk()
@@ -89,7 +89,7 @@ for (const version of VERSIONS) {
     assert.is(stored.length, 2, "the identifier is free again")
   })
 
-  test(`${name}: what there is no room for is not acknowledged as taken`, () => {
+  test(`${name}: what there is no room for is not acknowledged as taken (T3)`, () => {
     const full = broker(version)
     full.feed(connect(version), publish(1, 7), publish(2, 8))
     full.answers()
@@ -105,7 +105,7 @@ for (const version of VERSIONS) {
     assert.equal([failing.answers(), failing.seen.closed], [[], 1])
   })
 
-  test(`${name}: refuses every filter, answers pings, and says that nothing was subscribed`, () => {
+  test(`${name}: refuses every filter, answers pings, and says that nothing was subscribed (T4)`, () => {
     const { feed, answers } = broker(version)
     feed(connect(version))
     answers()
@@ -118,7 +118,7 @@ for (const version of VERSIONS) {
     assert.equal([unsuback.cmd, unsuback.messageId, version === 5 ? unsuback.granted : null], ["unsuback", 4, version === 5 ? [0x11, 0x11] : null]) // prettier-ignore
   })
 
-  test(`${name}: without clean start it says that the server is not there`, () => {
+  test(`${name}: without clean start it says that the server is not there (T5)`, () => {
     const { feed, answers, seen } = broker(version)
     feed(connect(version, { clean: false }))
     const [connack] = answers()
@@ -126,7 +126,7 @@ for (const version of VERSIONS) {
     assert.is(seen.closed, 1)
   })
 
-  test(`${name}: a will is kept when the client is lost or silent, and not when it takes leave`, () => {
+  test(`${name}: a will is kept when the client is lost or silent, and not when it takes leave (T6)`, () => {
     const will = { topic: "gone", payload: "yes", qos: 1, retain: true, ...(version === 5 ? { properties: { willDelayInterval: 5, contentType: "t" } } : {}) } // prettier-ignore
     const lost = broker(version)
     lost.feed(connect(version, { will }))
@@ -148,7 +148,7 @@ for (const version of VERSIONS) {
     assert.equal([cheap.stored.length, cheap.seen.dropped], [0, 1])
   })
 
-  test(`${name}: says when it is full, and when there is room again`, () => {
+  test(`${name}: says when it is full, and when there is room again (T7)`, () => {
     const { one, feed, waiting, seen } = broker(version)
     feed(connect(version))
     for (let id = 1; id <= MAX_STORING; id++) {
@@ -160,6 +160,28 @@ for (const version of VERSIONS) {
     assert.equal([one.isFull, seen.readable], [false, 1])
     waiting.shift()!("stored")
     assert.is(seen.readable, 1)
+  })
+
+  test(`${name}: QoS 0 is dropped and counted (T8)`, () => {
+    const { feed, answers, stored, seen } = broker(version)
+    feed(connect(version))
+    answers()
+    feed(publish(0, 0), publish(0, 0))
+    assert.equal([stored, answers(), seen.dropped], [[], [], 2])
+  })
+
+  test(`${name}: sends the client away when nothing waits, without its will, but not while something is on its way (T9)`, () => {
+    const { one, feed, answers, disk, stored, seen } = broker(version)
+    feed(connect(version, { will: { topic: "gone", payload: "yes", qos: 1, retain: false } }), publish(1, 7))
+    answers()
+    one.leave()
+    assert.equal([answers(), seen.closed], [[], 0])
+    disk()
+    answers()
+    one.leave()
+    one.ended()
+    assert.equal(answers().map(({ cmd, reasonCode }) => [cmd, reasonCode]), version === 5 ? [["disconnect", 0x98]] : []) // prettier-ignore
+    assert.equal([stored.length, seen.closed], [1, 1])
   })
 
   test(`${name}: byte by byte it is the same`, () => {
