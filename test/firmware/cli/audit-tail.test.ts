@@ -216,11 +216,11 @@ test("a line says what an input came to be, and of a command that failed why", (
       false,
     )
   const input = { id: "input.changed", outcome: "success", source: "gpio", object: "key-switch" } as const
-  assert.match(line({ ...input, detail: { state: "island", before: "run" } }), /key-switch  island$/)
+  assert.match(line({ ...input, detail: { state: "island", before: "run" } }), /key-switch {2}island$/)
   const command = { id: "command.executed", source: "management", subject: "local:owner", object: "island" } as const
   const text = "turn it back\u001b[2J first"
   const failed = line({ ...command, outcome: "failure", reason: "ERR_ISLAND_INPUT", detail: { text } })
-  assert.match(failed, /was executed, and failed  island  \(ERR_ISLAND_INPUT\)  turn it back/)
+  assert.match(failed, /was executed, and failed {2}island {2}\(ERR_ISLAND_INPUT\) {2}turn it back/)
   assert.not.match(failed, "\u001b")
   assert.not.match(line({ ...command, outcome: "success" }), "failed")
 })
