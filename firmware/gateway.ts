@@ -20,7 +20,7 @@ import { watchRadios } from "./boundary/radios.ts"
 import { createCommandDoor } from "./command-door.ts"
 import { startConduits } from "./running-conduits.ts"
 import type { EnginePort } from "./conduits/engine-port.ts"
-import type { Listening } from "./conduits/messages.ts"
+import type { HeldSubject, Listening } from "./conduits/messages.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
 import { createCompiler } from "./bundles/compile-port.ts"
 import { createIncoming } from "./bundles/incoming.ts"
@@ -36,6 +36,7 @@ import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { openAccess } from "./management/access.ts"
 import { openIsland } from "./management/island.ts"
 import { openOverrides } from "./management/overrides.ts"
+import { refuseKeyLog } from "./tls/key-log.ts"
 import { startLines } from "./lines/keeper.ts"
 import { linesSocket } from "./lines/socket-path.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
@@ -43,6 +44,8 @@ import type { StatusReport } from "./management/status-report.ts"
 import { readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { openRecordingKeeper } from "./recording/keeper.ts"
+import { createSpoolAnswers } from "./spool/answers.ts"
+import { openSpool } from "./spool/store.ts"
 import { startPublishing } from "./publishing.ts"
 import { openTrust } from "./trust/keeper.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
@@ -82,6 +85,7 @@ export async function startGateway(
   config: GatewayConfig,
   options: GatewayOptions = {},
 ): Promise<Gateway> {
+  refuseKeyLog({ execArgv: process.execArgv, nodeOptions: process.env["NODE_OPTIONS"] })
   const closers: (() => void | Promise<void>)[] = []
   const stop = async (): Promise<void> => {
     for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close()
@@ -165,6 +169,12 @@ async function build(
   const serialLines = await startLines({ ...linesAt, clock, note })
   closers.push(() => serialLines.stop())
 
+  // What waits on disk for brokers that were lost.
+  const buffered = await openSpool({ storage, secret: await board.keyStore.secret("spool"), note })
+  closers.push(() => buffered.close())
+  let tellHeld: (held: readonly HeldSubject[]) => void = () => undefined
+  const spool = createSpoolAnswers(buffered, (held) => tellHeld(held))
+
   // The conduits: closed until they are told a policy.
   let failedConduits: FailedConduits | null = null
   const conduits = await startConduits({
@@ -174,10 +184,13 @@ async function build(
     time,
     note,
     failed: (conduit, fault) => failedConduits?.fail(conduit, fault),
+    spool: (ask) => spool.answer(ask),
     alive: () => engineLoop.beat(),
     allowStall: options.allowStall ?? false,
   })
   const { engine } = conduits
+  tellHeld = (held) => engine.setSpooled(held)
+  tellHeld(spool.backlog())
   conduits.nowListening(await engine.setTrust(trust.engineTrust()))
   closers.push(() => engine.stop())
 
@@ -326,6 +339,7 @@ async function build(
     lines: gpio.status(),
     access: access.status(),
     conduits: conduits.status(failures.failed),
+    buffered: spool.backlog(),
     audit: { entries: log.size, publishing: publishing.state },
   })
   const commands = createCommandDoor({

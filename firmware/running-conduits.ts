@@ -1,7 +1,8 @@
+import { availableParallelism } from "node:os"
 import type { Clock } from "../hal/clock.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import { startEngine, type EnginePort } from "./conduits/engine-port.ts"
-import type { ConduitCounters, Listening } from "./conduits/messages.ts"
+import type { ConduitCounters, Listening, SpoolAnswer, SpoolAsk } from "./conduits/messages.ts"
 import { transportsOf, type ConduitEnds, type GatewayConfig } from "./config/gateway-config.ts"
 import { endpoint } from "./interfaces.ts"
 import { linesSocket } from "./lines/socket-path.ts"
@@ -19,6 +20,8 @@ export interface RunningConduitsDeps {
   readonly note: (event: AuditEvent) => void
   /** A fault has closed this conduit. */
   readonly failed: (conduit: string, fault: string) => void
+  /** A thread asks the spool. */
+  readonly spool: (ask: SpoolAsk) => Promise<SpoolAnswer>
   /** The engine's loop gave a sign of life. */
   readonly alive: () => void
 }
@@ -67,6 +70,7 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
     conduits: material.conduits,
     limits: config.limits,
     allowStall: deps.allowStall,
+    workers: workersOf(config.workers),
     linesSocket: linesSocket(config.stateFolder),
   }
   const engine = await startEngine(
@@ -77,12 +81,13 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
       listening: nowListening,
       certificateSeen: (notBeforeAt) => time.certificateSeen(notBeforeAt),
       failed: deps.failed,
+      spool: deps.spool,
       alive: deps.alive,
       fault: failed,
-      died: (reason) => {
-        failed(null, "engine-died", reason)
-        counters = []
-        nowListening([])
+      died: (reason, others) => {
+        if (others.length === 0) failed(null, "engine-died", reason)
+        else note({ id: "conduit.worker-died", outcome: "failure", source: "conduits", reason: reason.slice(0, 200) })
+        nowListening(others)
       },
     },
   )
@@ -99,6 +104,13 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
         failed: failed.get(name) ?? null,
       })),
   }
+}
+
+/** Beyond four the rest of the gateway and the brokers have more use for a core. */
+const MOST_WORKERS = 4
+
+function workersOf(workers: number | "auto"): number {
+  return workers === "auto" ? Math.min(availableParallelism(), MOST_WORKERS) : workers
 }
 
 function clearTextOf(ends: ConduitEnds): Pick<ConduitStatus, "clearText"> {

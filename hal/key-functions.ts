@@ -9,6 +9,8 @@ export interface KeyFunctions {
   publicKeyOf(pkcs8Pem: string): Uint8Array
   /** The public key that a certificate (DER) is for. @throws IntegrityError `ERR_CERTIFICATE_DAMAGED` */
   certifiedKeyOf(certificate: Uint8Array): Uint8Array
+  /** 32 random bytes. */
+  secret(): Uint8Array
   /** As `KeyStore.sign`. @throws IntegrityError `ERR_KEY_DAMAGED` */
   sign(pkcs8Pem: string, data: Uint8Array): Promise<Uint8Array>
 }

@@ -12,6 +12,11 @@ export interface KeyStore {
   setCertificate(slot: string, chain: readonly Uint8Array[]): Promise<void>
   /** The key in PEM for the process that terminates TLS. @throws StateError `ERR_KEY_MISSING`, `ERR_KEY_NOT_EXPORTABLE` */
   tlsKey(slot: string): Promise<string>
+  /**
+   * 32 random bytes that belong to `slot`, made and put on disk at first use; apart from the slot's key. What is encrypted
+   * under them is readable to whoever holds this store, and to nobody else. @throws HardwareError `ERR_IO`
+   */
+  secret(slot: string): Promise<Uint8Array>
   /** Where keys lie, for the report. */
   readonly protection: "file" | "memory" | "tpm" | "pkcs11"
 }

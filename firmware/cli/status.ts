@@ -42,8 +42,20 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
         `${thousands(allowed)} allowed  ${thousands(denied)} denied${clearText.length === 0 ? "" : `  CLEAR TEXT ${clearText.map((end) => CLEAR[end]).join(" and ")}`}`,
     ),
     ...(conduits.length === 0 ? ["conduits  none"] : []),
+    ...bufferedLines(report.buffered),
     `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}`,
   ]
+}
+
+/** What waits for brokers, in a line a conduit. */
+function bufferedLines(buffered: StatusReport["buffered"] = []): string[] {
+  const conduits = [...new Set(buffered.map(({ conduit }) => conduit))]
+  return conduits.map((conduit) => {
+    const own = buffered.filter((one) => one.conduit === conduit)
+    const messages = own.reduce((sum, one) => sum + one.messages, 0)
+    const kib = Math.ceil(own.reduce((sum, one) => sum + one.bytes, 0) / 1024)
+    return `buffered  ${conduit}  ${thousands(messages)} messages of ${own.length} subjects wait for the broker, ${thousands(kib)} KiB`
+  })
 }
 
 /** A fault of the gateway itself wants a person. */

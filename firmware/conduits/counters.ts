@@ -51,3 +51,33 @@ export function countDenial(set: CounterSet, direction: "up" | "down", rule: str
 export function snapshot(conduit: string, set: CounterSet): ConduitCounters {
   return { conduit, ...set, denials: [...set.denials.values()].map((row) => ({ ...row })) }
 }
+
+/** The totals of several threads as those of one; denials at most 64 rows a conduit and the rest, as in each of them. */
+export function addUp(all: readonly (readonly ConduitCounters[])[]): readonly ConduitCounters[] {
+  const sums = new Map<string, CounterSet>()
+  for (const row of all.flat()) {
+    const sum = sums.get(row.conduit) ?? newCounters()
+    sums.set(row.conduit, sum)
+    for (const name of NUMBERS) sum[name] += row[name]
+    for (const denial of row.denials) {
+      const own = `${denial.rule ?? ""} ${denial.reason}`
+      const key = sum.denials.has(own) || sum.denials.size < MAX_DENIAL_ROWS ? own : "*"
+      const known = sum.denials.get(key)
+      if (known !== undefined) known.count += denial.count
+      else sum.denials.set(key, key === "*" ? { rule: "*", reason: "other", count: denial.count } : { ...denial })
+    }
+  }
+  return [...sums].map(([conduit, sum]) => snapshot(conduit, sum))
+}
+
+const NUMBERS = [
+  "connections",
+  "accepted",
+  "refusedPeers",
+  "allowedUp",
+  "allowedDown",
+  "deniedUp",
+  "deniedDown",
+  "bytesUp",
+  "bytesDown",
+] as const satisfies readonly (keyof CounterSet)[]

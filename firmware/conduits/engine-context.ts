@@ -13,11 +13,15 @@ import type { ReadPools } from "./byte-source.ts"
 import type { TrafficRecording } from "./traffic-tap.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { RecordedFlow } from "./flow-recorder.ts"
+import type { SpoolDesk } from "./mqtt/spool-desk.ts"
 import type { Hash } from "./mqtt/recording.ts"
 
 /** What the engine lends to each of its conduits. */
 export interface EngineContext {
+  /** This worker's share of what each bounds by itself. */
   readonly limits: Limits
+  /** Threads that listen at the same ports, this one included. */
+  readonly workers: number
   /** Who may take how much. */
   readonly load: LoadControl
   readonly buckets: BucketStore
@@ -25,6 +29,8 @@ export interface EngineContext {
   /** The way to the units on a serial line of the board; absent where the board has none. */
   readonly openLine?: (line: string) => ModbusUpstream
   readonly recording: TrafficRecording
+  /** Store-and-forward. */
+  readonly spool: SpoolDesk
   /** What sockets read into. */
   readonly readBuffers: ReadPools
   /** Verdicts remembered, of all conduits and policies. */

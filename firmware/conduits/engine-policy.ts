@@ -1,7 +1,7 @@
 import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
 import type { CompiledPolicy } from "../../policy/filter/table.ts"
 import { POINT_WIDTH } from "../../policy/language/modbus-rule.ts"
-import type { Conduit, Policy, SubjectRule, Zone } from "../../policy/language/policy.ts"
+import type { Conduit, Policy, Rule, SubjectRule, Zone } from "../../policy/language/policy.ts"
 
 /**
  * What the engine needs of a policy: who comes from where, which way, and the compiled tables. The rules stay behind: the
@@ -13,6 +13,8 @@ export interface EnginePolicy {
   readonly conduits: readonly Conduit[]
   /** By conduit: the roles that some essential rule of it allows something. */
   readonly essentialRoles: Readonly<Record<string, readonly string[]>>
+  /** By conduit: the roles that some rule of it lets subscribe or receive. */
+  readonly hearingRoles: Readonly<Record<string, readonly string[]>>
   /** Indices of the Modbus rules that are essential: what they allow goes first on a shared line. */
   readonly essentialModbus?: readonly number[]
   /** Points that the Modbus rules name, with their conduits. */
@@ -47,14 +49,12 @@ export interface PackedNames {
 /** The part of `policy` that the engine is told; copies the large arrays of `compiled` into shared memory. */
 export function enginePolicyOf(policy: Policy, compiled: CompiledPolicy): EnginePolicy {
   const { zones, subjects, conduits } = policy
-  const roles = new Map(conduits.map(({ name }) => [name, new Set<string>()]))
-  for (const rule of policy.rules) {
-    if (!rule.essential || rule.effect !== "allow") continue
-    for (const conduit of rule.conduits) for (const role of rule.roles) roles.get(conduit)?.add(role)
-  }
+  const essential = rolesOf(policy, (rule) => rule.essential)
   // A way in that waits for a person is never essential.
-  for (const { name, access } of conduits) if (access === "approved") roles.get(name)?.clear()
-  const essentialRoles = Object.fromEntries([...roles].map(([conduit, of]) => [conduit, [...of]]))
+  for (const { name, access } of conduits) if (access === "approved") essential.get(name)?.clear()
+  const essentialRoles = listed(essential)
+  const hears = (rule: Rule): boolean => rule.protocol === "mqtt" && rule.actions.some((action) => action !== "publish")
+  const hearingRoles = listed(rolesOf(policy, hears))
   const { classes, table, modbus } = compiled
   const tables: EngineTables = {
     classes,
@@ -70,7 +70,22 @@ export function enginePolicyOf(policy: Policy, compiled: CompiledPolicy): Engine
     ruleNames: packNames(compiled.ruleIds),
   }
   const essentialModbus = policy.rules.flatMap((rule, k) => (rule.protocol === "modbus" && rule.essential ? [k] : []))
-  return { zones, subjects, conduits, essentialRoles, essentialModbus, points: pointsOf(policy), compiled: tables }
+  const points = pointsOf(policy)
+  return { zones, subjects, conduits, essentialRoles, hearingRoles, essentialModbus, points, compiled: tables }
+}
+
+/** By conduit: the roles of the rules that allow something and are such. */
+function rolesOf(policy: Policy, isSuch: (rule: Rule) => boolean): Map<string, Set<string>> {
+  const roles = new Map(policy.conduits.map(({ name }) => [name, new Set<string>()]))
+  for (const rule of policy.rules) {
+    if (rule.effect !== "allow" || !isSuch(rule)) continue
+    for (const conduit of rule.conduits) for (const role of rule.roles) roles.get(conduit)?.add(role)
+  }
+  return roles
+}
+
+function listed(roles: Map<string, Set<string>>): Readonly<Record<string, readonly string[]>> {
+  return Object.fromEntries([...roles].map(([conduit, of]) => [conduit, [...of]]))
 }
 
 function pointsOf(policy: Policy): readonly RulePoint[] {

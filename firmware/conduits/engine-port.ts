@@ -1,38 +1,41 @@
 /**
- * The gateway's side of the conduit engine: starts the worker thread and turns its messages into promises and calls.
+ * The gateway's side of the conduit engine: one thread or several at the same ports, driven as one.
  *
- * The engine holds no state that the gateway does not also hold: when its thread dies, its sockets die with it (nothing
- * is forwarded), a new one is started and told everything again.
+ * The engine holds no state that the gateway does not also hold: when a thread dies, its sockets die with it (nothing of
+ * theirs is forwarded), the others go on, a new one is started and told everything again (`engine-thread.ts`).
  */
-import { Worker } from "node:worker_threads"
-import { HardwareError } from "../../policy/base/errors.ts"
+import { InvariantError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { Inputs, KnownInput } from "../../policy/filter/inputs.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
+import type { Clock } from "../../hal/clock.ts"
+import type { Limits } from "../config/gateway-config.ts"
+import { createRateMemory, type RateMemory } from "./bucket-store.ts"
+import { addUp } from "./counters.ts"
+import {
+  startEngineThread,
+  type CollectedHere,
+  type EngineThread,
+  type Question,
+  type Report,
+} from "./engine-thread.ts"
+import { withPorts } from "./free-ports.ts"
+import { createLoadMemory, type LoadMemory } from "./load/load-control.ts"
+import type { LoadRehearsal } from "./load/rehearse-load.ts"
 import type {
   ConduitCounters,
   EngineConduit,
   EngineEpoch,
   EngineTrust,
   FlowPosture,
-  FromEngine,
   Held,
+  HeldSubject,
   Listening,
   Rehearsal,
   RehearsalResult,
-  RecordedTotals,
-  ToEngine,
+  SpoolAnswer,
+  SpoolAsk,
 } from "./messages.ts"
-import type { LoadRehearsal } from "./load/rehearse-load.ts"
-import { joinParts, type RecordedPart } from "../../policy/recording/recorder.ts"
-import type { RecordedPeer } from "../../policy/recording/recording.ts"
-import type { Clock } from "../../hal/clock.ts"
-import type { Limits } from "../config/gateway-config.ts"
-
-/** Between the death of the engine's thread and the start of the next. */
-const REVIVE_MS = 200
-/** The engine has this long to say good-bye to its peers. */
-const STOP_MS = 3_000
 
 /** What the engine tells the gateway. */
 export interface EngineListener {
@@ -40,12 +43,14 @@ export interface EngineListener {
   counters(conduits: readonly ConduitCounters[]): void
   fault(conduit: string | null, code: string, message: string): void
   certificateSeen(notBeforeAt: number): void
-  /** The engine answered a ping: its loop is alive. */
+  /** Every thread answered a ping since the last time: their loops are alive. */
   alive(): void
-  /** The thread died: nothing listens. A new one will be told what is in force. */
-  died(reason: string): void
+  /** A thread died, and its connections with it; this still listens, in the others. A new one will be told what is in force. */
+  died(reason: string, listening: readonly Listening[]): void
   /** A fault has closed this conduit; it stays closed until `restore`. */
   failed(conduit: string, fault: string): void
+  /** A thread asks the spool; never rejects. Absent: nothing can be kept. */
+  spool?(ask: SpoolAsk): Promise<SpoolAnswer>
   /** What listens has changed without being told: a new thread carries out what was in force, or a port became free. */
   listening(listening: readonly Listening[]): void
 }
@@ -57,20 +62,20 @@ export interface EngineSetup {
   readonly limits: Limits
   readonly time: TimeInterval
   readonly allowStall: boolean
+  /** Threads, at least 1; default 1. */
+  readonly workers?: number
   /** Where the serial lines are asked; nothing is there unless the board file names lines. Absent: this engine has none. */
   readonly linesSocket?: string
 }
 
 /** What a recording holds. */
-export interface Collected extends RecordedTotals {
-  readonly peers: readonly RecordedPeer[]
-}
+export type Collected = CollectedHere
 
 /** The engine as the gateway drives it. */
 export interface EnginePort {
   /**
    * Policy for all conduits at once, or null for none. Resolves when it is in force, with what listens.
-   * @throws HardwareError `ERR_ENGINE_DIED` if the thread died of it, or while it was told; the policy before it is in force again
+   * @throws HardwareError `ERR_ENGINE_DIED` if a thread died of it, or while it was told; the policy before it is in force again, in all of them
    */
   setEpoch(epoch: EngineEpoch | null): Promise<readonly Listening[]>
   /** Resolves when the conduits follow; told again to a new thread if the old one dies of something else meanwhile. */
@@ -84,6 +89,8 @@ export interface EnginePort {
   setInputs(inputs: Inputs): void
   /** Ways in that were approved and conduits that have failed, all of them; a new thread is told them again. */
   setHeld(held: Held): Promise<readonly Listening[]>
+  /** All subjects for whom messages wait on disk; a new thread is told it again. */
+  setSpooled(held: readonly HeldSubject[]): void
   /** Let a conduit that has failed open again. */
   restore(conduit: string): Promise<readonly Listening[]>
   /** Conduits that would be open under another posture, or if these had failed; nothing changes. */
@@ -101,263 +108,236 @@ export interface EnginePort {
   makesCode(): Promise<boolean>
   /** Record traffic from now on; what an earlier recording held is forgotten. */
   startRecording(): Promise<void>
-  /** All that was recorded until now; with `stop` nothing more is. Null if nothing is, as in a thread that replaced another. */
+  /** All that was recorded until now; with `stop` nothing more is. Null if nothing is, or a thread died meanwhile and what it recorded is lost. */
   collectRecording(stop: boolean): Promise<Collected | null>
+  /** Let a thread die as by a fault; ignored unless `allowStall`. */
+  crash(worker: number): void
   /** Block the engine's loop, for the supervisor's test; ignored unless `allowStall`. */
   stall(ms: number): void
   stop(): Promise<void>
 }
 
-/** Start the engine's thread; resolves when it is ready to take a policy. */
+/** What is in force, as every thread is told. */
+interface InForceNow {
+  epoch: EngineEpoch | null
+  rates: RateMemory | null
+  posture: FlowPosture
+  trust: EngineTrust | null
+  time: TimeInterval
+  emergencies: readonly string[]
+  inputs: readonly (readonly [string, KnownInput])[]
+  held: Held
+  spooled: readonly HeldSubject[]
+}
+
+/** Start the engine's threads; resolves when they are ready to take a policy. */
 export async function startEngine(setup: EngineSetup, listener: EngineListener): Promise<EnginePort> {
-  let epoch: EngineEpoch | null = null
-  let posture: FlowPosture = { normal: "open", essential: "open" }
-  let trust: EngineTrust | null = null
-  let time = setup.time
-  let emergencies: readonly string[] = []
-  let inputs: readonly (readonly [string, KnownInput])[] = []
-  let held: Held = { granted: [], failed: [] }
-  let number = 0
-  let stopping = false
-  let stopped: (() => void) | null = null
-  const waiting = new Map<number, { resolve(message: FromEngine): void; reject(error: Error): void }>()
-  const collecting = new Map<number, RecordedPart[]>()
-  /** The last thread that is known to have ended. */
-  let dead: Worker | null = null
-  let worker = await spawn()
+  const workers = setup.workers ?? 1
+  const { limits, allowStall } = setup
+  const conduits = workers === 1 ? setup.conduits : await withPorts(setup.conduits)
+  const load = workers === 1 ? null : createLoadMemory(limits, conduits.length, workers)
+  const now: InForceNow = {
+    epoch: null,
+    rates: null,
+    posture: { normal: "open", essential: "open" },
+    trust: null,
+    time: setup.time,
+    emergencies: [],
+    inputs: [],
+    held: { granted: [], failed: [] },
+    spooled: [],
+  }
+  const counters: (readonly ConduitCounters[])[] = []
+  /** Of threads that died: connections are gone, what was counted was counted. */
+  let past: readonly ConduitCounters[] = []
+  const answered = new Set<number>()
+  const threads: EngineThread[] = []
+  const start = { allowStall, linesSocket: setup.linesSocket ?? null, originNs: process.hrtime.bigint() }
+  const starting = Array.from({ length: workers }, (_, worker) =>
+    startEngineThread({
+      clock: setup.clock,
+      start,
+      configure: () => ({ kind: "configure", conduits, limits, time: now.time, ...shareOf(load, worker) }),
+      told: () => [
+        { kind: "overrides", emergencies: now.emergencies },
+        ...(now.trust === null ? [] : [{ kind: "trust", trust: now.trust } as const]),
+        { kind: "inputs", inputs: now.inputs },
+        { kind: "access", held: now.held },
+        { kind: "spooled", held: now.spooled, sends: worker === 0 },
+        { kind: "posture", posture: now.posture },
+        epochQuestion(now.epoch, now.rates),
+      ],
+      reported: (report) => hear(worker, report),
+      died: (reason) => {
+        past = addUp([past, (counters[worker] ?? []).map((row) => ({ ...row, connections: 0 }))])
+        counters[worker] = []
+        listener.died(reason, listening())
+      },
+    }),
+  )
+  threads.push(...(await Promise.all(starting)))
+  const [first] = threads
+  if (first === undefined) throw new InvariantError("ERR_NO_WORKERS", "the conduits need a thread")
 
-  function spawn(): Promise<Worker> {
-    return new Promise((resolve, reject) => {
-      const thread = new Worker(new URL("./engine-worker.ts", import.meta.url), {
-        name: "conduits",
-        workerData: { allowStall: setup.allowStall, linesSocket: setup.linesSocket ?? null },
-      })
-      let started = false
-      thread.on("message", (message: FromEngine) => {
-        if (message.kind === "ready") {
-          started = true
-          thread.postMessage({
-            kind: "configure",
-            conduits: setup.conduits,
-            limits: setup.limits,
-            time,
-          } satisfies ToEngine)
-          resolve(thread)
-        } else take(message)
-      })
-      const ended = (reason: string): void => {
-        reject(new HardwareError("ERR_ENGINE_DIED", `the conduit engine's thread did not start: ${reason}`))
-        if (started) died(thread, reason)
-      }
-      thread.on("error", (error: unknown) => ended(error instanceof Error ? error.message : "unknown"))
-      thread.on("exit", (code) => ended(`exit code ${code}`))
-    })
+  /** Where anybody listens: a conduit is open as long as one thread has it open. */
+  function listening(): readonly Listening[] {
+    const all = new Map<string, Listening>()
+    for (const thread of threads)
+      for (const one of thread.listening) if (!all.has(one.conduit)) all.set(one.conduit, one)
+    return [...all.values()]
   }
 
-  /** Null while a thread lives; else resolves when the next one has been told everything. */
-  let reviving: { readonly done: Promise<void>; resolve(): void } | null = null
-
-  /** Called once or more for each death: by an error and by the exit that follows it. */
-  function died(thread: Worker, reason: string): void {
-    if (thread !== worker) return
-    const error = new HardwareError("ERR_ENGINE_DIED", `the conduit engine's thread ended: ${reason}`)
-    for (const waiter of waiting.values()) waiter.reject(error)
-    waiting.clear()
-    collecting.clear()
-    if (stopping) {
-      stopped?.()
-      return
-    }
-    if (dead === thread) return
-    dead = thread
-    reviving ??= deferred()
-    listener.died(reason)
-    reviveSoon()
-  }
-
-  let scheduled = false
-  function reviveSoon(): void {
-    if (scheduled) return
-    scheduled = true
-    setup.clock.after(REVIVE_MS, () => {
-      scheduled = false
-      void revive()
-    })
-  }
-
-  async function revive(): Promise<void> {
-    if (stopping) return
-    try {
-      worker = await spawn()
-      worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
-      if (trust !== null) await tell({ kind: "trust", trust, number: ++number })
-      worker.postMessage({ kind: "inputs", inputs } satisfies ToEngine)
-      await tell({ kind: "access", held, number: ++number })
-      await tell({ kind: "posture", posture, number: ++number })
-      const answer = await tell({ kind: "epoch", epoch, number: ++number })
-      reviving?.resolve()
-      reviving = null
-      listener.listening(answer.kind === "applied" ? answer.listening : [])
-    } catch {
-      // A thread that died before it was ready is not `worker` yet: nobody else tries again for it.
-      if (worker === dead) reviveSoon()
-    }
-  }
-
-  function take(message: FromEngine): void {
-    switch (message.kind) {
-      case "ready":
-        return
-      case "applied":
-      case "rehearsed":
-      case "load-rehearsed":
-      case "code-tried":
-      case "open-under":
-      case "revocation":
-        waiting.get(message.number)?.resolve(message)
-        waiting.delete(message.number)
-        return
-      case "recorded":
-        collecting.get(message.number)?.push(...message.parts)
-        if (!message.last) return
-        waiting.get(message.number)?.resolve(message)
-        waiting.delete(message.number)
-        return
+  function hear(worker: number, report: Report): void {
+    switch (report.kind) {
       case "events":
-        return listener.events(message.events)
+        return listener.events(report.events)
       case "counters":
-        return listener.counters(message.conduits)
+        counters[worker] = report.conduits
+        return listener.counters(addUp([past, ...counters]))
       case "fault":
-        return listener.fault(message.conduit, message.code, message.message)
+        return listener.fault(report.conduit, report.code, report.message)
       case "failed":
-        return listener.failed(message.conduit, message.fault)
+        return listener.failed(report.conduit, report.fault)
       case "listening":
-        return listener.listening(message.listening)
+        return listener.listening(listening())
+      case "spool":
+        return void answerSpool(worker, report.ticket, report.ask)
       case "certificate-seen":
-        return listener.certificateSeen(message.notBeforeAt)
+        return listener.certificateSeen(report.notBeforeAt)
       case "pong":
+        answered.add(worker)
+        if (answered.size < workers) return
+        answered.clear()
         return listener.alive()
-      case "stopped":
-        return stopped?.()
     }
   }
 
-  /** Tell the thread that lives; a dead one is waited out. */
-  async function ask(message: Extract<ToEngine, { number: number }>): Promise<FromEngine> {
-    while (reviving !== null) await reviving.done
-    return tell(message)
+  async function answerSpool(worker: number, ticket: number, ask: SpoolAsk): Promise<void> {
+    const answer = (await listener.spool?.(ask)) ?? { kind: "failed" }
+    threads[worker]?.post({ kind: "spool-answer", ticket, answer })
   }
 
-  function tell(message: Extract<ToEngine, { number: number }>): Promise<FromEngine> {
-    return new Promise((resolve, reject) => {
-      waiting.set(message.number, { resolve, reject })
-      worker.postMessage(message)
-    })
+  /** Tell all of them, each until it has followed. */
+  async function insist(question: Question): Promise<readonly Listening[]> {
+    await Promise.all(threads.map((thread) => thread.insist(question)))
+    return listening()
   }
 
-  async function apply(message: Extract<ToEngine, { number: number }>): Promise<readonly Listening[]> {
-    const answer = await ask(message)
-    return answer.kind === "applied" ? answer.listening : []
-  }
-
-  /** Tell it again to each new thread, until one has followed. */
-  async function insist(message: () => Extract<ToEngine, { number: number }>): Promise<readonly Listening[]> {
-    for (;;) {
-      try {
-        return await apply(message())
-      } catch (error) {
-        if (stopping || !(error instanceof HardwareError)) throw error
-      }
+  async function setEpoch(next: EngineEpoch | null): Promise<readonly Listening[]> {
+    const rates = next === null ? null : ratesOf(next, workers)
+    const question = epochQuestion(next, rates)
+    const told = await Promise.allSettled(
+      threads.map(async (thread) => {
+        await thread.ask(question)
+        return thread.deaths
+      }),
+    )
+    const failed = told.find((one) => one.status === "rejected")
+    if (failed !== undefined) {
+      // One policy for all: those that follow the new one go back. A dead one is told the old by itself.
+      const before = epochQuestion(now.epoch, now.rates)
+      const ahead = threads.filter((_, k) => told[k]?.status === "fulfilled")
+      await Promise.all(ahead.map((thread) => thread.insist(before)))
+      throw failed.reason
     }
+    now.epoch = next
+    now.rates = rates
+    // Whoever followed and died before the last one had followed was told the policy before.
+    const late = threads.filter((thread, k) => told[k]?.status === "fulfilled" && told[k].value !== thread.deaths)
+    await Promise.all(late.map((thread) => thread.insist(question)))
+    return listening()
   }
+
+  /** Questions whose answer is the same everywhere go to the first thread that lives. */
+  const any = (): EngineThread => threads.find(({ isAlive }) => isAlive) ?? first
 
   return {
-    setEpoch: async (next) => {
-      const listening = await apply({ kind: "epoch", epoch: next, number: ++number })
-      epoch = next
-      return listening
+    setEpoch,
+    setPosture: (posture) => {
+      now.posture = posture
+      return insist({ kind: "posture", posture })
     },
-    setPosture: (next) => {
-      posture = next
-      return insist(() => ({ kind: "posture", posture, number: ++number }))
+    setTrust: (trust) => {
+      now.trust = trust
+      return insist({ kind: "trust", trust })
     },
-    setTrust: (next) => {
-      trust = next
-      return insist(() => ({ kind: "trust", trust: next, number: ++number }))
+    setHeld: (held) => {
+      now.held = held
+      return insist({ kind: "access", held })
     },
-    setHeld: (next) => {
-      held = next
-      return insist(() => ({ kind: "access", held, number: ++number }))
+    setSpooled: (held) => {
+      now.spooled = held
+      threads.forEach((thread, worker) => thread.post({ kind: "spooled", held, sends: worker === 0 }))
     },
-    restore: (conduit) => insist(() => ({ kind: "restore", conduit, number: ++number })),
-    openUnder: async (other, failed) => {
-      const answer = await ask({ kind: "open-under", posture: other, failed, number: ++number })
+    restore: (conduit) => insist({ kind: "restore", conduit }),
+    openUnder: async (posture, failed) => {
+      const answer = await any().ask({ kind: "open-under", posture, failed })
       return answer.kind === "open-under" ? answer.conduits : []
     },
-    breakConduit: (conduit) => worker.postMessage({ kind: "break", conduit } satisfies ToEngine),
-    setTime: (next) => {
-      time = next
-      worker.postMessage({ kind: "time", time } satisfies ToEngine)
+    breakConduit: (conduit) => threads.forEach((thread) => thread.post({ kind: "break", conduit })),
+    setTime: (time) => {
+      now.time = time
+      for (const thread of threads) thread.post({ kind: "time", time })
     },
-    setOverrides: (next) => {
-      emergencies = next
-      worker.postMessage({ kind: "overrides", emergencies } satisfies ToEngine)
+    setOverrides: (emergencies) => {
+      now.emergencies = emergencies
+      for (const thread of threads) thread.post({ kind: "overrides", emergencies })
     },
     setInputs: (next) => {
-      inputs = [...next]
-      worker.postMessage({ kind: "inputs", inputs } satisfies ToEngine)
+      now.inputs = [...next]
+      for (const thread of threads) thread.post({ kind: "inputs", inputs: now.inputs })
     },
-    ping: () => worker.postMessage({ kind: "ping", number: ++number } satisfies ToEngine),
+    ping: () => threads.forEach((thread) => thread.ping()),
     rehearse: async (rehearsal) => {
-      const answer = await ask({ kind: "rehearse", number: ++number, rehearsal })
+      const answer = await any().ask({ kind: "rehearse", rehearsal })
       return answer.kind === "rehearsed" ? answer.result : null
     },
     rehearseLoad: async () => {
-      const answer = await ask({ kind: "rehearse-load", number: ++number })
+      const answer = await any().ask({ kind: "rehearse-load" })
       return answer.kind === "load-rehearsed" ? answer.result : null
     },
     isRevoked: async (conduit, issuerDer, serial) => {
-      const answer = await ask({ kind: "is-revoked", number: ++number, conduit, issuerDer, serial })
+      const answer = await any().ask({ kind: "is-revoked", conduit, issuerDer, serial })
       return answer.kind === "revocation" ? answer.revoked : null
     },
     makesCode: async () => {
-      const answer = await ask({ kind: "try-code", number: ++number })
-      return answer.kind !== "code-tried" || answer.made
+      const answers = await Promise.all(threads.map((thread) => thread.ask({ kind: "try-code" })))
+      return answers.some((answer) => answer.kind !== "code-tried" || answer.made)
     },
     startRecording: async () => {
-      await ask({ kind: "record", number: ++number })
+      await Promise.all(threads.map((thread) => thread.ask({ kind: "record" })))
     },
-    collectRecording: async (stop) => {
-      const own = ++number
-      const parts: RecordedPart[] = []
-      collecting.set(own, parts)
-      try {
-        const answer = await ask({ kind: "collect", number: own, stop })
-        if (answer.kind !== "recorded" || answer.totals === null) return null
-        return { peers: joinParts(parts), ...answer.totals }
-      } finally {
-        collecting.delete(own)
-      }
-    },
-    stall: (ms) => worker.postMessage({ kind: "stall", ms } satisfies ToEngine),
-    stop: () => {
-      stopping = true
-      return new Promise((resolve) => {
-        const end = (): void => {
-          cancel()
-          void worker.terminate().then(() => resolve())
-        }
-        const cancel = setup.clock.after(STOP_MS, end)
-        if (reviving !== null) return end()
-        stopped = end
-        worker.postMessage({ kind: "stop" } satisfies ToEngine)
-      })
+    collectRecording: async (stop) => joined(await Promise.all(threads.map((thread) => thread.collect(stop)))),
+    crash: (worker) => threads[worker]?.post({ kind: "crash" }),
+    stall: (ms) => first.post({ kind: "stall", ms }),
+    stop: async () => {
+      await Promise.all(threads.map((thread) => thread.stop()))
     },
   }
 }
 
-function deferred(): { readonly done: Promise<void>; resolve(): void } {
-  let resolve = (): void => undefined
-  const done = new Promise<void>((settle) => (resolve = settle))
-  return { done, resolve: () => resolve() }
+function shareOf(load: LoadMemory | null, worker: number): { readonly share?: { worker: number; load: LoadMemory } } {
+  return load === null ? {} : { share: { worker, load } }
+}
+
+function epochQuestion(epoch: EngineEpoch | null, rates: RateMemory | null): Question {
+  return { kind: "epoch", epoch, ...(rates === null ? {} : { rates }) }
+}
+
+function ratesOf({ policy: { compiled } }: EngineEpoch, workers: number): RateMemory | null {
+  if (workers === 1) return null
+  const { table, modbus } = compiled
+  return { mqtt: createRateMemory(table.rateCount, workers), modbus: createRateMemory(modbus.rateCount, workers) }
+}
+
+/** What all threads recorded; null if one of them has lost it. */
+function joined(all: readonly (Collected | null)[]): Collected | null {
+  const whole = all.filter((one) => one !== null)
+  if (whole.length < all.length) return null
+  const sum = (of: (one: Collected) => number): number => whole.reduce((total, one) => total + of(one), 0)
+  return {
+    peers: whole.flatMap(({ peers }) => peers),
+    messages: sum(({ messages }) => messages),
+    missed: { peers: sum(({ missed }) => missed.peers), messages: sum(({ missed }) => missed.messages) },
+  }
 }

@@ -2,14 +2,21 @@
 import { createHash, getRandomValues, randomBytes } from "node:crypto"
 import { parentPort, workerData } from "node:worker_threads"
 import { InvariantError } from "../../policy/base/errors.ts"
+import { refuseKeyLog } from "../tls/key-log.ts"
 import { createLineClient } from "../lines/client.ts"
 import { createKernelFlowCache } from "../../policy/filter/cache/create.ts"
 import { createEngine } from "./engine.ts"
+import type { WorkerStart } from "./engine-thread.ts"
 import type { ToEngine } from "./messages.ts"
 
 if (parentPort === null) throw new InvariantError("ERR_NO_PARENT", "engine-worker.ts runs in a worker thread only")
+// A thread has its own options, and its own environment.
+refuseKeyLog({ execArgv: process.execArgv, nodeOptions: process.env["NODE_OPTIONS"] })
 const port = parentPort
-const { allowStall, linesSocket } = workerData as { allowStall: boolean; linesSocket: string | null }
+const { allowStall, linesSocket, originNs } = workerData as WorkerStart
+
+/** `performance.now` counts from the start of its thread; what is counted in shared memory needs one clock for all. */
+const sinceOriginMs = Number(process.hrtime.bigint() - originNs) / 1e6 - performance.now()
 
 const after = (delayMs: number, action: () => void): (() => void) => {
   const timer = setTimeout(action, delayMs)
@@ -18,7 +25,7 @@ const after = (delayMs: number, action: () => void): (() => void) => {
 const engine = createEngine({
   allowStall,
   post: (message) => port.postMessage(message),
-  nowMs: () => performance.now(),
+  nowMs: () => performance.now() + sinceOriginMs,
   after,
   ...(linesSocket === null ? {} : { openLine: (line) => createLineClient({ socket: linesSocket, line, after }) }),
   soon: (action) => setImmediate(action),
@@ -27,6 +34,7 @@ const engine = createEngine({
     return { update: (bytes) => hash.update(bytes), digest: () => hash.digest("base64") }
   },
   randomSuffix: () => randomBytes(6).toString("hex"),
+  wallMs: () => Date.now(),
   flows: createKernelFlowCache({ seed: getRandomValues(new Uint32Array(8)) }),
 })
 

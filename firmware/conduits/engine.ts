@@ -4,6 +4,7 @@
  * It runs in a worker thread (`engine-worker.ts`). It decides nothing by itself: policy, posture and time are told to
  * it, everything it sees is reported back.
  */
+import { InvariantError } from "../../policy/base/errors.ts"
 import { createDenialAggregator } from "../../policy/audit/aggregate.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { FlowCache } from "../../policy/filter/cache/flow.ts"
@@ -18,19 +19,20 @@ import type { Limits } from "../config/gateway-config.ts"
 import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
 import { canMakeCode } from "../code-from-text.ts"
-import { BucketStore } from "./bucket-store.ts"
+import { BucketStore, type RateMemory } from "./bucket-store.ts"
 import { BufferPool, CLEAR_BYTES, LARGE_BYTES } from "./byte-source.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
 import { FlowRecorder } from "./flow-recorder.ts"
 import { NOT_HELD, prepareInForce, type InForce } from "./in-force.ts"
 import { createListener, type ConduitListener } from "./listener.ts"
-import type { EngineEpoch, FlowPosture, FromEngine, Held, Listening, ToEngine } from "./messages.ts"
+import type { EngineEpoch, FlowPosture, FromEngine, Held, Listening, SpoolAnswer, ToEngine } from "./messages.ts"
+import { SpoolDesk } from "./mqtt/spool-desk.ts"
 import { TrustInForce } from "./trust-in-force.ts"
 import { TrafficRecording } from "./traffic-tap.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { Hash } from "./mqtt/recording.ts"
-import { createLoadMemory, LoadControl } from "./load/load-control.ts"
+import { createLoadMemory, limitsOfOne, LoadControl } from "./load/load-control.ts"
 import { rehearseLoad } from "./load/rehearse-load.ts"
 import { startLoadWatch, type LoadWatch } from "./load/load-watch.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
@@ -52,6 +54,8 @@ export interface EngineDeps {
   /** Call after the current input was handled. */
   readonly soon: (action: () => void) => void
   readonly randomSuffix: () => string
+  /** The wall clock, Unix milliseconds: what a stored message is stamped with. */
+  readonly wallMs: () => number
   /** One a thread: its seed is secret. */
   readonly flows: FlowCache
   readonly newHash: () => Hash
@@ -73,6 +77,20 @@ export function createEngine(deps: EngineDeps): Engine {
   const modbusBuckets = new BucketStore(createModbusBuckets)
   const recording = new TrafficRecording(deps.nowMs)
   const trust = new TrustInForce()
+  const asked = new Map<number, (answer: SpoolAnswer) => void>()
+  // A thread that replaces another must not take an answer to that one for its own.
+  let tickets = parseInt(deps.randomSuffix().slice(0, 10), 16) || 0
+  const spool = new SpoolDesk({
+    ask: (ask, answered) => {
+      asked.set(++tickets, answered)
+      deps.post({ kind: "spool", ticket: tickets, ask })
+    },
+    flows: deps.flows,
+    nowMs: deps.nowMs,
+    wallMs: deps.wallMs,
+    random: () => parseInt(deps.randomSuffix().slice(0, 6), 16) / 0x1000000,
+    after: deps.after,
+  })
   const readBuffers = {
     tls: new BufferPool(FREE_BUFFER_BYTES, LARGE_BYTES),
     clear: new BufferPool(FREE_BUFFER_BYTES, CLEAR_BYTES),
@@ -90,6 +108,8 @@ export function createEngine(deps: EngineDeps): Engine {
   let cancelBorder = (): void => undefined
   let outbox: AuditEvent[] = []
   let load: LoadControl | null = null
+  let worker = 0
+  let rates: RateMemory | null = null
   let watch: LoadWatch | null = null
   let limits: Limits | null = null
   let stopping = false
@@ -110,13 +130,15 @@ export function createEngine(deps: EngineDeps): Engine {
     return known
   }
 
-  function contextWith(limits: EngineContext["limits"], control: LoadControl): EngineContext {
+  function contextWith(limits: EngineContext["limits"], workers: number, control: LoadControl): EngineContext {
     return {
       limits,
+      workers,
       load: control,
       buckets,
       modbusBuckets,
       recording,
+      spool,
       readBuffers,
       flows: deps.flows,
       ...(deps.openLine === undefined ? {} : { openLine: deps.openLine }),
@@ -173,9 +195,15 @@ export function createEngine(deps: EngineDeps): Engine {
 
   async function apply(number: number): Promise<void> {
     inForce = epoch === null ? null : prepare(epoch)
+    if (inForce !== null) {
+      const { table, modbus } = inForce.epoch.policy.compiled
+      buckets.share(table, rates?.mqtt ?? null, worker)
+      modbusBuckets.share(modbus, rates?.modbus ?? null, worker)
+    }
     watchGates()
     const now = inForce
     await Promise.all([...listeners.values()].map((listener) => listener.apply(now)))
+    spool.wake()
     deps.post({ kind: "applied", number, listening: listeningNow() })
   }
 
@@ -226,13 +254,17 @@ export function createEngine(deps: EngineDeps): Engine {
       case "configure": {
         time = message.time
         timeToldMs = deps.nowMs()
-        const { conduits } = message
+        const { conduits, share } = message
         limits = message.limits
-        load = new LoadControl(createLoadMemory(limits, conduits.length), 0, limits, deps.nowMs)
-        const context = contextWith(limits, load)
+        const memory = share?.load ?? createLoadMemory(limits, conduits.length)
+        worker = share?.worker ?? 0
+        load = new LoadControl(memory, worker, limits, deps.nowMs)
+        load.forget(worker)
+        const own = limitsOfOne(limits, memory.workers)
+        const context = contextWith(own, memory.workers, load)
         for (const conduit of conduits) listeners.set(conduit.name, createListener(conduit, context))
         watch = startLoadWatch({
-          limits,
+          limits: own,
           peers: () => [...listeners.values()].flatMap(({ peers }) => [...peers]),
           nowMs: deps.nowMs,
           after: deps.after,
@@ -243,6 +275,7 @@ export function createEngine(deps: EngineDeps): Engine {
       }
       case "epoch":
         epoch = message.epoch
+        rates = message.rates ?? null
         return change(message.number)
       case "trust":
         trust.take(message.trust)
@@ -280,6 +313,13 @@ export function createEngine(deps: EngineDeps): Engine {
       case "break":
         if (deps.allowStall) listeners.get(message.conduit)?.breakNext()
         return
+      case "spooled":
+        return spool.take(message.held, message.sends)
+      case "spool-answer": {
+        const answered = asked.get(message.ticket)
+        asked.delete(message.ticket)
+        return answered?.(message.answer)
+      }
       case "ping":
         return deps.post({ kind: "pong", number: message.number })
       case "rehearse":
@@ -312,8 +352,12 @@ export function createEngine(deps: EngineDeps): Engine {
         while (deps.nowMs() < until);
         return
       }
+      case "crash":
+        if (deps.allowStall) throw new InvariantError("ERR_CRASHED_ON_PURPOSE", "a test lets this thread die")
+        return
       case "stop":
         stopping = true
+        spool.stop()
         cancelBorder()
         watch?.stop()
         for (const listener of listeners.values()) void listener.apply(null)

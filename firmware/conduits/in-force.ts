@@ -33,6 +33,8 @@ export interface ConduitInForce {
   readonly essentialOnly: boolean
   /** Whether some essential rule allows one of the roles something. */
   isEssential(roles: readonly string[]): boolean
+  /** Whether some rule lets one of the roles subscribe or receive; who may not only publishes. */
+  mayHear(roles: readonly string[]): boolean
   /** The class for a set of roles, or -1; -1 too for roles without essential rules while only those are open. */
   classFor(roles: readonly string[]): number
 }
@@ -75,6 +77,7 @@ export function prepareInForce(
       open,
       essentialOnly,
       isEssential: (roles) => essentialRoles.some((role) => roles.includes(role)),
+      mayHear: (roles) => (policy.hearingRoles[settings.name] ?? []).some((role) => roles.includes(role)),
       classFor: (roles) => {
         if (essentialOnly && !essentialRoles.some((role) => roles.includes(role))) return -1
         return classOf(policy.compiled, settings.name, roles)

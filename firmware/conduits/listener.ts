@@ -119,6 +119,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       return refused(place, address, { subject: subject.name })
     }
     context.load.keeper.proved(address)
+    const leave = [context.buckets.join(subject.name), context.modbusBuckets.join(subject.name)]
     counters.accepted++
     counters.connections++
     if (leaf !== null) context.certificateSeen(leaf.notBeforeAt)
@@ -133,6 +134,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       ended: () => {
         counters.connections--
         place.free()
+        for (const end of leave) end()
         admitted.delete(entry)
       },
     })
@@ -267,7 +269,8 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
         context.after(REOPEN_MS, reopen)
       })
       opened.once("close", () => resolve(null))
-      opened.listen({ host: conduit.listen.address, port: conduit.listen.port }, () => resolve(listening()))
+      const { address: host, port } = conduit.listen
+      opened.listen({ host, port, reusePort: context.workers > 1 }, () => resolve(listening()))
     })
   }
 
@@ -303,6 +306,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     // Ends of another kind than the policy demands stay closed; `policy.unfit` says so.
     if (next === null || own === undefined || !own.open || unlike(own.settings, kindOf(conduit)) !== null) {
       inForce = null
+      protocol.inForce?.(null)
       breaking = false
       server?.close()
       server = null
@@ -311,6 +315,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
     }
     const versionChanged = inForce !== null && inForce.own.zone.tlsMin !== own.zone.tlsMin
     inForce = { all: next, own }
+    protocol.inForce?.(inForce)
     if (server === null) return open(own)
     const credential = context.trust.serverCredential(conduit)
     const isNew = versionChanged || shownFrom !== context.trust.generation

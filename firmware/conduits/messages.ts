@@ -6,13 +6,18 @@
  */
 import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
 import type { KnownInput } from "../../policy/filter/inputs.ts"
-import type { Action } from "../../policy/language/policy.ts"
+import type { Action, Buffering } from "../../policy/language/policy.ts"
+import type { Batch } from "../spool/store.ts"
+import type { Done } from "../spool/queue.ts"
+import type { SpoolRecord } from "../spool/record.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { RecordedPart } from "../../policy/recording/recorder.ts"
 import type { RecordingEnd } from "../../policy/recording/recording.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { EnginePolicy } from "./engine-policy.ts"
+import type { RateMemory } from "./bucket-store.ts"
+import type { LoadMemory } from "./load/load-control.ts"
 import type { LoadRehearsal } from "./load/rehearse-load.ts"
 
 /** A key and its chain, PEM; given once, at start or on rotation. */
@@ -88,15 +93,51 @@ export interface Held {
   readonly failed: readonly string[]
 }
 
+/** What the engine asks of the spool (`firmware/spool`). */
+export type SpoolAsk =
+  | {
+      readonly what: "put"
+      readonly conduit: string
+      readonly subject: string
+      readonly record: SpoolRecord
+      readonly buffer: Buffering
+    }
+  | {
+      readonly what: "batch"
+      readonly conduit: string
+      readonly subject: string
+      readonly max: number
+      readonly maxBytes: number
+    }
+  | { readonly what: "settle"; readonly conduit: string; readonly subject: string; readonly done: Done }
+
+/** What came of it; `failed`: the disk would not. */
+export type SpoolAnswer =
+  { readonly kind: "stored" | "full" | "settled" | "failed" } | { readonly kind: "batch"; readonly batch: Batch }
+
+/** A subject for whom messages wait. */
+export interface HeldSubject {
+  readonly conduit: string
+  readonly subject: string
+}
+
 export type ToEngine =
   | {
       readonly kind: "configure"
       readonly conduits: readonly EngineConduit[]
       readonly limits: Limits
       readonly time: TimeInterval
+      /** Absent: this worker is the only one. */
+      readonly share?: WorkerShare
     }
   /** Null: no policy; every listener closes. Listeners open for conduits that the policy and the board file both name. */
-  | { readonly kind: "epoch"; readonly epoch: EngineEpoch | null; readonly number: number }
+  | {
+      readonly kind: "epoch"
+      readonly epoch: EngineEpoch | null
+      readonly number: number
+      /** Where all workers count its rates; absent: each by itself. */
+      readonly rates?: RateMemory
+    }
   | { readonly kind: "posture"; readonly posture: FlowPosture; readonly number: number }
   /** Credentials, authorities and revocations: peers that are no longer trusted are cut, all others notice nothing. */
   | { readonly kind: "trust"; readonly trust: EngineTrust; readonly number: number }
@@ -118,6 +159,9 @@ export type ToEngine =
     }
   /** Let the next bytes on a conduit fail: the test of its fail close. Refused unless the engine was started with `allowStall`. */
   | { readonly kind: "break"; readonly conduit: string }
+  /** All subjects for whom messages wait on disk; one thread of all sends them on. */
+  | { readonly kind: "spooled"; readonly held: readonly HeldSubject[]; readonly sends: boolean }
+  | { readonly kind: "spool-answer"; readonly ticket: number; readonly answer: SpoolAnswer }
   | { readonly kind: "ping"; readonly number: number }
   /** Run the live session code and filter on these client bytes, without any socket; for probes. */
   | { readonly kind: "rehearse"; readonly number: number; readonly rehearsal: Rehearsal }
@@ -133,7 +177,16 @@ export type ToEngine =
   | { readonly kind: "collect"; readonly number: number; readonly stop: boolean }
   /** Busy-loop for that long: the supervisor's test. Refused unless the engine was started with `allowStall`. */
   | { readonly kind: "stall"; readonly ms: number }
+  /** End the thread at once, as a crash would. Refused unless the engine was started with `allowStall`. */
+  | { readonly kind: "crash" }
   | { readonly kind: "stop" }
+
+/** One of several workers, and what all of them count in. */
+export interface WorkerShare {
+  /** From 0. */
+  readonly worker: number
+  readonly load: LoadMemory
+}
 
 /** A peer that does not exist says `bytes`; the answer tells what would have reached the broker. */
 export interface Rehearsal {
@@ -162,6 +215,7 @@ export type FromEngine =
   /** Facts for the audit log, denials already aggregated. */
   | { readonly kind: "events"; readonly events: readonly AuditEvent[] }
   | { readonly kind: "counters"; readonly conduits: readonly ConduitCounters[] }
+  | { readonly kind: "spool"; readonly ticket: number; readonly ask: SpoolAsk }
   | { readonly kind: "pong"; readonly number: number }
   | { readonly kind: "rehearsed"; readonly number: number; readonly result: RehearsalResult | null }
   | { readonly kind: "load-rehearsed"; readonly number: number; readonly result: LoadRehearsal | null }

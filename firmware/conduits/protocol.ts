@@ -61,6 +61,8 @@ export interface PeerSession {
 /** What is spoken behind a listener. */
 export interface Protocol {
   admit(peer: Peer, now: Now, admitted: Admitted, shell: PeerShell): PeerSession
+  /** What is in force for the conduit from now on; null: it is closed. */
+  inForce?(now: Now | null): void
   /** How long what has begun to pass may go on when a policy withdraws its sender, in milliseconds. */
   readonly withdrawGraceMs: number
 }

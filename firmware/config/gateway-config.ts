@@ -41,6 +41,8 @@ export interface GatewayConfig {
     readonly mqtt: UpstreamEnd | null
   }
   readonly limits: Limits
+  /** Threads that carry the conduits, 1..16; `auto`: one a core, at most 4. */
+  readonly workers: number | "auto"
   /** Whether the gateway puts the packet filter of its policy in force on this board, or leaves that to others. */
   readonly packetFilter: "apply" | "off"
   /** Lines for general purpose; none where the board file has no section `gpio`. */

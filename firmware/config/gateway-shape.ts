@@ -3,7 +3,7 @@ import type { JsonSchema } from "../../policy/language/json-schema.ts"
 import type { Placed } from "../../policy/language/group-shapes.ts"
 import { DEFAULT_LIMITS } from "./gateway-config.ts"
 import { LOAD_LIMIT_FIELDS, NO_LOAD_LIMITS } from "./load-limits.ts"
-import { choice, integer, name, text, version, withStandIn } from "../../policy/language/shape.ts"
+import { choice, integer, mismatch, name, text, version, withStandIn } from "../../policy/language/shape.ts"
 import { object, optional, placedMap, required } from "../../policy/language/group-shapes.ts"
 import { duration, durationText, size, sizeText } from "../../policy/language/quantity-shapes.ts"
 import { toJsonSchema } from "../../policy/language/json-schema.ts"
@@ -184,6 +184,20 @@ const management = object("management", {
   mqtt: optional(broker, null, "Where the gateway itself speaks MQTT; default nowhere."),
 })
 
+const workerCount = integer(1, 16)
+const workerWord = choice(["auto"])
+/** A number of threads, or the word for "as many as are good for this board". */
+const workers: Shape<number | "auto"> = {
+  expected: `${workerCount.expected}, or "auto"`,
+  read: (node, path, report) =>
+    node.kind === "scalar" && node.value === "auto"
+      ? "auto"
+      : node.kind === "scalar" && typeof node.value === "number"
+        ? workerCount.read(node, path, report)
+        : mismatch(node, path, report, workers.expected),
+  schema: () => ({ oneOf: [workerWord.schema(), workerCount.schema()] }),
+}
+
 /** The board file. Every key, default and bound: `README.md`. */
 export const gatewayShape = object("a board file", {
   "lockgate-gateway": required(withStandIn(version(1), 1), "Version of this format."),
@@ -219,6 +233,7 @@ export const gatewayShape = object("a board file", {
     {},
   ),
   limits: optional(withStandIn(limits, NO_LIMITS), NO_LIMITS, "Bounds on what peers can make the gateway hold.", {}),
+  workers: optional(workers, 1, "Threads that carry the conduits: 1..16, or auto for one a core, at most 4.", 1),
   "packet-filter": optional(
     choice(["apply", "off"]),
     "off",

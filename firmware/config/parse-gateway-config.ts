@@ -74,6 +74,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
       mqtt: management.mqtt === null ? null : buildEnd(management.mqtt),
     },
     limits: buildLimits(document.limits),
+    workers: document.workers,
     packetFilter: document["packet-filter"],
     gpio: buildGpio(document.gpio),
     trialSeconds: document.trial / 1000,

@@ -1,6 +1,7 @@
 import type { BoundaryStatus } from "../boundary/keeper.ts"
 import type { ConduitCounters } from "../conduits/messages.ts"
 import type { GpioStatus } from "../gpio/lines.ts"
+import type { Backlog } from "../spool/store.ts"
 import type { AccessStatus } from "./access.ts"
 import type { EmergencyStatus } from "./overrides.ts"
 import type { PolicyStatus } from "../bundles/activation-port.ts"
@@ -23,6 +24,8 @@ export interface StatusReport {
   readonly emergencies: readonly EmergencyStatus[]
   /** The lines of the board; absent in answers of a gateway before this. */
   readonly lines?: GpioStatus
+  /** What waits on disk for brokers that are lost, by subject; absent in answers of a gateway before this. */
+  readonly buffered?: readonly Backlog[]
   /** Every way in from an untrusted zone, approved or not. */
   readonly access: readonly AccessStatus[]
   readonly conduits: readonly ConduitStatus[]

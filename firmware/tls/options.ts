@@ -32,7 +32,9 @@ export interface TlsClientSettings {
  *
  * The server must also be given to `closeFailedHandshakes`: a handshake that times out is not closed by Node.
  *
- * No ticket, no session store, no renegotiation: each connection proves the key anew, under the trust of that moment.
+ * No ticket, no session store, no renegotiation: each connection proves the key anew, under the trust of that moment. In TLS
+ * 1.3 OpenSSL sends the names of two sessions all the same (Node has no way to forbid it); they are kept nowhere, so naming
+ * one gives a full handshake.
  *
  * @see IEC 62443-4-2 CR 1.2, CR 3.1, CR 4.3
  */

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPair, sign, X509Certificate, type KeyObject } from "node:crypto"
+import { createPrivateKey, createPublicKey, generateKeyPair, randomBytes, sign, X509Certificate, type KeyObject } from "node:crypto"
 import { IntegrityError } from "../../policy/base/errors.ts"
 import type { KeyFunctions } from "../key-functions.ts"
 
@@ -9,6 +9,8 @@ export const nodeKeyFunctions: KeyFunctions = {
     const pkcs8Pem = privateKey.export({ type: "pkcs8", format: "pem" }) as string
     return { pkcs8Pem, spki: spkiOf(privateKey) }
   },
+
+  secret: () => new Uint8Array(randomBytes(32)),
 
   publicKeyOf: (pkcs8Pem) => spkiOf(parse(pkcs8Pem)),
 

@@ -87,6 +87,16 @@ export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<stri
       await storage.write(certificatePath(slot), Buffer.from(pemOfCertificates(chain), "latin1"))
     },
 
+    async secret(slot) {
+      checkSlot(slot)
+      const known = await storage.read(secretPath(slot))
+      if (known !== null && known.length === SECRET_BYTES) return known
+      if (known !== null) throw new IntegrityError("ERR_KEY_DAMAGED", `the secret of key slot ${slot} is damaged`)
+      const made = nodeKeyFunctions.secret()
+      await storage.write(secretPath(slot), made)
+      return made
+    },
+
     async tlsKey(slot) {
       const pem = await privateKey(slot)
       nodeKeyFunctions.publicKeyOf(pem)
@@ -97,6 +107,12 @@ export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<stri
 
 function keyPath(slot: string): string {
   return `identity/keys/${slot}.pem`
+}
+
+const SECRET_BYTES = 32
+
+function secretPath(slot: string): string {
+  return `identity/keys/${slot}.secret`
 }
 
 function certificatePath(slot: string): string {

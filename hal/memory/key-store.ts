@@ -13,6 +13,7 @@ export class MemoryKeyStore implements KeyStore {
   readonly protection = "memory"
   readonly #functions: KeyFunctions
   readonly #slots = new Map<string, Slot>()
+  readonly #secrets = new Map<string, Uint8Array>()
 
   constructor(functions: KeyFunctions) {
     this.#functions = functions
@@ -51,6 +52,13 @@ export class MemoryKeyStore implements KeyStore {
 
   async tlsKey(slot: string): Promise<string> {
     return this.#key(slot).pkcs8Pem
+  }
+
+  async secret(slot: string): Promise<Uint8Array> {
+    checkSlot(slot)
+    const known = this.#secrets.get(slot) ?? this.#functions.secret()
+    this.#secrets.set(slot, known)
+    return known.slice()
   }
 
   #key(slot: string): Slot {

@@ -1,6 +1,7 @@
 /** What changed beside rules: zones, conduits, roles, and who becomes what. */
-import type { Conduit, Policy, SubjectRule, Zone } from "../language/policy.ts"
+import type { Buffering, Conduit, Policy, SubjectRule, Zone } from "../language/policy.ts"
 import { quote } from "../language/characters.ts"
+import { sizeText } from "../language/quantity-shapes.ts"
 import type { Change } from "./change.ts"
 import { takesTheSame } from "./pairs.ts"
 import { sameSet } from "./who.ts"
@@ -60,6 +61,7 @@ function conduitFacts(conduit: Conduit): Facts {
         "upstream identity": conduit.upstreamIdentity,
         "on deny": conduit.onDeny,
         "enhanced auth": conduit.enhancedAuth,
+        buffer: bufferText(conduit.buffer),
       }
     : { ...base, refusal: String(conduit.refusal) }
 }
@@ -88,4 +90,8 @@ function whoText({ zone, source, prefix, suffix, fixedName }: SubjectRule): stri
   const pattern = quote(`${prefix}${fixedName === null ? "{name}" : ""}${suffix}`)
   const name = fixedName === null ? "" : ` named ${fixedName}`
   return `who has ${source} ${pattern} in zone ${zone}${name}`
+}
+
+function bufferText(buffer: Buffering | null): string {
+  return buffer === null ? "none" : `${sizeText(buffer.maxBytes)}, when full ${buffer.whenFull}`
 }

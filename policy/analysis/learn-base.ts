@@ -15,7 +15,7 @@ export function skeletonOf(recordings: readonly Recording[]): Policy {
     const ends = { name, from: own[0]?.zone ?? "field", to: beyond(name), direction: "both", access: "always", transport: { from: "tls", to: "tls" } } as const // prettier-ignore
     const modbus = own.some((peer) => peer.flows.some((flow) => flow.kind === "modbus"))
     if (modbus) return { ...ends, protocol: "modbus", refusal: 1 }
-    return { ...ends, protocol: "mqtt", upstreamIdentity: "strip", onDeny: "ack", enhancedAuth: "refuse" }
+    return { ...ends, protocol: "mqtt", upstreamIdentity: "strip", onDeny: "ack", enhancedAuth: "refuse", buffer: null }
   })
   const zones = names([...conduits.map(({ from }) => from), ...conduits.map(({ to }) => to)])
   return {

@@ -3,6 +3,7 @@ import type { Conduit, Policy, SubjectRule, Zone } from "../language/policy.ts"
 import type { Learnt, LearntRule } from "./learn.ts"
 import type { Seen } from "./learn-gather.ts"
 import type { LearntModbusRule } from "./learn-modbus.ts"
+import { sizeText } from "../language/quantity-shapes.ts"
 
 /** Lines of what is admitted beyond, at most; the rest is counted. */
 const MAX_BEYOND = 2_000
@@ -82,6 +83,8 @@ function conduitLine(conduit: Conduit): string {
     if (conduit.upstreamIdentity !== "strip") fields.push(`upstream-identity: ${conduit.upstreamIdentity}`)
     if (conduit.onDeny !== "ack") fields.push(`on-deny: ${conduit.onDeny}`)
     if (conduit.enhancedAuth !== "refuse") fields.push(`enhanced-auth: ${conduit.enhancedAuth}`)
+    const { buffer } = conduit
+    if (buffer !== null) fields.push(`buffer: { size: ${sizeText(buffer.maxBytes)}, when-full: ${buffer.whenFull} }`)
   }
   return `${text(conduit.name)}: { ${fields.join(", ")} }`
 }

@@ -86,6 +86,36 @@ export const EVENTS = {
     requirement: "CR 2.2",
     severity: "alarm",
   },
+  "spool.repaired": {
+    category: "control-system",
+    text: "the torn end of a buffer was cut off",
+    requirement: "CR 3.4",
+    severity: "notice",
+  },
+  "spool.dropped": {
+    category: "control-system",
+    text: "buffered messages were lost",
+    requirement: "CR 7.2",
+    severity: "alarm",
+  },
+  "spool.damaged": {
+    category: "control-system",
+    text: "a buffer, or a message in it, cannot be read",
+    requirement: "CR 3.4",
+    severity: "alarm",
+  },
+  "spool.holding": {
+    category: "control-system",
+    text: "messages are buffered while the broker is lost",
+    requirement: "CR 7.1",
+    severity: "warning",
+  },
+  "spool.forwarded": {
+    category: "control-system",
+    text: "buffered messages have gone to the broker",
+    requirement: "CR 7.1",
+    severity: "notice",
+  },
   "gateway.posture": {
     category: "control-system",
     text: "the posture of the conduits changed",
@@ -102,6 +132,12 @@ export const EVENTS = {
     category: "control-system",
     text: "a conduit was closed",
     requirement: "NDR 5.2",
+    severity: "warning",
+  },
+  "conduit.worker-died": {
+    category: "control-system",
+    text: "one of the threads that carry the conduits died, and its connections with it",
+    requirement: "CR 7.1",
     severity: "warning",
   },
   "conduit.connected": {

@@ -3,6 +3,7 @@ import * as layout from "./layout.ts"
 import { match } from "./match.ts"
 import { MAX_INSPECTED_BYTES } from "../language/payload-form.ts"
 import { aliasScope, mayBeBirth, type AliasScope } from "./payload/alias-memory.ts"
+import { takeToken, tokensIn } from "./buckets.ts"
 import { checkPayload } from "./payload/check-payload.ts"
 import { isReserved, splitTopic } from "./topic.ts"
 import {
@@ -273,7 +274,7 @@ function judge(
       else if (bucket === 0) {
         if (rule < free) free = rule
         continue
-      } else if (tokens(table, state, bucket - 1, nowMs) < 1) rank = 9
+      } else if (tokensIn(state.buckets, state.lock, table.numbers, bucket - 1, nowMs) < 1) rank = 9
       else {
         if (rule < paying) {
           paying = rule
@@ -294,8 +295,9 @@ function judge(
     return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, scope, true)
   }
   if (paying !== NONE) {
-    pay(table, state, payingBucket, nowMs)
-    return paying & ~0xff
+    if (takeToken(state.buckets, state.lock, table.numbers, payingBucket, nowMs)) return paying & ~0xff
+    // Another thread took the last one meanwhile.
+    return judge(table, state, count, flags, payloadBytes, nowMs, payload, payloadAt, scope, look)
   }
   // Deny rules that are not in force leave nothing to name.
   return nearestRank === 0 ? NO_RULE : RANKS[nearestRank]! | (nearest & ~0xff)
@@ -327,20 +329,4 @@ function fits(
   // Of an empty payload nothing is in hand, and need not be.
   const start = length === 0 ? 0 : at
   return checkPayload(table.forms[form - 1]!, payload, start, start + length, scope)
-}
-
-/** Tokens in a bucket at `nowMs`. A clock that goes back adds none. */
-function tokens(table: FilterTable, state: FilterState, bucket: number, nowMs: number): number {
-  const { buckets } = state
-  const { numbers } = table
-  const elapsed = nowMs - buckets[bucket * 2 + 1]!
-  const filled = buckets[bucket * 2]! + (elapsed > 0 ? elapsed * numbers[bucket * 2]! : 0)
-  return filled < numbers[bucket * 2 + 1]! ? filled : numbers[bucket * 2 + 1]!
-}
-
-/** Take one token that is there. */
-function pay(table: FilterTable, state: FilterState, bucket: number, nowMs: number): void {
-  const { buckets } = state
-  buckets[bucket * 2] = tokens(table, state, bucket, nowMs) - 1
-  if (nowMs > buckets[bucket * 2 + 1]!) buckets[bucket * 2 + 1] = nowMs
 }

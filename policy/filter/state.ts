@@ -14,6 +14,7 @@ import {
   HEADER_WORDS,
 } from "./layout.ts"
 import type { AliasMemory } from "./payload/alias-memory.ts"
+import { lockOf } from "./buckets.ts"
 import type { Buckets, CompiledPolicy, FilterStateInput, FilterTable } from "./table.ts"
 
 /** Who is judged, resolved against one table. What every decision reads comes first. */
@@ -29,6 +30,8 @@ export interface FilterState {
   /** Bytes of the longest literal level in the table. */
   readonly longest: number
   readonly buckets: Buckets
+  /** Of the buckets, if threads share them. */
+  readonly lock: Int32Array | null
   /** `%u` and `%c`: the length, then four bytes a word, as texts stand in the table. */
   readonly name: Uint32Array
   readonly clientId: Uint32Array
@@ -91,6 +94,7 @@ export function createFilterState(table: FilterTable, input: FilterStateInput): 
     depth: word(CLASS_DEPTH),
     longest: table.words[HEADER_LONGEST] ?? 0,
     buckets,
+    lock: lockOf(buckets),
     name: packed(input.name),
     clientId: packed(input.clientId),
     subscribeRoot: word(CLASS_SUBSCRIBE),

@@ -25,8 +25,15 @@ export function checkConduits(document: PolicyDocument, root: DocNode, report: R
     if (value.from === value.to) {
       faultAt(report, placed, ["to"], `a conduit joins two zones, found ${quote(value.to)} at both ends`)
     }
+    if (value.protocol === "mqtt" && value.direction === "out" && value["enhanced-auth"] === "pass") {
+      const message = "direction: out lets nothing in but codes, and the broker's half of an authentication is data"
+      faultAt(report, placed, ["enhanced-auth"], message, "remove the key, or say direction: both")
+    }
     checkEnd(placed, "from", zones, report)
     checkEnd(placed, "to", zones, report)
+    if (value.protocol === "mqtt" && value.buffer !== null && value.direction === "in") {
+      faultAt(report, placed, ["buffer"], "a buffer keeps what is published, and direction: in lets nobody publish")
+    }
   }
 }
 

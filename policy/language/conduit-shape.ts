@@ -3,6 +3,7 @@ import type { Conduit, Transport } from "./policy.ts"
 import type { Shape } from "./shape.ts"
 import { kindsOf, object, optional, required, wordOrMap } from "./group-shapes.ts"
 import { MODBUS_EXCEPTIONS } from "./modbus-rule.ts"
+import { size } from "./quantity-shapes.ts"
 import { choice, integer, name } from "./shape.ts"
 
 const from = required(name("name of a zone"), "Zone whose peers connect to the gateway.")
@@ -43,6 +44,19 @@ export const refusal: Shape<number> = {
   },
   schema: () => ({ anyOf: [{ enum: exceptionWords }, { type: "integer", minimum: 1, maximum: 255 }] }),
 }
+
+const MIB = 1024 * 1024
+
+/** Store-and-forward. */
+const buffer = object("a buffer", {
+  size: required(size(64 * 1024, 1024 * MIB), "Bytes on disk for all subjects of the conduit."),
+  "when-full": optional(
+    choice(["refuse", "drop-oldest"]),
+    "refuse",
+    "`refuse`: not acknowledged; `drop-oldest`: the oldest make room and are lost.",
+    "refuse",
+  ),
+})
 
 const ofMqtt = "it belongs to conduits with protocol: mqtt"
 const ofModbus = "it belongs to conduits with protocol: modbus"
@@ -87,6 +101,7 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "Whether clients of MQTT 5 may authenticate at the broker by AUTH packets.",
         "refuse",
       ),
+      buffer: optional(buffer, null, "Store-and-forward while the broker is lost; default none."),
     },
     { refused: { refusal: ofModbus } },
   ),
@@ -117,7 +132,7 @@ export const conduit = kindsOf("a conduit", "protocol", {
         "illegal-function",
       ),
     },
-    { refused: { "upstream-identity": ofMqtt, "on-deny": ofMqtt, "enhanced-auth": ofMqtt } },
+    { refused: { "upstream-identity": ofMqtt, "on-deny": ofMqtt, "enhanced-auth": ofMqtt, buffer: ofMqtt } },
   ),
 })
 
@@ -147,11 +162,13 @@ export function buildConduit({ name, value }: Placed<ConduitEntry>, untrusted: R
   const { from, to, direction } = value
   const base = { name, from, to, direction, access: accessOf(value, untrusted), transport: transportOf(value) }
   if (value.protocol === "modbus") return { ...base, protocol: "modbus", refusal: value.refusal }
+  const { buffer } = value
   return {
     ...base,
     protocol: "mqtt",
     upstreamIdentity: value["upstream-identity"],
     onDeny: value["on-deny"],
     enhancedAuth: value["enhanced-auth"],
+    buffer: buffer === null ? null : { maxBytes: buffer.size, whenFull: buffer["when-full"] },
   }
 }

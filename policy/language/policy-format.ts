@@ -25,8 +25,10 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
     "upstream-identity",
     "on-deny",
     "enhanced-auth",
+    "buffer",
     "refusal",
   ],
+  "conduits.*.buffer": ["size", "when-full"],
   "conduits.*.transport": ["from", "to"],
   "rules.*": [
     "id",

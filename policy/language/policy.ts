@@ -81,6 +81,16 @@ export interface MqttConduit extends ConduitBase {
   readonly onDeny: "ack" | "close"
   /** Whether a client may authenticate at the broker by AUTH packets (MQTT 5.0 section 4.12), unseen by the gateway. */
   readonly enhancedAuth: "refuse" | "pass"
+  /** Store-and-forward for subjects that only publish; null: none. */
+  readonly buffer: Buffering | null
+}
+
+/** What is kept on disk for the broker while it is lost. */
+export interface Buffering {
+  /** Of the whole conduit. */
+  readonly maxBytes: number
+  /** `refuse`: what does not fit is not acknowledged. `drop-oldest`: the oldest make room; they were acknowledged and are lost. */
+  readonly whenFull: "refuse" | "drop-oldest"
 }
 
 /** A conduit to Modbus units. */

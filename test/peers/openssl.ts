@@ -9,6 +9,8 @@ export interface Issued {
   readonly chain: string
 }
 
+export type KeyAlgorithm = "EC" | "ED25519"
+
 export interface IssueOptions {
   readonly issuer: Issued
   readonly usage: "client" | "server"
@@ -16,6 +18,8 @@ export interface IssueOptions {
   readonly san?: readonly string[]
   /** Role of Modbus/TCP Security. */
   readonly modbusRole?: string
+  /** Default: EC, P-256. */
+  readonly algorithm?: KeyAlgorithm
   /** Default: from yesterday until in 30 days. */
   readonly from?: Date
   readonly until?: Date
@@ -24,12 +28,17 @@ export interface IssueOptions {
 const DAY_MS = 86_400_000
 
 /** A certificate authority made by openssl in `folder`: its own root, or an intermediate under `issuer`. */
-export function opensslAuthority(folder: string, name: string, issuer: Issued | null = null): Issued {
+export function opensslAuthority(
+  folder: string,
+  name: string,
+  issuer: Issued | null = null,
+  algorithm: KeyAlgorithm = "EC",
+): Issued {
   const extensions = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"]
-  return issue(folder, name, { issuer, extensions, ...lifetime({}) })
+  return issue(folder, name, { issuer, extensions, algorithm, ...lifetime({}) })
 }
 
-/** A client's or server's certificate (P-256) made by openssl in `folder`. */
+/** A client's or server's certificate made by openssl in `folder`. */
 export function opensslCertificate(folder: string, name: string, options: IssueOptions): Issued {
   const extensions = [
     "basicConstraints=critical,CA:FALSE",
@@ -38,7 +47,12 @@ export function opensslCertificate(folder: string, name: string, options: IssueO
     ...(options.modbusRole === undefined ? [] : [`1.3.6.1.4.1.50316.802.1=ASN1:UTF8String:${options.modbusRole}`]),
     ...(options.san === undefined ? [] : [`subjectAltName=${options.san.join(",")}`]),
   ]
-  return issue(folder, name, { issuer: options.issuer, extensions, ...lifetime(options) })
+  return issue(folder, name, {
+    issuer: options.issuer,
+    extensions,
+    algorithm: options.algorithm ?? "EC",
+    ...lifetime(options),
+  })
 }
 
 /** A list of revoked certificates by openssl, PEM in `<folder>/<name>`; answers its path. */
@@ -85,6 +99,7 @@ function lifetime(options: { readonly from?: Date; readonly until?: Date }): { f
 interface Order {
   readonly issuer: Issued | null
   readonly extensions: readonly string[]
+  readonly algorithm: KeyAlgorithm
   readonly from: Date
   readonly until: Date
 }
@@ -98,7 +113,7 @@ function issue(folder: string, name: string, order: Order): Issued {
   if (!existsSync(config)) {
     writeFileSync(join(folder, "index.txt"), "")
     writeFileSync(join(folder, "index.txt.attr"), "unique_subject = no\n")
-    const section = `database=index.txt\nnew_certs_dir=.\ndefault_md=sha256\nrand_serial=yes\npolicy=any\n`
+    const section = `database=index.txt\nnew_certs_dir=.\ndefault_md=default\nrand_serial=yes\npolicy=any\n`
     writeFileSync(
       config,
       `[ca]\ndefault_ca=it\n[it]\n${section}[any]\ncommonName=supplied\n[req]\ndistinguished_name=none\n[none]\n`,
@@ -106,7 +121,8 @@ function issue(folder: string, name: string, order: Order): Issued {
   }
   const extensions = ["subjectKeyIdentifier=hash", ...order.extensions]
   writeFileSync(join(folder, `${name}.ext`), extensions.join("\n"))
-  run("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", file.key)
+  const curve = order.algorithm === "EC" ? ["-pkeyopt", "ec_paramgen_curve:P-256"] : []
+  run("genpkey", "-algorithm", order.algorithm, ...curve, "-out", file.key)
   run("req", "-new", "-config", config, "-key", file.key, "-subj", `/CN=${name}`, "-out", request!)
   const signer = order.issuer === null ? ["-selfsign"] : ["-cert", order.issuer.cert]
   const dates = ["-startdate", asn1Time(order.from), "-enddate", asn1Time(order.until)]

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { commandPath } from "./packages.ts"
@@ -9,6 +9,8 @@ export interface SerialCable {
   /** Paths that stay the same when the cable is put back. */
   readonly near: string
   readonly far: string
+  /** All bytes that ever went from the near end to the far one, in order: socat's own record of them. */
+  carried(): Buffer
   /** Pull it out: both ends hang up and are gone. */
   pull(): Promise<void>
   /** Put it in again, at the same paths. */
@@ -24,10 +26,13 @@ export async function startCable(): Promise<SerialCable> {
   if (command === null) throw new Error("socat is not installed: see test/peers/debian-packages.txt")
   const folder = mkdtempSync(join(tmpdir(), "lockgate-cable-"))
   const [near, far] = [join(folder, "near"), join(folder, "far")]
+  const records: string[] = []
   let child: ChildProcess | null = null
   const putBack = async (): Promise<void> => {
     const end = (path: string): string => `pty,raw,echo=0,link=${path}`
-    const started = spawn(command, [end(near), end(far)], { stdio: "ignore" })
+    const record = join(folder, `carried-${records.length}`)
+    records.push(record)
+    const started = spawn(command, ["-r", record, end(near), end(far)], { stdio: "ignore" })
     child = started
     const until = performance.now() + START_MS
     while (!existsSync(near) || !existsSync(far)) {
@@ -49,6 +54,7 @@ export async function startCable(): Promise<SerialCable> {
   return {
     near,
     far,
+    carried: () => Buffer.concat(records.filter((file) => existsSync(file)).map((file) => readFileSync(file))),
     pull,
     putBack,
     async stop() {

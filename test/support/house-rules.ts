@@ -41,6 +41,9 @@ const GATEWAY = "firmware/gateway.ts"
 const IMPURE =
   /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bperformance\.\w|\bset(Timeout|Interval|Immediate)\(|\bprocess\.\w|\bfetch\(|\bcrypto\.(subtle|getRandom|random)/
 
+/** Listens for session keys, or has TLS written out in clear. */
+const KEY_LOG = /\w+\(\s*["'`]keylog["'`]|\benableTrace\b|\bSSLKEYLOGFILE\b/
+
 /** Every breach of the house rules in `tree`, each as `path: what is wrong`. */
 export function breaches(tree: Tree, manifest: Manifest): string[] {
   const found = [...topLevel(tree), ...readmes(tree), ...gatewayClosure(tree, manifest)]
@@ -79,6 +82,7 @@ function* form(path: string, source: string): Generator<string> {
     yield "does not end in .run(): its tests never run"
   if (/new\s+(tls\.)?TLSSocket\([^;]*?isServer/.test(text))
     yield "a bare server-side TLSSocket fails open: use tls.Server"
+  if (!path.startsWith("test/") && KEY_LOG.test(text)) yield "would give away what TLS protects"
   if (!path.startsWith("test/") && /\bimport\((?!\s*["'])/.test(text)) yield "imports a computed name"
   if (source.split("\n").length > 501 && !GENERATED.test(name)) yield "is over 500 lines"
   if (/(^|-)(utils?|helpers?|common|types|managers?|services?)[-.]/.test(name)) yield "has a name that says nothing"

@@ -62,6 +62,7 @@ export function makePolicy(
       upstreamIdentity: "strip",
       onDeny: "ack",
       enhancedAuth: "refuse",
+      buffer: null,
     })),
     rules,
     radios: [],

@@ -13,7 +13,7 @@ import { callLocal } from "../../firmware/management/local-client.ts"
 import type { StatusReport } from "../../firmware/management/status-report.ts"
 import type { CommandAnswer } from "../../policy/command/port.ts"
 import type { Statement } from "../../policy/bundle/statement.ts"
-import { expired, opensslAuthority, opensslCertificate, type Issued } from "../peers/openssl.ts"
+import { expired, opensslAuthority, opensslCertificate, type Issued, type KeyAlgorithm } from "../peers/openssl.ts"
 import { startMosquitto, type Mosquitto } from "../peers/mosquitto.ts"
 import { mosquittoSub, type Subscription } from "../peers/mosquitto-clients.ts"
 import { freePorts } from "../peers/ports.ts"
@@ -69,6 +69,8 @@ export interface RigOptions {
   readonly withoutPolicy?: boolean
   /** Make files in the `pki` folder before the gateway starts; answers lines for the board file's `trust`. */
   readonly trust?: (pki: string, fieldCa: Issued, controlCa: Issued) => string
+  /** Of every key: authorities', gateway's, broker's, peers'. Default EC, P-256. */
+  readonly algorithm?: KeyAlgorithm
   /** Lines for mosquitto. */
   readonly brokerConfig?: readonly string[]
   /** Environment of the gateway's process. */
@@ -125,14 +127,15 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const [port] = await freePorts(1)
   const pki = join(folder, "pki")
   mkdirSync(pki)
-  const fieldCa = opensslAuthority(pki, "field-ca")
-  const controlCa = opensslAuthority(pki, "control-ca")
+  const { algorithm = "EC" } = options
+  const fieldCa = opensslAuthority(pki, "field-ca", null, algorithm)
+  const controlCa = opensslAuthority(pki, "control-ca", null, algorithm)
   const san = ["IP:127.0.0.1", "DNS:localhost"]
-  opensslCertificate(pki, "gateway-field", { issuer: fieldCa, usage: "server", san })
-  const upstream = { issuer: controlCa, usage: "client", san: ["URI:urn:test:gateway"] } as const
+  opensslCertificate(pki, "gateway-field", { issuer: fieldCa, usage: "server", san, algorithm })
+  const upstream = { issuer: controlCa, usage: "client", san: ["URI:urn:test:gateway"], algorithm } as const
   opensslCertificate(pki, "gateway-control", upstream)
-  const brokerCert = opensslCertificate(pki, "broker", { issuer: controlCa, usage: "server", san })
-  const watcher = opensslCertificate(pki, "watcher", { issuer: controlCa, usage: "client" })
+  const brokerCert = opensslCertificate(pki, "broker", { issuer: controlCa, usage: "server", san, algorithm })
+  const watcher = opensslCertificate(pki, "watcher", { issuer: controlCa, usage: "client", algorithm })
   const trust = options.trust?.(pki, fieldCa, controlCa) ?? ""
   const broker = await startMosquitto({
     tls: { ca: controlCa.cert, cert: brokerCert.cert, key: brokerCert.key, requireCert: true },
@@ -222,6 +225,7 @@ ${options.board ?? ""}
       const made = opensslCertificate(pki, key, {
         issuer,
         usage: "client",
+        algorithm,
         san: [`URI:${uri}`],
         ...dates,
         ...(modbusRole === undefined ? {} : { modbusRole }),

@@ -35,6 +35,15 @@ export function createLoadMemory(limits: Pick<Limits, "maxConnections">, conduit
   }
 }
 
+/** What each of `workers` threads bounds by itself: a share of what is not counted in shared memory. */
+export function limitsOfOne(limits: Limits, workers: number): Limits {
+  return {
+    ...limits,
+    maxHalfOpen: Math.ceil(limits.maxHalfOpen / workers),
+    maxMemoryBytes: Math.floor(limits.maxMemoryBytes / workers),
+  }
+}
+
 /** The places that a peer has taken, until they are given back. */
 export interface Place {
   readonly meter: FlowMeter | null
@@ -53,6 +62,7 @@ export class LoadControl {
   readonly #subjectPace: Pace
   readonly #conduitPace: Pace
   readonly #nowMs: () => number
+  readonly #tables: readonly AccountTable[]
   readonly #shed = new Map<string, { readonly event: AuditEvent; count: number }>()
 
   constructor(memory: LoadMemory, worker: number, limits: Limits, nowMs: () => number) {
@@ -68,7 +78,13 @@ export class LoadControl {
       proven: new AccountTable(memory.proven, worker, [sourceHandshakes.burst]),
       totals: new AccountTable(memory.totals, worker, [handshakes.burst]),
     }
+    this.#tables = [...Object.values(tables), this.#subjects, this.#conduits]
     this.keeper = new GateKeeper(tables, limits, nowMs)
+  }
+
+  /** Strike the connections of a worker that died. */
+  forget(worker: number): void {
+    for (const table of this.#tables) table.forget(worker)
   }
 
   /** Whether a conduit has as many connections as it may have. */

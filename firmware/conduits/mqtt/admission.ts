@@ -67,7 +67,8 @@ export function admitConnect(
   const { version } = packet
   const numbers = numericProperties(CONNECT, packet.properties)
   const asksForAuth = numbers.has(PROPERTY.authenticationMethod)
-  if (asksForAuth && deps.conduit.enhancedAuth === "refuse") {
+  // The broker's half of an authentication is data of any kind, so none of it where data only leaves.
+  if (asksForAuth && (deps.conduit.enhancedAuth === "refuse" || deps.conduit.direction === "out")) {
     return refusal(CODE.badAuthenticationMethod, version, "ERR_MQTT_AUTHENTICATION_METHOD")
   }
   if (!asksForAuth && numbers.has(PROPERTY.authenticationData)) {
@@ -85,7 +86,7 @@ export function admitConnect(
     return refusal(code, version, "ERR_MQTT_CLIENT_ID")
   }
 
-  const judge = deps.admit({ version, clientId, metricAliases })
+  const judge = deps.admit({ version, clientId, metricAliases, authenticates: asksForAuth })
   const will = willInForce(packet)
   const verdict = will === null ? 0 : judgeWill(judge, will, nowMs)
   if (will !== null && deps.tap?.on === true) {

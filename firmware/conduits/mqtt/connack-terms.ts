@@ -20,12 +20,15 @@ export interface ConnackTerms {
 export interface ConnackLimits {
   readonly maxPacketBytes: number
   readonly maxTopicAliases: number
+  /** Data only leaves: the broker's texts stay outside, its numbers are the terms of the connection. */
+  readonly numbersOnly: boolean
   /** What the client authenticates itself with; null if nothing. */
   readonly authentication: Authentication | null
   /** The id that the client left to us, else null. */
   readonly assignedClientId: string | null
 }
 
+const TEXTS = [PROPERTY.responseInformation, PROPERTY.serverReference, PROPERTY.reasonString, PROPERTY.userProperty]
 const AUTHENTICATION = [PROPERTY.authenticationMethod, PROPERTY.authenticationData]
 
 /**
@@ -50,7 +53,7 @@ export function connackTerms(packet: ConnackPacket, version: Version, limits: Co
   authentication?.accepted(packet.properties)
   const brokerMaxPacketBytes = numbers.get(PROPERTY.maximumPacketSize) ?? Infinity
   const topicAliasMaximum = Math.min(numbers.get(PROPERTY.topicAliasMaximum) ?? 0, limits.maxTopicAliases)
-  const replaced = [PROPERTY.maximumPacketSize, PROPERTY.topicAliasMaximum]
+  const replaced = [PROPERTY.maximumPacketSize, PROPERTY.topicAliasMaximum, ...(limits.numbersOnly ? TEXTS : [])]
   const list = withoutProperties(CONNACK, packet.properties, replaced)
   list.u8(PROPERTY.maximumPacketSize).u32(Math.min(brokerMaxPacketBytes, limits.maxPacketBytes))
   if (topicAliasMaximum > 0) list.u8(PROPERTY.topicAliasMaximum).u16(topicAliasMaximum)

@@ -35,6 +35,8 @@ export interface ConnectionDeps {
   /** Slows the client down to its pace (`load/flow-meter.ts`). */
   readonly paced: (source: ByteSource) => ByteSource
   readonly dial: () => Dialled
+  /** What stands in for the broker before it is dialled, or once it could not be reached (`lost`); null: nothing does. */
+  readonly standIn: (lost: boolean) => Dialled | null
   readonly nowMs: () => number
   readonly after: (delayMs: number, action: () => void) => () => void
   /** Called before any chunk is judged: brings the session onto the policy in force (see `listener.ts`). */
@@ -82,11 +84,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
 
   const session = createSession(
     {
-      dial: () => {
-        const dialled = deps.dial()
-        upstream = { socket: dialled.socket, source: pooledSource(dialled.socket, deps.buffers) }
-        attachUpstream(dialled, upstream.source)
-      },
+      dial: () => attachUpstream(deps.standIn(false) ?? deps.dial()),
       toUpstream: (bytes) => toUpstream.push(bytes),
       toClient: (bytes) => toClient.push(bytes),
       denied: deps.denied,
@@ -160,7 +158,9 @@ export function openConnection(deps: ConnectionDeps): Connection {
     }
   }
 
-  function attachUpstream({ socket, trusted }: Dialled, bytes: ByteSource): void {
+  function attachUpstream({ socket, trusted }: Dialled): void {
+    const bytes = pooledSource(socket, deps.buffers)
+    upstream = { socket, source: bytes }
     const lost = (why: string): void => {
       run(() => {
         tellEnd("upstream-lost", why)
@@ -179,11 +179,15 @@ export function openConnection(deps: ConnectionDeps): Connection {
         }, isWrittenToClient)
         run(() => undefined)
       },
-      (error: unknown) => lost(error instanceof LockgateError ? String(error.detail["reason"]) : ""),
+      (error: unknown) => {
+        const instead = closed ? null : deps.standIn(true)
+        if (instead !== null) attachUpstream(instead)
+        else lost(error instanceof LockgateError ? String(error.detail["reason"]) : "")
+      },
     )
     socket.on("drain", update)
     socket.on("close", () => {
-      if (ready) lost("closed")
+      if (ready && upstream?.socket === socket) lost("closed")
     })
   }
 

@@ -96,12 +96,14 @@ export interface ConnectFacts {
   readonly clientId: string
   /** What Sparkplug births said on this connection; it outlives the policy. */
   readonly metricAliases: AliasMemory
+  /** It proves itself to the broker too (AUTH), which a later policy may no longer let pass. */
+  readonly authenticates: boolean
 }
 
 /** What a session is made of. */
 export interface SessionDeps {
   readonly limits: Limits
-  readonly conduit: Pick<MqttConduit, "onDeny" | "upstreamIdentity" | "enhancedAuth">
+  readonly conduit: Pick<MqttConduit, "onDeny" | "upstreamIdentity" | "enhancedAuth" | "direction">
   /** The subject's name, from its certificate. */
   readonly subject: string
   /** Client ids the subject may use: `%u` for its name, at most one trailing `*`. */

@@ -48,3 +48,6 @@ export function requiredFlags(type: number): number {
 
 /** PINGREQ whole. */
 export const PINGREQ_PACKET: Uint8Array = Uint8Array.of(PINGREQ << 4, 0)
+
+/** PINGRESP whole. */
+export const PINGRESP_PACKET: Uint8Array = Uint8Array.of(PINGRESP << 4, 0)

@@ -1,11 +1,13 @@
 import { reasonName, ruleOf } from "../../../policy/filter/verdict.ts"
 import type { Subject } from "../../../policy/identity/subject.ts"
-import type { MqttConduit } from "../../../policy/language/policy.ts"
+import type { Buffering, MqttConduit } from "../../../policy/language/policy.ts"
 import { InvariantError } from "../../../policy/base/errors.ts"
 import { countDenial, type CounterSet } from "../counters.ts"
 import type { EngineContext } from "../engine-context.ts"
 import { nameAt } from "../engine-policy.ts"
 import { backedOff } from "../load/dial-backoff.ts"
+import type { Dialled } from "../../tls/dial.ts"
+import type { SenderNames } from "../../spool/record.ts"
 import { throttled } from "../load/flow-meter.ts"
 import type { EngineConduit } from "../messages.ts"
 import {
@@ -22,6 +24,9 @@ import { createUpstreamDial } from "../upstream-dial.ts"
 import { openConnection, WITHDRAW_GRACE_MS } from "./connection.ts"
 import type { ConnectFacts } from "./judge.ts"
 import { createJudge, type Rights } from "./rights.ts"
+import { openStandIn } from "./stand-in.ts"
+import { printable } from "./text.ts"
+import { measureVariableInteger } from "./variable-integer.ts"
 
 /** MQTT behind a conduit's listener: each peer gets a connection of its own to the broker. */
 export function createMqttProtocol(conduit: EngineConduit, context: EngineContext, counters: CounterSet): Protocol {
@@ -29,6 +34,42 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
   const dial = backedOff(createUpstreamDial(conduit, context), {
     nowMs: context.nowMs,
     random: () => parseInt(context.randomSuffix().slice(0, 6), 16) / 0x1000000,
+  })
+
+  let current: Now | null = null
+  context.spool.serve(conduit.name, {
+    limits: context.limits,
+    dial,
+    now: () => current,
+    denied: (subject, v, { packet }) => {
+      const rule = current === null ? null : nameAt(current.all.epoch.policy.compiled.ruleNames, ruleOf(v))
+      const key = { conduit: conduit.name, subject, action: "publish", rule, reason: reasonName(v) } as const
+      countDenial(counters, "up", rule, key.reason)
+      context.denied(key, topicOf(packet))
+    },
+    lost: (subject, reason, count) => {
+      const detail = { count }
+      context.report({
+        id: "spool.dropped",
+        outcome: "failure",
+        source,
+        subject,
+        conduit: conduit.name,
+        reason,
+        detail,
+      })
+    },
+    forwarded: (subject, count) => {
+      counters.allowedUp += count
+      context.report({
+        id: "spool.forwarded",
+        outcome: "success",
+        source,
+        subject,
+        conduit: conduit.name,
+        detail: { count },
+      })
+    },
   })
 
   function rightsOf(now: Now, name: string, classIndex: number): Rights {
@@ -64,6 +105,12 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
       nowMs: context.nowMs,
       after: context.after,
       dial,
+      standIn: (lost) => {
+        const now = shell.now()
+        const buffer = now === null ? null : settingsOf(now).buffer
+        if (now === null || buffer === null || facts === null || now.own.mayHear(roles)) return null
+        return lost || context.spool.isHeld(conduit.name, name) ? standIn(facts.version, buffer) : null
+      },
       session: {
         limits: context.limits,
         conduit: settings,
@@ -128,11 +175,38 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         })
       },
     })
+    /** A broker of necessity: what it takes is on disk before it is acknowledged. */
+    function standIn(version: 4 | 5, buffer: Buffering): Dialled {
+      const names = { ...NO_NAMES, ...namesOf(peer) }
+      let dropped = 0
+      const tell = (id: "spool.holding" | "spool.dropped", detail: Record<string, number>): void => {
+        const outcome = id === "spool.holding" ? "success" : "failure"
+        const reason = id === "spool.dropped" ? { reason: "qos-0" } : {}
+        context.report({ id, outcome, source, subject: name, conduit: conduit.name, ...reason, detail })
+      }
+      const one = openStandIn({
+        limits: context.limits,
+        store: ({ clientId, packet }, settled) => {
+          context.spool.put(conduit.name, name, { version, clientId, names, packet }, buffer, settled)
+        },
+        dropped: () => dropped++,
+        after: context.after,
+        ended: () => {
+          leave()
+          if (dropped > 0) tell("spool.dropped", { count: dropped })
+        },
+      })
+      const leave = context.spool.standsIn(conduit.name, name, () => one.leave())
+      tell("spool.holding", {})
+      return one.dialled
+    }
+
     const cancelConnectWait = context.after(context.limits.connectWaitMs, () => connection.timeOut())
     return {
       readmit: (now, next) => {
         const { subject } = next
-        if (!sameTerms({ name, clientIdPattern }, settings, subject, settingsOf(now))) return false
+        const mayAuthenticate = facts?.authenticates ?? true
+        if (!sameTerms({ name, clientIdPattern, mayAuthenticate }, settings, subject, settingsOf(now))) return false
         rights = rightsOf(now, name, next.classIndex)
         tap.become({ roles: subject.roles })
         if (facts !== null) connection.rejudge(createJudge(rights, facts, context.flows))
@@ -143,12 +217,34 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
     }
   }
 
-  return { admit, withdrawGraceMs: WITHDRAW_GRACE_MS }
+  return {
+    admit,
+    inForce: (now) => {
+      current = now
+    },
+    withdrawGraceMs: WITHDRAW_GRACE_MS,
+  }
+}
+
+const NO_NAMES: SenderNames = { sanUri: [], sanDns: [], commonName: null, address: null }
+
+/** What of a peer says who it is, when it is asked again. */
+function namesOf({ leaf, address }: Peer): Partial<SenderNames> {
+  if (leaf === null) return { address }
+  const { sanUri, sanDns, commonName } = leaf
+  return { sanUri, sanDns, commonName }
+}
+
+/** The topic of a whole PUBLISH, as the log names it. */
+function topicOf(packet: Uint8Array): string {
+  const at = 1 + measureVariableInteger(packet, 1, packet.length)
+  const end = at + 2 + (((packet[at] ?? 0) << 8) | (packet[at + 1] ?? 0))
+  return printable(packet, at + 2, end)
 }
 
 /** What was settled at CONNECT cannot change afterwards: who is let in under other terms connects anew. */
 function sameTerms(
-  then: Pick<Subject, "name" | "clientIdPattern">,
+  then: Pick<Subject, "name" | "clientIdPattern"> & { readonly mayAuthenticate: boolean },
   settingsThen: MqttConduit,
   subject: Subject,
   settings: MqttConduit,
@@ -157,7 +253,10 @@ function sameTerms(
     subject.name === then.name &&
     subject.clientIdPattern === then.clientIdPattern &&
     settings.upstreamIdentity === settingsThen.upstreamIdentity &&
-    settings.onDeny === settingsThen.onDeny
+    settings.onDeny === settingsThen.onDeny &&
+    (settings.direction === "out") === (settingsThen.direction === "out") &&
+    // What AUTH opened at the broker stays open there until the connection ends. Who has not sent its CONNECT may still ask.
+    (settings.enhancedAuth === "pass" || settingsThen.enhancedAuth === "refuse" || !then.mayAuthenticate)
   )
 }
 

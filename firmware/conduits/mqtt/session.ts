@@ -7,10 +7,11 @@ import { connackTerms } from "./connack-terms.ts"
 import { parseConnack, refuseConnect } from "./connack.ts"
 import { type ConnectPacket, parseConnect } from "./connect.ts"
 import { encodeDisconnect } from "./disconnect.ts"
-import { brokerHandler } from "./from-broker.ts"
-import { clientHandler } from "./from-client.ts"
+import { brokerHandler, type BrokerSide } from "./from-broker.ts"
+import { clientHandler, type ClientSide } from "./from-client.ts"
 import { type Direction, type Judge, REFUSING_JUDGE, type SessionDeps } from "./judge.ts"
 import { KeepAlive } from "./keep-alive.ts"
+import { outwardBroker, outwardClient } from "./one-way.ts"
 import { AUTH, CONNACK, CONNECT, DISCONNECT, FROM_BROKER, FROM_CLIENT } from "./packet-type.ts"
 import { PINGREQ_PACKET, typeSet, type Version } from "./packet-type.ts"
 import { PacketScan } from "./packet-scan.ts"
@@ -88,6 +89,8 @@ class ProxySession implements Session, SessionContext {
   #keepAliveSeconds = 0
   #will: WillInForce | null = null
   #authentication: Authentication | null = null
+  /** Data may only leave (`one-way.ts`). */
+  readonly #isOutward: boolean
   readonly #up: Lane
   readonly #down: Lane
   readonly #upPath: PublishPath
@@ -114,8 +117,12 @@ class ProxySession implements Session, SessionContext {
       subscriptions: this.#subscriptions,
       keepAlive: this.#keepAlive,
     }
-    const fromClient = clientHandler({ ...parts, connect: (...packet) => this.#connect(...packet) })
-    const fromBroker = brokerHandler({ ...parts, connack: (...packet) => this.#connack(...packet) })
+    const client = { ...parts, connect: (...packet: Parameters<ClientSide["connect"]>) => this.#connect(...packet) }
+    const broker = { ...parts, connack: (...packet: Parameters<BrokerSide["connack"]>) => this.#connack(...packet) }
+    this.#isOutward = deps.conduit.direction === "out"
+    const [usualClient, usualBroker] = [clientHandler(client), brokerHandler(broker)]
+    const fromClient = this.#isOutward ? outwardClient(client, usualClient) : usualClient
+    const fromBroker = this.#isOutward ? outwardBroker(broker, usualBroker) : usualBroker
     const upScan = new PacketScan(typeSet(CONNECT), true, deps.limits)
     const downScan = new PacketScan(typeSet(CONNACK), false, deps.limits)
     this.#up = new Lane(upScan, fromClient, this.#upPath.recording, (bytes) => port.toUpstream(bytes))
@@ -277,7 +284,9 @@ class ProxySession implements Session, SessionContext {
     const packet = parseConnack(bytes, body, end, this.version)
     if (packet.code !== 0) {
       this.endAfter("broker", `connack ${packet.code}`)
-      return OUTCOME.last
+      if (!this.#isOutward) return OUTCOME.last
+      this.#down.replace(refuseConnect(packet.code, this.version))
+      return OUTCOME.stop
     }
     const { maxPacketBytes, maxTopicAliases } = this.deps.limits
     const authentication = this.#authentication
@@ -285,6 +294,7 @@ class ProxySession implements Session, SessionContext {
     const terms = connackTerms(packet, this.version, {
       maxPacketBytes,
       maxTopicAliases,
+      numbersOnly: this.#isOutward,
       authentication,
       assignedClientId,
     })

@@ -27,6 +27,12 @@ export interface SubscriptionAnswer {
   readonly codes: Uint8Array
 }
 
+/** What an UNSUBSCRIBE asks, as far as its answer depends on it. */
+export interface Unsubscribed {
+  readonly packetId: number
+  readonly count: number
+}
+
 const NO_LOCAL = 0x04
 
 /**
@@ -75,20 +81,23 @@ export function encodeSubscribe(
 }
 
 /**
- * Check the body of an UNSUBSCRIBE in [start, end).
+ * Check the body of an UNSUBSCRIBE in [start, end); returns its identifier and how many filters it gives up.
  *
  * @throws ERR_MQTT_NO_FILTERS, ERR_MQTT_TOPIC_FILTER and the codes of fields.
  * @see MQTT 5.0 section 3.10, MQTT 3.1.1 section 3.10
  */
-export function checkUnsubscribe(bytes: Uint8Array, start: number, end: number, version: Version): void {
+export function checkUnsubscribe(bytes: Uint8Array, start: number, end: number, version: Version): Unsubscribed {
   const reader = new Reader(bytes, start, end)
-  reader.packetId()
+  const packetId = reader.packetId()
   readProperties(reader, UNSUBSCRIBE, version)
+  let count = 0
   if (reader.at === end) throw mqttError("ERR_MQTT_NO_FILTERS", "an UNSUBSCRIBE names nothing")
   while (reader.at < end) {
     const span = reader.binary()
     checkTopicFilter(bytes, span.start, span.end, version)
+    count++
   }
+  return { packetId, count }
 }
 
 /**
@@ -119,6 +128,13 @@ export function encodeSuback(answer: SubscriptionAnswer, version: Version): Uint
   const writer = new Writer().u16(answer.packetId)
   if (version === 5) writer.propertyList(answer.properties)
   return writer.raw(answer.codes).packet(SUBACK << 4)
+}
+
+/** A whole UNSUBACK that says success `count` times. */
+export function encodeUnsuback(packetId: number, count: number, version: Version): Uint8Array<ArrayBuffer> {
+  const writer = new Writer().u16(packetId)
+  if (version === 5) writer.propertyList(new Uint8Array(0)).raw(new Uint8Array(count))
+  return writer.packet(UNSUBACK << 4)
 }
 
 function readProperties(reader: Reader, place: number, version: Version): Uint8Array {

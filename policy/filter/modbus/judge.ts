@@ -1,4 +1,5 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- offsets come from the compiler */
+import { takeToken, tokensIn } from "../buckets.ts"
 import { REASON, type Verdict } from "../verdict.ts"
 import { factsOf, firstAt, lastStart } from "./intervals.ts"
 import * as layout from "./layout.ts"
@@ -119,7 +120,7 @@ export function judge(
     if (rank === 0) {
       if ((rule & layout.RULE_RATE) === 0) return rule & ~0xff
       const bucket = words[recordOf(state, rule) + layout.RECORD_BUCKET]!
-      if (tokens(state, bucket, nowMs) < 1) rank = RATE
+      if (tokensIn(state.buckets, state.lock, state.table.numbers, bucket, nowMs) < 1) rank = RATE
       else {
         if (paying === 0) {
           paying = rule
@@ -134,8 +135,9 @@ export function judge(
     }
   }
   if (paying !== 0) {
-    pay(state, payingBucket, nowMs)
-    return paying & ~0xff
+    if (takeToken(state.buckets, state.lock, state.table.numbers, payingBucket, nowMs)) return paying & ~0xff
+    // Another thread took the last one meanwhile.
+    return judge(state, count, bytes, from, to, data, nowMs)
   }
   return RANKS[nearestRank]! | (nearest & ~0xff)
 }
@@ -176,20 +178,4 @@ export function refuse(
   const ofUnit = words[group + slotCount + 1]!
   if (ofUnit !== 0) return REASON.function | (ofUnit & ~0xff)
   return state.first === 0 ? REASON["no-rule"] : REASON.unit | (state.first & ~0xff)
-}
-
-/** Tokens in a bucket at `nowMs`. A clock that goes back adds none. */
-function tokens(state: ModbusState, bucket: number, nowMs: number): number {
-  const { buckets } = state
-  const { numbers } = state.table
-  const elapsed = nowMs - buckets[bucket * 2 + 1]!
-  const filled = buckets[bucket * 2]! + (elapsed > 0 ? elapsed * numbers[bucket * 2]! : 0)
-  return filled < numbers[bucket * 2 + 1]! ? filled : numbers[bucket * 2 + 1]!
-}
-
-/** Take one token that is there. */
-function pay(state: ModbusState, bucket: number, nowMs: number): void {
-  const { buckets } = state
-  buckets[bucket * 2] = tokens(state, bucket, nowMs) - 1
-  if (nowMs > buckets[bucket * 2 + 1]!) buckets[bucket * 2 + 1] = nowMs
 }

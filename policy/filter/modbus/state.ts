@@ -1,4 +1,5 @@
 import { InvariantError } from "../../base/errors.ts"
+import { lockOf } from "../buckets.ts"
 import type { Buckets } from "../table.ts"
 import { ruleOf, type Verdict } from "../verdict.ts"
 import * as layout from "./layout.ts"
@@ -17,6 +18,8 @@ export interface ModbusState {
   /** The class's first allow rule's word, or 0. */
   readonly first: number
   readonly buckets: Buckets
+  /** Of the buckets, if threads share them. */
+  readonly lock: Int32Array | null
 }
 
 /**
@@ -42,6 +45,7 @@ export function createModbusState(table: ModbusTable, input: ModbusStateInput): 
     mask: layout.ENTRY_MORE | (essentialOnly ? layout.RULE_NOT_ESSENTIAL : 0),
     first: known ? (words[at + layout.CLASS_FIRST] ?? 0) : 0,
     buckets,
+    lock: lockOf(buckets),
   }
 }
 

@@ -11,7 +11,7 @@ import { MemoryClock } from "../../../hal/memory/clock.ts"
 import type { AuditEvent } from "../../../policy/audit/event.ts"
 import { ScriptFlowCache } from "../../../policy/filter/cache/script-cache.ts"
 import { compilePolicy } from "../../../policy/compile/compile.ts"
-import type { Hours, MqttRule, Policy } from "../../../policy/language/policy.ts"
+import type { Hours, MqttConduit, MqttRule, Policy } from "../../../policy/language/policy.ts"
 import type { TimeInterval } from "../../../policy/time/interval.ts"
 import { createAuthority, issue } from "../../../provisioning/owner/authority.ts"
 import { makePolicy, makeRule } from "../../support/policies.ts"
@@ -56,6 +56,7 @@ function still() {
       return clock.after(delayMs, action)
     },
     soon: (action) => action(),
+    wallMs: () => 0,
     randomSuffix: () => "x",
     flows: new ScriptFlowCache({ seed: new Uint32Array(8) }),
     newHash: () => ({ update: () => undefined, digest: () => "" }),
@@ -165,7 +166,7 @@ test("a policy without hours sets no timer for borders", async () => {
 })
 
 /** An engine with one conduit between a real TLS client and a broker that only says CONNACK. */
-async function live(rules: readonly MqttRule[]) {
+async function live(rules: readonly MqttRule[], change: Partial<MqttConduit> = {}, connack = [0x20, 2, 0, 0]) {
   const validity = { notBeforeAt: Date.now() - 3_600_000, notAfterAt: Date.now() + 3_600_000 }
   const authority = await createAuthority({ name: "ca", validity })
   const san = { dns: ["localhost"], ip: ["127.0.0.1"] }
@@ -174,7 +175,7 @@ async function live(rules: readonly MqttRule[]) {
   const arrived: Buffer[] = []
   const broker = createServer({ key: server.key, cert: server.certificate }, (socket) => {
     socket.on("error", () => undefined)
-    socket.once("data", () => socket.write(Uint8Array.of(0x20, 2, 0, 0)))
+    socket.once("data", () => socket.write(Uint8Array.from(connack)))
     socket.on("data", (chunk: Buffer) => arrived.push(chunk))
   })
   broker.listen(0, "127.0.0.1")
@@ -199,6 +200,7 @@ async function live(rules: readonly MqttRule[]) {
       return () => clearTimeout(timer)
     },
     soon: (action) => setImmediate(action),
+    wallMs: () => 0,
     randomSuffix: () => "x",
     flows: new ScriptFlowCache({ seed: new Uint32Array(8) }),
     newHash: () => ({ update: () => undefined, digest: () => "same" }),
@@ -220,8 +222,18 @@ async function live(rules: readonly MqttRule[]) {
     limits: DEFAULT_LIMITS,
     time: now,
   })
-  const epoch = { ...epochOf(makePolicy(rules)), authorities: { "cell-ca": authority.certificate } }
-  engine.handle({ kind: "epoch", epoch, number: 1 })
+  let epochs = 0
+  const enforce = (changed: Partial<MqttConduit>): void => {
+    const policy = makePolicy(rules)
+    const conduits = policy.conduits.map((one) => ({ ...one, ...changed }) as MqttConduit)
+    const epoch = epochOf({ ...policy, conduits }, ++epochs)
+    engine.handle({
+      kind: "epoch",
+      epoch: { ...epoch, authorities: { "cell-ca": authority.certificate } },
+      number: epochs,
+    })
+  }
+  enforce(change)
   const client: TLSSocket = connect({
     host: "127.0.0.1",
     port: await port,
@@ -243,6 +255,8 @@ async function live(rules: readonly MqttRule[]) {
     engine,
     client,
     events,
+    /** Another policy: the same rules, the conduit changed like this. */
+    enforce,
     fingerprint: () => events.find(({ id }) => id === "conduit.connected")?.detail?.["fingerprint"],
     until,
     /** Said to the broker so far. */
@@ -325,6 +339,35 @@ test("[CR 2.12 RE(1)] what a rule wants recorded is in the log with the peer's f
     entry("same", "same", "changes"),
   ])
   await own.stop()
+})
+
+test("[CR 2.1] who authenticated at the broker is withdrawn when the policy takes that back; nobody else is", async () => {
+  const METHOD = { authenticationMethod: "PLAIN" }
+  const CASES = [
+    { says: { properties: METHOD }, connack: [0x20, 11, 0, 0, 8, 0x15, 0, 5, ...Buffer.from("PLAIN")], isCut: true },
+    { says: {}, connack: [0x20, 3, 0, 0, 0], isCut: false },
+    // In, but without a CONNECT yet: it must not ask under the old policy.
+    { says: null, connack: [], isCut: true },
+  ]
+  for (const { says, connack, isCut } of CASES) {
+    const own = await live([makeRule({ topics: ["mark"] })], { enhancedAuth: "pass" }, connack)
+    const { client, events, until } = own
+    const isOver = (): boolean => events.some(({ reason }) => reason === "withdrawn")
+    let seen = 0
+    client.on("data", () => seen++)
+    if (says !== null) {
+      client.write(packet({ ...CONNECT, protocolVersion: 5, ...says }))
+      await until(() => seen > 0, "the CONNACK")
+    } else await new Promise((resolve) => setTimeout(resolve, 50))
+    own.enforce({ enhancedAuth: "pass", upstreamIdentity: "strip" })
+    own.enforce({ enhancedAuth: "refuse" })
+    client.write(Uint8Array.of(0xc0, 0))
+    if (isCut) await until(isOver, `withdrawn: ${JSON.stringify(says)}`)
+    else await until(() => own.arrived().endsWith("\xc0\0"), "its next packet")
+    assert.is(isOver(), isCut)
+    if (says === null) assert.is(own.arrived(), "")
+    await own.stop()
+  }
 })
 
 test.run()

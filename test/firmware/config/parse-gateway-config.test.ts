@@ -152,6 +152,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
         { name: "island-relay", chip: "gpiochip0", line: 23, activeLow: false, safe: "on", shows: "island" },
       ],
     },
+    workers: 1,
     trialSeconds: 300,
   })
 })
@@ -160,10 +161,17 @@ test("JSON form equals YAML form", () => {
   assert.equal(good(read(JSON.stringify(parse(example)))), good(read(example)))
 })
 
+test("workers are a number, or left to the board", () => {
+  for (const workers of [1, 16, "auto"] as const) {
+    assert.is(good(read(gateway({ tail: `workers: ${workers}` }))).workers, workers)
+  }
+})
+
 test("what may be left out has its default", () => {
   const config = good(read(gateway({})))
   assert.equal(config.limits, DEFAULT_LIMITS)
   assert.is(config.trialSeconds, 300)
+  assert.is(config.workers, 1)
   assert.is(config.policyBundleFile, null)
   assert.is(config.management.mqtt, null)
   assert.is(config.trust.policyThreshold, 1)
@@ -350,6 +358,9 @@ const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Exp
   ["a state folder too deep for the socket of its lines", gateway({ head: `lockgate-gateway: 1\ngateway: g\nboard: linux\nstate: ¦/${"s".repeat(95)}`, tail: "lines: { a: { device: /dev/a } }" }), ["state", "at most 107 bytes"]],
   ["a time without unit", gateway({ tail: "trial: ¦300" }), ["trial", "a time 5s..24h", "name the unit"]],
   ["a trial of half a second more", gateway({ tail: "trial: ¦5500ms" }), ["trial", "whole seconds"]],
+  ["no workers at all", gateway({ tail: "workers: ¦0" }), ["workers", "1..16"]],
+  ["more workers than there may be", gateway({ tail: "workers: ¦17" }), ["workers", "1..16"]],
+  ["workers in another word", gateway({ tail: "workers: ¦all" }), ["workers", '1..16, or "auto"']],
   ["a trial that is too short", gateway({ tail: "trial: ¦4s" }), ["trial", "5s..24h"]],
   ["limits out of range", gateway({ tail: "limits: { max-connections: ¦0, max-packet: ¦1GiB }" }), ["limits.max-connections", "1..100000"], ["limits.max-packet", "1KiB..256MiB"]],
   ["faults everywhere at once", gateway({ head: "lockgate-gateway: 1\ngateway: ¦''\nboard: linux\nstate: s", conduits: "conduits: { t: { listen: { address: '::1', credential: ¦nn }, upstream: ¦{} } }", tail: "trial: ¦x" }).replace("credential: ¦nn", "credential: nn"), ["gateway", "name of"], ["conduits.t.upstream.url", "needs"], ["conduits.t.upstream.credential", "needs"], ["conduits.t.upstream.authority", "needs"], ["trial", "a time"]],

@@ -44,6 +44,7 @@ const config: GatewayConfig = {
   credentials: {},
   lines: {},
   gpio: { inputs: [], outputs: [] },
+  workers: 1,
   packetFilter: "off",
   policyBundleFile: null,
   conduits: {

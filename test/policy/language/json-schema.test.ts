@@ -193,7 +193,7 @@ name: what the worked policies always say
 zones: { a: { level: 1, clear-text: true }, b: { level: 1 } }
 roles: { r: "" }
 subjects: []
-conduits: { c: { from: a, to: b, protocol: mqtt, transport: { from: tcp } } }
+conduits: { c: { from: a, to: b, protocol: mqtt, transport: { from: tcp }, buffer: { size: 1MiB } } }
 rules:
   - { id: r, deny: publish, roles: [r], topics: [x], hours: { from: "01:00", to: "02:00" } }
   - { id: s, allow: publish, roles: [r], topics: [x], form: { json: { type: object } } }

@@ -178,6 +178,7 @@ test("zones and conduits say kind, clear text, direction and transport", () => {
       upstreamIdentity: "strip",
       onDeny: "ack",
       enhancedAuth: "refuse",
+      buffer: null,
     },
     {
       name: "b",
@@ -270,6 +271,7 @@ const FAULTS: readonly (readonly [name: string, marked: string, ...expected: Exp
   ["clear text that neither zone accepts", conduit("{ from: field, to: control, protocol: modbus, transport: ¦tcp }").replace("¦tcp", "¦¦tcp"), ["conduits.c.transport", 'zone "field"'], ["conduits.c.transport", 'zone "control"']],
   ["clear text towards an untrusted zone", conduit("{ from: field, to: control, protocol: mqtt, transport: { from: ¦tcp } }", "zones: { field: { level: 0, kind: untrusted }, control: { level: 1 } }"), ["conduits.c.transport.from", "clear text", "always encrypted"]],
   ["masters on a serial line", conduit("{ from: field, to: control, protocol: modbus, transport: { from: ¦rtu, to: tcp } }"), ["conduits.c.transport.from", "units' end: write { from: tls, to: rtu }"]],
+  ["an authentication both ways where data only leaves", conduit("{ from: field, to: control, protocol: mqtt, direction: out, enhanced-auth: ¦pass }"), ["conduits.c.enhanced-auth", "nothing in but codes"]],
   ["a serial line at both ends", conduit("{ from: field, to: control, protocol: modbus, transport: ¦rtu }"), ["conduits.c.transport", "units' end: write { from: tls, to: rtu }"]],
   ["MQTT on a serial line", conduit("{ from: field, to: control, protocol: mqtt, transport: ¦rtu }"), ["conduits.c.transport", "carries Modbus, not MQTT"]],
   ["a transport of no name", conduit("{ from: field, to: control, protocol: mqtt, transport: { to: ¦ssl } }"), ["conduits.c.transport.to", '"tls" or "tcp"']],

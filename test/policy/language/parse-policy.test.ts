@@ -71,6 +71,7 @@ test("the worked example is read whole, every default filled in", () => {
       upstreamIdentity: "strip",
       onDeny: "ack",
       enhancedAuth: "refuse",
+      buffer: { maxBytes: 64 * 1024 * 1024, whenFull: "drop-oldest" },
     },
     {
       name: "drives",

@@ -38,7 +38,7 @@ function conduit(broker: Aedes, closed: string[]): Duplex {
     },
     {
       limits: DEFAULT_LIMITS,
-      conduit: { onDeny: "ack", upstreamIdentity: "strip", enhancedAuth: "refuse" },
+      conduit: { onDeny: "ack", upstreamIdentity: "strip", enhancedAuth: "refuse", direction: "both" },
       subject: "s",
       clientIdPattern: "%u-*",
       randomSuffix: () => "x",

@@ -160,6 +160,7 @@ export interface RigOptions {
   readonly onDeny?: "ack" | "close"
   readonly upstreamIdentity?: "strip" | "subject"
   readonly enhancedAuth?: "refuse" | "pass"
+  readonly direction?: "both" | "out" | "in"
   readonly subject?: string
   readonly clientIdPattern?: string
   /** What is recorded of everything that is allowed. */
@@ -255,6 +256,7 @@ export class Rig {
         onDeny: options.onDeny ?? "ack",
         upstreamIdentity: options.upstreamIdentity ?? "strip",
         enhancedAuth: options.enhancedAuth ?? "refuse",
+        direction: options.direction ?? "both",
       },
       subject: options.subject ?? "s1",
       clientIdPattern: options.clientIdPattern ?? "%u",

@@ -30,7 +30,7 @@ test("[CR 2.1] peers and policies share one cache, and none is answered for anot
   const flows = createFlowCache({ seed: new Uint32Array(8) })
   const before = compile(["plant/%u/#"])
   const after = compile(["yard/%u/#"])
-  const facts = { version: 4, clientId: "cid", metricAliases: createAliasMemory(0) } as const
+  const facts = { version: 4, clientId: "cid", metricAliases: createAliasMemory(0), authenticates: false } as const
   const judges = [
     [before, createJudge(rightsOf(before, "sensor", "s1"), facts, flows), "allowed own"],
     [before, createJudge(rightsOf(before, "sensor", "s2"), facts, flows), "no-rule"],
@@ -59,7 +59,7 @@ test("a judge asks the cache for whole messages of both directions, under a numb
   const compiled = compile(["plant/#"])
   const judge = createJudge(
     rightsOf(compiled, "sensor", "s1"),
-    { version: 4, clientId: "cid", metricAliases: createAliasMemory(0) },
+    { version: 4, clientId: "cid", metricAliases: createAliasMemory(0), authenticates: false },
     {
       open: (state) => flows.open(state),
       decide: (own, ...rest) => {

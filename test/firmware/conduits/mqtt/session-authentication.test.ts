@@ -147,4 +147,9 @@ test("who did not ask for it may not say AUTH, whatever the conduit lets pass (H
   assert.is(rig.closed, "protocol-broker ERR_MQTT_PACKET_TYPE")
 })
 
+test("its shell is told with the CONNECT who authenticates, for a policy that takes that back (H6)", () => {
+  assert.is(asking().admitted[0]!.authenticates, true)
+  assert.is(new Rig({ version: 5, enhancedAuth: "pass" }).open().admitted[0]!.authenticates, false)
+})
+
 test.run()
