@@ -16,12 +16,13 @@ export function entryText(entry: Entry, colour: boolean): string {
   ]
   const paint = (code: string | undefined, text: string): string =>
     colour && code !== undefined ? `\x1b[${code}m${text}\x1b[0m` : text
+  const failed = entry.event === "command.executed" && entry.outcome === "failure" ? ", and failed" : ""
   const detail = detailWords(entry.event, entry.detail)
   const parts = [
     paint("2", printable(entry.time)),
     paint(COLOURS[entry.type], printable(entry.type).padEnd(7)),
     printable(entry.subject ?? "-"),
-    paint(COLOURS[entry.type], event?.text ?? printable(entry.event)),
+    paint(COLOURS[entry.type], `${event?.text ?? printable(entry.event)}${failed}`),
     ...(entry.conduit === undefined ? [] : [`at ${printable(entry.conduit)}`]),
     ...(entry.object === undefined ? [] : [printable(entry.object)]),
     ...(entry.rule === undefined ? [] : [`rule ${printable(entry.rule)}`]),

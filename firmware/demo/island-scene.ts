@@ -67,8 +67,8 @@ export async function playIsland(
   // What the engine says of its listeners arrives a little later than what it did.
   if (!(await slept(SETTLED_MS, signal))) return
   const settled = (await look()) ?? shut
-  tell(`key switch to island: normal flows closed ${tookMs} ms later, 50 of them debounce; ${flowsIn(settled)}`)
-  tell(`as an island: management answers as before${outputsSince(before, settled)}`)
+  tell(`key switch to island: normal flows closed ${tookMs} ms later, 50 of them debounce`)
+  tell(`island: ${flowsIn(settled)}${outputsSince(before, settled)}; management goes on`)
 
   if (!(await slept(times.heldMs, signal))) return
   const early = await ask({ command: "island", arguments: { state: "off" } })
@@ -112,5 +112,5 @@ function flowsIn(status: StatusReport): string {
 function outputsSince(before: StatusReport, after: StatusReport): string {
   const was = new Map(before.lines?.outputs.map(({ name, on }) => [name, on]))
   const changed = (after.lines?.outputs ?? []).filter(({ name, on }) => on !== null && was.get(name) !== on)
-  return changed.map(({ name, on }) => `, output ${name} ${on === true ? "on" : "off"}`).join("")
+  return changed.map(({ name, on }) => `, ${name} ${on === true ? "on" : "off"}`).join("")
 }

@@ -38,10 +38,10 @@ export function explainEntry(policy: Policy, entry: Entry): Found<Explanation> {
     return BY_MESSAGE.includes(reason) ? now.rule === rule : now.reason === reason && now.rule === rule
   }
   const question = questions.find(fits)
-  if (question !== undefined) return { ok: true, value: explain(policy, question, seen) }
+  if (question !== undefined) return { ok: true, value: withoutValues(question, explain(policy, question, seen)) }
   const [first] = questions
   if (first === undefined) return fail(`${entry.object ?? ""} cannot be read as a request`)
-  const { judgement, lines } = explain(policy, first)
+  const { judgement, lines } = withoutValues(first, explain(policy, first))
   const then = `the log says ${reason}${entry.rule === undefined ? "" : ` by rule ${entry.rule}`}; this policy would say ${judgement.reason}`
   return { ok: true, value: { judgement, lines: [...lines.slice(0, 9), `note      ${then}`] } }
 }
@@ -90,6 +90,13 @@ function requestOf(object: string): ModbusRequest | null {
     record: isFile ? (range?.from ?? 0) : null,
   })
   return made.ok ? made.value : null
+}
+
+/** What was written is not in the log: the zeros that stand for it shall not be taken for it. */
+function withoutValues(question: Question, explanation: Explanation): Explanation {
+  if (question.kind !== "modbus") return explanation
+  const [asked = "", ...others] = explanation.lines
+  return { ...explanation, lines: [asked.replace(/ = 0(?: 0)*(?: \.\.\.)?(?=, |$)/, ", values not logged"), ...others] }
 }
 
 function fail(why: string): { readonly ok: false; readonly why: string; readonly hint: null } {

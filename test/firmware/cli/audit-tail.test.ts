@@ -5,6 +5,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import type { AuditLog } from "../../../firmware/audit/log.ts"
 import { auditTail } from "../../../firmware/cli/audit-tail.ts"
+import type { AuditEvent } from "../../../policy/audit/event.ts"
 import { entryText } from "../../../firmware/cli/entry-text.ts"
 import { encodeBundle } from "../../../policy/audit/entry-bundle.ts"
 import { encodeEntry, parseEntry } from "../../../policy/audit/entry.ts"
@@ -194,6 +195,34 @@ test("an event that this release does not know is shown by its id", () => {
   for (const event of ["later.event", "constructor", "__proto__"]) {
     assert.match(entryText({ ...parseEntry(line), event }, false), `-  ${event}`)
   }
+})
+
+test("a line says what an input came to be, and of a command that failed why", () => {
+  const line = (event: AuditEvent): string =>
+    entryText(
+      parseEntry(
+        encodeEntry({
+          ...{
+            seq: 0,
+            wallAt: 0,
+            time: { earliestAt: 0, latestAt: Infinity },
+            boot: "b",
+            monotonicMs: 0,
+            gateway: "g",
+          },
+          event,
+        }),
+      ),
+      false,
+    )
+  const input = { id: "input.changed", outcome: "success", source: "gpio", object: "key-switch" } as const
+  assert.match(line({ ...input, detail: { state: "island", before: "run" } }), /key-switch {2}island$/)
+  const command = { id: "command.executed", source: "management", subject: "local:owner", object: "island" } as const
+  const text = "turn it back\u001b[2J first"
+  const failed = line({ ...command, outcome: "failure", reason: "ERR_ISLAND_INPUT", detail: { text } })
+  assert.match(failed, /was executed, and failed {2}island {2}\(ERR_ISLAND_INPUT\) {2}turn it back/)
+  assert.not.match(failed, "\u001b")
+  assert.not.match(line({ ...command, outcome: "success" }), "failed")
 })
 
 async function until(condition: () => boolean): Promise<void> {

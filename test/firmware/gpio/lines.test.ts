@@ -209,6 +209,9 @@ test("inputs are simulated on a simulated board alone, in the words of the board
   assert.equal(own.states(), ["island", "shut"])
   await rejects(() => own.lines.inputs.simulate("key", "maintenance"), "ERR_GPIO_LINE")
   await rejects(() => own.lines.inputs.simulate("relay", "on"), "ERR_GPIO_LINE")
+  // Who mistyped is told what there is.
+  assert.throws(() => own.lines.inputs.simulate("key", "on"), "key is either run or island")
+  assert.throws(() => own.lines.inputs.simulate("kye", "run"), "inputs are: key, door")
   const real = await world({ gpio: Object.assign(new MemoryGpio(), { simulate: null }) as unknown as MemoryGpio })
   await rejects(() => real.lines.inputs.simulate("key", "run"), "ERR_BOARD_NOT_SIMULATED")
 })

@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { explain } from "../../../policy/analysis/explain.ts"
 import { explainEntry, isDenial } from "../../../policy/analysis/explain-entry.ts"
+import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 import { parseRequestText } from "../../../policy/analysis/modbus-request.ts"
 import type { MessageQuestion, Question, SubscribeQuestion } from "../../../policy/analysis/question.ts"
 import { findWho } from "../../../policy/analysis/who.ts"
@@ -186,6 +188,24 @@ test("[NDR 5.2] a denial of the log is explained without knowing roles, QoS or s
   assert.match(lines({ reason: "of-tomorrow" }), "does not know the reason")
   assert.not(isDenial(entry({ object: "*" })))
   assert.ok(isDenial(entry({})))
+})
+
+test("of a denied Modbus write the log has no values, and the explanation makes none up", () => {
+  const text = readFileSync(new URL("../../../policy/examples/pumping-station.yaml", import.meta.url), "utf8")
+  const parsed = parsePolicy(text, "pumping-station.yaml")
+  assert.ok(parsed.ok)
+  if (!parsed.ok) return
+  const first = (object: string): string | undefined => {
+    const over = { subject: "one", conduit: "drives", reason: "address", rule: "drive-set-points" }
+    const found = explainEntry(parsed.value, entry({ ...over, object, detail: { action: "request" } }))
+    return found.ok ? found.value.lines[0] : found.why
+  }
+  const at = "at 2026-01-31T09:00:00Z"
+  const one = "unit 1 write-single-register 105"
+  assert.is(first(one), `asked     ${one}, values not logged, ${at}`)
+  const twelve = "unit 1 write-multiple-registers 100..111"
+  assert.is(first(twelve), `asked     ${twelve}, values not logged, ${at}`)
+  assert.is(first("unit 1 read-holding-registers 500"), `asked     unit 1 read-holding-registers 500, ${at}`)
 })
 
 test.run()
