@@ -3,7 +3,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { connect } from "node:net"
 import { freePorts } from "../peers/ports.ts"
-import { honest, listenModbus, WireMaster, type ModbusEnd } from "../support/modbus-wire.ts"
+import { honest, listenModbus, WireMaster, type ModbusEnd, type Say } from "../support/modbus-wire.ts"
 import { startRig, type Rig } from "../support/rig.ts"
 
 const test = suite("system/modbus-pace")
@@ -31,15 +31,16 @@ rules:
 let rig: Rig
 let units: ModbusEnd
 let port = 0
+const voice: { say: Say } = { say: honest }
 test.before(async () => {
-  units = await listenModbus({ say: honest })
+  units = await listenModbus(voice)
   const [free = 0] = await freePorts(1)
   port = free
   rig = await startRig({
     policy: POLICY,
     board: "limits: { subject-messages: 50/s burst 10 }",
     conduits: [
-      `panel: { listen: { address: 127.0.0.1, port: ${port} }, upstream: { url: "modbus://127.0.0.1:${units.port}" } }`,
+      `panel: { listen: { address: 127.0.0.1, port: ${port} }, upstream: { url: "modbus://127.0.0.1:${units.port}", timeout: 200ms } }`,
     ],
   })
 })
@@ -68,6 +69,16 @@ test("[CR 7.1 RE(1)] a master over its rate is read more slowly, refused request
   assert.ok((await timeOf("127.0.0.1", "03 06 0001 0001", 30)) > 400)
   const shed = await rig.entry((e) => e.event === "conduit.load-shed" && e.reason === "pace")
   assert.is(shed.conduit, "panel")
+})
+
+test("[CR 3.5] units are given the time that the board file says, then the master hears 0x0B", async () => {
+  voice.say = () => null
+  const master = new WireMaster(connect({ port, host: "127.0.0.1", localAddress: "127.0.0.2" }))
+  const startedMs = performance.now()
+  assert.is(await master.ask("03 03 0001 0001"), "03830b")
+  const ms = performance.now() - startedMs
+  assert.ok(ms >= 195 && ms < 800, `${Math.round(ms)} ms`)
+  await master.end()
 })
 
 test.run()
