@@ -57,7 +57,7 @@ export async function loadMaterial(config: GatewayConfig, keyStore: KeyStore): P
     return { key: await keyStore.tlsKey(slot), certificate: chain.map(toPem).join("") }
   }
   const conduits: EngineConduit[] = []
-  for (const [name, { protocol, listen, upstream, points }] of Object.entries(config.conduits)) {
+  for (const [name, { protocol, listen, upstream, points, timeoutMs }] of Object.entries(config.conduits)) {
     const line = upstream.kind === "line" ? upstream.line : null
     conduits.push({
       name,
@@ -73,7 +73,7 @@ export async function loadMaterial(config: GatewayConfig, keyStore: KeyStore): P
             },
       clientCredential: upstream.kind === "tls" ? await credential(upstream.credential, `upstream/${name}`) : null,
       upstreamAuthority: upstream.kind === "tls" ? (authorities[upstream.authority] ?? "") : "",
-      ...(protocol === "modbus" ? { modbus: { line, points } } : {}),
+      ...(protocol === "modbus" ? { modbus: { line, points, ...(timeoutMs === undefined ? {} : { timeoutMs }) } } : {}),
     })
   }
   const end = config.management.mqtt

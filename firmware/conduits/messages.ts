@@ -41,7 +41,12 @@ export interface EngineConduit {
   /** PEM certificates that may vouch for the upstream; empty in clear text. */
   readonly upstreamAuthority: string
   /** Present where Modbus is spoken, absent for MQTT: the line of the units, or null; names for the log. */
-  readonly modbus?: { readonly line: string | null; readonly points: readonly NamedPoint[] }
+  readonly modbus?: {
+    readonly line: string | null
+    readonly points: readonly NamedPoint[]
+    /** Over a network, from a request to its answer; absent for the usual. */
+    readonly timeoutMs?: number
+  }
 }
 
 /** Whom the engine believes and as whom it speaks, told at start and again on each change. */

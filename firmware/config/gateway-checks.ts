@@ -55,6 +55,10 @@ export function checkGateway(document: GatewayDocument, root: DocNode, folder: s
     }
     if ("credential" in upstream) referEnd(placed, ["upstream"], upstream)
     if ("line" in upstream) refer(placed, ["upstream", "line"], "line", upstream.line, lines)
+    if ("timeout" in upstream && upstream.timeout !== null && protocolOf(upstream) !== "modbus") {
+      const message = "only Modbus units are given a time to answer, and this conduit speaks MQTT"
+      faultAt(report, placed, ["upstream", "timeout"], message, "remove the key")
+    }
     if (points.length > 0 && protocolOf(upstream) !== "modbus") {
       faultAt(
         report,

@@ -59,6 +59,8 @@ export interface ConduitEnds {
   readonly upstream: ConduitUpstream
   /** Names of registers and coils, for the log. */
   readonly points: readonly NamedPoint[]
+  /** Modbus over a network: from a request to its answer, where the board file says so. */
+  readonly timeoutMs?: number
 }
 
 /** The far end: over TLS, in clear text, or on a serial line. */

@@ -39,12 +39,19 @@ const broker = object("an upstream", {
   ...tlsFields,
 })
 
+const timeout = optional(
+  duration(10, 60_000),
+  null,
+  "Modbus only: from a request to its answer, waiting included; then its master hears 0x0B. Default 1s.",
+)
+
 const tlsEnd = object("an upstream", {
   url: required(
     url("an address such as mqtts://broker.example:8883", complainAboutUrl),
     "The broker: mqtts://host:port. Modbus units: modbus+tls://host:port. In clear text: mqtt:// or modbus://.",
   ),
   ...tlsFields,
+  timeout,
 })
 
 const inClearText = "clear text, where nobody shows a certificate: remove the key, or write mqtts:// or modbus+tls://"
@@ -55,6 +62,7 @@ const clearEnd = object(
       url("an address such as modbus://plc.example:502", complainAboutUrl),
       "Broker or Modbus units in clear text, if the policy's zone has that.",
     ),
+    timeout,
   },
   { refused: { "server-name": inClearText, credential: inClearText, authority: inClearText } },
 )
@@ -63,13 +71,21 @@ const onLine = "the units are on a serial line"
 const lineEnd = object(
   "an upstream",
   { line: required(name("name of a line"), "Modbus units on a serial line, from `lines`.") },
-  { refused: { url: onLine, "server-name": onLine, credential: onLine, authority: onLine } },
+  {
+    refused: {
+      url: onLine,
+      "server-name": onLine,
+      credential: onLine,
+      authority: onLine,
+      timeout: "a line has its own: set timeout there, in lines",
+    },
+  },
 )
 
 type ReadBy<S> = S extends Shape<infer T> ? T : never
 export type UpstreamEntry = ReadBy<typeof broker>
 /** A conduit's upstream: over TLS, in clear text, or on a line. */
-export type ConduitUpstreamEntry = UpstreamEntry | ReadBy<typeof clearEnd> | ReadBy<typeof lineEnd>
+export type ConduitUpstreamEntry = ReadBy<typeof tlsEnd> | ReadBy<typeof clearEnd> | ReadBy<typeof lineEnd>
 
 /** Told apart by the key `line` and by what the url begins with. */
 const conduitUpstream: Shape<ConduitUpstreamEntry> = {

@@ -90,6 +90,7 @@ function buildEnds({ listen, upstream, points }: PlacedEnds["value"]): ConduitEn
     listen: { address, port: port ?? usual, credential },
     upstream: buildUpstream(upstream),
     points: buildPoints(points),
+    ...("timeout" in upstream && upstream.timeout !== null ? { timeoutMs: upstream.timeout } : {}),
   }
 }
 

@@ -63,8 +63,10 @@ export interface RigOptions {
   readonly policy?: string
   /** Lines added to the board file. */
   readonly board?: string
-  /** Lines of further conduits in the board file. */
-  readonly conduits?: readonly string[]
+  /** Lines of further conduits in the board file; of a function, with the broker's TLS port. */
+  readonly conduits?: readonly string[] | ((brokerPort: number) => readonly string[])
+  /** Conduits that do not listen at first, so that it is not waited for them. */
+  readonly closedAtFirst?: readonly string[]
   /** Leave out the policy bundle: a first boot. */
   readonly withoutPolicy?: boolean
   /** Make files in the `pki` folder before the gateway starts; answers lines for the board file's `trust`. */
@@ -168,6 +170,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       await readSigningKey("owner", signer.privatePem),
     )
   if (options.withoutPolicy !== true) writeFileSync(join(folder, "policy.jws"), await bundle(1))
+  const { conduits = [], closedAtFirst = [] } = options
+  const conduitLines = typeof conduits === "function" ? conduits(broker.tlsPort) : conduits
   const stateFolder = join(folder, "state")
   const socket = join(folder, "run", "command.sock")
   const config = join(folder, "gateway.yaml")
@@ -191,7 +195,7 @@ conduits:
   telemetry:
     listen: { address: 127.0.0.1, port: ${port}, credential: field-end }
     upstream: { url: "mqtts://127.0.0.1:${broker.tlsPort}", credential: control-end, authority: control-ca }
-${(options.conduits ?? []).map((line) => `  ${line}`).join("\n")}
+${conduitLines.map((line) => `  ${line}`).join("\n")}
 management:
   socket: ${socket}
   mqtt: { url: "mqtts://127.0.0.1:${broker.tlsPort}", credential: control-end, authority: control-ca }
@@ -211,7 +215,7 @@ ${options.board ?? ""}
     return (
       options.withoutPolicy === true ||
       now.posture.normal === "closed" ||
-      now.conduits.every((c) => c.listening !== null)
+      now.conduits.every((c) => c.listening !== null || c.failed !== null || closedAtFirst.includes(c.name))
     )
   })
   const audit = async (): Promise<LoggedLine[]> => auditOnDisk(stateFolder).entries

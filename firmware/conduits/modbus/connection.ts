@@ -1,5 +1,5 @@
 import type { Socket } from "node:net"
-import { socketSource } from "../byte-source.ts"
+import { socketSource, type ByteSource } from "../byte-source.ts"
 import { createModbusSession, type ModbusSession, type ModbusSessionDeps } from "./session.ts"
 
 /** What a connection is made of: its session's parts but for those that are the socket's. */
@@ -8,6 +8,8 @@ export interface ModbusConnectionDeps {
   /** For a frame that has begun to be whole. */
   readonly frameTimeoutMs: number
   readonly after: (delayMs: number, action: () => void) => () => void
+  /** Slows the master down to its pace (`load/flow-meter.ts`). */
+  readonly paced: (source: ByteSource) => ByteSource
   readonly session: Omit<ModbusSessionDeps, "toClient" | "isClogged">
   /** Called before any chunk is judged. */
   refresh(): void
@@ -20,12 +22,14 @@ export interface ModbusConnectionDeps {
 export interface ModbusConnection {
   /** Cut it off. */
   withdraw(detail: string): void
+  /** Bytes held for it, beside what waits in its socket. */
+  heldBytes(): number
 }
 
 /** Start reading from a master that was let in. */
 export function openModbusConnection(deps: ModbusConnectionDeps): ModbusConnection {
   const { client } = deps
-  const source = socketSource(client)
+  const source = deps.paced(socketSource(client))
   const session: ModbusSession = createModbusSession({
     ...deps.session,
     ask: (request) => deps.session.ask(request).finally(updateAfterwards),
@@ -94,5 +98,5 @@ export function openModbusConnection(deps: ModbusConnectionDeps): ModbusConnecti
     if (fault !== null) end("fault", fault)
     update()
   })
-  return { withdraw: (detail) => end("withdrawn", detail) }
+  return { withdraw: (detail) => end("withdrawn", detail), heldBytes: () => session.heldBytes }
 }

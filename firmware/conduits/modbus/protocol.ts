@@ -10,6 +10,7 @@ import { isAllowed, REASON, reasonName, reasonOf, ruleOf, type Verdict } from ".
 import { countDenial, type CounterSet } from "../counters.ts"
 import type { EngineContext } from "../engine-context.ts"
 import { nameAt } from "../engine-policy.ts"
+import { throttled } from "../load/flow-meter.ts"
 import type { EngineConduit } from "../messages.ts"
 import {
   proofOf,
@@ -48,6 +49,7 @@ export function createModbusProtocol(conduit: EngineConduit, context: EngineCont
   function admit(peer: Peer, first: Now, admitted: Admitted, shell: PeerShell): PeerSession {
     const { name, roles } = admitted.subject
     const { settings } = first.own
+    const { meter } = peer
     const master = ++masters
     const upstream = shared.join()
     let rights = rightsOf(first, name, admitted.classIndex)
@@ -67,6 +69,11 @@ export function createModbusProtocol(conduit: EngineConduit, context: EngineCont
       client: peer.socket,
       frameTimeoutMs: context.limits.connectTimeoutMs,
       after: context.after,
+      paced: (bytes) => {
+        if (meter === null) return bytes
+        const waits = (): void => context.load.shed(conduit.name, "pace", name, shell.essential())
+        return throttled(bytes, { meter, after: context.after, waits })
+      },
       refresh: () => shell.refresh(),
       received: (bytes) => (counters.bytesUp += bytes),
       session: {
@@ -78,6 +85,7 @@ export function createModbusProtocol(conduit: EngineConduit, context: EngineCont
         answered: (bytes) => (counters.bytesDown += bytes),
         misfit: () => shared.broken("response"),
         denied: (adu, verdict) => {
+          meter?.messages(1)
           const rule = ruleOfVerdict(verdict)
           const reason = reasonName(verdict)
           countDenial(counters, "up", rule, reason)
@@ -86,6 +94,7 @@ export function createModbusProtocol(conduit: EngineConduit, context: EngineCont
           record(adu, verdict)
         },
         allowed: (adu, verdict) => {
+          meter?.messages(1)
           counters.allowedUp++
           record(adu, verdict)
           const wish = rights.now.all.epoch.policy.compiled.records[ruleOf(verdict)] ?? RECORD_NONE
@@ -136,6 +145,7 @@ export function createModbusProtocol(conduit: EngineConduit, context: EngineCont
         return true
       },
       withdraw: (detail) => connection.withdraw(detail),
+      heldBytes: () => connection.heldBytes(),
     }
   }
 

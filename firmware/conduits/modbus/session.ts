@@ -50,6 +50,8 @@ export interface ModbusSession {
   readonly isMidFrame: boolean
   /** Frames that were read. */
   readonly frames: number
+  /** Bytes held for the master between calls: what is no whole frame yet, requests under way, answers that wait for their turn. */
+  readonly heldBytes: number
   /** Nothing more is said to the master, whatever is answered. */
   end(): void
 }
@@ -152,6 +154,10 @@ export function createModbusSession(deps: ModbusSessionDeps): ModbusSession {
     },
     get frames() {
       return frames
+    },
+    get heldBytes() {
+      const waiting = (sum: number, { frame, answer }: Open): number => sum + frame.adu.length + (answer?.length ?? 0)
+      return open.reduce(waiting, reader.heldBytes)
     },
     end() {
       isOver = true

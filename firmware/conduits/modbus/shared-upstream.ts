@@ -6,7 +6,7 @@ import { fitsRequest } from "./response.ts"
 import { createTcpUpstream } from "./tcp-upstream.ts"
 import type { ModbusUpstream } from "./upstream.ts"
 
-/** From a request to its answer; masters wait a second as a rule, and are better told. */
+/** From a request to its answer, unless the board file says otherwise; masters wait a second as a rule, and are better told. */
 const TIMEOUT_MS = 1_000
 /** Between two entries about an upstream that breaks the protocol. */
 const BROKEN_MS = 10_000
@@ -64,7 +64,8 @@ function open(conduit: EngineConduit, context: EngineContext, broken: (how: stri
   if (line === null) {
     const dial = createUpstreamDial(conduit, context)
     const random = () => parseInt(context.randomSuffix().slice(0, 6), 16) / 0x1000000
-    return createTcpUpstream({ dial, after: context.after, random, timeoutMs: TIMEOUT_MS, fits: fitsRequest, broken })
+    const timeoutMs = conduit.modbus?.timeoutMs ?? TIMEOUT_MS
+    return createTcpUpstream({ dial, after: context.after, random, timeoutMs, fits: fitsRequest, broken })
   }
   if (context.openLine === undefined) throw new InvariantError("ERR_NO_LINE", "this engine has no serial lines")
   return context.openLine(line)

@@ -434,6 +434,23 @@ test("[CR 1.2] the gateway's own MQTT goes to a broker, and points are for Modbu
   assert.ok(!named.ok && named.faults[0]!.message.includes("speaks MQTT"))
 })
 
+test("a timeout is for Modbus over a network: a broker has none, and a line its own", () => {
+  const to = (upstream: string) =>
+    read(gateway({ conduits: `conduits: { t: { listen: { address: "::1", credential: c }, upstream: ${upstream} } }` }))
+  assert.is(good(to(`{ url: "modbus://h", timeout: 250ms }`)).conduits["t"]!.timeoutMs, 250)
+  const secure = `{ url: "modbus+tls://h", credential: c, authority: ca, timeout: 3s }`
+  assert.is(good(to(secure)).conduits["t"]!.timeoutMs, 3000)
+  assert.is("timeoutMs" in good(to(`{ url: "modbus://h" }`)).conduits["t"]!, false)
+  for (const [upstream, said] of [
+    [`{ url: "mqtts://h", credential: c, authority: ca, timeout: 3s }`, "speaks MQTT"],
+    [`{ line: l, timeout: 3s }`, "a line has its own"],
+    [`{ url: "modbus://h", timeout: 5ms }`, "10ms"],
+  ] as const) {
+    const parsed = to(upstream)
+    assert.ok(!parsed.ok && parsed.faults.some(({ message }) => message.includes(said)), JSON.stringify(parsed))
+  }
+})
+
 test("[NDR 5.2] ends of another kind than the policy demands are told, and stay closed", () => {
   const conduits = `conduits:
   a: { listen: { address: "::1", credential: c, port: 1 }, upstream: ${UPSTREAM} }

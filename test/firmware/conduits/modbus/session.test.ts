@@ -115,4 +115,20 @@ test("after its end nothing is said any more", async () => {
   assert.equal(said, [])
 })
 
+test("[CR 7.2] what is held for a master is counted, and given back", async () => {
+  const { session, say, answer } = started()
+  assert.is(session.heldBytes, 0)
+  session.fromClient(encodeMbap(1, 3, READ).subarray(0, 9))
+  assert.is(session.heldBytes, 9)
+  session.fromClient(encodeMbap(1, 3, READ).subarray(9))
+  say(2, READ)
+  const one = READ.length + 1
+  assert.is(session.heldBytes, 2 * one)
+  await answer(1, good)
+  // The second answer waits for the first.
+  assert.is(session.heldBytes, 2 * one + 4)
+  await answer(0, good)
+  assert.is(session.heldBytes, 0)
+})
+
 test.run()
