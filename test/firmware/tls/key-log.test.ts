@@ -88,7 +88,10 @@ test("[CR 4.1] nor does the thread of the conduits, whose options are its own", 
   const entry = new URL("../../../firmware/conduits/engine-worker.ts", import.meta.url)
   const said = (options: { execArgv?: string[]; env?: NodeJS.ProcessEnv }): Promise<string> =>
     new Promise((resolve) => {
-      const thread = new Worker(entry, { ...options, workerData: { allowStall: false, linesSocket: null } })
+      const thread = new Worker(entry, {
+        ...options,
+        workerData: { allowStall: false, linesSocket: null, originNs: process.hrtime.bigint() },
+      })
       const end = (what: string): void => {
         resolve(what)
         void thread.terminate()
