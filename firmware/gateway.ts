@@ -352,6 +352,7 @@ async function build(
     overrides,
     lines: gpio,
     conduits,
+    spool: buffered,
     status,
     trust,
     inForce: () => inForce,
