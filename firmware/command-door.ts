@@ -9,6 +9,7 @@ import { listeningSockets } from "./assess/open-sockets.ts"
 import { assess, type RowResult } from "./assess/run.ts"
 import { canMakeCode } from "./code-from-text.ts"
 import type { PolicyActivation } from "./bundles/activation-port.ts"
+import { createQueue } from "./bundles/queue.ts"
 import type { Incoming } from "./bundles/incoming.ts"
 import type { RunningConduits } from "./running-conduits.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
@@ -21,6 +22,7 @@ import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
+import type { Spool } from "./spool/store.ts"
 import type { TrustKeeper } from "./trust/keeper.ts"
 import type { RecordingKeeper } from "./recording/keeper.ts"
 
@@ -40,6 +42,7 @@ export interface CommandDoorDeps {
   readonly overrides: Overrides
   readonly lines: GpioLines
   readonly conduits: RunningConduits
+  readonly spool: Spool
   readonly status: () => StatusReport
   readonly trust: TrustKeeper
   /** Why the live reader refuses a policy document, or null. */
@@ -51,6 +54,8 @@ export interface CommandDoorDeps {
 /** The one door for every change, with a handler for each command of the table. */
 export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
   const { config, audit, policy, posture, island, conduits } = deps
+  /** One assessment at a time: what a probe makes is its own while it runs. */
+  const assessing = createQueue()
 
   /** A change of policy may lift a condition or set one: it is done when the conduits have followed that, too. */
   async function followed<T>(change: Promise<T>): Promise<T> {
@@ -91,6 +96,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       revocations: (authority) => deps.trust.engineTrust().revoked[authority] ?? [],
       isRevoked: (...asked) => conduits.engine.isRevoked(...asked),
       ownCertificates: deps.trust.material.ownCertificates,
+      atRest: { spool: deps.spool, files: deps.board.storage },
       lines: () => deps.lines.status(),
     })
     const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
@@ -122,7 +128,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       failures: deps.failures,
       status: deps.status,
       trialSeconds: config.trialSeconds,
-      assess: runAssessment,
+      assess: () => assessing(runAssessment),
     }),
   })
   return commands

@@ -357,6 +357,7 @@ async function build(
     overrides,
     lines: gpio,
     conduits,
+    spool: buffered,
     status,
     trust,
     inForce: () => inForce,

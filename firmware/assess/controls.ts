@@ -1,4 +1,5 @@
 import type { Control } from "../../policy/requirements/control.ts"
+import { markedRecordIsClosed } from "./probes/at-rest.ts"
 import { everyUserIsJudged, rolesAreThePolicys } from "./probes/authority.ts"
 import {
   filterAgreesWithPolicy,
@@ -39,6 +40,7 @@ export const PROBES: readonly GatewayProbe[] = [
   commandsNeedPermission,
   errorsAreCodes,
   onlyDeclaredSockets,
+  markedRecordIsClosed,
   floodsAreHeldOff,
   memoryIsBounded,
   silenceEnds,
@@ -168,6 +170,19 @@ export const CONTROLS: readonly Control[] = [
     claim: "Peers and requesters get codes; texts go to the log.",
     enforcedIn: ["firmware/management/pipeline.ts", "firmware/conduits/mqtt/reason-code.ts"],
     probes: [errorsAreCodes.id],
+  },
+  {
+    requirement: "CR 4.1",
+    claim:
+      "On disk a message lies only while its broker is lost, encrypted; log and recordings hold no payload. With a key store " +
+      "of files, whoever has the whole state folder has the key too. On the wire all is TLS; a policy with clear text fails this row.",
+    enforcedIn: [
+      "firmware/spool/frame.ts",
+      "firmware/tls/options.ts",
+      "firmware/tls/dial.ts",
+      "policy/recording/recorder.ts",
+    ],
+    probes: [markedRecordIsClosed.id, alteredRecordsAreRefused.id, weakCryptographyIsRefused.id],
   },
   {
     requirement: "CR 4.3",

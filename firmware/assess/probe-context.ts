@@ -1,5 +1,6 @@
 import type { NetworkInterfaces } from "../../hal/network-interfaces.ts"
 import type { FilterState } from "../../hal/packet-filter.ts"
+import type { Storage } from "../../hal/storage.ts"
 import type { CommandPort } from "../../policy/command/port.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
@@ -10,6 +11,7 @@ import type { FlowPosture, Listening, Rehearsal, RehearsalResult } from "../cond
 import type { GpioStatus } from "../gpio/lines.ts"
 import type { AccessStatus } from "../management/access.ts"
 import type { Interface } from "../interfaces.ts"
+import type { Spool } from "../spool/store.ts"
 import type { ListeningSocket } from "./open-sockets.ts"
 
 /** The boundary beside the conduits, as a probe sees it. */
@@ -25,6 +27,14 @@ export interface BoundaryView {
   tryAround(address: string): Promise<"stopped" | "left" | "unreachable">
   /** The board's interfaces; `list` says what they are now. */
   readonly interfaces: NetworkInterfaces
+}
+
+/** What lies on the disk, as a probe sees it. */
+export interface AtRestView {
+  /** The live spool; a probe has a queue of its own in it. */
+  readonly spool: Pick<Spool, "put" | "batch" | "settle" | "forget">
+  /** The raw files of the state folder. */
+  readonly files: Pick<Storage, "read" | "list">
 }
 
 /** What a probe may touch of the live gateway. */
@@ -73,6 +83,7 @@ export interface ProbeContext {
   isRevoked(conduit: string, issuerDer: string, serial: string): Promise<boolean | null>
   /** Leaf certificates that the gateway shows, by use: `conduit/<name>`, `upstream/<name>`, `management/mqtt`. */
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
+  readonly atRest: AtRestView
   /** The lines of the board as they are now. */
   lines(): GpioStatus
 }

@@ -289,6 +289,12 @@ export function queueFolder(conduit: string, subject: string): string {
   return `spool/c-${conduit}/s-${subject}`
 }
 
+/** Remove all that a queue has on disk; nobody may have it open. @throws HardwareError `ERR_IO` */
+export async function removeQueueFiles(storage: Storage, conduit: string, subject: string): Promise<void> {
+  const folder = queueFolder(conduit, subject)
+  for (const name of await storage.list(folder)) await storage.remove(`${folder}/${name}`)
+}
+
 async function readDone(storage: Storage, path: string): Promise<Done> {
   const bytes = await storage.read(path)
   if (bytes === null) return { through: 0, release: [] }

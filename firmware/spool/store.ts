@@ -9,11 +9,14 @@ import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { Buffering } from "../../policy/language/policy.ts"
 import type { Storage } from "../../hal/storage.ts"
 import { FRAME_OVERHEAD } from "./frame.ts"
-import { openSpoolQueue, type Done, type SpoolQueue } from "./queue.ts"
+import { openSpoolQueue, removeQueueFiles, type Done, type SpoolQueue } from "./queue.ts"
 import { decodeRecord, encodeRecord, type SpoolRecord } from "./record.ts"
 
 /** Subjects of one conduit that may have a queue. */
 const MAX_SUBJECTS = 1024
+
+/** Holds what a probe puts in, for no broker: no conduit of a policy can have this name. */
+export const PROBE_CONDUIT = ".probe"
 
 /** What the spool stands on. */
 export interface SpoolDeps {
@@ -48,7 +51,12 @@ export interface Spool {
   batch(conduit: string, subject: string, max: number, maxBytes: number): Promise<Batch>
   /** @throws HardwareError `ERR_IO` */
   settle(conduit: string, subject: string, done: Done): Promise<void>
-  /** Every subject that waits for something. */
+  /**
+   * Remove a queue with all that is in it. Nobody may be putting into it meanwhile; numbers begin anew.
+   * @throws HardwareError `ERR_IO`
+   */
+  forget(conduit: string, subject: string): Promise<void>
+  /** Every subject that waits for something for a broker. */
   backlog(): readonly Backlog[]
   close(): Promise<void>
 }
@@ -152,6 +160,11 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
     for (const subjectFolder of await storage.list(`spool/${conduitFolder.slice(0, -1)}`)) {
       if (!/^s-.+\/$/.test(subjectFolder)) continue
       const [conduit, subject] = [conduitFolder.slice(2, -1), subjectFolder.slice(2, -1)]
+      if (conduit === PROBE_CONDUIT) {
+        // Of a probe that was cut off.
+        await removeQueueFiles(storage, conduit, subject)
+        continue
+      }
       try {
         await entryOf(conduit, subject)
       } catch (error) {
@@ -185,8 +198,17 @@ export async function openSpool(deps: SpoolDeps): Promise<Spool> {
       await (await entryOf(conduit, subject)).queue.settle(done)
     },
 
+    async forget(conduit, subject) {
+      const { queue } = await entryOf(conduit, subject)
+      await queue.close()
+      await removeQueueFiles(storage, conduit, subject)
+      kept.delete(keyOf(conduit, subject))
+      opening.delete(keyOf(conduit, subject))
+    },
+
     backlog: () =>
       [...kept.values()]
+        .filter(({ conduit }) => conduit !== PROBE_CONDUIT)
         .filter(({ queue }) => queue.messages > 0 || queue.done.release.length > 0)
         .map(({ conduit, subject, queue }) => ({ conduit, subject, messages: queue.messages, bytes: queue.bytes })),
 

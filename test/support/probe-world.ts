@@ -1,11 +1,13 @@
 /** A gateway in name, healthy in all that probes look at, for tests that break one thing of it. */
 import * as assert from "uvu/assert"
+import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer as createUnixServer } from "node:net"
 import { createServer, type Server, type TlsOptions } from "node:tls"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { MemoryStorage } from "../../hal/memory/storage.ts"
 import { PROBES } from "../../firmware/assess/controls.ts"
 import type { GpioStatus } from "../../firmware/gpio/lines.ts"
 import type { ProbeContext } from "../../firmware/assess/probe-context.ts"
@@ -23,6 +25,7 @@ import { rehearse } from "../../firmware/conduits/mqtt/rehearse.ts"
 import { certificateFacts } from "../../firmware/tls/certificate-facts.ts"
 import { parsePemChain } from "../../firmware/tls/pem.ts"
 import { serverOptions } from "../../firmware/tls/options.ts"
+import { openSpool } from "../../firmware/spool/store.ts"
 import type { LockgateError } from "../../policy/base/errors.ts"
 import type { CommandAnswer, CommandPort, Principal } from "../../policy/command/port.ts"
 import { authorise } from "../../policy/command/authorise.ts"
@@ -142,6 +145,8 @@ export async function world(
   broker.listen(0, "127.0.0.1")
   await once(broker, "listening")
   const kept = await keptBoundary()
+  const storage = new MemoryStorage()
+  const spool = await openSpool({ storage, secret: randomBytes(32), note: () => undefined })
   const row = { purpose: "", authentication: "", kind: "tcp-tls" } as const
   return {
     credential,
@@ -174,6 +179,7 @@ export async function world(
       openUnder: openingUnder(POLICY_VALUE),
       access: () => [],
       boundary: kept,
+      atRest: { spool, files: storage },
       lines: () => LINES,
       revocations: (authority) => (authority === "field-ca" ? [{ issuerDer: "30", serials: ["a", "b"] }] : []),
       isRevoked: async (_conduit, issuerDer, serial) => issuerDer === "30" && ["a", "b"].includes(serial),

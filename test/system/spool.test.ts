@@ -82,17 +82,23 @@ function files(folder: string): string[] {
 
 test("[CR 7.1] a sensor publishes while the broker is lost: acknowledged, kept over kill -9, brought to the broker in order, once", async () => {
   brokerLost()
+  assert.is((await rig.lockgate("record", "start", "--minutes", "5")).code, 0)
   const sensor = await mqttPeer(rig, { name: "s1", clean: true })
   for (let k = 0; k < 30; k++) {
     assert.is(await sensor.publish("plant/s1/x", `${MARK} ${k}`, { qos: k % 2 === 0 ? 1 : 2 }), 0)
   }
-  assert.is(await sensor.publish("plant/s2/x", "no"), 0x87, "policy holds meanwhile")
+  assert.is(await sensor.publish("plant/s2/x", `${MARK} no`), 0x87, "policy holds meanwhile")
   assert.equal(await sensor.subscribe(["plant/s1/#"]), [0x87], "a sensor may not subscribe anyway")
   await rig.entry(({ event, subject }) => event === "spool.holding" && subject === "s1")
   assert.match((await rig.lockgate("status")).out, /buffered +telemetry +30 messages of 1 subjects/)
 
-  // [CR 4.1] Nothing of it stands anywhere in the raw state folder.
+  // [CR 4.1] Nothing of it stands anywhere in the raw state folder, the recording of all that included.
+  assert.is((await rig.lockgate("record", "stop")).code, 0)
   const all = files(rig.stateFolder)
+  assert.ok(
+    all.some((file) => readFileSync(file).includes("plant/s1/x") && /record/.test(file)),
+    all.join(" "),
+  )
   assert.ok(all.some((file) => file.includes("/spool/") && readFileSync(file).length > 1000))
   for (const file of all) assert.not.ok(readFileSync(file).includes(MARK), file)
 
