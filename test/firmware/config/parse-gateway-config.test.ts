@@ -6,10 +6,10 @@ import type { Expected } from "../../support/faults.ts"
 import type { GatewayConfig } from "../../../firmware/config/gateway-config.ts"
 import type { Parsed } from "../../../policy/language/fault.ts"
 import { DEFAULT_LIMITS, DEFAULT_LINE } from "../../../firmware/config/gateway-config.ts"
-import { checkAgainstPolicy, describeFit } from "../../../firmware/config/fit.ts"
+
 import { clash } from "../../../firmware/config/address.ts"
 import { parseGatewayConfig } from "../../../firmware/config/parse-gateway-config.ts"
-import { parsePolicy } from "../../../policy/language/parse-policy.ts"
+
 import { faulty, good } from "../../support/faults.ts"
 
 const test = suite("firmware/config/parse-gateway-config")
@@ -449,68 +449,6 @@ test("a timeout is for Modbus over a network: a broker has none, and a line its 
     const parsed = to(upstream)
     assert.ok(!parsed.ok && parsed.faults.some(({ message }) => message.includes(said)), JSON.stringify(parsed))
   }
-})
-
-test("[NDR 5.2] ends of another kind than the policy demands are told, and stay closed", () => {
-  const conduits = `conduits:
-  a: { listen: { address: "::1", credential: c, port: 1 }, upstream: ${UPSTREAM} }
-  b: { listen: { address: "::1", port: 2 }, upstream: { url: "modbus://h" } }
-  c: { listen: { address: "::1", credential: c, port: 3 }, upstream: { url: "modbus://h" } }
-  d: { listen: { address: "::1", credential: c, port: 4 }, upstream: { url: "modbus://h" } }`
-  const policy = good(
-    parsePolicy(
-      JSON.stringify({
-        "lockgate-policy": 1,
-        name: "x",
-        zones: { field: { level: 1 }, cell: { level: 1, "clear-text": true } },
-        roles: {},
-        subjects: [],
-        conduits: Object.fromEntries(
-          ["a", "b", "c", "d"].map((name) => {
-            const to = name === "d" ? "tcp" : "tls"
-            return [name, { from: "field", to: "cell", protocol: "modbus", transport: { to } }]
-          }),
-        ),
-        rules: [],
-      }),
-      "p",
-    ),
-  )
-  const told = checkAgainstPolicy(good(read(gateway({ conduits }))), policy).endsOfAnotherKind
-  assert.equal(
-    told.map(({ conduit, why }) => [conduit, /mqtt|by tls|tls towards/.exec(why)?.[0]]),
-    [
-      ["a", "mqtt"],
-      ["b", "by tls"],
-      ["c", "tls towards"],
-    ],
-  )
-})
-
-test("[NDR 5.2] a policy and a board file that do not go together are told apart", () => {
-  const config = good(read(example))
-  const policy = good(parsePolicy(file("policy/examples/pumping-station.yaml"), "p"))
-  assert.equal(describeFit(checkAgainstPolicy(config, policy)), [], "the worked examples are of one station")
-  const { telemetry } = config.conduits
-  assert.equal(describeFit(checkAgainstPolicy({ ...config, conduits: { telemetry: telemetry! } }, policy)), [
-    'conduit "drives" of the policy has no ends on this board: it stays closed',
-  ])
-  const other = good(
-    parsePolicy(
-      `{"lockgate-policy":1,"name":"x","zones":{"a":{"level":1,"authorities":["field-ca","other-ca"]},"b":{"level":1}},"roles":{},"subjects":[],
-        "conduits":{"other":{"from":"a","to":"b","protocol":"mqtt"}},"rules":[]}`,
-      "p",
-    ),
-  )
-  const fit = checkAgainstPolicy(config, other)
-  assert.equal(fit, {
-    conduitsWithoutEnds: ["other"],
-    endsOfAnotherKind: [],
-    endsWithoutConduit: ["telemetry", "drives"],
-    unknownAuthorities: [{ zone: "a", authority: "other-ca" }],
-    unknownConditions: [],
-  })
-  assert.is(describeFit(fit).length, 4)
 })
 
 test.run()
