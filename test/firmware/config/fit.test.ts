@@ -38,8 +38,6 @@ function gateway(parts: Parts): string {
 }
 
 const UPSTREAM = "{ url: 'mqtts://b', credential: c, authority: ca }"
-const upstream = (text: string): string =>
-  gateway({ conduits: `conduits: { t: { listen: { address: "::1", credential: c }, upstream: ${text} } }` })
 
 test("[NDR 5.2] ends of another kind than the policy demands are told, and stay closed", () => {
   const conduits = `conduits:
