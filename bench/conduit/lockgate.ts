@@ -123,6 +123,15 @@ async function writeGateway(
       },
     },
     management: { socket: join(folder, "command.sock") },
+    // All clients come at once from one address, some of them as one subject: what would be a flood in a plant.
+    limits: {
+      "max-connections": 100_000,
+      "max-subject-connections": 100_000,
+      "max-source-connections": 100_000,
+      "source-handshakes": "100000/s",
+      handshakes: "100000/s",
+      "max-half-open": 10_000,
+    },
     // Nobody confirms the policy here: the trial outlasts the bench.
     trial: "24h",
   }
