@@ -58,6 +58,8 @@ export class Lane {
   /** Of the last `feed`: bytes passed on, answers of our own not counted, and packets dropped whole. */
   passedBytes = 0
   droppedPackets = 0
+  /** Packets of the last `feed` that are no PUBLISH. */
+  controlPackets = 0
   /** Bytes ever moved within chunks to close up the gaps of denied packets, for the tests of cost. */
   movedBytes = 0
 
@@ -161,6 +163,7 @@ export class Lane {
     this.#outStart = this.#outEnd = this.#runStart = this.#cursor = 0
     this.passedBytes = 0
     this.droppedPackets = 0
+    this.controlPackets = 0
   }
 
   #end(): void {
@@ -238,7 +241,10 @@ export class Lane {
   #decide(bytes: Uint8Array, start: number, have: number): Outcome {
     const { scan } = this
     const end = start + scan.controlLength
-    if (scan.type !== PUBLISH) return this.#handler.control(bytes, start, end, scan)
+    if (scan.type !== PUBLISH) {
+      this.controlPackets++
+      return this.#handler.control(bytes, start, end, scan)
+    }
     return this.#handler.publish(bytes, start, end, scan, have - start >= scan.length)
   }
 

@@ -75,6 +75,11 @@ interface Ending {
   readonly detail: string
 }
 
+/** What a client says of one message besides the PUBLISH: PUBREC and PUBCOMP of one that it gets, PUBREL of one that it sends. */
+const PACKETS_OF_MESSAGE = 2
+/** As many as packet identifiers can be in flight. */
+const MAX_AWAITED = PACKETS_OF_MESSAGE * 65_535
+
 class ProxySession implements Session, SessionContext {
   readonly port: SessionPort
   readonly deps: SessionDeps
@@ -102,6 +107,8 @@ class ProxySession implements Session, SessionContext {
   readonly #keepAlive = new KeepAlive()
   /** One for both directions: a command that comes down is read by the birth that went up. */
   readonly #metricAliases = createAliasMemory(MAX_ALIASES)
+  /** Packets of the client that messages explain and that have not come yet. */
+  #awaited = 0
 
   constructor(port: SessionPort, deps: SessionDeps) {
     this.port = port
@@ -229,10 +236,18 @@ class ProxySession implements Session, SessionContext {
     }
     const messages = path.passedMessages - before
     if (lane.passedBytes > 0) this.port.passed(direction, messages, lane.passedBytes)
+    this.#awaited = Math.min(this.#awaited + messages * PACKETS_OF_MESSAGE, MAX_AWAITED)
+    if (direction === "up") this.#noteRequests(lane.controlPackets)
     this.#up.pump()
     this.#down.pump()
     if (failure !== null) this.#fail(failure, direction)
     else if (this.#ending !== null) this.#close()
+  }
+
+  #noteRequests(controlPackets: number): void {
+    const unexplained = controlPackets - this.#awaited
+    this.#awaited = Math.max(0, -unexplained)
+    if (unexplained > 0) this.port.requested(unexplained)
   }
 
   #noteLife(): void {
