@@ -25,6 +25,7 @@ function clearText(context: ProbeContext): string {
     : `; IN CLEAR TEXT, since policy allows it there, and proving nothing: ${clear.join(", ")}`
 }
 
+/** What a client saw that connected to a listener of the gateway and said an MQTT CONNECT. */
 export interface Knock {
   /** The handshake ended, as this end sees it (in TLS 1.3 before the other end has judged). */
   readonly handshake: boolean
