@@ -90,7 +90,7 @@ export const CONTROLS: readonly Control[] = [
     requirement: "CR 1.2",
     claim:
       "The gateway proves itself with its own certificate on every listener and every outward connection, and reads no " +
-      "byte of a peer whose certificate the zone's authorities do not vouch for.",
+      "byte of a peer whose certificate the zone's authorities do not vouch for. A policy with clear text fails this row.",
     enforcedIn: ["firmware/tls/accept-peer.ts", "firmware/tls/dial.ts", "policy/identity/path.ts"],
     probes: [listenersProveThemselves.id, strangersAreRefused.id],
   },
@@ -139,7 +139,8 @@ export const CONTROLS: readonly Control[] = [
   {
     requirement: "CR 3.1",
     claim:
-      "Every end of every conduit speaks TLS with authenticated encryption; an altered record ends the connection.",
+      "Every end of every conduit speaks TLS with authenticated encryption; an altered record ends the connection. A policy " +
+      "with clear text fails this row.",
     enforcedIn: ["firmware/tls/options.ts", "firmware/tls/dial.ts", "policy/identity/algorithms.ts"],
     probes: [alteredRecordsAreRefused.id, weakCryptographyIsRefused.id],
   },
@@ -147,7 +148,7 @@ export const CONTROLS: readonly Control[] = [
     requirement: "CR 3.1 RE(1)",
     claim:
       "Both ends of each connection prove who they are by certificate, anew each time: no session is resumed, and nothing " +
-      "is read of a peer that did not.",
+      "is read of a peer that did not. A policy with clear text fails this row.",
     enforcedIn: ["firmware/tls/accept-peer.ts", "firmware/tls/options.ts", "firmware/conduits/listener.ts"],
     probes: [listenersProveThemselves.id, strangersAreRefused.id, nothingIsResumed.id],
   },
@@ -186,7 +187,9 @@ export const CONTROLS: readonly Control[] = [
   },
   {
     requirement: "CR 4.3",
-    claim: "One file holds the permitted algorithms and key sizes; weaker offers fail in the handshake.",
+    claim:
+      "One file holds the permitted algorithms and key sizes; weaker offers fail in the handshake. An end in clear text uses no " +
+      "cryptography: it is named in the evidence, and the rows that ask for protection fail.",
     enforcedIn: ["policy/identity/algorithms.ts", "firmware/tls/options.ts"],
     probes: [weakCryptographyIsRefused.id],
   },

@@ -13,6 +13,7 @@ export const ADDRESSES = {
   control: { own: ["10.81.2.2", "fd81:2::2"], gateway: ["10.81.2.1", "fd81:2::1"] },
 } as const
 
+/** Network namespaces: a host in each zone, the gateway between them. */
 export interface Zones {
   /** Run a command line there; its output. Throws when it fails. */
   run(zone: ZoneName, ...words: readonly string[]): string
