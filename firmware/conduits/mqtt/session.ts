@@ -185,7 +185,7 @@ class ProxySession implements Session, SessionContext {
   }
 
   tell(topic: string, payload: Uint8Array): void {
-    if (this.#phase !== "open") return
+    if (this.#phase !== "open" && this.#phase !== "connack") return
     const writer = new Writer().binary(new TextEncoder().encode(topic))
     if (this.version === 5) writer.propertyList(new Uint8Array(0))
     const packet = writer.raw(payload).packet(PUBLISH << 4)
@@ -282,6 +282,8 @@ class ProxySession implements Session, SessionContext {
     this.#up.scan.accepted = this.#authentication === null ? FROM_CLIENT : typeSet(AUTH, DISCONNECT)
     if (this.#authentication !== null) this.#down.scan.accepted |= typeSet(AUTH)
     this.#phase = "connack"
+    // What we answer to packets behind the CONNECT comes after the broker's word on it (MQTT-3.2.0-1).
+    this.#down.holding = true
     if (this.#will !== null) this.#recordWill(this.#will, admission.willVerdict)
     this.port.dial()
     this.#up.replace(admission.forward)
@@ -336,6 +338,7 @@ class ProxySession implements Session, SessionContext {
     }
     this.#phase = "open"
     this.#answered = true
+    this.#down.holding = false
     this.#down.replace(terms.forward)
     this.port.connected(this.#clientId, this.version)
     return OUTCOME.replaced

@@ -86,6 +86,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
       maxMemoryBytes: 128 * 1024 * 1024,
     },
     packetFilter: "apply",
+    inspector: "refuse",
     gpio: {
       inputs: [
         {
