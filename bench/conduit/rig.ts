@@ -54,6 +54,8 @@ export interface Rig {
   upstreamPort(transport: Transport): number
   /** Where the sink listens for the clients themselves, with TLS: the way without a proxy. */
   readonly directPort: number
+  /** Connect the clients through `port`, and leave them connected. */
+  open(port: number, transport: Transport, ends?: Ends): Promise<void>
   /** Connect the clients through `port`, hand the connections to `action`, close them. */
   connected<T>(port: number, transport: Transport, action: () => Promise<T>, ends?: Ends): Promise<T>
   /**
@@ -78,22 +80,25 @@ export async function startRig(material: Material, core: number | null, deadline
     tls: (await sink.call("listen", { tls: material.broker })).port as number,
   }
   await load.call("tally", await sink.call("tally"))
+  const openAll: Rig["open"] = async (port, transport, { clients = CLIENTS, subscribeAt = null } = {}) => {
+    const all = <T>(of: (index: number) => T): T[] => Array.from({ length: clients }, (_, k) => of(k))
+    const isTls = transport === "tls"
+    open = clients
+    if (subscribeAt !== null) {
+      const tls = isTls ? material.proxyClient : null
+      await sink.call("subscribe", { port: subscribeAt, tls, ...SUBSCRIBER } satisfies SubscribeRequest)
+    }
+    const users = subscribeAt === null ? null : all(commonName)
+    const tls = isTls ? material.clients : null
+    await load.call("open", { port, tls, names: all(clientId), users } satisfies OpenRequest)
+  }
   return {
     upstreamPort: (transport) => ports[transport],
     // To the clients it shows what the proxies show them.
     directPort: (await sink.call("listen", { tls: material.proxyServer })).port as number,
-    async connected(port, transport, action, { clients = CLIENTS, subscribeAt = null } = {}) {
-      const all = <T>(of: (index: number) => T): T[] => Array.from({ length: clients }, (_, k) => of(k))
-      const isTls = transport === "tls"
-      open = clients
-      if (subscribeAt !== null) {
-        const tls = isTls ? material.proxyClient : null
-        const request = { port: subscribeAt, tls, name: SUBSCRIBER.name, user: SUBSCRIBER.user }
-        await sink.call("subscribe", request satisfies SubscribeRequest)
-      }
-      const users = subscribeAt === null ? null : all(commonName)
-      const tls = isTls ? material.clients : null
-      await load.call("open", { port, tls, names: all(clientId), users } satisfies OpenRequest)
+    open: openAll,
+    async connected(port, transport, action, ends) {
+      await openAll(port, transport, ends)
       try {
         return await action()
       } finally {
