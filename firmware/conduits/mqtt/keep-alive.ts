@@ -1,5 +1,5 @@
 /** More pings than this are not put together. */
-export const MAX_MERGED_PINGS = 4_096
+export const MAX_MERGED_PINGS = 65_535
 
 /**
  * The pings of one connection.
