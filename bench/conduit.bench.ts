@@ -8,12 +8,9 @@
  * A lost, changed or reordered message fails it; a missed target is printed. `--quick` writes nothing, and neither do
  * `--only` and `--modes`, which measure a part and leave out memory and cold start.
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { loadavg, tmpdir } from "node:os"
-import { join } from "node:path"
+import { loadavg } from "node:os"
 import { parseArgs } from "node:util"
 import { haproxy, haproxyVersion } from "./conduit/haproxy.ts"
-import { canPin } from "./conduit/lines.ts"
 import { lockgate } from "./conduit/lockgate.ts"
 import { makeMaterial } from "./conduit/material.ts"
 import type { Material } from "./conduit/material.ts"
@@ -24,6 +21,8 @@ import type { Mode } from "./conduit/message.ts"
 import { nodePipe, pooledPipe } from "./conduit/proxy.ts"
 import type { Proxy } from "./conduit/proxy.ts"
 import { startRig } from "./conduit/rig.ts"
+import { scratchFolder, twoCores } from "./conduit/stage.ts"
+import type { Cores } from "./conduit/stage.ts"
 import { cpuTable, judgementTable, latencyTable, memoryTable } from "./conduit/tables.ts"
 import { report } from "./harness.ts"
 import { judge, judgeMemory, judgeStart, NO_PROXY } from "./conduit/targets.ts"
@@ -62,21 +61,6 @@ const wanted = options.modes?.split(",") ?? MODES
 const modes = MODES.filter((mode) => wanted.includes(mode))
 const isPart = options.only !== undefined || options.modes !== undefined
 const CPU_MODES: readonly Mode[] = modes.filter((mode) => mode !== "paced")
-
-/** The cores this process may use: one for the proxies, one for the ends; none of its own if there are fewer than two. */
-function twoCores(): { proxy: number | null; ends: number | null } {
-  const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? ""
-  const cores = list.split(",").flatMap((range) => {
-    const [first = NaN, last = first] = range.split("-").map(Number)
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i)
-  })
-  const [ends, proxy] = cores
-  if (ends === undefined || proxy === undefined || !canPin()) {
-    console.error("NOT PINNED: needs two cores and taskset; the figures below say little")
-    return { proxy: null, ends: null }
-  }
-  return { proxy, ends }
-}
 
 /** How it was measured; `kept` rounds count, and `load` processes wanted a core when the bench began. */
 function circumstances(kept: number, load: number): string {
@@ -157,11 +141,7 @@ async function measure(folder: string): Promise<string> {
   }
 }
 
-async function weigh(
-  proxies: readonly Proxy[],
-  material: Material,
-  core: { proxy: number | null; ends: number | null },
-): Promise<IdleMemory[]> {
+async function weigh(proxies: readonly Proxy[], material: Material, core: Cores): Promise<IdleMemory[]> {
   const rigs = await Promise.all(proxies.map(() => startRig(material, core.ends)))
   try {
     return await measureIdle(proxies, rigs, material, extent, core.proxy)
@@ -170,11 +150,6 @@ async function weigh(
   }
 }
 
-// Keys lie in the folder: it goes, however this ends.
-const folder = mkdtempSync(join(tmpdir(), "lockgate-bench-"))
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130))
-
-const body = await measure(folder)
+const body = await measure(scratchFolder())
 if (options.quick || isPart) console.log(body)
 else report("Conduit", body)

@@ -1,10 +1,11 @@
 /** HAProxy in TCP mode: the peer that plants know. */
 import { spawn, spawnSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
-import { connect, createServer } from "node:net"
+import { connect } from "node:net"
 import { once } from "node:events"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { freePort } from "../../test/peers/ports.ts"
 import { pinned } from "./lines.ts"
 import type { Proxy, Transport } from "./proxy.ts"
 import type { TlsEnd } from "./tls-files.ts"
@@ -64,16 +65,6 @@ listen bench
       }
     },
   }
-}
-
-/** A port on 127.0.0.1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  await once(server, "close")
-  return address !== null && typeof address === "object" ? address.port : 0
 }
 
 /** Resolves when something listens on `port`; rejects after ten seconds, or when `ended()` says that nothing will. */

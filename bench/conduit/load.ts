@@ -1,8 +1,8 @@
 /**
  * The clients' end: MQTT 3.1.1 publishers. A process of its own.
  *
- * Requests: `tally {port}`, where the sink tells its count; `open {port, tls, names}` -> null when all are connected; `prepare {count}` -> null when the messages
- * lie ready; `send {mode, count, perSecond}` -> LoadReport when all is written; `close` -> null.
+ * Requests: `tally {port}`, where the sink tells its count; `open {port, tls, names, users}` -> null when all are connected;
+ * `prepare {mode, count}` -> null when the messages lie ready; `send {mode, count, perSecond}` -> LoadReport when all is written; `close` -> null.
  */
 import { connect } from "node:net"
 import type { Socket } from "node:net"
@@ -23,6 +23,8 @@ export interface OpenRequest {
   readonly tls: readonly TlsEnd[] | null
   /** MQTT client ids. */
   readonly names: readonly string[]
+  /** MQTT user names, for brokers that ask; null: none are sent. */
+  readonly users: readonly string[] | null
 }
 
 /** What the load thread says once everything was sent. */
@@ -35,15 +37,13 @@ export interface LoadReport {
 
 interface Client {
   readonly socket: Socket
-  /** Two bulk writes' worth of packets, sent over and over. */
+  /** At least two writes' worth of packets, sent over and over. */
   readonly packets: Buffer
   readonly digests: Int32Array
   at: number
   left: number
   digest: number
 }
-
-const RING = 2 * PER_WRITE.bulk
 
 let clients: Client[] = []
 let onTally: (() => void) | null = null
@@ -57,7 +57,7 @@ async function openClient(request: OpenRequest, index: number): Promise<Client> 
   // Ends by design when the proxy is stopped; while messages are out, the sink's count tells.
   socket.on("error", () => undefined)
   await once(socket, end === undefined ? "connect" : "secureConnect")
-  socket.write(connectPacket(request.names[index]!))
+  socket.write(connectPacket(request.names[index]!, request.users?.[index] ?? null))
   const [answer] = (await once(socket, "data")) as [Buffer]
   if (answer[0] !== 0x20 || answer[3] !== 0) throw new Error(`CONNECT refused: ${answer.toString("hex")}`)
   socket.resume()
@@ -66,7 +66,7 @@ async function openClient(request: OpenRequest, index: number): Promise<Client> 
 
 /** The next write of `client`, at most `most` messages, booked as sent. */
 function take(client: Client, most: number): Buffer {
-  if (client.at + most > RING) client.at = 0
+  if (client.at + most > client.digests.length) client.at = 0
   const count = Math.min(most, client.left)
   const start = client.at
   for (let n = start; n < start + count; n++) client.digest = chain(client.digest, client.digests[n]!)
@@ -105,7 +105,7 @@ async function pace(count: number, perSecond: number): Promise<void> {
     for (; n < due; n++) {
       const client = clients[n % clients.length]!
       const packet = Buffer.from(client.packets.subarray(client.at * MESSAGE_BYTES, (client.at + 1) * MESSAGE_BYTES))
-      client.at = (client.at + 1) % RING
+      client.at = (client.at + 1) % client.digests.length
       packet.writeDoubleLE(nowUs(), STAMP_AT)
       client.digest = chain(client.digest, digestPacket(packet, 0, packet.length))
       client.socket.write(packet)
@@ -128,13 +128,15 @@ serveLines({
       clients.push(...(await Promise.all(some)))
     }
   },
-  prepare({ count }: { count: number }) {
+  prepare({ mode, count }: { mode: Mode; count: number }) {
+    // A thousand clients that send now and then need not hold what twenty send at once.
+    const ring = Math.max(2 * PER_WRITE[mode], 100)
     clients = clients.map((client, k) => {
-      if (client.packets.length > 0) return client
-      const packets = publishPackets(k, RING)
-      const digests = new Int32Array(RING)
-      for (let n = 0; n < RING; n++) digests[n] = digestPacket(packets, n * MESSAGE_BYTES, (n + 1) * MESSAGE_BYTES)
-      return { ...client, packets, digests }
+      if (client.digests.length >= ring) return client
+      const packets = publishPackets(k, ring)
+      const digests = new Int32Array(ring)
+      for (let n = 0; n < ring; n++) digests[n] = digestPacket(packets, n * MESSAGE_BYTES, (n + 1) * MESSAGE_BYTES)
+      return { ...client, packets, digests, at: 0 }
     })
     const share = Math.floor(count / clients.length)
     clients.forEach((client, k) => {
@@ -145,7 +147,7 @@ serveLines({
   async send({ mode, count, perSecond }: { mode: Mode; count: number; perSecond: number }) {
     const startedAt = performance.now()
     if (mode === "paced") await pace(count, perSecond)
-    else if (mode === "bulk") await flood(PER_WRITE.bulk)
+    else if (mode === "bulk" || mode === "eager") await flood(PER_WRITE[mode])
     else await step(PER_WRITE[mode])
     const digest = clients.reduce((sum, client) => (sum + client.digest) | 0, 0) >>> 0
     return { digest, ms: performance.now() - startedAt } satisfies LoadReport

@@ -7,7 +7,8 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { signBundle } from "../../firmware/bundles/sign.ts"
 import { readSigningKey } from "../../firmware/bundles/signer-key.ts"
-import { freePort, listening } from "./haproxy.ts"
+import { freePort } from "../../test/peers/ports.ts"
+import { listening } from "./haproxy.ts"
 import { pinned } from "./lines.ts"
 import type { Material } from "./material.ts"
 import { CELLS, ROLES, topicOf } from "./message.ts"
@@ -193,8 +194,8 @@ function manyRules(rules: number, roles: readonly string[], perEntry: number): o
   }))
 }
 
-/** The filter of `cell`: one third exact, one third with `+`, one third with `#`. */
-function filterOf(cell: number): string {
+/** The filter that allows `cell`: one third exact, one third with `+`, one third with `#`. */
+export function filterOf(cell: number): string {
   const topic = topicOf(cell)
   if (cell % 3 === 1) return topic.replace("/sensor-00/", "/+/")
   if (cell % 3 === 2) return topic.replace("/sensor-00/raw", "/#")

@@ -24,8 +24,8 @@ export function clientId(index: number): string {
   return index < CLIENTS ? name : `${name}-${index}`
 }
 
-/** The common name in the certificate of client `index`: its role and its subject's name. */
-function commonName(index: number): string {
+/** The common name in the certificate of client `index`: its role and its subject's name. A broker knows it as user. */
+export function commonName(index: number): string {
   return `r${String(index % ROLES).padStart(2, "0")}.${clientId(index)}`
 }
 

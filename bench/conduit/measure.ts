@@ -12,7 +12,7 @@ export interface Extent {
   readonly rounds: number
   /** No further round begins after this long: on a busy machine fewer are kept, and the results say so. */
   readonly maxSeconds: number
-  readonly counts: Readonly<Record<Mode, number>>
+  readonly counts: Readonly<Partial<Record<Mode, number>>>
   /** Rate of the paced mode, messages/s. */
   readonly perSecond: number
   readonly idleConnections: number
@@ -26,6 +26,8 @@ export interface Contender {
   readonly transport: Transport
   readonly running: RunningProxy | null
   readonly modes: readonly Mode[]
+  /** By how much fewer messages it is sent than the others, for the slow ones; default 1. */
+  readonly divisor?: number
 }
 
 /** One contender's runs, by mode, in the order of the rounds; all contenders have the same rounds. */
@@ -61,16 +63,18 @@ export async function measureRounds(
     progress(round === 0 ? "warming up" : `round ${round} of ${extent.rounds}`)
     for (let turn = 0; turn < outcomes.length; turn++) {
       const { contender, runs } = outcomes[(turn + round) % outcomes.length]!
-      const { name, transport, running, modes } = contender
+      const { name, transport, running, modes, divisor = 1 } = contender
+      const { pid = null, brokerPid = null, subscribeAt = null } = running ?? {}
       const port = running?.port ?? rig.directPort
+      const inEachMode = async (): Promise<void> => {
+        for (const mode of modes) {
+          const count = Math.ceil((extent.counts[mode] ?? 0) / divisor)
+          const run = await rig.run(pid, { mode, count, perSecond: extent.perSecond, brokerPid })
+          if (round > 0) runs[mode].push(run)
+        }
+      }
       try {
-        await rig.connected(port, transport, async () => {
-          for (const mode of modes) {
-            const request = { mode, count: extent.counts[mode], perSecond: extent.perSecond }
-            const run = await rig.run(running?.pid ?? null, request)
-            if (round > 0) runs[mode].push(run)
-          }
-        })
+        await rig.connected(port, transport, inEachMode, { subscribeAt })
       } catch (error) {
         const fault = error instanceof Error ? error.message : String(error)
         throw new Error(`${name}, ${transport}: ${fault}`, { cause: error })
@@ -81,7 +85,7 @@ export async function measureRounds(
 }
 
 function noRuns(): Record<Mode, Run[]> {
-  return { bulk: [], batch8: [], single: [], paced: [] }
+  return { bulk: [], eager: [], batch8: [], single: [], paced: [] }
 }
 
 /** What each proxy weighs with and without idle connections: each started anew, all resting at the same time. */
@@ -99,7 +103,8 @@ export async function measureIdle(
       const running = await proxy.start({ upstreamPort, material, core })
       try {
         // What only the first connections bring (code, pools) is not theirs.
-        await rig.connected(running.port, proxy.transport, () => sleep(100), Math.ceil(extent.idleConnections / 10))
+        const few = { clients: Math.ceil(extent.idleConnections / 10) }
+        await rig.connected(running.port, proxy.transport, () => sleep(100), few)
         await sleep(extent.settleMs)
         const restKiB = pssKiB(running.pid)
         const full = await rig.connected(
@@ -109,7 +114,7 @@ export async function measureIdle(
             await sleep(extent.settleMs)
             return pssKiB(running.pid)
           },
-          extent.idleConnections,
+          { clients: extent.idleConnections },
         )
         return { name: proxy.name, restKiB, perConnectionKiB: (full - restKiB) / extent.idleConnections }
       } finally {
@@ -136,7 +141,7 @@ export async function measureColdStart(
         await rig.run(running.pid, { mode: "single", count: 1 })
         return performance.now() - startedAt
       },
-      1,
+      { clients: 1 },
     )
   } finally {
     await running.stop()

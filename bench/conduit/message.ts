@@ -14,12 +14,16 @@ export const CELLS = 1_000
 const PAYLOAD_AT = 3 + 2 + 38
 /** Offset in a packet of the time stamp of paced messages: the last eight bytes. */
 export const STAMP_AT = MESSAGE_BYTES - 8
-/** How messages are cut into writes. `bulk`: 64 KiB, as fast as it goes; `batch8`, `single`: in step; `paced`: at a rate, stamped. */
-export type Mode = "bulk" | "batch8" | "single" | "paced"
+/**
+ * How messages are cut into writes. `bulk`: 64 KiB, as fast as it goes; `eager`: one by one, as fast as it goes; `batch8`, `single`: in
+ * step; `paced`: at a rate, stamped.
+ */
+export type Mode = "bulk" | "eager" | "batch8" | "single" | "paced"
 
 /** Messages in one write. */
 export const PER_WRITE: Readonly<Record<Mode, number>> = {
   bulk: Math.floor(65_536 / MESSAGE_BYTES),
+  eager: 1,
   batch8: 8,
   single: 1,
   paced: 1,
@@ -31,11 +35,29 @@ export function topicOf(cell: number): string {
   return `plant/line-${line}/cell-${String(cell).padStart(5, "0")}/sensor-00/raw`
 }
 
-/** A CONNECT packet, MQTT 3.1.1, clean session. `keepAlive` 0: idle clients never need to ping. */
-export function connectPacket(clientId: string): Buffer {
-  const id = Buffer.from(clientId)
-  const body = Buffer.concat([Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 0, 0, id.length]), id])
+/** The line in whose topic the packet that begins at `start` was published: 0..19. */
+export function lineOf(bytes: Uint8Array, start: number): number {
+  const digit = PAYLOAD_AT - 38 + "plant/line-".length
+  return 10 * (bytes[start + digit]! - 0x30) + bytes[start + digit + 1]! - 0x30
+}
+
+/** A CONNECT packet, MQTT 3.1.1, clean session; `user` without password. `keepAlive` 0: idle clients never need to ping. */
+export function connectPacket(clientId: string, user: string | null = null): Buffer {
+  const words = [clientId, ...(user === null ? [] : [user])].flatMap((word) => [
+    Buffer.from([0, word.length]),
+    Buffer.from(word),
+  ])
+  const body = Buffer.concat([Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54, 4, user === null ? 2 : 0x82, 0, 0]), ...words])
   return Buffer.concat([Buffer.from([0x10, body.length]), body])
+}
+
+/** A SUBSCRIBE packet, MQTT 3.1.1, for `filter` at QoS 0. */
+export function subscribePacket(filter: string): Buffer {
+  return Buffer.concat([
+    Buffer.from([0x82, filter.length + 5, 0, 1, 0, filter.length]),
+    Buffer.from(filter),
+    Buffer.of(0),
+  ])
 }
 
 /**

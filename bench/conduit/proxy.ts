@@ -12,6 +12,10 @@ export interface RunningProxy {
   readonly pid: number
   /** Where clients connect, on 127.0.0.1. */
   readonly port: number
+  /** A true broker that it is, or that stands behind it: where the subscriber connects. */
+  readonly subscribeAt?: number
+  /** The process of the broker behind it, whose CPU counts as well. */
+  readonly brokerPid?: number
   stop(): Promise<void>
 }
 

@@ -4,23 +4,25 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { startChild } from "./lines.ts"
 import type { Child } from "./lines.ts"
 import type { LoadReport, OpenRequest } from "./load.ts"
-import { clientId } from "./material.ts"
+import { clientId, commonName } from "./material.ts"
 import type { Material } from "./material.ts"
 import { CLIENTS, PER_WRITE } from "./message.ts"
 import type { Mode } from "./message.ts"
 import { cpuMs } from "./process-cost.ts"
 import type { Transport } from "./proxy.ts"
-import type { SinkReport } from "./sink.ts"
+import type { SinkReport, SubscribeRequest } from "./sink.ts"
 
 /** One run of one proxy in one mode. */
 export interface Run {
   readonly messages: number
   /** CPU milliseconds per 100,000 messages. */
   readonly proxyMs: number
+  /** The same of the broker behind the proxy; 0 where there is none. */
+  readonly brokerMs: number
   readonly loadMs: number
   readonly sinkMs: number
   readonly perSecond: number
-  /** Share of the run's time that each core was busy with us: the fuller one is the bottleneck. */
+  /** Share of the run's time that each core was busy with us: the fuller one is the bottleneck. The broker's is the proxy's. */
   readonly proxyBusy: number
   readonly endsBusy: number
   /** How many messages came in one read at the sink: what the proxy had glued together. */
@@ -35,6 +37,16 @@ export interface RunRequest {
   readonly count: number
   /** Paced mode only. */
   readonly perSecond?: number
+  /** The process of a broker behind the proxy, whose CPU counts as well. */
+  readonly brokerPid?: number | null
+}
+
+/** Who connects to what is measured. */
+export interface Ends {
+  /** Default: `CLIENTS`. */
+  readonly clients?: number
+  /** The port of a true broker, to which the sink subscribes; the clients then send their common names as user names. */
+  readonly subscribeAt?: number | null
 }
 
 /** Load and sinks, running. */
@@ -43,8 +55,10 @@ export interface Rig {
   upstreamPort(transport: Transport): number
   /** Where the sink listens for the clients themselves, with TLS: the way without a proxy. */
   readonly directPort: number
+  /** Connect the clients through `port`, and leave them connected. */
+  open(port: number, transport: Transport, ends?: Ends): Promise<void>
   /** Connect the clients through `port`, hand the connections to `action`, close them. */
-  connected<T>(port: number, transport: Transport, action: () => Promise<T>, clients?: number): Promise<T>
+  connected<T>(port: number, transport: Transport, action: () => Promise<T>, ends?: Ends): Promise<T>
   /**
    * One run over the open connections, through process `pid` (null: nobody between).
    * @throws Error if messages are missing or their content or order differs from what was sent.
@@ -52,6 +66,9 @@ export interface Rig {
   run(pid: number | null, request: RunRequest): Promise<Run>
   stop(): Promise<void>
 }
+
+/** The MQTT client id of the one subscriber, and its user name: the common name of the certificate that it shows. */
+export const SUBSCRIBER = { name: "control-room", user: "gateway" }
 
 /** Start the ends on `core`. A run that has not arrived whole after `deadlineMs` has failed. */
 export async function startRig(material: Material, core: number | null, deadlineMs = 60_000): Promise<Rig> {
@@ -64,29 +81,40 @@ export async function startRig(material: Material, core: number | null, deadline
     tls: (await sink.call("listen", { tls: material.broker })).port as number,
   }
   await load.call("tally", await sink.call("tally"))
+  const openAll: Rig["open"] = async (port, transport, { clients = CLIENTS, subscribeAt = null } = {}) => {
+    const all = <T>(of: (index: number) => T): T[] => Array.from({ length: clients }, (_, k) => of(k))
+    const isTls = transport === "tls"
+    open = clients
+    if (subscribeAt !== null) {
+      const tls = isTls ? material.proxyClient : null
+      await sink.call("subscribe", { port: subscribeAt, tls, ...SUBSCRIBER } satisfies SubscribeRequest)
+    }
+    const users = subscribeAt === null ? null : all(commonName)
+    const tls = isTls ? material.clients : null
+    await load.call("open", { port, tls, names: all(clientId), users } satisfies OpenRequest)
+  }
   return {
     upstreamPort: (transport) => ports[transport],
     // To the clients it shows what the proxies show them.
     directPort: (await sink.call("listen", { tls: material.proxyServer })).port as number,
-    async connected(port, transport, action, clients = CLIENTS) {
-      const names = Array.from({ length: clients }, (_, k) => clientId(k))
-      const tls = transport === "tls" ? material.clients : null
-      open = clients
-      await load.call("open", { port, tls, names } satisfies OpenRequest)
+    open: openAll,
+    async connected(port, transport, action, ends) {
+      await openAll(port, transport, ends)
       try {
         return await action()
       } finally {
         await load.call("close")
+        await sink.call("unsubscribe")
         for (let tries = 0; tries < 100 && (await sink.call("connections")) > 0; tries++) await sleep(10)
       }
     },
-    async run(pid, { mode, count: atLeast, perSecond = 0 }) {
+    async run(pid, { mode, count: atLeast, perSecond = 0, brokerPid = null }) {
       const inStep = mode === "single" || mode === "batch8"
       const window = open * PER_WRITE[mode]
       const count = inStep ? Math.ceil(atLeast / window) * window : atLeast
       await sink.call("reset", { stamped: mode === "paced", window: inStep ? window : null })
-      await load.call("prepare", { count })
-      const spent = (): number[] => [pid === null ? 0 : cpuMs(pid), cpuMs(load.pid), cpuMs(sink.pid)]
+      await load.call("prepare", { mode, count })
+      const spent = (): number[] => [pid, brokerPid, load.pid, sink.pid].map((of) => (of === null ? 0 : cpuMs(of)))
       const before = spent()
       const arrived = sink.call("await", { count, timeoutMs: deadlineMs }) as Promise<SinkReport>
       const sending = load.call("send", { mode, count, perSecond }) as Promise<LoadReport>
@@ -96,15 +124,16 @@ export async function startRig(material: Material, core: number | null, deadline
       if (!got.complete) throw new Error(`only ${got.messages} of ${count} messages arrived`)
       const sent = await sending
       if (got.messages !== count || got.digest !== sent.digest) throw new Error("what arrived is not what was sent")
-      const [proxy, ends, sinkOnly] = after.map((ms, i) => ms - before[i]!) as [number, number, number]
+      const [proxy, broker, ends, sinkOnly] = after.map((ms, i) => ms - before[i]!) as [number, number, number, number]
       const per = 100_000 / count
       return {
         messages: count,
         proxyMs: proxy * per,
+        brokerMs: broker * per,
         loadMs: ends * per,
         sinkMs: sinkOnly * per,
         perSecond: count / (got.ms / 1e3),
-        proxyBusy: proxy / got.ms,
+        proxyBusy: (proxy + broker) / got.ms,
         endsBusy: (ends + sinkOnly) / got.ms,
         perRead: count / got.chunks,
         latenciesUs: got.latenciesUs.toSorted((a, b) => a - b),

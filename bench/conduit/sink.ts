@@ -1,13 +1,16 @@
 /**
- * The broker's end: answers CONNECT, counts and digests every PUBLISH, delivers nothing. A process of its own.
+ * The broker's end: answers CONNECT, counts and digests every PUBLISH, delivers nothing. Or a subscriber, where a true broker
+ * is measured. A process of its own.
  *
- * Requests: `listen {tls | null}` -> `{port}`; `tally` -> `{port}`, where a
- * byte is written each time another `window` messages are there; `reset {stamped, window}`; `await {count, timeoutMs}` -> SinkReport.
+ * Requests: `listen {tls | null}` -> `{port}`; `subscribe {port, tls | null, name, user}` -> null when it is granted; `unsubscribe`;
+ * `tally` -> `{port}`, where a byte is written each time another `window` messages are there; `reset {stamped, window}`;
+ * `await {count, timeoutMs}` -> SinkReport.
  */
-import { createServer } from "node:net"
+import { once } from "node:events"
+import { connect, createServer } from "node:net"
 import type { Server, Socket } from "node:net"
-import { createServer as createTlsServer } from "node:tls"
-import { chain, digestPacket, nowUs, STAMP_AT } from "./message.ts"
+import { connect as connectTls, createServer as createTlsServer } from "node:tls"
+import { chain, connectPacket, digestPacket, lineOf, nowUs, ROLES, STAMP_AT, subscribePacket } from "./message.ts"
 import { serveLines } from "./lines.ts"
 import { readTls } from "./tls-files.ts"
 import type { TlsEnd } from "./tls-files.ts"
@@ -15,7 +18,7 @@ import type { TlsEnd } from "./tls-files.ts"
 /** What arrived since the last reset. */
 export interface SinkReport {
   readonly messages: number
-  /** Sum over the connections of the chained digests of their packets. */
+  /** Sum over the clients of the chained digests of their packets. */
   readonly digest: number
   /** Reads in which the messages came. */
   readonly chunks: number
@@ -34,7 +37,16 @@ const PINGRESP = Buffer.from([0xd0, 0])
 interface Peer {
   readonly socket: Socket
   rest: Buffer | null
-  digest: number
+  /** By line, one client each, where a broker has merged them; else of all that came over the connection. */
+  readonly digests: Int32Array
+}
+
+/** A subscription asked for; `granted` when the broker has said so. */
+export interface SubscribeRequest {
+  readonly port: number
+  readonly tls: TlsEnd | null
+  readonly name: string
+  readonly user: string
 }
 
 const peers = new Set<Peer>()
@@ -50,16 +62,18 @@ let window = Infinity
 let nextTally = Infinity
 let tally: Socket | null = null
 let full: (() => void) | null = null
+let subscriber: Socket | null = null
+let granted: ((code: number) => void) | null = null
 
-function accept(socket: Socket): void {
+function accept(socket: Socket, chains = 1): void {
   socket.setNoDelay(true)
-  const peer: Peer = { socket, rest: null, digest: 0 }
+  const peer: Peer = { socket, rest: null, digests: new Int32Array(chains) }
   peers.add(peer)
   socket.on("data", (chunk) => take(peer, chunk))
   socket.on("error", () => undefined)
   socket.on("close", () => {
     peers.delete(peer)
-    endedDigests = (endedDigests + peer.digest) | 0
+    endedDigests = peer.digests.reduce((sum, digest) => (sum + digest) | 0, endedDigests)
   })
 }
 
@@ -96,10 +110,19 @@ function packet(peer: Peer, bytes: Buffer, start: number, body: number, end: num
     case 1:
       peer.socket.write(CONNACK)
       break
-    case 3:
+    case 2:
+      if (bytes[end - 1] === 0) peer.socket.write(subscribePacket("plant/#"))
+      else granted?.(bytes[end - 1]!)
+      break
+    case 3: {
       messages++
-      peer.digest = chain(peer.digest, digestPacket(bytes, start, end))
+      const line = peer.digests.length === 1 ? 0 : lineOf(bytes, start)
+      peer.digests[line] = chain(peer.digests[line]!, digestPacket(bytes, start, end))
       if (stamped) latenciesUs.push(nowUs() - bytes.readDoubleLE(start + STAMP_AT))
+      break
+    }
+    case 9:
+      granted?.(bytes[end - 1]!)
       break
     case 12:
       peer.socket.write(PINGRESP)
@@ -122,7 +145,7 @@ async function listenOn(server: Server): Promise<number> {
 
 function report(complete: boolean): SinkReport {
   let digest = endedDigests
-  for (const peer of peers) digest = (digest + peer.digest) | 0
+  for (const { digests } of peers) digest = digests.reduce((sum, each) => (sum + each) | 0, digest)
   return { messages, digest: digest >>> 0, chunks, ms: lastAt - firstAt, latenciesUs, complete }
 }
 
@@ -130,12 +153,29 @@ serveLines({
   async listen({ tls }: { tls: TlsEnd | null }) {
     const server =
       tls === null
-        ? createServer(accept)
+        ? createServer((socket) => accept(socket))
         : createTlsServer(
             { ...readTls(tls), requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3" },
-            accept,
+            (socket) => accept(socket),
           )
     return { port: await listenOn(server) }
+  },
+  async subscribe({ port, tls, name, user }: SubscribeRequest) {
+    const address = { host: "127.0.0.1", port }
+    const socket = tls === null ? connect(address) : connectTls({ ...address, ...readTls(tls), minVersion: "TLSv1.3" })
+    subscriber = socket
+    await once(socket, tls === null ? "connect" : "secureConnect")
+    accept(socket, ROLES)
+    const answer = new Promise<number>((resolve) => {
+      granted = resolve
+      socket.on("close", () => resolve(0xff))
+    })
+    socket.write(connectPacket(name, user))
+    if ((await answer) !== 0) throw new Error(`the broker refused the subscriber: ${await answer}`)
+  },
+  unsubscribe() {
+    subscriber?.destroy()
+    subscriber = null
   },
   async tally() {
     const server = createServer((socket) => {
@@ -144,7 +184,7 @@ serveLines({
     return { port: await listenOn(server) }
   },
   reset(argument: { stamped: boolean; window: number | null }) {
-    for (const peer of peers) peer.digest = 0
+    for (const { digests } of peers) digests.fill(0)
     endedDigests = messages = chunks = 0
     stamped = argument.stamped
     latenciesUs = []

@@ -8,8 +8,10 @@ import type { Estimate } from "./statistics.ts"
 import { cpuRatio, latencies } from "./targets.ts"
 import type { Judgement } from "./targets.ts"
 
-const WHAT: Readonly<Record<Mode, string>> = {
+/** The modes in words. */
+export const WHAT: Readonly<Record<Mode, string>> = {
   bulk: "bulk: writes of 64 KiB, as fast as they go",
+  eager: "1 message a write, as fast as they go",
   batch8: "8 messages a write, in step",
   single: "1 message a write, in step",
   paced: "at a steady rate",
@@ -45,7 +47,7 @@ export function cpuTable(outcomes: readonly Outcome[], transport: Transport, mod
 }
 
 /** A core that is busy for nine tenths of the time bounds the run; else the ends wait for each other. */
-function bottleneck(proxy: number, ends: number): string {
+export function bottleneck(proxy: number, ends: number): string {
   if (Math.max(proxy, ends) < 0.9) return "the way there and back"
   return proxy > ends ? "proxy" : "load and sink"
 }
@@ -98,14 +100,17 @@ export function times({ value, low, high }: Estimate): string {
   return `${value.toFixed(2)}x` + (low === high ? "" : ` (${low.toFixed(2)} - ${high.toFixed(2)})`)
 }
 
-function ms(value: number): string {
+/** Milliseconds, with a digit behind the point where there are few. */
+export function ms(value: number): string {
   return value.toFixed(value < 100 ? 1 : 0)
 }
 
-function percent(share: number): string {
+/** `12 %` of 0.12. */
+export function percent(share: number): string {
   return `${(share * 100).toFixed(0)} %`
 }
 
-function thousands(value: number): string {
+/** `12k` of 12,000. */
+export function thousands(value: number): string {
   return `${(value / 1000).toFixed(0)}k`
 }

@@ -8,7 +8,7 @@ import {
   strangerHasNoRights,
 } from "./probes/boundary.ts"
 import { alteredRecordsAreRefused, nothingIsResumed, revokedAreRefused } from "./probes/communication.ts"
-import { bundlesAreAuthentic, noCodeFromText } from "./probes/code.ts"
+import { bundlesAreAuthentic, noCodeFromText, noInspector } from "./probes/code.ts"
 import { outputsAreHeld, tamperIsTold, tamperIsWatched } from "./probes/lines.ts"
 import { floodsAreHeldOff, memoryIsBounded, silenceEnds } from "./probes/load.ts"
 import { commandsNeedPermission, errorsAreCodes, onlyDeclaredSockets } from "./probes/management.ts"
@@ -37,6 +37,7 @@ export const PROBES: readonly GatewayProbe[] = [
   rolesAreThePolicys,
   bundlesAreAuthentic,
   noCodeFromText,
+  noInspector,
   commandsNeedPermission,
   errorsAreCodes,
   onlyDeclaredSockets,
@@ -60,9 +61,14 @@ export const PROBES: readonly GatewayProbe[] = [
 const MOBILE_CODE = {
   claim:
     "No code is taken from outside. A policy bundle is the only thing that is loaded; it is data, read by a parser of our own " +
-    "bounds, and no thread of the gateway can make code of a text.",
-  enforcedIn: ["policy/language/parse-policy.ts", "firmware/launcher.js", "firmware/bundles/candidate.ts"],
-  probes: [noCodeFromText.id, bundlesAreAuthentic.id],
+    "bounds, no thread of the gateway can make code of a text, and no inspector is open through which it would come in.",
+  enforcedIn: [
+    "policy/language/parse-policy.ts",
+    "firmware/launcher.js",
+    "firmware/inspector.ts",
+    "firmware/bundles/candidate.ts",
+  ],
+  probes: [noCodeFromText.id, noInspector.id, bundlesAreAuthentic.id],
 }
 const MOBILE_CODE_AUTHENTICITY = {
   claim: "A bundle is read only after signatures of enough trusted signers over its very bytes were found good.",

@@ -24,10 +24,15 @@ export interface MosquittoOptions {
   readonly tlsPort?: number
   /** Further lines of configuration. */
   readonly config?: readonly string[]
+  /** Words before its command line, such as `taskset -c 1`. Default: none. */
+  readonly under?: readonly string[]
+  /** Log no packets: they cost the broker more than to forward them. Default: everything is logged. */
+  readonly quiet?: boolean
 }
 
 /** A broker that runs, in a folder of its own. */
 export interface Mosquitto {
+  readonly pid: number
   /** Without TLS; 0 if there is no such listener. */
   readonly port: number
   /** With TLS; 0 if there is no such listener. */
@@ -63,7 +68,8 @@ function launch(options: MosquittoOptions, anyPort: number, anyTlsPort: number):
   writeFileSync(join(folder, "mosquitto.conf"), configuration(options, folder, port, tlsPort), { mode: 0o600 })
 
   let log = ""
-  const child = spawn(command, ["-c", join(folder, "mosquitto.conf")], { stdio: ["ignore", "pipe", "pipe"] })
+  const line = [...(options.under ?? []), command, "-c", join(folder, "mosquitto.conf")]
+  const child = spawn(line[0]!, line.slice(1), { stdio: ["ignore", "pipe", "pipe"] })
   const take = (chunk: Buffer): void => {
     log += chunk.toString()
   }
@@ -73,6 +79,7 @@ function launch(options: MosquittoOptions, anyPort: number, anyTlsPort: number):
   const kill9 = (): void => void child.kill("SIGKILL")
   process.once("exit", kill9)
   return {
+    pid: child.pid ?? NaN,
     port,
     tlsPort,
     logs: () => log,
@@ -95,7 +102,9 @@ function configuration(options: MosquittoOptions, folder: string, port: number, 
     writeFileSync(join(folder, name), pem, { mode: 0o600 })
     return join(folder, name)
   }
-  const lines = ["log_dest stderr", "log_type all", "log_timestamp_format %H:%M:%S", "allow_anonymous true"]
+  const log = options.quiet === true ? ["error", "warning", "notice", "information"] : ["all"]
+  const lines = ["log_dest stderr", ...log.map((type) => `log_type ${type}`), "log_timestamp_format %H:%M:%S"]
+  lines.push("allow_anonymous true")
   // Started by root it would become another user, who may not read our folder.
   if (process.getuid?.() === 0) lines.push("user root")
   if (options.persistence === undefined) lines.push("persistence false")

@@ -12,6 +12,7 @@ import { PROBES } from "../../firmware/assess/controls.ts"
 import type { GpioStatus } from "../../firmware/gpio/lines.ts"
 import type { ProbeContext } from "../../firmware/assess/probe-context.ts"
 import { runProbe } from "../../firmware/assess/run.ts"
+import { inspectorIsOpen } from "../../firmware/inspector.ts"
 import { enginePolicyOf } from "../../firmware/conduits/engine-policy.ts"
 import { canMakeCode } from "../../firmware/code-from-text.ts"
 import { preparePolicy } from "../../firmware/bundles/prepare.ts"
@@ -167,6 +168,7 @@ export async function world(
       readPolicy,
       codeFromText: async () => ({ gateway: canMakeCode(), engine: false }),
       execArgv: process.execArgv,
+      inspector: () => ({ allowed: false, open: inspectorIsOpen() }),
       commands,
       commandSocket,
       interfaces: [

@@ -1,5 +1,4 @@
 /** Probes of the TLS listeners: what the gateway shows, and whom it lets in. They knock from this machine. */
-import { once } from "node:events"
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls"
 import type { ProbeResult } from "../../../policy/requirements/control.ts"
 import { isPermittedKey, isPermittedSignature } from "../../../policy/identity/algorithms.ts"
@@ -57,11 +56,15 @@ export async function knock(at: Pick<Listening, "address" | "port">, options: Co
     }
     socket.write(connectPacket("lockgate-probe"))
   })
-  const signal = AbortSignal.timeout(WAIT_MS)
-  const ended = await Promise.race([once(socket, "close", { signal }), once(socket, "data", { signal })]).then(
-    () => true,
-    () => false,
-  )
+  // Not by `once` of node:events: it fails on an error, and a reset, which is an end as good as any, comes as one.
+  const ended = await new Promise<boolean>((resolve) => {
+    const timer = setTimeout(() => resolve(false), WAIT_MS)
+    for (const event of ["close", "data"])
+      socket.once(event, () => {
+        clearTimeout(timer)
+        resolve(true)
+      })
+  })
   const closed = ended && answered === 0
   socket.destroy()
   return { handshake, ...seen, answered, closed, error }

@@ -49,7 +49,8 @@ interface Look {
  */
 export function startLoadWatch(deps: LoadWatchDeps): LoadWatch {
   const { limits } = deps
-  const stalls = new WeakMap<LoadedPeer, Stall>()
+  // Only those for whom something waits: of a thousand connections most are silent, and looking at one must cost next to nothing.
+  let stalls = new Map<LoadedPeer, Stall>()
   let looks: Look[] = []
   let heldBytes = 0
   let cancel = deps.after(WATCH_MS, tick)
@@ -58,18 +59,21 @@ export function startLoadWatch(deps: LoadWatchDeps): LoadWatch {
     heldBytes = totalBytes(looks)
     for (const { peer } of shedFor(looks, limits.maxMemoryBytes)) peer.shed("memory")
     looks = []
-    const now = looks
-    deps.sweep([...deps.peers()], (peer) => visit(peer, now))
+    const [now, before] = [looks, stalls]
+    stalls = new Map()
+    deps.sweep([...deps.peers()], (peer) => visit(peer, now, before))
     cancel = deps.after(WATCH_MS, tick)
   }
 
-  function visit(peer: LoadedPeer, into: Look[]): void {
-    const nowMs = deps.nowMs()
+  function visit(peer: LoadedPeer, into: Look[], before: ReadonlyMap<LoadedPeer, Stall>): void {
     const waitingBytes = peer.waitingBytes()
-    const stall = stallAfter(stalls.get(peer) ?? { waitingBytes: 0, sinceMs: nowMs }, waitingBytes, nowMs)
-    stalls.set(peer, stall)
     if (waitingBytes > limits.maxQueueBytes) return peer.shed("queue")
-    if (nowMs - stall.sinceMs > limits.slowReaderMs) return peer.shed("slow-reader")
+    if (waitingBytes > 0) {
+      const nowMs = deps.nowMs()
+      const stall = stallAfter(before.get(peer) ?? { waitingBytes: 0, sinceMs: nowMs }, waitingBytes, nowMs)
+      stalls.set(peer, stall)
+      if (nowMs - stall.sinceMs > limits.slowReaderMs) return peer.shed("slow-reader")
+    }
     into.push({ peer, essential: peer.essential, heldBytes: peer.heldBytes() })
   }
 

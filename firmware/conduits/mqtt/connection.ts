@@ -24,6 +24,8 @@ export const WITHDRAW_GRACE_MS = 2_000
 
 /** How long a side may take to read the last bytes and close before it is destroyed. */
 const LINGER_MS = 2_000
+/** How much it may still say meanwhile, which nobody hears. */
+const LINGER_BYTES = 64 * 1024
 
 /** What a connection is made of. */
 export interface ConnectionDeps {
@@ -46,6 +48,7 @@ export interface ConnectionDeps {
   readonly denied: (action: Action, verdict: Verdict, object: string, will: boolean) => void
   readonly recorded: (message: RecordedMessage) => void
   readonly passed: (direction: "up" | "down", messages: number, bytes: number) => void
+  readonly requested: (count: number) => void
   connected(clientId: string, version: 4 | 5): void
   /** Once, when it is over. */
   ended(reason: EndReason, detail: string): void
@@ -80,6 +83,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
   let told = false
   let over = false
   let closed = false
+  let ignored = 0
   const update = couple({ source, sink: client }, () =>
     upstream === null ? null : { source: upstream.source, sink: upstream.socket, ready },
   )
@@ -92,6 +96,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
       denied: deps.denied,
       recorded: deps.recorded,
       passed: deps.passed,
+      requested: deps.requested,
       connected: (clientId, version) => {
         cancelConnectTimer()
         deps.connected(clientId, version)
@@ -160,6 +165,12 @@ export function openConnection(deps: ConnectionDeps): Connection {
     }
   }
 
+  /** What comes after the end is read so that the end is seen; who goes on all the same is cut off. */
+  function ignore(socket: Socket, chunk: Uint8Array): void {
+    ignored += chunk.length
+    if (ignored > LINGER_BYTES) socket.destroy()
+  }
+
   function attachUpstream({ socket, trusted }: Dialled): void {
     const bytes = pooledSource(socket, deps.buffers)
     upstream = { socket, source: bytes }
@@ -174,6 +185,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
       () => {
         ready = true
         bytes.start((chunk) => {
+          if (closed) return ignore(socket, chunk)
           run(() => {
             deps.refresh()
             session.fromUpstream(chunk, deps.nowMs())
@@ -219,6 +231,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
     upstream?.socket.destroy()
   })
   source.start((chunk) => {
+    if (closed) return ignore(client, chunk)
     run(() => {
       deps.refresh()
       session.fromClient(chunk, deps.nowMs())

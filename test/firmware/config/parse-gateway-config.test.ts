@@ -86,6 +86,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
       maxMemoryBytes: 128 * 1024 * 1024,
     },
     packetFilter: "apply",
+    inspector: "refuse",
     gpio: {
       inputs: [
         {
@@ -173,7 +174,7 @@ test("limits reach from their lowest to their highest value", () => {
     limits(
       "{ max-connections: 1, connect-timeout: 100ms, max-packet: 1KiB, max-control-packet: 1024, max-topic-aliases: 0, " +
         "max-subject-connections: 1, max-source-connections: 1, source-handshakes: 1/h, handshakes: 1/min burst 1, " +
-        "max-half-open: 1, half-open-time: 100ms, connect-wait: 100ms, subject-messages: 1/h, subject-bytes: 1KiB, " +
+        "max-half-open: 1, half-open-time: 100ms, connect-wait: 100ms, subject-messages: 1/h, subject-requests: 1/h, subject-bytes: 1KiB, " +
         "conduit-messages: 1/s, conduit-bytes: 1KiB, max-queue: 64KiB, slow-reader-time: 1s, max-memory: 16MiB }",
     ),
     {
@@ -190,6 +191,7 @@ test("limits reach from their lowest to their highest value", () => {
       halfOpenMs: 100,
       connectWaitMs: 100,
       subjectMessages: { perSecond: 1 / 3600, burst: 1 },
+      subjectRequests: { perSecond: 1 / 3600, burst: 1 },
       subjectBytes: 1024,
       conduitMessages: { perSecond: 1, burst: 1 },
       conduitBytes: 1024,
@@ -202,7 +204,7 @@ test("limits reach from their lowest to their highest value", () => {
     limits(
       "{ max-connections: 100000, connect-timeout: 5min, max-packet: 256MiB, max-control-packet: 1MiB, max-topic-aliases: 65535, " +
         "max-subject-connections: 100000, max-source-connections: 100000, source-handshakes: 1000000/s, handshakes: 1000000/s, " +
-        "max-half-open: 10000, half-open-time: 5min, connect-wait: 5min, subject-messages: 1000000/s, subject-bytes: 1024MiB, " +
+        "max-half-open: 10000, half-open-time: 5min, connect-wait: 5min, subject-messages: 1000000/s, subject-requests: 1000000/s, subject-bytes: 1024MiB, " +
         "conduit-messages: 1000000/s, conduit-bytes: 1024MiB, max-queue: 256MiB, slow-reader-time: 1h, max-memory: 8192MiB }",
     ),
     {
@@ -219,6 +221,7 @@ test("limits reach from their lowest to their highest value", () => {
       halfOpenMs: 300_000,
       connectWaitMs: 300_000,
       subjectMessages: { perSecond: 1_000_000, burst: 1_000_000 },
+      subjectRequests: { perSecond: 1_000_000, burst: 1_000_000 },
       subjectBytes: 1024 * MIB,
       conduitMessages: { perSecond: 1_000_000, burst: 1_000_000 },
       conduitBytes: 1024 * MIB,

@@ -199,6 +199,7 @@ export class Rig {
   connected: string | null = null
   messages = { up: 0, down: 0 }
   bytes = { up: 0, down: 0 }
+  requests = 0
   /** Writes of the last call. */
   writes: { readonly to: "upstream" | "client"; readonly view: Uint8Array; readonly copy: Uint8Array }[] = []
   #rules: Rules
@@ -244,6 +245,10 @@ export class Rig {
         this.#passed.add(direction)
         this.messages[direction] += messages
         this.bytes[direction] += bytes
+      },
+      requested: (count) => {
+        open()
+        this.requests += count
       },
       connected: (clientId, version) => {
         open()
