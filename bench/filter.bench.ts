@@ -3,13 +3,12 @@
  * header and hashes the topic: at 10 to 100,000 rules, on topics never seen, on hostile topics. And what a policy costs:
  * time to compile, bytes a rule, heap that decisions leave behind.
  */
-import { getHeapStatistics } from "node:v8"
 import { compilePolicy } from "../policy/compile/compile.ts"
-import type { FilterTable } from "../policy/filter/table.ts"
 import { decideCase, nullCase, sink } from "./filter-cases.ts"
 import { cachedGrowth, hostileCached, slowest, strangers, warmFlows } from "./filter-cached.ts"
-import { hostileLoad, hostilePolicy, plantLoad, plantPolicy, strangeLoad, type Load } from "./filter-load.ts"
+import { hostileLoad, hostilePolicy, plantLoad, plantPolicy, strangeLoad } from "./filter-load.ts"
 import { against, measure, ratio, report, table } from "./harness.ts"
+import { heapGrowth } from "./heap-growth.ts"
 
 const PACKETS = 8192
 const SIZES = [10, 1000, 10_000, 100_000] as const
@@ -76,7 +75,7 @@ function uncached(): { decisions: string; memory: string; unseen: string; growth
     ])
     const bytes = (compiled.table.words.byteLength + compiled.table.numbers.byteLength) / size
     bytesPerRule.push(`${count(size)}: ${bytes.toFixed(0)}`)
-    if (size === 1000) growth = heapGrowth(compiled.table, load)
+    if (size === 1000) growth = heapGrowth(decideCase(compiled.table, load))
   }
   const header = ["rules", "null, ns", "decide, ns", "MAD", "ratio", "95 %", "best to best", "must / aim"]
   return {
@@ -85,23 +84,6 @@ function uncached(): { decisions: string; memory: string; unseen: string; growth
     unseen: table(["rules", "null, ns", "decide, ns", "ratio", "to known topics", "best to best"], unseen),
     growth,
   }
-}
-
-/** Ten million decisions; the heap is read without a collection between, so that garbage shows, and after one. */
-function heapGrowth(filter: FilterTable, load: Load): string {
-  const collect = (globalThis as { gc?: () => void }).gc
-  if (collect === undefined) return "Heap growth: not measured, for node runs without --expose-gc."
-  const { run, operations } = decideCase(filter, load)
-  for (let k = 0; k < 100; k++) run()
-  for (let k = 0; k < 4; k++) collect()
-  const before = getHeapStatistics().used_heap_size
-  let done = 0
-  for (; done < 10_000_000; done += operations) run()
-  const during = getHeapStatistics().used_heap_size - before
-  collect()
-  const after = getHeapStatistics().used_heap_size - before
-  const kib = (bytes: number): string => `${(bytes / 1024).toFixed(1)} KiB`
-  return `Heap growth over ${count(done)} decisions: ${kib(during)} without a collection, ${kib(after)} after one (must 64 KiB, aim 0: ${against(after / 1024, 64, 1)}).`
 }
 
 function hostile(): string {

@@ -4,13 +4,13 @@
  * compile, bytes a rule, heap that decisions leave behind.
  */
 import { createRequire } from "node:module"
-import { getHeapStatistics } from "node:v8"
 import { compilePolicy } from "../policy/compile/compile.ts"
 import type { ModbusTable } from "../policy/filter/modbus/table.ts"
 import { isAllowed } from "../policy/filter/verdict.ts"
 import type { ModbusRule, Range } from "../policy/language/modbus-rule.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import { against, measure, ratio, report, table, type Case } from "./harness.ts"
+import { heapGrowth } from "./heap-growth.ts"
 import { decideFrame, hashModbus, modbusLoad, modbusPlant, nullModbus, type ModbusLoad } from "./modbus-load.ts"
 
 /** What of jsmodbus is used; it is CommonJS. */
@@ -156,7 +156,7 @@ function decisions(): { rows: string; peers: string; memory: string; growth: str
       size === 1000 ? `75x: ${atLeast(toLinear, 75, 75)}` : "",
     ])
     bytesPerRule.push(`${count(size)}: ${(tableBytes(compiled.modbus) / size).toFixed(0)}`)
-    if (size === 1000) growth = heapGrowth(compiled.modbus, load)
+    if (size === 1000) growth = heapGrowth(decideCase(compiled.modbus, load))
   }
   return {
     rows: table(
@@ -198,23 +198,6 @@ function dense(): string {
 
 function tableBytes({ words, records, refusals, numbers }: ModbusTable): number {
   return words.byteLength + records.byteLength + refusals.byteLength + numbers.byteLength
-}
-
-/** Ten million decisions; the heap is read without a collection between, so that garbage shows, and after one. */
-function heapGrowth(modbus: ModbusTable, load: ModbusLoad): string {
-  const collect = (globalThis as { gc?: () => void }).gc
-  if (collect === undefined) return "Heap growth: not measured, for node runs without --expose-gc."
-  const { run, operations } = decideCase(modbus, load)
-  for (let k = 0; k < 100; k++) run()
-  for (let k = 0; k < 4; k++) collect()
-  const before = getHeapStatistics().used_heap_size
-  let done = 0
-  for (; done < 10_000_000; done += operations) run()
-  const during = getHeapStatistics().used_heap_size - before
-  collect()
-  const after = getHeapStatistics().used_heap_size - before
-  const kib = (bytes: number): string => `${(bytes / 1024).toFixed(1)} KiB`
-  return `Heap growth over ${count(done)} decisions: ${kib(during)} without a collection, ${kib(after)} after one (must 64 KiB, aim 0: ${against(after / 1024, 64, 1)}).`
 }
 
 function compileTime(): string {

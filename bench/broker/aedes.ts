@@ -12,6 +12,7 @@ import { rulesOf } from "./rules.ts"
 /** How the list is matched: each filter with mqtt-match, or with a regular expression that was made of it beforehand. */
 export type Habit = "mqtt-match" | "regexes"
 
+/** What the broker under measurement is started with. */
 export interface AedesRequest {
   /** 0: no hook at all. */
   readonly rules: number

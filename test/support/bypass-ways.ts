@@ -1,21 +1,9 @@
 /**
- * Ways round a topic filter that a client may try, as bytes. The policy of the test lets subject `w` publish to
+ * Ways round a topic filter that a client may try, as bytes; those that listen stand in `bypass-listening.ts`. The policy of the test lets subject `w` publish to
  * `open/w/#` (but not `open/+/secret`), `by-id/<client id>/#` and, without retain and up to QoS 1, `quiet/w`, and receive
  * `down/w/#`. Whatever holds the mark must not come through.
  */
-import {
-  alias,
-  connect,
-  DISCONNECT,
-  join,
-  packet,
-  publish,
-  pubrel,
-  subscribe,
-  text,
-  u16,
-  type Raw,
-} from "./mqtt-bytes.ts"
+import { alias, connect, DISCONNECT, join, packet, publish, pubrel, text, u16, type Raw } from "./mqtt-bytes.ts"
 
 /** What a way is given: the client id that is its own, and the text that must not come through. */
 export interface Attempt {
@@ -43,10 +31,6 @@ export interface Way {
 function one(version: number, topic: Raw, given: Parameters<typeof publish>[3] = {}) {
   return ({ id, mark }: Attempt) => [connect(version, { id }), publish(version, topic, mark, given)]
 }
-
-const asking =
-  (version: number, ...filters: readonly Raw[]) =>
-  ({ id }: Attempt): readonly Uint8Array[] => [connect(version, { id }), subscribe(version, 1, ...filters)]
 
 const ALIASES = [0x22, ...u16(5)]
 
@@ -327,77 +311,3 @@ export const PUBLISHING: readonly Way[] = [
 function padded(bytes: Uint8Array): Uint8Array {
   return join([bytes[0]!, bytes[1]! | 0x80, 0x80, 0x00], bytes.subarray(2))
 }
-
-/** Those that listen. */
-export const LISTENING: readonly Way[] = [
-  { id: "L1", way: "SUBSCRIBE #", direct: true, listens: "secret/x", say: asking(4, "#") },
-  { id: "L2", way: "a wildcard in the first level: +/x", direct: true, listens: "secret/x", say: asking(5, "+/x") },
-  { id: "L3", way: "$SYS/#", direct: true, leak: "$SYS/broker", say: asking(4, "$SYS/#") },
-  {
-    id: "L4",
-    way: "$share/<group>/#, in both versions",
-    direct: true,
-    listens: "secret/x",
-    say: asking(5, "$share/own/#"),
-  },
-  { id: "L5", way: "$share/<group>/<allowed filter> without a rule for the group", direct: true, listens: "down/w/x", say: asking(4, "$share/l5/down/w/x") }, // prettier-ignore
-  { id: "L6", way: "a denied filter between allowed ones", direct: true, listens: "secret/x", say: asking(4, "down/w/a", "secret/x", "down/w/b") }, // prettier-ignore
-  {
-    id: "L7",
-    way: "a filter that is wider than the rule: down/+/x",
-    direct: true,
-    listens: "down/v/x",
-    say: asking(5, "down/+/x"),
-  },
-  {
-    id: "L8",
-    way: "the parent of an allowed filter: down/#",
-    direct: true,
-    listens: "down/v/x",
-    say: asking(4, "down/#"),
-  },
-  { id: "L9", way: "a filter with a NUL behind the allowed part", direct: false, listens: "down/v/x", say: asking(4, join("down/w/#", [0])) }, // prettier-ignore
-  {
-    id: "L10",
-    way: "a wildcard that is not a whole level",
-    direct: false,
-    listens: "down/v/x",
-    say: asking(4, "down/w+/x"),
-  },
-  {
-    id: "L11",
-    way: "resuming a session that the broker keeps with a wider subscription",
-    direct: true,
-    listens: "secret/x",
-    before: ({ id }) => [connect(4, { id, clean: false }), subscribe(4, 1, "secret/x"), DISCONNECT],
-    say: ({ id }) => [connect(4, { id, clean: false })],
-  },
-  {
-    id: "L12",
-    way: "a SUBSCRIBE behind the DISCONNECT",
-    direct: false,
-    listens: "secret/x",
-    say: ({ id }) => [join(connect(4, { id }), DISCONNECT, subscribe(4, 1, "secret/x"))],
-  },
-  {
-    id: "L13",
-    way: "a SUBSCRIBE in one write with the CONNECT",
-    direct: true,
-    listens: "secret/x",
-    say: (attempt) => [join(...asking(5, "secret/x")(attempt))],
-  },
-  {
-    id: "L14",
-    way: "a SUBSCRIBE that says it is longer, with a denied filter in what follows",
-    direct: false,
-    listens: "secret/x",
-    say: ({ id }) => [connect(4, { id }), join([0x82, 40], u16(1), text("down/w/a"), [0], text("secret/x"))],
-  },
-  {
-    id: "L15",
-    way: "as a bridge (0x84), which a broker trusts more",
-    direct: true,
-    listens: "secret/x",
-    say: ({ id }) => [connect(4, { id, level: 0x84 }), subscribe(4, 1, "secret/x")],
-  },
-]

@@ -89,7 +89,8 @@ function* form(path: string, source: string): Generator<string> {
   if (source.split("\n").length > 501 && !GENERATED.test(name)) yield "is over 500 lines"
   if (/(^|-)(utils?|helpers?|common|types|managers?|services?)[-.]/.test(name)) yield "has a name that says nothing"
   if (!/^[a-z0-9]+([-.][a-z0-9]+)*$/.test(name)) yield "is not named in kebab-case"
-  if (!GENERATED.test(name)) for (const what of unexplained(source)) yield `exports ${what} without a docstring`
+  if (!/^(test|bench)\//.test(path) && !GENERATED.test(name))
+    for (const what of unexplained(source)) yield `exports ${what} without a docstring`
   if (name === "index.ts" || /^export \* from/m.test(text)) yield "is a barrel"
   const lines = text.split("\n").filter((line) => line.trim() !== "")
   if (lines.length > 0 && lines.every((line) => /^export .* from "/.test(line))) yield "is a barrel"

@@ -7,6 +7,7 @@ export interface ShiftedClock extends Clock {
   skip(ms: number): void
 }
 
+/** A clock that goes with `real` until it is told to skip; timers that were set before are moved along. */
 export function createShiftedClock(real: Clock = createLinuxClock()): ShiftedClock {
   let aheadMs = 0
   const waiting = new Set<{ readonly dueMs: number; readonly run: () => void }>()

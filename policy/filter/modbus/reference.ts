@@ -5,6 +5,7 @@
 import { POINT_WIDTH, type ModbusRule, type Point, type Range } from "../../language/modbus-rule.ts"
 import type { ModbusConduit, Policy } from "../../language/policy.ts"
 import { REASON, verdict, type Reason, type Verdict } from "../verdict.ts"
+import { pointValue } from "./point-value.ts"
 import { readRequest, type Access, type FileAccess, type ModbusRequest } from "./reference-request.ts"
 
 /** Who asks, in which posture, and what is known of the time, the overrides and the inputs. */
@@ -158,30 +159,10 @@ function isWhole({ at, type }: Point, access: Access | FileAccess): boolean {
 }
 
 /** What a whole write puts into the point. */
-function valueOf({ at, type, words }: Point, access: Access | FileAccess): number | bigint {
+function valueOf(point: Point, access: Access | FileAccess): number | bigint {
   if (access.of === "file" || access.written === "bits" || access.written === null) return NaN
-  const registers = access.written.slice(at - access.from, at - access.from + POINT_WIDTH[type])
-  if (words === "low-first") registers.reverse()
-  const view = new DataView(new ArrayBuffer(8))
-  registers.forEach((register, k) => view.setUint16(k * 2, register))
-  switch (type) {
-    case "uint16":
-      return view.getUint16(0)
-    case "int16":
-      return view.getInt16(0)
-    case "uint32":
-      return view.getUint32(0)
-    case "int32":
-      return view.getInt32(0)
-    case "float32":
-      return view.getFloat32(0)
-    case "uint64":
-      return view.getBigUint64(0)
-    case "int64":
-      return view.getBigInt64(0)
-    case "float64":
-      return view.getFloat64(0)
-  }
+  const first = point.at - access.from
+  return pointValue(point, access.written.slice(first, first + POINT_WIDTH[point.type]))
 }
 
 /** Numbers of both kinds compare by their mathematical value; NaN is neither above nor below anything. */

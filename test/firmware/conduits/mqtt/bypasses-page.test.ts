@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { LISTENING, PUBLISHING } from "../../../support/bypass-ways.ts"
+import { LISTENING } from "../../../support/bypass-listening.ts"
+import { PUBLISHING } from "../../../support/bypass-ways.ts"
 
 const test = suite("firmware/conduits/mqtt/BYPASSES.md")
 
