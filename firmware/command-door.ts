@@ -4,9 +4,7 @@ import type { CommandPort } from "../policy/command/port.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { FailedConduits } from "./boundary/failed-conduits.ts"
 import type { Boundary } from "./boundary/keeper.ts"
-import { CONTROLS, PROBES } from "./assess/controls.ts"
-import { listeningSockets } from "./assess/open-sockets.ts"
-import { assess, type RowResult } from "./assess/run.ts"
+import type { RowResult } from "./assess/run.ts"
 import { canMakeCode } from "./code-from-text.ts"
 import type { PolicyActivation } from "./bundles/activation-port.ts"
 import { createQueue } from "./bundles/queue.ts"
@@ -23,6 +21,7 @@ import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
+import { ROOMS } from "./rooms.ts"
 import type { Spool } from "./spool/store.ts"
 import type { TrustKeeper } from "./trust/keeper.ts"
 import type { RecordingKeeper } from "./recording/keeper.ts"
@@ -66,6 +65,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
   }
 
   async function runAssessment(): Promise<readonly RowResult[]> {
+    const [{ CONTROLS, PROBES }, { assess }, { listeningSockets }] = await ROOMS.assessment()
     const rows = await assess(CONTROLS, PROBES, {
       policy: deps.inForce,
       trialRunning: () => policy.status().trial !== null,

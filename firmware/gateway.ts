@@ -10,8 +10,8 @@ import { createHash, randomUUID } from "node:crypto"
 import type { Board } from "../hal/board.ts"
 import { LockgateError } from "../policy/base/errors.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
-import { rightsText } from "../policy/analysis/rights.ts"
 import type { CommandPort } from "../policy/command/port.ts"
+import type { Inputs } from "../policy/filter/inputs.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
@@ -31,23 +31,22 @@ import { survivable } from "./bundles/refusal.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { orderedByInputs } from "./gpio/island-order.ts"
-import { startGpio } from "./gpio/lines.ts"
-import { holdOutputs } from "./gpio/outputs.ts"
+import { gpioWhenNeeded, NO_OUTPUTS } from "./gpio/late.ts"
 import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { openAccess } from "./management/access.ts"
 import { openIsland } from "./management/island.ts"
 import { openOverrides } from "./management/overrides.ts"
 import { refuseInspector } from "./inspector.ts"
 import { refuseKeyLog } from "./tls/key-log.ts"
-import { startLines } from "./lines/keeper.ts"
 import { linesSocket } from "./lines/socket-path.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { readText } from "./material.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
-import { openRecordingKeeper } from "./recording/keeper.ts"
+import { recordingWhenNeeded } from "./recording/late.ts"
+import { ROOMS } from "./rooms.ts"
 import { createSpoolAnswers } from "./spool/answers.ts"
-import { openSpool } from "./spool/store.ts"
+import { spoolWhenNeeded } from "./spool/late.ts"
 import { startPublishing } from "./publishing.ts"
 import { openTrust } from "./trust/keeper.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
@@ -113,7 +112,8 @@ async function build(
   const startedAt = clock.wall().at
 
   // Before anything else the outputs are safe, whatever ended the gateway before.
-  const outputs = await holdOutputs(board.gpio, config.gpio.outputs)
+  const { outputs: named } = config.gpio
+  const outputs = named.length === 0 ? NO_OUTPUTS : await (await ROOMS.outputs()).holdOutputs(board.gpio, named)
   closers.push(() => outputs.release())
 
   // Time and log: from here on everything that happens is written down.
@@ -169,14 +169,19 @@ async function build(
   const engineLoop = supervisor.loop("conduits", { deadlineMs })
 
   // Before the conduits, which ask them; ended after them.
-  const linesAt = { socket: linesSocket(config.stateFolder), lines: config.lines, serial: board.serial ?? null }
-  const serialLines = await startLines({ ...linesAt, clock, note })
-  closers.push(() => serialLines.stop())
+  if (Object.keys(config.lines).length > 0) {
+    const linesAt = { socket: linesSocket(config.stateFolder), lines: config.lines, serial: board.serial ?? null }
+    const serialLines = await (await ROOMS.lines()).startLines({ ...linesAt, clock, note })
+    closers.push(() => serialLines.stop())
+  }
 
   let inForce: Policy | null = null
 
   // What waits on disk for brokers that were lost.
-  const buffered = await openSpool({ storage, secret: await board.keyStore.secret("spool"), note })
+  const buffered = await spoolWhenNeeded(storage, async () => {
+    const [{ openSpool }, secret] = await Promise.all([ROOMS.spool(), board.keyStore.secret("spool")])
+    return openSpool({ storage, secret, note })
+  })
   closers.push(() => buffered.close())
   let tellHeld: (held: readonly HeldSubject[]) => void = () => undefined
   const spool = createSpoolAnswers(buffered, (held) => tellHeld(held))
@@ -192,6 +197,7 @@ async function build(
     failed: (conduit, fault) => failedConduits?.fail(conduit, fault),
     asked: async (ask) => {
       if (ask.what !== "rights") return spool.answer(ask)
+      const { rightsText } = await ROOMS.rights()
       return { kind: "rights", text: inForce === null ? "" : rightsText(inForce, ask.who, ask.denials) }
     },
     alive: () => engineLoop.beat(),
@@ -203,14 +209,10 @@ async function build(
   conduits.nowListening(await engine.setTrust(trust.engineTrust()))
   closers.push(() => engine.stop())
 
-  const recording = await openRecordingKeeper({
-    storage,
-    clock,
-    engine,
-    interval: () => time.interval(),
-    note,
-    gateway: config.gateway,
-  })
+  const recordingOf = { storage, clock, engine, interval: () => time.interval(), note, gateway: config.gateway }
+  const recording = await recordingWhenNeeded(storage, async () =>
+    (await ROOMS.recording()).openRecordingKeeper(recordingOf),
+  )
   closers.push(() => recording.close())
 
   const posture = createPostureKeeper(async (next, before) => {
@@ -229,7 +231,7 @@ async function build(
   await posture.set("island", island.on)
 
   // The lines of the board: what its inputs say is known before any conduit opens.
-  const gpio = await startGpio({
+  const gpioOf = {
     gpio: board.gpio,
     clock,
     storage,
@@ -237,11 +239,17 @@ async function build(
     outputs,
     audit,
     note,
-    changed: (inputs) => {
+    changed: (inputs: Inputs) => {
       island.inputsChanged(inputs)
       engine.setInputs(inputs)
     },
     shows: () => ({ island: island.on, fault: posture.posture.because.some((condition) => condition !== "island") }),
+  }
+  const gpio = await gpioWhenNeeded({
+    config: config.gpio,
+    storage,
+    simulated: board.gpio.simulate !== null,
+    open: async () => (await ROOMS.gpio()).startGpio(gpioOf),
   })
   closers.push(() => gpio.stop())
 
@@ -322,7 +330,7 @@ async function build(
   await posture.settled()
 
   // Management: the one door for every change, and the log on its way to the operators.
-  const publishing = startPublishing({
+  const publishing = await startPublishing({
     config,
     trust,
     log,

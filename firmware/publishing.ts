@@ -3,12 +3,11 @@ import type { Storage } from "../hal/storage.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { TimeInterval } from "../policy/time/interval.ts"
 import type { AuditLog } from "./audit/log.ts"
-import { dialMqtt } from "./audit/mqtt-link.ts"
-import { createAuditPublisher } from "./audit/publisher.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import type { Dialled } from "./tls/dial.ts"
 import type { TrustKeeper } from "./trust/keeper.ts"
 import { certificateDetail } from "./conduits/trust-in-force.ts"
+import { ROOMS } from "./rooms.ts"
 import { dialTrusted } from "./tls/dial.ts"
 import { factsFromPem } from "./tls/pem.ts"
 
@@ -33,11 +32,12 @@ export interface Publishing {
 }
 
 /** Publish the log to the broker that the board file names, if it names one; starts at once, never fails. */
-export function startPublishing(deps: PublishingDeps): Publishing {
+export async function startPublishing(deps: PublishingDeps): Promise<Publishing> {
   const { config, trust, log, storage, clock } = deps
   const first = trust.material.management
   if (first === null) return { state: "off", trustChanged: () => undefined, stop: () => Promise.resolve() }
   const { end } = first
+  const [{ dialMqtt }, { createAuditPublisher }] = await ROOMS.publication()
   let open: Dialled | null = null
   const publisher = createAuditPublisher({
     log,

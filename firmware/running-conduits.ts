@@ -71,7 +71,7 @@ export async function startConduits(deps: RunningConduitsDeps): Promise<RunningC
     limits: config.limits,
     allowStall: deps.allowStall,
     workers: workersOf(config.workers),
-    linesSocket: linesSocket(config.stateFolder),
+    ...(Object.keys(config.lines).length === 0 ? {} : { linesSocket: linesSocket(config.stateFolder) }),
   }
   const engine = await startEngine(
     { ...setup, time: time.interval() },

@@ -42,7 +42,9 @@ export function lockgate(
         "--disable-warning=ExperimentalWarning",
       ]
       const line = pinned(core, [...node, ...flags, CLI, "run", "--config", config])
-      const child = spawn(line[0]!, line.slice(1), { stdio: ["ignore", "pipe", "pipe"] })
+      // As `firmware/launcher.js` starts it.
+      const env = { NODE_COMPILE_CACHE: fileURLToPath(new URL("../../.cache/node", import.meta.url)), ...process.env }
+      const child = spawn(line[0]!, line.slice(1), { stdio: ["ignore", "pipe", "pipe"], env })
       let said = ""
       for (const stream of [child.stdout, child.stderr])
         stream.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-4_000)))

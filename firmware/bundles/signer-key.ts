@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey } from "node:crypto"
 import type { KeyObject } from "node:crypto"
-import { calculateJwkThumbprint } from "jose"
+import { calculateJwkThumbprint } from "jose/jwk/thumbprint"
 import { InputError } from "../../policy/base/errors.ts"
 import type { BundleAlgorithm } from "./envelope.ts"
 

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto"
-import { errors, flattenedVerify } from "jose"
+import { JWSSignatureVerificationFailed } from "jose/errors"
+import { flattenedVerify } from "jose/jws/flattened/verify"
 import { InputError } from "../../policy/base/errors.ts"
 import { parseStatement } from "../../policy/bundle/statement.ts"
 import type { Statement } from "../../policy/bundle/statement.ts"
@@ -64,7 +65,7 @@ async function isGood(payload: string, signature: EnvelopeSignature, signer: Tru
     await flattenedVerify(jws, signer.key, { algorithms: [...BUNDLE_ALGORITHMS] })
     return true
   } catch (error) {
-    if (error instanceof errors.JWSSignatureVerificationFailed) return false
+    if (error instanceof JWSSignatureVerificationFailed) return false
     throw new InputError("ERR_BUNDLE_MALFORMED", "a signature cannot be verified", { cause: error })
   }
 }

@@ -11,6 +11,7 @@ import type { LoadControl } from "./load/load-control.ts"
 import type { TrustInForce } from "./trust-in-force.ts"
 import type { ReadPools } from "./byte-source.ts"
 import type { TrafficRecording } from "./traffic-tap.ts"
+import type { createModbusProtocol } from "./modbus/protocol.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { RecordedFlow } from "./flow-recorder.ts"
 import type { RightsAsk } from "./messages.ts"
@@ -29,6 +30,8 @@ export interface EngineContext {
   readonly modbusBuckets: BucketStore<ModbusTable>
   /** The way to the units on a serial line of the board; absent where the board has none. */
   readonly openLine?: (line: string) => ModbusUpstream
+  /** Modbus behind a listener; absent where no conduit of the board speaks it. */
+  readonly modbus?: typeof createModbusProtocol
   readonly recording: TrafficRecording
   /** Ask what a subject may do, for itself to read; `told` is called later, or never. */
   rights(ask: Omit<RightsAsk, "what">, told: (text: string) => void): void

@@ -153,7 +153,12 @@ export async function startEngine(setup: EngineSetup, listener: EngineListener):
   let past: readonly ConduitCounters[] = []
   const answered = new Set<number>()
   const threads: EngineThread[] = []
-  const start = { allowStall, linesSocket: setup.linesSocket ?? null, originNs: process.hrtime.bigint() }
+  const start = {
+    allowStall,
+    linesSocket: setup.linesSocket ?? null,
+    speaksModbus: conduits.some(({ modbus }) => modbus !== undefined),
+    originNs: process.hrtime.bigint(),
+  }
   const starting = Array.from({ length: workers }, (_, worker) =>
     startEngineThread({
       clock: setup.clock,

@@ -14,7 +14,10 @@ const STOP_MS = 3_000
 /** What a thread is started with. */
 export interface WorkerStart {
   readonly allowStall: boolean
+  /** Null: no serial line on this board. */
   readonly linesSocket: string | null
+  /** Whether a conduit of the board speaks Modbus. */
+  readonly speaksModbus: boolean
   /** Where its clock begins, in nanoseconds of the monotonic clock: the same for all. */
   readonly originNs: bigint
 }

@@ -10,7 +10,8 @@ import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { FlowCache } from "../../policy/filter/cache/flow.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import { createBuckets } from "../../policy/filter/decide.ts"
-import { createModbusBuckets } from "../../policy/filter/modbus/decide.ts"
+import type { ModbusTable } from "../../policy/filter/modbus/table.ts"
+import type { FilterTable } from "../../policy/filter/table.ts"
 import { setGates } from "../../policy/filter/gates.ts"
 import { NO_INPUTS, type Inputs } from "../../policy/filter/inputs.ts"
 import { advance } from "../../policy/time/advance.ts"
@@ -40,6 +41,7 @@ import type {
 import { SpoolDesk } from "./mqtt/spool-desk.ts"
 import { TrustInForce } from "./trust-in-force.ts"
 import { TrafficRecording } from "./traffic-tap.ts"
+import type { createModbusProtocol } from "./modbus/protocol.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
 import type { Hash } from "./mqtt/recording.ts"
 import { createLoadMemory, limitsOfOne, LoadControl } from "./load/load-control.ts"
@@ -71,6 +73,8 @@ export interface EngineDeps {
   readonly newHash: () => Hash
   /** As in `EngineContext`. */
   readonly openLine?: (line: string) => ModbusUpstream
+  /** As in `EngineContext`. */
+  readonly modbus?: typeof createModbusProtocol
 }
 
 /** The conduit engine: messages in, messages out through `EngineDeps.post`. */
@@ -83,8 +87,8 @@ export function createEngine(deps: EngineDeps): Engine {
   const listeners = new Map<string, ConduitListener>()
   const aggregator = createDenialAggregator()
   const recorder = new FlowRecorder((event) => report(event))
-  const buckets = new BucketStore(createBuckets)
-  const modbusBuckets = new BucketStore(createModbusBuckets)
+  const buckets = new BucketStore<FilterTable>(createBuckets)
+  const modbusBuckets = new BucketStore<ModbusTable>(createBuckets)
   const recording = new TrafficRecording(deps.nowMs)
   const trust = new TrustInForce()
   const asked = new Map<number, (answer: GatewayAnswer) => void>()
@@ -158,6 +162,7 @@ export function createEngine(deps: EngineDeps): Engine {
       readBuffers,
       flows: deps.flows,
       ...(deps.openLine === undefined ? {} : { openLine: deps.openLine }),
+      ...(deps.modbus === undefined ? {} : { modbus: deps.modbus }),
       certificates: createFactsCache(4_096),
       trust,
       time: () => time,

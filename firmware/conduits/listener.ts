@@ -17,9 +17,8 @@ import type { ConduitInForce, InForce } from "./in-force.ts"
 import type { EngineContext } from "./engine-context.ts"
 import { createFrontDoor, type FrontDoor } from "./load/front-door.ts"
 import type { LoadedPeer } from "./load/load-watch.ts"
-import { unlike, type EndsKind } from "../config/fit.ts"
+import { unlike, type EndsKind } from "../config/ends-kind.ts"
 import type { EngineConduit, Listening, TlsCredential } from "./messages.ts"
-import { createModbusProtocol } from "./modbus/protocol.ts"
 import { createMqttProtocol } from "./mqtt/protocol.ts"
 import type { Admitted, Now, PeerSession } from "./protocol.ts"
 import { certificateDetail } from "./trust-in-force.ts"
@@ -67,7 +66,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
   const protocol =
     conduit.modbus === undefined
       ? createMqttProtocol(conduit, context, counters)
-      : createModbusProtocol(conduit, context, counters)
+      : modbusOf(context)(conduit, context, counters)
   const admitted = new Set<Entry>()
   let server: Server | null = null
   let tls: TlsServer | null = null
@@ -333,6 +332,12 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
 }
 
 /** What these ends speak, and over what. */
+/** Which protocols this thread speaks, its entry has loaded: Modbus only where the board file names it. */
+function modbusOf({ modbus }: EngineContext): NonNullable<EngineContext["modbus"]> {
+  if (modbus !== undefined) return modbus
+  throw new InvariantError("ERR_NO_MODBUS", "a conduit speaks Modbus, and the engine was started without it")
+}
+
 function kindOf({ serverCredential, upstream, clientCredential, modbus }: EngineConduit): EndsKind {
   return {
     protocol: modbus === undefined ? "mqtt" : "modbus",

@@ -1,5 +1,6 @@
-import type { Conduit, Policy, Transport } from "../../policy/language/policy.ts"
+import type { Policy } from "../../policy/language/policy.ts"
 import { transportsOf, type GatewayConfig } from "./gateway-config.ts"
+import { unlike } from "./ends-kind.ts"
 import { conditionText, type InputCondition } from "../../policy/language/input-condition.ts"
 
 /** How a policy and a board file go together. Names only; all lists empty means: nothing to say. */
@@ -14,13 +15,6 @@ export interface Fit {
   readonly unknownAuthorities: readonly { readonly zone: string; readonly authority: string }[]
   /** Conditions of the policy that this board can never know, as the policy writes them; `island` is of the order of island mode. */
   readonly unknownConditions: readonly { readonly text: string; readonly island: boolean }[]
-}
-
-/** What a conduit's ends on a board speak, and over what. */
-export interface EndsKind {
-  readonly protocol: "mqtt" | "modbus"
-  readonly from: Transport
-  readonly to: Transport
 }
 
 /** Compare a policy with the board it is meant for. Cheap: names only. */
@@ -41,19 +35,6 @@ export function checkAgainstPolicy(config: GatewayConfig, policy: Policy): Fit {
     ),
     unknownConditions: unknownConditions(config, policy),
   }
-}
-
-/** How a policy's conduit and ends on a board differ in kind, or null: protocol, and what carries it at each end. */
-export function unlike(conduit: Pick<Conduit, "protocol" | "transport">, ends: EndsKind): string | null {
-  if (conduit.protocol !== ends.protocol) {
-    return `the policy says ${conduit.protocol}, its upstream here speaks ${ends.protocol}`
-  }
-  const { from, to } = conduit.transport
-  if (from !== ends.from) {
-    const mend = ends.from === "tcp" ? "its listener here needs a credential" : "its listener here has a credential"
-    return `the policy says that peers connect by ${from}, ${mend}`
-  }
-  return to === ends.to ? null : `the policy says ${to} towards the other zone, its upstream here is ${ends.to}`
 }
 
 function unknownConditions({ gpio }: GatewayConfig, policy: Policy): Fit["unknownConditions"] {

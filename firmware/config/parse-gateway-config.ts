@@ -11,7 +11,7 @@ import { checkGateway, filesNamed, protocolOf } from "./gateway-checks.ts"
 import { buildLine } from "./line-shape.ts"
 import { buildGpio } from "./gpio-shape.ts"
 import { gatewayShape } from "./gateway-shape.ts"
-import { loadLimitsOf } from "./load-limits.ts"
+import { loadLimitsOf } from "./load-limit-keys.ts"
 import { LISTEN_PORTS, splitUrl } from "./address.ts"
 import { buildPoints } from "./point-shape.ts"
 

@@ -35,7 +35,10 @@ export interface GpioStatus {
 
 /** All lines of the board, running. */
 export interface GpioLines {
-  readonly inputs: Pick<BoardInputs, "simulate">
+  readonly inputs: {
+    /** As `BoardInputs.simulate`, or rejecting likewise. */
+    simulate(input: string, state: string): ReturnType<BoardInputs["simulate"]> | Promise<string | null>
+  }
   readonly tamper: Tamper
   status(): GpioStatus
   /** Let the outputs show what is so now. */

@@ -94,7 +94,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
       return { result: { before }, detail: { before: before.join(" ") } }
     },
     "board.input": async ({ input, state }) => {
-      const before = lines.inputs.simulate(input, state)
+      const before = await lines.inputs.simulate(input, state)
       return { result: { input, state, before }, detail: { input, before: before ?? "unknown", after: state } }
     },
     "access.grant": async ({ conduit, minutes, reason }, { name }) => {

@@ -112,8 +112,8 @@ export function refuseStale(): never {
   throw new InvariantError("ERR_FILTER_STATE", "the filter state belongs to another policy table")
 }
 
-/** Full buckets for one subject: one per rule that has a rate. All connections of the subject share them. */
-export function createBuckets(table: FilterTable): Buckets {
+/** Full buckets for one subject: one per rule that has a rate. All connections of the subject share them. The same for MQTT and Modbus. */
+export function createBuckets(table: Pick<FilterTable, "rateCount" | "numbers">): Buckets {
   const buckets = new Float64Array(table.rateCount * 2)
   for (let k = 0; k < table.rateCount; k++) buckets[k * 2] = table.numbers[k * 2 + 1] ?? 0
   return buckets

@@ -1,0 +1,29 @@
+/**
+ * The rooms that a gateway enters only when it has to: code that nobody needs takes memory, time at the start, and is one
+ * more thing that could be attacked. Everything else the composition root loads at once.
+ *
+ * | room        | loaded when                                                                           |
+ * |-------------|---------------------------------------------------------------------------------------|
+ * | lines       | the board file names a serial line                                                    |
+ * | outputs     | the board file names an output of the board                                           |
+ * | gpio        | it names an input or output; an alarm of an earlier run is latched; a command asks    |
+ * | spool       | a message has to be kept, or an earlier run left some                                 |
+ * | recording   | a recording is started or asked for, or an earlier run left one                       |
+ * | publication | the board file names a broker for the log                                             |
+ * | rights      | a client asks for its own rights                                                      |
+ * | assessment  | `lockgate assess run`                                                                 |
+ *
+ * Modbus and the way to serial lines are loaded likewise by the engine's thread (`conduits/engine-worker.ts`); the policy's
+ * language is read in the compiler's (`bundles/compile-worker.ts`). `test/system/rooms.test.ts` watches what is loaded.
+ */
+export const ROOMS = {
+  lines: () => import("./lines/keeper.ts"),
+  outputs: () => import("./gpio/outputs.ts"),
+  gpio: () => import("./gpio/lines.ts"),
+  spool: () => import("./spool/store.ts"),
+  recording: () => import("./recording/keeper.ts"),
+  publication: () => Promise.all([import("./audit/mqtt-link.ts"), import("./audit/publisher.ts")]),
+  rights: () => import("../policy/analysis/rights.ts"),
+  assessment: () =>
+    Promise.all([import("./assess/controls.ts"), import("./assess/run.ts"), import("./assess/open-sockets.ts")]),
+} as const
