@@ -19,7 +19,7 @@ export interface LineClientDeps {
 }
 
 interface UnderWay {
-  readonly master: number
+  readonly request: ModbusRequest
   readonly settle: (outcome: ModbusOutcome) => void
 }
 
@@ -84,13 +84,17 @@ export function createLineClient(deps: LineClientDeps): ModbusUpstream {
       return new Promise((settle) => {
         // Numbers come round after a day of the fastest line; what is under way is answered within minutes.
         lastId = (lastId + 1) >>> 0
-        underWay.set(lastId, { master: request.master, settle })
+        underWay.set(lastId, { request, settle })
         socket?.write(encodeToLine({ kind: "ask", id: lastId, ...request }))
       })
     },
+    recall(request) {
+      if (!usable) return
+      for (const [id, one] of underWay) if (one.request === request) socket?.write(encodeToLine({ kind: "recall", id }))
+    },
     forget(master) {
       for (const [id, one] of underWay) {
-        if (one.master !== master) continue
+        if (one.request.master !== master) continue
         underWay.delete(id)
         one.settle({ kind: "none", why: "closed" })
       }

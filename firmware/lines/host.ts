@@ -4,7 +4,7 @@ import type { Clock } from "../../hal/clock.ts"
 import type { Serial } from "../../hal/serial.ts"
 import { LockgateError } from "../../policy/base/errors.ts"
 import { createLineUpstream, type LineNote } from "../conduits/modbus/line-upstream.ts"
-import type { ModbusUpstream } from "../conduits/modbus/upstream.ts"
+import type { ModbusRequest, ModbusUpstream } from "../conduits/modbus/upstream.ts"
 import type { LineSettings } from "../config/gateway-config.ts"
 import { clearSocketPath } from "../management/socket-file.ts"
 import { decodeToLine, encodeFromLine, WireReader } from "./wire.ts"
@@ -79,6 +79,8 @@ function serve({ socket, upstreams, clock, newMaster, refuse }: Serving): void {
   const reader = new WireReader()
   /** The other end's numbers to ours. */
   const masters = new Map<number, number>()
+  /** What is asked of the line, by the other end's number. */
+  const asked = new Map<number, ModbusRequest>()
   let line: ModbusUpstream | null = null
   let name = "*"
   const cancelHello = clock.after(HELLO_MS, () => socket.destroy())
@@ -94,6 +96,11 @@ function serve({ socket, upstreams, clock, newMaster, refuse }: Serving): void {
     switch (said.kind) {
       case "use":
         return end("ERR_LINE_WIRE")
+      case "recall": {
+        const request = asked.get(said.id)
+        if (request !== undefined) line.recall(request)
+        return
+      }
       case "forget": {
         const master = masters.get(said.master)
         masters.delete(said.master)
@@ -104,7 +111,10 @@ function serve({ socket, upstreams, clock, newMaster, refuse }: Serving): void {
         const { id, unit, priority, pdu } = said
         let master = masters.get(said.master)
         if (master === undefined) masters.set(said.master, (master = newMaster()))
-        void line.ask({ unit, pdu, priority, master }).then((outcome) => {
+        const request = { unit, pdu, priority, master }
+        asked.set(id, request)
+        void line.ask(request).then((outcome) => {
+          if (asked.get(id) === request) asked.delete(id)
           if (socket.destroyed) return
           socket.write(encodeFromLine({ id, outcome }))
           if (socket.writableLength > MAX_UNSENT_BYTES) socket.destroy()

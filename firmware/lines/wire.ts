@@ -2,7 +2,7 @@ import { InputError } from "../../policy/base/errors.ts"
 import type { ModbusOutcome, NoAnswer } from "../conduits/modbus/upstream.ts"
 
 /** Changed when a message changes its form: both ends come from one release, and say so when they do not. */
-export const WIRE_VERSION = 1
+export const WIRE_VERSION = 2
 
 const MAX_PDU_BYTES = 253
 const MAX_NAME_BYTES = 64
@@ -22,6 +22,8 @@ export type ToLine =
       readonly pdu: Uint8Array
     }
   | { readonly kind: "forget"; readonly master: number }
+  /** Take back what was asked under this number. */
+  | { readonly kind: "recall"; readonly id: number }
 
 /** What a line says. */
 export interface FromLine {
@@ -32,7 +34,8 @@ export interface FromLine {
 const USE = 1
 const ASK = 2
 const FORGET = 3
-const WHY: readonly NoAnswer[] = ["timeout", "lost", "garbled", "busy", "closed"]
+const RECALL = 4
+const WHY: readonly NoAnswer[] = ["timeout", "lost", "garbled", "busy", "closed", "recalled"]
 const ANSWER = 16
 const BROADCAST = 17
 
@@ -86,6 +89,8 @@ export function encodeToLine(message: ToLine): Uint8Array {
     }
     case "forget":
       return framed(FORGET, long(message.master))
+    case "recall":
+      return framed(RECALL, long(message.id))
   }
 }
 
@@ -113,6 +118,7 @@ export function decodeToLine(message: Uint8Array): ToLine {
     }
   }
   if (kind === FORGET && message.length === 5) return { kind: "forget", master: longAt(message, 1) }
+  if (kind === RECALL && message.length === 5) return { kind: "recall", id: longAt(message, 1) }
   throw wrong("not a message to a line")
 }
 

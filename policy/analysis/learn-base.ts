@@ -1,18 +1,20 @@
 import type { Conduit, Policy, SubjectRule, Zone } from "../language/policy.ts"
+import { parseAddressRange } from "../identity/address.ts"
 import type { PeerFacts, Recording } from "../recording/recording.ts"
 
 /**
  * Zones, roles, subjects and conduits as far as recordings tell: what `learn` stands on without a base policy.
  *
- * Every subject is named by its whole certificate name, so that nobody else becomes a subject by the proposal. What a
- * recording does not know is left for a person: authorities, levels, and the zones on the other side.
+ * Every subject is named by its whole certificate name, or in clear text by its one address, so that nobody else becomes a
+ * subject by the proposal. What a recording does not know is left for a person: authorities, levels, and the zones on the other side.
  */
 export function skeletonOf(recordings: readonly Recording[]): Policy {
   const peers = recordings.flatMap((recording) => recording.peers)
   const names = (list: readonly string[]): readonly string[] => [...new Set(list)].sort()
   const conduits = names(peers.map((peer) => peer.conduit)).map((name): Conduit => {
     const own = peers.filter((peer) => peer.conduit === name)
-    const ends = { name, from: own[0]?.zone ?? "field", to: beyond(name), direction: "both", access: "always", transport: { from: "tls", to: "tls" } } as const // prettier-ignore
+    const from = own.some((peer) => addressOf(peer) !== null) ? "tcp" : "tls"
+    const ends = { name, from: own[0]?.zone ?? "field", to: beyond(name), direction: "both", access: "always", transport: { from, to: "tls" } } as const // prettier-ignore
     const modbus = own.some((peer) => peer.flows.some((flow) => flow.kind === "modbus"))
     if (modbus) return { ...ends, protocol: "modbus", refusal: 1 }
     return { ...ends, protocol: "mqtt", upstreamIdentity: "strip", onDeny: "ack", enhancedAuth: "refuse", buffer: null }
@@ -22,7 +24,8 @@ export function skeletonOf(recordings: readonly Recording[]): Policy {
     format: 1,
     name: `learnt from ${recordings[0]?.header.gateway ?? "nothing"}`,
     zones: zones.map((name): Zone => {
-      return { name, level: 1, kind: "plant", authorities: [], tlsMin: "1.3", clearText: false }
+      const clearText = conduits.some(({ from, transport }) => from === name && transport.from === "tcp")
+      return { name, level: 1, kind: "plant", authorities: [], tlsMin: "1.3", clearText }
     }),
     roles: names(peers.flatMap((peer) => peer.roles)).map((name) => ({ name, description: "as recorded" })),
     subjects: subjectsOf(peers),
@@ -56,8 +59,20 @@ function subjectsOf(peers: readonly PeerFacts[]): readonly SubjectRule[] {
   }))
 }
 
+/** Where a peer without a certificate connected from, which is all that is known of it; null for others. */
+function addressOf({ fingerprint }: PeerFacts): string | null {
+  const [address = ""] = fingerprint.split("%")
+  return parseAddressRange(address) === null ? null : address
+}
+
 /** The entry that its whole certificate name, or if that cannot be its part, makes this subject. */
 function entryFor(peer: PeerFacts): Omit<SubjectRule, "id" | "roles" | "clientId"> | null {
+  const fixable = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(peer.subject) && !peer.subject.startsWith("lockgate-")
+  const address = addressOf(peer)
+  if (address !== null) {
+    // An address bears no name: the entry does.
+    return fixable ? { zone: peer.zone, source: "address", prefix: address, suffix: "", fixedName: peer.subject } : null
+  }
   const { sanUri, sanDns, commonName } = peer.names
   const holds = (value: string): boolean => value.includes(peer.subject) && !value.includes("{name}")
   const uri = sanUri.find(holds)
@@ -69,7 +84,6 @@ function entryFor(peer: PeerFacts): Omit<SubjectRule, "id" | "roles" | "clientId
         ? (["san-dns", dns] as const)
         : (["cn", commonName ?? peer.subject] as const)
   if (value.includes("{name}")) return null
-  const fixable = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(peer.subject) && !peer.subject.startsWith("lockgate-")
   if (fixable) return { zone: peer.zone, source, prefix: value, suffix: "", fixedName: peer.subject }
   const at = value.indexOf(peer.subject)
   if (at < 0) return null

@@ -12,8 +12,8 @@ export interface ModbusEnd {
   stop(): Promise<void>
 }
 
-/** What a server says to a request: bytes as they stand on the wire, or nothing. */
-export type Say = (transaction: number, adu: Uint8Array) => Uint8Array | null
+/** What a server says to a request: bytes as they stand on the wire, at once or later, or nothing. */
+export type Say = (transaction: number, adu: Uint8Array) => Uint8Array | null | Promise<Uint8Array>
 
 /** A server that answers as `say` does, which a test may change. */
 export async function listenModbus(server: { say: Say }): Promise<ModbusEnd> {
@@ -24,7 +24,8 @@ export async function listenModbus(server: { say: Say }): Promise<ModbusEnd> {
       for (let frame = reader.next(); frame !== null && typeof frame !== "string"; frame = reader.next()) {
         end.seen.push(Buffer.from(frame.adu).toString("hex"))
         const answer = server.say(frame.transaction, frame.adu)
-        if (answer !== null) socket.write(answer)
+        if (answer instanceof Promise) void answer.then((bytes) => socket.write(bytes))
+        else if (answer !== null) socket.write(answer)
       }
     })
   })
@@ -72,7 +73,7 @@ async function listen(serve: (socket: Socket, end: ModbusEnd) => void): Promise<
 }
 
 /** A good answer to reads of registers (each register holds its address) and an echo of single writes. */
-export const honest: Say = (transaction, adu) => {
+export const honest = (transaction: number, adu: Uint8Array): Uint8Array => {
   const code = adu[1] ?? 0
   if (code !== 3) return encodeMbap(transaction, adu[0] ?? 0, adu.subarray(1, 6))
   const from = ((adu[2] ?? 0) << 8) | (adu[3] ?? 0)

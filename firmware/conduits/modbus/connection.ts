@@ -20,6 +20,8 @@ export interface ModbusConnectionDeps {
 
 /** One master at work. */
 export interface ModbusConnection {
+  /** Another policy or posture is in force: what waits is judged again. */
+  rejudge(): void
   /** Cut it off. */
   withdraw(detail: string): void
   /** Bytes held for it, beside what waits in its socket. */
@@ -98,5 +100,11 @@ export function openModbusConnection(deps: ModbusConnectionDeps): ModbusConnecti
     if (fault !== null) end("fault", fault)
     update()
   })
-  return { withdraw: (detail) => end("withdrawn", detail), heldBytes: () => session.heldBytes }
+  return {
+    rejudge: () => {
+      if (!isOver) session.rejudge()
+    },
+    withdraw: (detail) => end("withdrawn", detail),
+    heldBytes: () => session.heldBytes,
+  }
 }

@@ -119,6 +119,7 @@ export function createLineUpstream(deps: LineUpstreamDeps): ModbusUpstream {
       new Promise((resolve) => {
         run((nowMs) => machine.ask(request, nowMs, resolve))
       }),
+    recall: (request) => run(() => machine.recall(request)),
     forget: (master) => run(() => machine.forget(master)),
     close() {
       if (closed) return

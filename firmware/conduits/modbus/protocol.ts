@@ -81,6 +81,7 @@ export function createModbusProtocol(conduit: EngineConduit, context: EngineCont
         exceptionFor: (verdict) => exceptionFor(rights.state.table, settings.name, verdict),
         isEssential: (verdict) => rights.essential.has(ruleOf(verdict)),
         ask: (request) => upstream.ask(request),
+        recall: (request) => upstream.recall(request),
         answered: (bytes) => (counters.bytesDown += bytes),
         misfit: () => shared.broken("response"),
         denied: (adu, verdict) => {
@@ -141,6 +142,7 @@ export function createModbusProtocol(conduit: EngineConduit, context: EngineCont
         if (next.subject.name !== name) return false
         rights = rightsOf(now, name, next.classIndex)
         tap.become({ roles: next.subject.roles })
+        connection.rejudge()
         return true
       },
       withdraw: (detail) => connection.withdraw(detail),

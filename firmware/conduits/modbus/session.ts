@@ -1,4 +1,4 @@
-import { isAllowed, type Verdict } from "../../../policy/filter/verdict.ts"
+import { isAllowed, REASON, reasonOf, type Verdict } from "../../../policy/filter/verdict.ts"
 import { encodeMbap, MbapReader, type MbapFault, type MbapFrame } from "./mbap.ts"
 import { fitsRequest } from "./response.ts"
 import type { ModbusOutcome, ModbusRequest, NoAnswer } from "./upstream.ts"
@@ -17,6 +17,8 @@ const EXCEPTIONS: Readonly<Record<NoAnswer, number>> = {
   lost: PATH_UNAVAILABLE,
   closed: PATH_UNAVAILABLE,
   busy: BUSY,
+  // Its exception is that of the refusal, unless there is none.
+  recalled: PATH_UNAVAILABLE,
 }
 
 /** What a session is made of. */
@@ -28,6 +30,8 @@ export interface ModbusSessionDeps {
   exceptionFor(verdict: Verdict): number
   isEssential(verdict: Verdict): boolean
   ask(request: ModbusRequest): Promise<ModbusOutcome>
+  /** Take it back if it is not on the wire yet: `ask` resolves to `recalled` then. */
+  recall(request: ModbusRequest): void
   toClient(bytes: Uint8Array): void
   /** True while the client does not read what it was sent. */
   isClogged(): boolean
@@ -52,6 +56,11 @@ export interface ModbusSession {
   readonly frames: number
   /** Bytes held for the master between calls: what is no whole frame yet, requests under way, answers that wait for their turn. */
   readonly heldBytes: number
+  /**
+   * Another policy, or another posture: what still waits for its turn is judged again. What is no longer allowed is taken
+   * back and answered as a refusal; what is on the wire is over by the policy under which it went there.
+   */
+  rejudge(): void
   /** Nothing more is said to the master, whatever is answered. */
   end(): void
 }
@@ -60,6 +69,10 @@ interface Open {
   readonly frame: MbapFrame
   /** What goes to the master when its turn comes; null while it is not known, empty for no answer at all. */
   answer: Uint8Array | null
+  /** What was asked of the units; null for what was refused. */
+  request: ModbusRequest | null
+  /** Why it was taken back; null if nobody did. */
+  refused: Verdict | null
 }
 
 const NO_ANSWER = new Uint8Array(0)
@@ -95,20 +108,23 @@ export function createModbusSession(deps: ModbusSessionDeps): ModbusSession {
   function request(frame: MbapFrame): void {
     const { adu } = frame
     const verdict = deps.judge(adu)
-    const own: Open = { frame, answer: null }
+    const own: Open = { frame, answer: null, request: null, refused: null }
     open.push(own)
-    if (!isAllowed(verdict)) {
-      deps.denied(adu, verdict)
-      return settle(own, exception(adu, deps.exceptionFor(verdict)))
-    }
+    if (!isAllowed(verdict)) return settle(own, refusal(adu, verdict))
     deps.allowed(adu, verdict)
     const [unit = 0] = adu
     const pdu = adu.subarray(1)
     const priority = deps.isEssential(verdict) ? 0 : 1
-    void deps.ask({ unit, pdu, master: deps.master, priority }).then((outcome) => {
-      settle(own, answerTo(adu, outcome))
+    own.request = { unit, pdu, master: deps.master, priority }
+    void deps.ask(own.request).then((outcome) => {
+      settle(own, isRecalled(outcome) && own.refused !== null ? refusal(adu, own.refused) : answerTo(adu, outcome))
       work()
     })
+  }
+
+  function refusal(adu: Uint8Array, verdict: Verdict): Uint8Array {
+    deps.denied(adu, verdict)
+    return exception(adu, deps.exceptionFor(verdict))
   }
 
   function answerTo(adu: Uint8Array, outcome: ModbusOutcome): Uint8Array {
@@ -159,10 +175,25 @@ export function createModbusSession(deps: ModbusSessionDeps): ModbusSession {
       const waiting = (sum: number, { frame, answer }: Open): number => sum + frame.adu.length + (answer?.length ?? 0)
       return open.reduce(waiting, reader.heldBytes)
     },
+    rejudge() {
+      for (const own of [...open]) {
+        const { frame, request, answer } = own
+        if (request === null || answer !== null || own.refused !== null) continue
+        const verdict = deps.judge(frame.adu)
+        // A rate that is used up by now says nothing about a request that has been counted already.
+        if (isAllowed(verdict) || reasonOf(verdict) === REASON.rate) continue
+        own.refused = verdict
+        deps.recall(request)
+      }
+    },
     end() {
       isOver = true
     },
   }
+}
+
+function isRecalled(outcome: ModbusOutcome): boolean {
+  return outcome.kind === "none" && outcome.why === "recalled"
 }
 
 /** The exception of the request's function. @see MODBUS Application Protocol 1.1b3 section 7 */

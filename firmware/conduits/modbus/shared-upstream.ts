@@ -1,6 +1,7 @@
 import { InvariantError } from "../../../policy/base/errors.ts"
 import type { EngineContext } from "../engine-context.ts"
 import type { EngineConduit } from "../messages.ts"
+import { backedOff } from "../load/dial-backoff.ts"
 import { createUpstreamDial } from "../upstream-dial.ts"
 import { fitsRequest } from "./response.ts"
 import { createTcpUpstream } from "./tcp-upstream.ts"
@@ -26,6 +27,21 @@ export function createSharedUpstream(conduit: EngineConduit, context: EngineCont
   let joined = 0
   let toldMs = -Infinity
   let untold = 0
+  const random = () => parseInt(context.randomSuffix().slice(0, 6), 16) / 0x1000000
+  // For the conduit, not for one way: masters that come back, each after the last one has gone, do not dial each time.
+  const dial = conduit.upstream === null ? null : backedOff(createUpstreamDial(conduit, context), { nowMs: context.nowMs, random }) // prettier-ignore
+
+  function open(): ModbusUpstream {
+    if (dial !== null) {
+      const timeoutMs = conduit.modbus?.timeoutMs ?? TIMEOUT_MS
+      return createTcpUpstream({ dial, after: context.after, random, timeoutMs, fits: fitsRequest, broken })
+    }
+    const line = conduit.modbus?.line ?? null
+    if (context.openLine === undefined || line === null) {
+      throw new InvariantError("ERR_NO_LINE", "this engine has no serial lines")
+    }
+    return context.openLine(line)
+  }
 
   function broken(how: string): void {
     untold++
@@ -47,7 +63,7 @@ export function createSharedUpstream(conduit: EngineConduit, context: EngineCont
   return {
     join() {
       joined++
-      current ??= open(conduit, context, broken)
+      current ??= open()
       return current
     },
     leave() {
@@ -57,18 +73,6 @@ export function createSharedUpstream(conduit: EngineConduit, context: EngineCont
     },
     broken,
   }
-}
-
-function open(conduit: EngineConduit, context: EngineContext, broken: (how: string) => void): ModbusUpstream {
-  const line = conduit.modbus?.line ?? null
-  if (line === null) {
-    const dial = createUpstreamDial(conduit, context)
-    const random = () => parseInt(context.randomSuffix().slice(0, 6), 16) / 0x1000000
-    const timeoutMs = conduit.modbus?.timeoutMs ?? TIMEOUT_MS
-    return createTcpUpstream({ dial, after: context.after, random, timeoutMs, fits: fitsRequest, broken })
-  }
-  if (context.openLine === undefined) throw new InvariantError("ERR_NO_LINE", "this engine has no serial lines")
-  return context.openLine(line)
 }
 
 function endOf({ upstream, modbus }: EngineConduit): string {

@@ -165,6 +165,9 @@ export function createTcpUpstream(deps: TcpUpstreamDeps): ModbusUpstream {
         if (dialled === null) connect()
         else send()
       }),
+    recall(request) {
+      for (const waiting of turns.remove((one) => one.request === request)) finish(waiting, none("recalled"))
+    },
     forget(master) {
       for (const waiting of turns.remove(({ request }) => request.master === master)) finish(waiting, none("closed"))
     },

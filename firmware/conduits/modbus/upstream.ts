@@ -16,8 +16,11 @@ export interface ModbusRequest {
   readonly priority: 0 | 1
 }
 
-/** Why there is no answer. `busy`: the queue is full or the master has its share of it; nothing was sent. */
-export type NoAnswer = "timeout" | "lost" | "garbled" | "busy" | "closed"
+/**
+ * Why there is no answer. `busy`: the queue is full or the master has its share of it; nothing was sent. `recalled`: it was
+ * taken back in time; nothing was sent.
+ */
+export type NoAnswer = "timeout" | "lost" | "garbled" | "busy" | "closed" | "recalled"
 
 /** What came of it. `broadcast`: sent, and nobody answers. */
 export type ModbusOutcome =
@@ -29,6 +32,8 @@ export type ModbusOutcome =
 export interface ModbusUpstream {
   /** Send a request when its turn comes. Never rejects. */
   ask(request: ModbusRequest): Promise<ModbusOutcome>
+  /** Take back a request that was given to `ask`, the same object: settled `recalled`, unless it has been on the wire already. */
+  recall(request: ModbusRequest): void
   /** The master is gone: what it still waits for is dropped unless it is on the wire already. */
   forget(master: number): void
   close(): void

@@ -55,6 +55,12 @@ test("[CR 1.1] lines of the simulated board in one process: asked at a socket th
   assert.equal(got.map(text), Array.from({ length: 8 }, (_, n) => `030200${(100 + n).toString(16)}`)) // prettier-ignore
   assert.is(text(await ask(one, 0, writeRegister(1, 2))), "broadcast")
 
+  // What is taken back in time is never sent; what is on the line is waited for.
+  const [silent, next] = [9, 1].map((unit) => ({ unit, pdu: Uint8Array.from(readRegisters(0, 1)), master: 1, priority: 1 as const })) // prettier-ignore
+  const both = [one.ask(silent!), one.ask(next!)]
+  for (const request of [silent!, next!]) one.recall(request)
+  assert.equal((await Promise.all(both)).map(text), ["timeout", "recalled"])
+
   // Masters of one connection go with it, and only they.
   const dead = ask(two, 9, readRegisters(0, 1))
   const waits = ask(two, 1, readRegisters(0, 1))

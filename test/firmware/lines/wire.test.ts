@@ -22,12 +22,13 @@ const TO: readonly ToLine[] = [
   { kind: "ask", id: 0, master: 0, priority: 0, unit: 0, pdu: Uint8Array.of(7) },
   { kind: "ask", id: 2 ** 32 - 1, master: 2 ** 32 - 1, priority: 1, unit: 255, pdu: new Uint8Array(253).fill(255) },
   { kind: "forget", master: 70_000 },
+  { kind: "recall", id: 2 ** 32 - 1 },
 ]
 const FROM: readonly FromLine[] = [
   { id: 5, outcome: { kind: "answer", pdu: Uint8Array.of(3, 2, 0, 1) } },
   { id: 2 ** 32 - 1, outcome: { kind: "answer", pdu: new Uint8Array(253) } },
   { id: 6, outcome: { kind: "broadcast" } },
-  ...(["timeout", "lost", "garbled", "busy", "closed"] as const).map((why): FromLine => ({
+  ...(["timeout", "lost", "garbled", "busy", "closed", "recalled"] as const).map((why): FromLine => ({
     id: 1,
     outcome: { kind: "none", why },
   })),
@@ -78,11 +79,11 @@ test("[CR 3.5] what is cut, changed or random is a message or a fault, and takes
 
 test("[CR 3.5] another release, a name that is none, and an empty request are refused", async () => {
   for (const bytes of [
-    [1, 2, 65],
-    [1, 1],
-    [1, 1, 46],
-    [1, 1, 65, 0],
-    [1, 1, ...new Array(65).fill(65)],
+    [1, 1, 65],
+    [1, 2],
+    [1, 2, 46],
+    [1, 2, 65, 0],
+    [1, 2, ...new Array(65).fill(65)],
     [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
     [2, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 3],
     [3, 0],
@@ -90,7 +91,7 @@ test("[CR 3.5] another release, a name that is none, and an empty request are re
   ])
     // prettier-ignore
     await rejects(() => decodeToLine(Uint8Array.from(bytes)), "ERR_LINE_WIRE")
-  for (const bytes of [[16, 0, 0, 0, 1], [5, 0, 0, 0, 1], [17, 0, 0, 0, 1, 0], [0, 0, 0], []])
+  for (const bytes of [[16, 0, 0, 0, 1], [6, 0, 0, 0, 1], [17, 0, 0, 0, 1, 0], [0, 0, 0], []])
     await rejects(() => decodeFromLine(Uint8Array.from(bytes)), "ERR_LINE_WIRE")
 })
 

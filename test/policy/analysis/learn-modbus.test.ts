@@ -8,6 +8,7 @@ import { compilePolicy } from "../../../policy/compile/compile.ts"
 import { classOf } from "../../../policy/filter/decide.ts"
 import { createModbusBuckets, createModbusState, decideModbus } from "../../../policy/filter/modbus/decide.ts"
 import { isAllowed } from "../../../policy/filter/verdict.ts"
+import { resolveByAddress } from "../../../policy/identity/subject.ts"
 import { formatFault } from "../../../policy/language/fault.ts"
 import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 import type { Policy } from "../../../policy/language/policy.ts"
@@ -45,6 +46,24 @@ function written(proposal: Learnt): readonly string[] {
   const lines = writeLearnt(proposal, String).split("\n")
   return lines.slice(lines.indexOf("rules:") + 1).filter((line) => line !== "" && !line.trim().startsWith("#")).map((line) => line.trim()) // prettier-ignore
 }
+
+test("[CR 2.1] a master in clear text is proposed by its address, with its name, in a zone that says so; its neighbour is not meant", () => {
+  const panel = { fingerprint: "192.0.2.17", names: NAMELESS }
+  const peers = [peer("old-panel", [{}], panel), peer("hmi", [{}], { fingerprint: "fe80::1%eth0", names: NAMELESS })]
+  const proposal = learn([makeRecording(peers)], { base: null, includeDenied: false, wild: DEFAULT_WILD })
+  const text = writeLearnt(proposal, String)
+  assert.match(text, /zone: plant, match: \{ address: "?192\.0\.2\.17"? \}, name: old-panel, roles: \[operator\]/)
+  assert.match(text, /match: \{ address: "?fe80::1"? \}, name: hmi/)
+  assert.not.match(text, /cn:/)
+  const policy = parsed(proposal)
+  assert.is(policy.zones.find(({ name }) => name === "plant")?.clearText, true)
+  assert.equal(policy.conduits[0]?.transport.from, "tcp")
+  const who = (address: string): string | null => {
+    const found = resolveByAddress(policy.subjects, "plant", address)
+    return found.ok ? found.name : null
+  }
+  assert.equal(["192.0.2.17", "192.0.2.18", "fe80::1"].map(who), ["old-panel", null, "hmi"])
+})
 
 test("[CR 2.1] a rule has the units, functions and addresses that were seen; writes stand apart and are logged", () => {
   const proposal = learnt([peer("s-1", [{}, { unit: 2 }, { function: 16, range: at(4, 5) }, { function: 1, range: at(7) }, { function: 1, range: at(7), unit: 2 }])]) // prettier-ignore

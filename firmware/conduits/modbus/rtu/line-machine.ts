@@ -32,6 +32,8 @@ export interface LineEffects {
 }
 
 interface Job extends ModbusRequest {
+  /** What `ask` was given. */
+  readonly request: ModbusRequest
   readonly settle: (outcome: ModbusOutcome) => void
   readonly sinceMs: number
   readonly attempts: number
@@ -98,7 +100,7 @@ export class LineMachine {
   ask(request: ModbusRequest, nowMs: number, settle: (outcome: ModbusOutcome) => void): void {
     const why: NoAnswer | null = this.#closed ? "closed" : this.#open ? null : "lost"
     if (why !== null) return settle(none(why))
-    if (!this.#queue.add({ ...request, settle, sinceMs: nowMs, attempts: 0 })) return settle(none("busy"))
+    if (!this.#queue.add({ ...request, request, settle, sinceMs: nowMs, attempts: 0 })) return settle(none("busy"))
     this.tick(nowMs)
   }
 
@@ -119,6 +121,13 @@ export class LineMachine {
     this.#wire = null
     wire?.job.settle(none(why))
     for (const job of this.#queue.remove(() => true)) job.settle(none(why))
+  }
+
+  /** Who asked takes it back. What was on the wire once may have been carried out: it is not asked again, and says so. */
+  recall(request: ModbusRequest): void {
+    for (const job of this.#queue.remove((one) => one.request === request)) {
+      job.settle(none(job.attempts === 0 ? "recalled" : "timeout"))
+    }
   }
 
   /** A master is gone. What is on the wire is waited for: the line is not free before. */

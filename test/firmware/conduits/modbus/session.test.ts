@@ -14,13 +14,15 @@ const READ = Uint8Array.of(3, 0, 7, 0, 1)
 function started() {
   const said: string[] = []
   const asked: { request: ModbusRequest; answer: (outcome: ModbusOutcome) => void }[] = []
-  const seen = { denied: 0, misfits: 0, isClogged: false }
+  const recalled: number[] = []
+  const seen = { denied: 0, misfits: 0, isClogged: false, refuses: 6 }
   const session = createModbusSession({
     master: 5,
-    judge: (adu) => (adu[1] === 6 ? verdict(REASON.function, -1) : ALLOWED),
+    judge: (adu) => (adu[1] === seen.refuses ? verdict(REASON.function, -1) : ALLOWED),
     exceptionFor: () => 2,
     isEssential: () => false,
     ask: (request) => new Promise((answer) => asked.push({ request, answer })),
+    recall: (request) => recalled.push(asked.findIndex((one) => one.request === request)),
     toClient: (bytes) => said.push(Buffer.from(bytes).toString("hex")),
     isClogged: () => seen.isClogged,
     denied: () => seen.denied++,
@@ -33,7 +35,7 @@ function started() {
     asked[k]!.answer(outcome)
     await new Promise((resolve) => setImmediate(resolve))
   }
-  return { session, said, asked, seen, say, answer }
+  return { session, said, asked, recalled, seen, say, answer }
 }
 
 const hex = (transaction: number, pdu: Uint8Array) => Buffer.from(encodeMbap(transaction, 3, pdu)).toString("hex")
@@ -54,6 +56,25 @@ test("[NDR 5.2] a denied request is answered at once and asked of nobody", () =>
   const { say, said, asked, seen } = started()
   say(9, Uint8Array.of(6, 0, 7, 0, 1))
   assert.equal([said, asked.length, seen.denied], [[hex(9, Uint8Array.of(0x86, 2))], 0, 1])
+})
+
+test("[CR 2.1] [NDR 5.2] what waits when another policy comes is judged again; refused, it is taken back and answered so, in order", async () => {
+  const { session, say, said, answer, recalled, seen } = started()
+  say(1, READ)
+  say(2, Uint8Array.of(4, 0, 7, 0, 1))
+  say(3, READ)
+  seen.refuses = 3
+  session.rejudge()
+  session.rejudge()
+  assert.equal(recalled, [0, 2])
+  await answer(2, { kind: "none", why: "recalled" })
+  assert.equal([said, seen.denied], [[], 1])
+  // The first was on the wire already: over by the policy under which it went there.
+  await answer(0, good)
+  await answer(1, { kind: "answer", pdu: Uint8Array.of(4, 2, 0, 1) })
+  assert.equal(said, [hex(1, good.pdu), hex(2, Uint8Array.of(4, 2, 0, 1)), hex(3, Uint8Array.of(0x83, 2))])
+  session.rejudge()
+  assert.equal([recalled.length, seen.denied], [2, 1])
 })
 
 test("why there is no answer is said by the exceptions of the standard; a broadcast has none at all", async () => {

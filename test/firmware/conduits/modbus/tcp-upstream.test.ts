@@ -62,6 +62,22 @@ function started(reachable = true) {
   return { upstream, dialled, timers, broken, state, fire, ask, say }
 }
 
+test("[CR 2.1] what waits is taken back before it is sent; what was sent is not", async () => {
+  const { upstream, dialled, say } = started()
+  const outcomes: string[] = []
+  const requests = Array.from({ length: 9 }, () => ({ unit: 3, pdu: READ, master: 1, priority: 1 as const }))
+  for (const [k, request] of requests.entries())
+    void upstream.ask(request).then((one) => (outcomes[k] = one.kind === "none" ? one.why : one.kind))
+  await settled()
+  assert.is(dialled[0]!.wrote.length, 8)
+  for (const k of [0, 8]) upstream.recall(requests[k]!)
+  await settled()
+  assert.equal([outcomes[0], outcomes[8]], [undefined, "recalled"])
+  for (let n = 1; n <= 8; n++) say(n)
+  await settled()
+  assert.equal([outcomes[0], dialled[0]!.wrote.length], ["answer", 8])
+})
+
 test("nothing is dialled before the first request, and all share one connection", async () => {
   const { ask, dialled, say } = started()
   assert.is(dialled.length, 0)
