@@ -29,8 +29,8 @@ const MANY = 10_000
 const FEW = 1_000
 const MODES: readonly Mode[] = ["eager", "single"]
 const NOTHING = { settleMs: 0, idleConnections: 0, perSecond: 0 }
-const FULL: Extent = { ...NOTHING, rounds: 15, maxSeconds: 240, counts: { eager: 16_000, single: 6_000 } }
-const QUICK: Extent = { ...NOTHING, rounds: 3, maxSeconds: 60, counts: { eager: 8_000, single: 2_000 } }
+const FULL: Extent = { ...NOTHING, rounds: 15, warmUp: 5, maxSeconds: 240, counts: { eager: 16_000, single: 6_000 } }
+const QUICK: Extent = { ...NOTHING, rounds: 3, warmUp: 8, maxSeconds: 60, counts: { eager: 8_000, single: 2_000 } }
 
 const { values: options } = parseArgs({
   options: { quick: { type: "boolean", default: false }, rounds: { type: "string" }, only: { type: "string" } },

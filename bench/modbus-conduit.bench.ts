@@ -4,9 +4,10 @@
  *     node bench/modbus-conduit.bench.ts [--quick]
  *
  * Clear text at both ends, a master that asks and waits, as masters do; units that answer at once. The proxies run in
- * processes of their own, rounds are interleaved. A wrong or missing answer fails it. `--quick` writes nothing.
+ * processes of their own, on a core of their own, rounds are interleaved. A wrong or missing answer fails it. `--quick` writes nothing.
  */
 import { connect, type Socket } from "node:net"
+import { loadavg } from "node:os"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { encodeMbap } from "../firmware/conduits/modbus/mbap.ts"
@@ -14,6 +15,7 @@ import { honest, listenModbus } from "../test/support/modbus-wire.ts"
 import { startChild, type Child } from "./conduit/lines.ts"
 import type { PipeRequest } from "./conduit/pipe.ts"
 import { cpuMs } from "./conduit/process-cost.ts"
+import { pinSelf, twoCores } from "./conduit/stage.ts"
 import { environment, median, report, table } from "./harness.ts"
 import type { ModbusEngineRequest } from "./modbus-conduit/engine.ts"
 
@@ -34,7 +36,7 @@ interface Proxy {
 const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
 async function proxy(name: string, path: string, request: ModbusEngineRequest | PipeRequest): Promise<Proxy> {
-  const child = startChild(script(path), null)
+  const child = startChild(script(path), core.proxy)
   const { port } = (await child.call("start", request)) as { port: number }
   return { name, child, port, cpu: [], p50: [], p99: [] }
 }
@@ -79,6 +81,9 @@ async function round(one: Proxy): Promise<void> {
   one.p99.push(delays[Math.floor(delays.length * 0.99)]!)
 }
 
+const load = loadavg()[0] ?? NaN
+const core = twoCores()
+pinSelf(core.ends)
 const units = await listenModbus({ say: honest })
 const upstreamPort = units.port
 const direct: Proxy = { name: "no proxy", child: null, port: upstreamPort, cpu: [], p50: [], p99: [] }
@@ -105,7 +110,8 @@ const rows = proxies.map(({ name, cpu, p50, p99 }) => [
 ])
 for (const { child } of proxies) await child?.stop()
 await units.stop()
-const body = `${REQUESTS} requests a round, ${MASTERS} masters that ask and wait, clear text; ${ROUNDS} interleaved rounds, medians.
+const body = `${REQUESTS} requests a round, ${MASTERS} masters that ask and wait, clear text; ${ROUNDS} interleaved rounds, medians. The proxies
+on one core, masters and units on the other; ${load.toFixed(1)} processes wanted a core before it began.
 
 ${table(["", "CPU / 100k requests", "x node pipe", "p50", "added p50", "p99"], rows)}`
 if (values.quick) console.log(`${environment()}\n\n${body}`)

@@ -10,6 +10,8 @@ import type { Rig, Run } from "./rig.ts"
 export interface Extent {
   /** Kept rounds; one more goes before them and is thrown away. */
   readonly rounds: number
+  /** How many times as much is sent in the round that is thrown away; default 1. V8 needs some 100,000 messages to settle. */
+  readonly warmUp?: number
   /** No further round begins after this long: on a busy machine fewer are kept, and the results say so. */
   readonly maxSeconds: number
   readonly counts: Readonly<Partial<Record<Mode, number>>>
@@ -68,7 +70,8 @@ export async function measureRounds(
       const port = running?.port ?? rig.directPort
       const inEachMode = async (): Promise<void> => {
         for (const mode of modes) {
-          const count = Math.ceil((extent.counts[mode] ?? 0) / divisor)
+          const times = round === 0 ? (extent.warmUp ?? 1) : 1
+          const count = Math.ceil(((extent.counts[mode] ?? 0) * times) / divisor)
           const run = await rig.run(pid, { mode, count, perSecond: extent.perSecond, brokerPid })
           if (round > 0) runs[mode].push(run)
         }

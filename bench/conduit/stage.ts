@@ -1,4 +1,5 @@
 /** Where a run takes place: the cores it may use, and a folder for its keys. */
+import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -23,6 +24,11 @@ export function twoCores(): Cores {
     return { proxy: null, ends: null }
   }
   return { proxy, ends }
+}
+
+/** Confine this process, all its threads, to `core`: for benches whose own process is an end. Does nothing for null. */
+export function pinSelf(core: number | null): void {
+  if (core !== null) spawnSync("taskset", ["-acp", String(core), String(process.pid)])
 }
 
 /** A new folder for keys and configuration. It goes, however this process ends. */

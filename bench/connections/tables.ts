@@ -10,6 +10,8 @@ import type { Row } from "./measure.ts"
 
 /** Fewer connections weigh less than the proxy's own breath. */
 const WEIGHABLE = 100
+/** From here on a collector that runs between two weighings, or does not, is small beside what is weighed. */
+const JUDGEABLE = 1_000
 
 function each({ restKiB, openKiB, connections }: Row): number {
   return (openKiB - restKiB) / connections
@@ -30,7 +32,7 @@ export function judgeConnections(rows: readonly Row[], name: string, connections
     connections.flatMap((count): Judgement[] => {
       const own = find(name, transport, count)
       if (own === undefined) return []
-      const where = `${transport.toUpperCase()}, ${count.toLocaleString("en")} connections`
+      const where = `${transport.toUpperCase()}, ${count.toLocaleString("en")} connection${count === 1 ? "" : "s"}`
       const cpu = (["node pipe", "haproxy"] as const).flatMap((peer): Judgement[] => {
         const other = find(peer, transport, count)
         const aim = peer === "haproxy" ? 1 : 1.02
@@ -39,7 +41,7 @@ export function judgeConnections(rows: readonly Row[], name: string, connections
           : [{ what: `${where}, CPU, against ${peer}`, must: 1.05, aim, unit: "x", measured: cpuRatio(own, other) }]
       })
       const pipe = find("node pipe", transport, count)
-      if (pipe === undefined || count < WEIGHABLE) return cpu
+      if (pipe === undefined || count < JUDGEABLE) return cpu
       const measured = single(each(own) / each(pipe))
       return [...cpu, { what: `${where}, memory of one, against node pipe's`, must: 1.2, aim: 1, unit: "x", measured }]
     }),
