@@ -8,6 +8,7 @@ import { createKernelFlowCache } from "../../policy/filter/cache/create.ts"
 import { createEngine } from "./engine.ts"
 import type { WorkerStart } from "./engine-thread.ts"
 import type { ToEngine } from "./messages.ts"
+import { ALL_LANDING_BYTES } from "./read-pools.ts"
 
 if (parentPort === null) throw new InvariantError("ERR_NO_PARENT", "engine-worker.ts runs in a worker thread only")
 // A thread has its own options, and its own environment.
@@ -22,6 +23,10 @@ const after = (delayMs: number, action: () => void): (() => void) => {
   const timer = setTimeout(action, delayMs)
   return () => clearTimeout(timer)
 }
+const flows = createKernelFlowCache({
+  seed: getRandomValues(new Uint32Array(8)),
+  landingBytes: ALL_LANDING_BYTES,
+})
 const engine = createEngine({
   allowStall,
   post: (message) => port.postMessage(message),
@@ -35,7 +40,8 @@ const engine = createEngine({
   },
   randomSuffix: () => randomBytes(6).toString("hex"),
   wallMs: () => Date.now(),
-  flows: createKernelFlowCache({ seed: getRandomValues(new Uint32Array(8)) }),
+  flows,
+  landing: flows.input.subarray(flows.landingAt),
 })
 
 port.on("message", (message: ToEngine) => engine.handle(message))
