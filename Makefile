@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 
 # The runtime is pinned as the npm package `node`: whatever Node the machine has only serves npm.
 BIN := node_modules/.bin/node
-NODE := $(BIN) --disallow-code-generation-from-strings --disable-warning=ExperimentalWarning
+NODE := $(BIN) --disallow-code-generation-from-strings --disable-warning=ExperimentalWarning --disable-sigusr1
 ESLINT := $(BIN) node_modules/eslint/bin/eslint.js --config .config/eslint.config.js
 PRETTIER := $(BIN) node_modules/prettier/bin/prettier.cjs --log-level warn
 

@@ -30,6 +30,7 @@ export interface Ratio {
   readonly high: number
 }
 
+/** How often is measured. */
 export interface MeasureOptions {
   /** Interleaved rounds that count, after two that do not. */
   readonly rounds?: number

@@ -13,6 +13,7 @@ import { createQueue } from "./bundles/queue.ts"
 import type { Incoming } from "./bundles/incoming.ts"
 import type { RunningConduits } from "./running-conduits.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
+import { inspectorIsOpen } from "./inspector.ts"
 import { interfaceTable } from "./interfaces.ts"
 import { createHandlers } from "./management/handlers.ts"
 import type { GpioLines } from "./gpio/lines.ts"
@@ -81,6 +82,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       readPolicy: deps.readPolicy,
       codeFromText: async () => ({ gateway: canMakeCode(), engine: await conduits.engine.makesCode() }),
       execArgv: process.execArgv,
+      inspector: () => ({ allowed: config.inspector === "allow", open: inspectorIsOpen() }),
       commands,
       commandSocket: config.management.socket,
       boundary: {

@@ -37,6 +37,7 @@ import { createSupervisor, resetEvent } from "./health/supervisor.ts"
 import { openAccess } from "./management/access.ts"
 import { openIsland } from "./management/island.ts"
 import { openOverrides } from "./management/overrides.ts"
+import { refuseInspector } from "./inspector.ts"
 import { refuseKeyLog } from "./tls/key-log.ts"
 import { startLines } from "./lines/keeper.ts"
 import { linesSocket } from "./lines/socket-path.ts"
@@ -86,7 +87,9 @@ export async function startGateway(
   config: GatewayConfig,
   options: GatewayOptions = {},
 ): Promise<Gateway> {
-  refuseKeyLog({ execArgv: process.execArgv, nodeOptions: process.env["NODE_OPTIONS"] })
+  const runtime = { execArgv: process.execArgv, nodeOptions: process.env["NODE_OPTIONS"] }
+  refuseKeyLog(runtime)
+  if (config.inspector === "refuse") refuseInspector(runtime)
   const closers: (() => void | Promise<void>)[] = []
   const stop = async (): Promise<void> => {
     for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close()

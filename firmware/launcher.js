@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..")
 const node = join(root, "node_modules", ".bin", "node")
-const FLAGS = ["--disallow-code-generation-from-strings", "--disable-warning=ExperimentalWarning"]
+// The last: else the signal SIGUSR1 opens the runtime's inspector, which reads every key.
+const FLAGS = ["--disallow-code-generation-from-strings", "--disable-warning=ExperimentalWarning", "--disable-sigusr1"]
 
 if (existsSync(node)) launch()
 else {
@@ -31,6 +32,8 @@ function launch() {
       const fromTerminal = process.stdin.isTTY && (signal === "SIGINT" || signal === "SIGQUIT")
       if (!fromTerminal) child.kill(signal)
     })
+  // This process runs without the flag, on any Node: who listens for the signal keeps it from opening an inspector here.
+  process.on("SIGUSR1", () => undefined)
   child.on("exit", (code, signal) => {
     if (signal === null) process.exit(code)
     process.exit(128 + (constants.signals[signal] ?? 0))

@@ -10,10 +10,12 @@ export interface GpioLine {
   readonly line: number
 }
 
+/** A line that is read. */
 export interface InputLine extends GpioLine {
   readonly bias: "as-is" | "disabled" | "pull-up" | "pull-down"
 }
 
+/** A line that is driven. */
 export interface OutputLine extends GpioLine {
   /** Taken first thing, and whenever the one who sets the line is gone. */
   readonly safe: Level

@@ -27,6 +27,9 @@ const FILE_TIMEOUT_MS = STORM ? 3_600_000 : 150_000
 /** Process groups under way: a test's brokers and gateways go down with it. */
 const groups = new Set<number>()
 
+/** What gateways are started with, also where the runner was not. */
+const FLAGS = [...new Set([...process.execArgv, "--disable-sigusr1"])]
+
 interface Outcome {
   readonly name: string
   readonly passed: number
@@ -47,7 +50,7 @@ function testFiles(wanted: readonly string[]): string[] {
 function runFile(name: string): Promise<Outcome> {
   const startedAt = performance.now()
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url), "--one", name], {
+    const child = spawn(process.execPath, [...FLAGS, fileURLToPath(import.meta.url), "--one", name], {
       cwd: root,
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,

@@ -16,6 +16,7 @@ import { serveLines } from "./lines.ts"
 import { readTls } from "./tls-files.ts"
 import type { TlsEnd } from "./tls-files.ts"
 
+/** What the load thread is asked to open. */
 export interface OpenRequest {
   readonly port: number
   /** One end per client, in turn; null for plain TCP. */
@@ -24,6 +25,7 @@ export interface OpenRequest {
   readonly names: readonly string[]
 }
 
+/** What the load thread says once everything was sent. */
 export interface LoadReport {
   /** Sum over the connections of the chained digests of what was sent: the sink must report the same. */
   readonly digest: number

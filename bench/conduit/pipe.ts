@@ -9,6 +9,7 @@ import { serveLines } from "./lines.ts"
 import { readTls } from "./tls-files.ts"
 import type { TlsEnd } from "./tls-files.ts"
 
+/** What the pipe is started with. */
 export interface PipeRequest {
   readonly upstreamPort: number
   readonly tls: { readonly server: TlsEnd; readonly client: TlsEnd } | null

@@ -15,6 +15,7 @@ export interface RunningProxy {
   stop(): Promise<void>
 }
 
+/** How a proxy is started for one measurement. */
 export interface StartOptions {
   /** Where the sink listens, on 127.0.0.1, with the same transport. */
   readonly upstreamPort: number

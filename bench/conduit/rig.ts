@@ -29,6 +29,7 @@ export interface Run {
   readonly latenciesUs: readonly number[]
 }
 
+/** One run of the load. */
 export interface RunRequest {
   readonly mode: Mode
   readonly count: number

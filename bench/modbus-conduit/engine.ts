@@ -12,6 +12,7 @@ import { parsePolicy } from "../../policy/language/parse-policy.ts"
 import { freePort } from "../../test/peers/ports.ts"
 import { serveLines } from "../conduit/lines.ts"
 
+/** What the engine under measurement is started with. */
 export interface ModbusEngineRequest {
   readonly upstreamPort: number
   readonly rules: number

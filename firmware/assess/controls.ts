@@ -8,7 +8,7 @@ import {
   strangerHasNoRights,
 } from "./probes/boundary.ts"
 import { alteredRecordsAreRefused, nothingIsResumed, revokedAreRefused } from "./probes/communication.ts"
-import { bundlesAreAuthentic, noCodeFromText } from "./probes/code.ts"
+import { bundlesAreAuthentic, noCodeFromText, noInspector } from "./probes/code.ts"
 import { outputsAreHeld, tamperIsTold, tamperIsWatched } from "./probes/lines.ts"
 import { floodsAreHeldOff, memoryIsBounded, silenceEnds } from "./probes/load.ts"
 import { commandsNeedPermission, errorsAreCodes, onlyDeclaredSockets } from "./probes/management.ts"
@@ -37,6 +37,7 @@ export const PROBES: readonly GatewayProbe[] = [
   rolesAreThePolicys,
   bundlesAreAuthentic,
   noCodeFromText,
+  noInspector,
   commandsNeedPermission,
   errorsAreCodes,
   onlyDeclaredSockets,
@@ -60,9 +61,14 @@ export const PROBES: readonly GatewayProbe[] = [
 const MOBILE_CODE = {
   claim:
     "No code is taken from outside. A policy bundle is the only thing that is loaded; it is data, read by a parser of our own " +
-    "bounds, and no thread of the gateway can make code of a text.",
-  enforcedIn: ["policy/language/parse-policy.ts", "firmware/launcher.js", "firmware/bundles/candidate.ts"],
-  probes: [noCodeFromText.id, bundlesAreAuthentic.id],
+    "bounds, no thread of the gateway can make code of a text, and no inspector is open through which it would come in.",
+  enforcedIn: [
+    "policy/language/parse-policy.ts",
+    "firmware/launcher.js",
+    "firmware/inspector.ts",
+    "firmware/bundles/candidate.ts",
+  ],
+  probes: [noCodeFromText.id, noInspector.id, bundlesAreAuthentic.id],
 }
 const MOBILE_CODE_AUTHENTICITY = {
   claim: "A bundle is read only after signatures of enough trusted signers over its very bytes were found good.",
@@ -90,7 +96,7 @@ export const CONTROLS: readonly Control[] = [
     requirement: "CR 1.2",
     claim:
       "The gateway proves itself with its own certificate on every listener and every outward connection, and reads no " +
-      "byte of a peer whose certificate the zone's authorities do not vouch for.",
+      "byte of a peer whose certificate the zone's authorities do not vouch for. A policy with clear text fails this row.",
     enforcedIn: ["firmware/tls/accept-peer.ts", "firmware/tls/dial.ts", "policy/identity/path.ts"],
     probes: [listenersProveThemselves.id, strangersAreRefused.id],
   },
@@ -139,7 +145,8 @@ export const CONTROLS: readonly Control[] = [
   {
     requirement: "CR 3.1",
     claim:
-      "Every end of every conduit speaks TLS with authenticated encryption; an altered record ends the connection.",
+      "Every end of every conduit speaks TLS with authenticated encryption; an altered record ends the connection. A policy " +
+      "with clear text fails this row.",
     enforcedIn: ["firmware/tls/options.ts", "firmware/tls/dial.ts", "policy/identity/algorithms.ts"],
     probes: [alteredRecordsAreRefused.id, weakCryptographyIsRefused.id],
   },
@@ -147,7 +154,7 @@ export const CONTROLS: readonly Control[] = [
     requirement: "CR 3.1 RE(1)",
     claim:
       "Both ends of each connection prove who they are by certificate, anew each time: no session is resumed, and nothing " +
-      "is read of a peer that did not.",
+      "is read of a peer that did not. A policy with clear text fails this row.",
     enforcedIn: ["firmware/tls/accept-peer.ts", "firmware/tls/options.ts", "firmware/conduits/listener.ts"],
     probes: [listenersProveThemselves.id, strangersAreRefused.id, nothingIsResumed.id],
   },
@@ -186,7 +193,9 @@ export const CONTROLS: readonly Control[] = [
   },
   {
     requirement: "CR 4.3",
-    claim: "One file holds the permitted algorithms and key sizes; weaker offers fail in the handshake.",
+    claim:
+      "One file holds the permitted algorithms and key sizes; weaker offers fail in the handshake. An end in clear text uses no " +
+      "cryptography: it is named in the evidence, and the rows that ask for protection fail.",
     enforcedIn: ["policy/identity/algorithms.ts", "firmware/tls/options.ts"],
     probes: [weakCryptographyIsRefused.id],
   },

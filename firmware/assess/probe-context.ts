@@ -10,6 +10,7 @@ import type { Limits } from "../config/gateway-config.ts"
 import type { FlowPosture, Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
 import type { GpioStatus } from "../gpio/lines.ts"
 import type { AccessStatus } from "../management/access.ts"
+import type { InspectorState } from "../inspector.ts"
 import type { Interface } from "../interfaces.ts"
 import type { Spool } from "../spool/store.ts"
 import type { ListeningSocket } from "./open-sockets.ts"
@@ -68,6 +69,8 @@ export interface ProbeContext {
   codeFromText(): Promise<{ readonly gateway: boolean; readonly engine: boolean }>
   /** Flags of the runtime that this process was started with. */
   readonly execArgv: readonly string[]
+  /** The runtime's inspector, now. */
+  inspector(): InspectorState
   /** The one door for changes. */
   readonly commands: CommandPort
   /** Path of the local command socket. */

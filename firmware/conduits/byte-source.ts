@@ -1,7 +1,7 @@
 import type { Socket } from "node:net"
 import { TLSSocket } from "node:tls"
 import { giveReadBuffers } from "./read-buffers.ts"
-import type { BufferPool, ReadPools } from "./read-pools.ts"
+import { LARGE_BYTES, type BufferPool, type ReadPools } from "./read-pools.ts"
 
 /**
  * One end's bytes as they are read. Connections read through this and never from a socket itself, so that pooled reads
@@ -28,19 +28,31 @@ export function socketSource(socket: Socket): ByteSource {
 
 /**
  * The bytes of a socket: in buffers of `pools` where the socket takes them, else in such as Node makes for each read. The first
- * chunk comes no earlier than in the next turn.
+ * chunk comes no earlier than in the next turn, and not while it is paused: not of what the socket has read by itself either.
  */
 export function pooledSource(socket: Socket, pools: ReadPools): ByteSource {
   const pool = socket instanceof TLSSocket ? pools.tls : pools.clear
   let paused = false
+  /** What begins to read, once it was started and is not paused; null before and after. */
+  let begin: (() => void) | null = null
+  const go = (): void => {
+    if (!paused) begin?.()
+  }
   return {
     start: (take, isWritten = () => false) => {
-      process.nextTick(() => {
+      socket.pause()
+      begin = () => {
+        for (let early = readEarly(socket); early !== null; early = readEarly(socket)) {
+          take(early)
+          if (paused) return
+        }
+        begin = null
         const reads = pooledReads(pool, take, isWritten)
         if (giveReadBuffers(socket, reads)) socket.once("close", () => reads.end())
         else socket.on("data", take)
-        if (paused) socket.pause()
-      })
+        socket.resume()
+      }
+      process.nextTick(go)
     },
     pause: () => {
       paused = true
@@ -48,9 +60,16 @@ export function pooledSource(socket: Socket, pools: ReadPools): ByteSource {
     },
     resume: () => {
       paused = false
-      socket.resume()
+      if (begin === null) socket.resume()
+      else process.nextTick(go)
     },
   }
+}
+
+/** A piece of what the socket has read by itself; null if there is none. */
+function readEarly(socket: Socket): Uint8Array | null {
+  if (socket.readableLength === 0) return null
+  return socket.read(Math.min(socket.readableLength, LARGE_BYTES)) as Uint8Array | null
 }
 
 /** What a connection reads into while little comes. */

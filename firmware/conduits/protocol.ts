@@ -23,7 +23,7 @@ export interface Peer {
   /** As in `TLSSocket.getProtocol`; `none` in clear text. */
   readonly tlsVersion: string
   /** Charged for what the peer says (`load/flow-meter.ts`); null when nothing limits its pace. */
-  readonly meter: FlowMeter | null
+  readonly meter: FlowMeter
 }
 
 /** What an audit entry says of how a peer is known: the fingerprint of its certificate, or its address. */

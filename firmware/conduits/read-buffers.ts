@@ -11,7 +11,8 @@ interface Handle {
 
 /**
  * Let `socket` read into buffers of ours, as its option `onread` would; false if this Node does not have what that takes,
- * and nothing has happened then. Reading begins at once. Bytes that the socket has read before come first.
+ * and nothing has happened then.
+ * It is paused, and holds no bytes that it has read before.
  *
  * Node offers `onread` only for sockets that `connect` makes, not for those that a server accepts, though both are of one
  * class: this sets the same three fields and calls what its constructor calls. It is worth that: without it each read makes
@@ -23,18 +24,21 @@ export function giveReadBuffers(socket: Socket, reads: PooledReads): boolean {
   const slots = slotsOf(socket)
   if (slots === null || typeof handle?.useUserBuffer !== "function") return false
   const [buffer, callback, next] = slots
-  for (let early: unknown = socket.read(); early instanceof Uint8Array; early = socket.read())
-    reads.take(early.length, early)
-  const first = reads.buffer()
+  let armed = reads.buffer()
   const fields = socket as unknown as Slots
-  fields[buffer] = first
+  fields[buffer] = armed
   fields[callback] = (bytes: number, into: Uint8Array): boolean => {
     reads.take(bytes, into)
     return true
   }
-  fields[next] = () => reads.buffer()
-  handle.useUserBuffer(first)
-  socket.resume()
+  fields[next] = (): Uint8Array | undefined => {
+    const wanted = reads.buffer()
+    // Nothing said, nothing changed: to hand over the same again costs as much as another.
+    if (wanted === armed) return undefined
+    armed = wanted
+    return wanted
+  }
+  handle.useUserBuffer(armed)
   return true
 }
 

@@ -45,6 +45,8 @@ export interface GatewayConfig {
   readonly workers: number | "auto"
   /** Whether the gateway puts the packet filter of its policy in force on this board, or leaves that to others. */
   readonly packetFilter: "apply" | "off"
+  /** Whether the gateway starts although the runtime has an inspector, or an option for one. Never `allow` on a board in a plant. */
+  readonly inspector: "refuse" | "allow"
   /** Lines for general purpose; none where the board file has no section `gpio`. */
   readonly gpio: GpioConfig
   /** Seconds a policy stays on trial until it is confirmed or rolled back. */

@@ -256,6 +256,12 @@ export const gatewayShape = object("a board file", {
     "Whether the gateway keeps packets from going beside it: nftables, forwarding.",
     "off",
   ),
+  inspector: optional(
+    choice(["refuse", "allow"]),
+    "refuse",
+    "Whether the gateway starts with the runtime's inspector, which shows keys: for a developer's desk alone.",
+    "refuse",
+  ),
   trial: optional(
     withStandIn(duration(5000, 86_400_000), 300_000),
     300_000,

@@ -25,6 +25,8 @@ export interface LoadLimits {
   readonly connectWaitMs: number
   /** Messages of one subject; null: as many as come. */
   readonly subjectMessages: Rate | null
+  /** Packets of one subject that its messages and their acknowledgements do not explain: pings, subscriptions, answers to nothing. */
+  readonly subjectRequests: Rate
   /** Bytes a second of one subject. */
   readonly subjectBytes: number | null
   readonly conduitMessages: Rate | null
@@ -49,6 +51,7 @@ export const DEFAULT_LOAD_LIMITS: LoadLimits = {
   halfOpenMs: 5_000,
   connectWaitMs: 5_000,
   subjectMessages: null,
+  subjectRequests: { perSecond: 1_000, burst: 2_000 },
   subjectBytes: null,
   conduitMessages: null,
   conduitBytes: null,
@@ -104,6 +107,12 @@ export const LOAD_LIMIT_FIELDS = {
     null,
     "Messages of one subject; a faster one is read more slowly. Default: not limited.",
   ),
+  "subject-requests": optional(
+    rate(),
+    D.subjectRequests,
+    "Pings, subscriptions and other packets of one subject that no message explains; over it the subject is read more slowly.",
+    rateText(D.subjectRequests),
+  ),
   "subject-bytes": optional(
     size(KIB, 1024 * MIB),
     null,
@@ -152,6 +161,7 @@ export const NO_LOAD_LIMITS: LoadLimitsDocument = {
   "half-open-time": D.halfOpenMs,
   "connect-wait": D.connectWaitMs,
   "subject-messages": null,
+  "subject-requests": D.subjectRequests,
   "subject-bytes": null,
   "conduit-messages": null,
   "conduit-bytes": null,
@@ -171,6 +181,7 @@ export function loadLimitsOf(document: LoadLimitsDocument): LoadLimits {
     halfOpenMs: document["half-open-time"],
     connectWaitMs: document["connect-wait"],
     subjectMessages: document["subject-messages"],
+    subjectRequests: document["subject-requests"],
     subjectBytes: document["subject-bytes"],
     conduitMessages: document["conduit-messages"],
     conduitBytes: document["conduit-bytes"],

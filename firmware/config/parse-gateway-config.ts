@@ -76,6 +76,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     limits: buildLimits(document.limits),
     workers: document.workers,
     packetFilter: document["packet-filter"],
+    inspector: document.inspector,
     gpio: buildGpio(document.gpio),
     trialSeconds: document.trial / 1000,
   }

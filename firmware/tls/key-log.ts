@@ -1,4 +1,5 @@
 import { StateError } from "../../policy/base/errors.ts"
+import { optionNames, type RuntimeOptions } from "../runtime-options.ts"
 
 /**
  * What makes the runtime write down session keys or what TLS carries, and files in which its options could hide: those are not
@@ -11,19 +12,9 @@ const OPTIONS = [
   "--experimental-default-config-file",
 ] as const
 
-/** Where a process or a thread has its options from. */
-export interface RuntimeOptions {
-  /** As in `process.execArgv`. */
-  readonly execArgv: readonly string[]
-  /** As in the environment. */
-  readonly nodeOptions: string | undefined
-}
-
-/** The options, each once, that would tell others what is encrypted. Spelt as the runtime takes them: `_` for `-`, quotes and escapes. */
-export function keyLogOptions({ execArgv, nodeOptions = "" }: RuntimeOptions): readonly string[] {
-  // In quotes a backslash stands for nothing, and so hides nothing here.
-  const fromEnvironment = nodeOptions.replaceAll(/["'\\]/g, "").split(/\s+/)
-  const names = [...execArgv, ...fromEnvironment].map((word) => word.replaceAll("_", "-").split("=", 1)[0])
+/** The options, each once, that would tell others what is encrypted. */
+export function keyLogOptions(options: RuntimeOptions): readonly string[] {
+  const names = optionNames(options)
   return OPTIONS.filter((option) => names.includes(option))
 }
 

@@ -150,7 +150,7 @@ async function startKeeper(
 ): Promise<HeldOutputs> {
   const driven = new Map<string, Level>()
   const waiting = new Map<string, (level: Level | null) => void>()
-  const keeper = spawn(process.execPath, ["--disallow-code-generation-from-strings", KEEPER], {
+  const keeper = spawn(process.execPath, ["--disallow-code-generation-from-strings", "--disable-sigusr1", KEEPER], {
     stdio: ["pipe", "pipe", "ignore"],
     // A session of its own: what ends this process group (Ctrl-C in a terminal) must not end the keeper before it acts.
     detached: true,

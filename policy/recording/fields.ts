@@ -56,6 +56,7 @@ export function array(value: unknown, max: number): readonly unknown[] {
   return Array.isArray(value) && value.length <= max ? value : refuse(`not a list of at most ${max}`)
 }
 
+/** At most `max` texts of at most `maxLength` characters. @throws as `integer` */
 export function names(value: unknown, max: number, maxLength: number): readonly string[] {
   return array(value, max).map((name) => text(name, maxLength))
 }

@@ -42,6 +42,7 @@ export interface RecordedPolicy {
   readonly sha256: string
 }
 
+/** What is known when a recording starts: its first line. */
 export interface RecordingHeader {
   readonly gateway: string
   /** In force at the start; null for none. */
@@ -129,6 +130,7 @@ export interface RecordedPeer extends PeerFacts {
 export const END_REASONS = ["time", "command", "shutdown", "restart", "engine-died", "running"] as const
 export type EndReason = (typeof END_REASONS)[number]
 
+/** What is known when it ended: its last line. */
 export interface RecordingEnd {
   readonly reason: EndReason
   readonly to: RecordedTime

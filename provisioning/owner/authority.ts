@@ -94,6 +94,11 @@ export function issue(
   authority: Authority,
   request: LeafRequest & { readonly publicKey?: never },
 ): Promise<IssuedCredential>
+/**
+ * The same for a request that may bring the public key of somebody else: then nobody but them has the private one.
+ *
+ * @throws InputError `ERR_ISSUE`, as above
+ */
 export function issue(authority: Authority, request: LeafRequest): Promise<IssuedCertificate>
 export async function issue(authority: Authority, request: LeafRequest): Promise<IssuedCertificate> {
   const keys = request.publicKey === undefined ? await newKeys() : null

@@ -47,7 +47,7 @@ test("hands arguments, production flags and the exit code through", async () => 
   )
   const [args, flags] = JSON.parse(output)
   assert.equal(args, ["audit", "tail", "--json", "a b"])
-  assert.ok(flags.includes("--disallow-code-generation-from-strings"))
+  for (const flag of ["--disallow-code-generation-from-strings", "--disable-sigusr1"]) assert.ok(flags.includes(flag))
   assert.is(code, 42)
 })
 

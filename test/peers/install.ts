@@ -14,6 +14,7 @@ import { missingPackages } from "./packages.ts"
 /** Runs a command to its end; its output is kept for the case that it fails. */
 export type Run = (command: string, args: readonly string[]) => { readonly ok: boolean; readonly output: string }
 
+/** The machine to install on: what it can do, and what it lacks. */
 export interface Machine {
   readonly run: Run
   readonly missing: () => readonly string[]

@@ -15,6 +15,7 @@ export interface ClientOptions {
   readonly args?: readonly string[]
 }
 
+/** What `mosquitto_pub` is to send. */
 export interface PublishOptions extends ClientOptions {
   readonly topic: string
   /** Sent through the client's standard input, so any bytes and any length will do. */
@@ -46,11 +47,13 @@ export async function mosquittoPub(options: PublishOptions): Promise<Ended> {
   return ended(child, options.timeoutMs)
 }
 
+/** What `mosquitto_sub` is to ask for. */
 export interface SubscribeOptions extends ClientOptions {
   readonly topics: readonly string[]
   readonly qos?: 0 | 1 | 2
 }
 
+/** One message as `mosquitto_sub` printed it. */
 export interface Received {
   readonly topic: string
   readonly payload: Buffer
@@ -58,6 +61,7 @@ export interface Received {
   readonly retain: boolean
 }
 
+/** A `mosquitto_sub` that runs. */
 export interface Subscription {
   /** Codes of the SUBACK, in the order of `topics`: 0..2 granted, 128 and above refused. */
   readonly granted: readonly number[]

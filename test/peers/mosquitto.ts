@@ -9,6 +9,7 @@ import { commandPath } from "./packages.ts"
 /** PEM text, or the path of a file that holds it. */
 export type Pem = string
 
+/** How a broker is set up. */
 export interface MosquittoOptions {
   /** A TLS listener on loopback; with `requireCert` clients prove themselves and their common name is their user name. */
   readonly tls?: { readonly ca: Pem; readonly cert: Pem; readonly key: Pem; readonly requireCert: boolean }
@@ -25,6 +26,7 @@ export interface MosquittoOptions {
   readonly config?: readonly string[]
 }
 
+/** A broker that runs, in a folder of its own. */
 export interface Mosquitto {
   /** Without TLS; 0 if there is no such listener. */
   readonly port: number

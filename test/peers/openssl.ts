@@ -11,6 +11,7 @@ export interface Issued {
 
 export type KeyAlgorithm = "EC" | "ED25519"
 
+/** What a leaf certificate is to say. */
 export interface IssueOptions {
   readonly issuer: Issued
   readonly usage: "client" | "server"

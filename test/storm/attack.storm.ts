@@ -61,24 +61,22 @@ export async function attackStorm(rig: Rig, seconds: number, clients: number): P
 
 function attack(rig: Rig, kind: AttackOrder["kind"], seconds: number): Promise<number> {
   const { cert, key } = rig.tls(rig.peer(`bad-${kind}`))
-  const order: AttackOrder = {
-    kind,
-    port: rig.port,
-    seconds,
-    sockets: SOCKETS[kind],
-    tls: { cert, key },
-    clientId: `bad-${kind}`,
-  }
+  const clientId = `bad-${kind}`
+  return attacked({ kind, port: rig.port, seconds, sockets: SOCKETS[kind], tls: { cert, key }, clientId })
+}
+
+/** How often one attacker came, a process of its own, until its time was over. */
+export function attacked(order: AttackOrder): Promise<number> {
   const file = fileURLToPath(new URL("attacker.ts", import.meta.url))
   const child = spawn(process.execPath, [file, JSON.stringify(order)], { stdio: ["ignore", "pipe", "pipe"] })
-  const patience = setTimeout(() => child.kill("SIGKILL"), seconds * 1_000 + 10_000)
+  const patience = setTimeout(() => child.kill("SIGKILL"), order.seconds * 1_000 + 10_000)
   let [said, complained] = ["", ""]
   child.stdout.on("data", (text: Buffer) => (said += text.toString()))
   child.stderr.on("data", (text: Buffer) => (complained += text.toString()))
   return new Promise((resolve, reject) => {
     child.once("close", () => {
       clearTimeout(patience)
-      if (said === "") reject(new Error(`the attacker ${kind} said nothing: ${complained}`))
+      if (said === "") reject(new Error(`the attacker ${order.kind} said nothing: ${complained}`))
       else resolve((JSON.parse(said) as { came: number }).came)
     })
   })

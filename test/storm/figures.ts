@@ -2,6 +2,7 @@
 export type StormKind =
   "process kill" | "power cut (model)" | "failing disk (model)" | "dead thread" | "random cases" | "attack mix"
 
+/** One line of figures that a storm leaves behind. */
 export interface StormLine {
   readonly kind: StormKind
   /** What was stormed. */

@@ -10,6 +10,7 @@ import { auditOnDisk, startRig, type Rig } from "../support/rig.ts"
 const CLIENTS = ["s1", "s2", "s3"] as const
 const CONFIRMED = 2
 
+/** What was counted over all kills. */
 export interface KillFigures {
   readonly kills: number
   /** Messages that a client knows to be at the broker, and how many of those the broker did not deliver. */

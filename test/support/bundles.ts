@@ -11,6 +11,7 @@ export interface Signer {
   readonly publicPem: string
 }
 
+/** A new key pair, as somebody who signs has it and as a gateway trusts it. */
 export async function makeSigner(name: string, algorithm: "ES256" | "EdDSA" = "ES256"): Promise<Signer> {
   const pair =
     algorithm === "ES256" ? generateKeyPairSync("ec", { namedCurve: "P-256" }) : generateKeyPairSync("ed25519")

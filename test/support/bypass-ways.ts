@@ -23,6 +23,7 @@ export interface Attempt {
   readonly mark: string
 }
 
+/** One way round the topic filter, as bytes that a client says. */
 export interface Way {
   readonly id: string
   readonly way: string

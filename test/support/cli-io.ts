@@ -19,3 +19,17 @@ export function captureIo(): CapturedIo {
     errors: () => err,
   }
 }
+
+/** How a command ended and what it wrote. */
+export interface Ran {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+/** Runs a command at such a terminal. */
+export async function runCli(command: (io: CliIo) => Promise<number>): Promise<Ran> {
+  const io = captureIo()
+  const code = await command(io)
+  return { code, out: io.text(), err: io.errors() }
+}

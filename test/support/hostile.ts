@@ -36,3 +36,24 @@ export function* chunks(bytes: Uint8Array, max: number, random: () => number): G
 export function randomBytes(n: number, random: () => number): Uint8Array {
   return Uint8Array.from({ length: n }, () => Math.floor(random() * 256))
 }
+
+/** What a YAML or JSON document cannot bear at any place: it opens, closes, or means another thing there. */
+export const YAML_PIECES = [
+  "",
+  " ",
+  "\n",
+  ": ",
+  "[",
+  "}",
+  "x",
+  "0",
+  "- ",
+  "null",
+  '"',
+  "'",
+  "#",
+  "\t",
+  "{a: 1}",
+  "*a ",
+  "\0",
+]

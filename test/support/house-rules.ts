@@ -44,6 +44,8 @@ const IMPURE =
 /** Listens for session keys, or has TLS written out in clear. */
 const KEY_LOG = /\w+\(\s*["'`]keylog["'`]|\benableTrace\b|\bSSLKEYLOGFILE\b/
 
+const EXPORTED = /^export (?:abstract )?(?:async )?(?:function\*?|class|interface) (\w+)/
+
 /** Every breach of the house rules in `tree`, each as `path: what is wrong`. */
 export function breaches(tree: Tree, manifest: Manifest): string[] {
   const found = [...topLevel(tree), ...readmes(tree), ...gatewayClosure(tree, manifest)]
@@ -87,9 +89,25 @@ function* form(path: string, source: string): Generator<string> {
   if (source.split("\n").length > 501 && !GENERATED.test(name)) yield "is over 500 lines"
   if (/(^|-)(utils?|helpers?|common|types|managers?|services?)[-.]/.test(name)) yield "has a name that says nothing"
   if (!/^[a-z0-9]+([-.][a-z0-9]+)*$/.test(name)) yield "is not named in kebab-case"
+  if (!GENERATED.test(name)) for (const what of unexplained(source)) yield `exports ${what} without a docstring`
   if (name === "index.ts" || /^export \* from/m.test(text)) yield "is a barrel"
   const lines = text.split("\n").filter((line) => line.trim() !== "")
   if (lines.length > 0 && lines.every((line) => /^export .* from "/.test(line))) yield "is a barrel"
+}
+
+/** The exported functions, classes and interfaces of a source that nobody explains; of overloads the first must be. */
+function unexplained(source: string): string[] {
+  const seen = new Set<string>()
+  const found: string[] = []
+  const lines = source.split("\n")
+  for (const [at, line] of lines.entries()) {
+    const name = EXPORTED.exec(line)?.[1]
+    if (name === undefined || seen.has(name)) continue
+    seen.add(name)
+    const above = lines.slice(0, at).findLast((before) => !before.startsWith("//"))
+    if (above?.endsWith("*/") !== true) found.push(name)
+  }
+  return found
 }
 
 function topLevel(tree: Tree): string[] {

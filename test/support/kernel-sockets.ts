@@ -1,6 +1,7 @@
 /** What another process listens on and is connected to, read from the kernel's tables from outside. */
 import { readdir, readFile, readlink } from "node:fs/promises"
 
+/** One socket of a process, as the kernel lists it. */
 export interface SocketSeen {
   readonly kind: "tcp" | "udp" | "unix"
   readonly state: "listens" | "connected"

@@ -9,6 +9,7 @@ export const u16 = (value: number): readonly number[] => [(value >> 8) & 255, va
 /** Two bytes of length, then the text. */
 export const text = (value: Raw): Uint8Array => join(u16(raw(value).length), value)
 
+/** A variable byte integer, of any size: longer than four bytes if the value wants it. */
 export function variable(value: number): readonly number[] {
   return value < 128 ? [value] : [(value & 127) | 128, ...variable(Math.floor(value / 128))]
 }
@@ -19,6 +20,7 @@ export function packet(first: number, ...parts: readonly Raw[]): Uint8Array {
   return join([first], variable(body.length), body)
 }
 
+/** What a CONNECT says beside its version; whatever is asked for is encoded, sound or not. */
 export interface ConnectBytes {
   readonly id?: Raw
   readonly level?: number
@@ -31,6 +33,7 @@ export interface ConnectBytes {
   readonly properties?: Raw
 }
 
+/** A CONNECT, byte for byte as asked for. */
 export function connect(version: number, given: ConnectBytes = {}): Uint8Array {
   const { id = "", level = version, protocol = "MQTT", clean = true, will, user, password, properties = [] } = given
   const flags =
@@ -47,6 +50,7 @@ export function connect(version: number, given: ConnectBytes = {}): Uint8Array {
   return packet(0x10, ...parts)
 }
 
+/** What a PUBLISH says beside topic and payload. */
 export interface PublishBytes {
   readonly qos?: number
   readonly dup?: boolean
@@ -55,6 +59,7 @@ export interface PublishBytes {
   readonly properties?: Raw
 }
 
+/** A PUBLISH, byte for byte as asked for: QoS 3 and a missing packet id too. */
 export function publish(version: number, topic: Raw, payload: Raw, given: PublishBytes = {}): Uint8Array {
   const { qos = 0, dup = false, retain = false, packetId, properties = [] } = given
   const parts: Raw[] = [text(topic)]
@@ -63,6 +68,7 @@ export function publish(version: number, topic: Raw, payload: Raw, given: Publis
   return packet(0x30 | (dup ? 8 : 0) | (qos << 1) | (retain ? 1 : 0), ...parts, payload)
 }
 
+/** A SUBSCRIBE to `filters`, each with QoS 1. */
 export function subscribe(version: number, packetId: number, ...filters: readonly Raw[]): Uint8Array {
   const properties: Raw = version === 5 ? [0] : []
   return packet(0x82, u16(packetId), properties, ...filters.flatMap((filter): Raw[] => [text(filter), [1]]))

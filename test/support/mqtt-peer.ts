@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { connect, type IClientOptions, type IPublishPacket, type MqttClient } from "mqtt"
 import type { Rig } from "./rig.ts"
 
+/** A client of the `mqtt` package, and what it has seen so far. */
 export interface MqttPeer {
   readonly client: MqttClient
   /** Everything received. */
@@ -20,6 +21,7 @@ export interface MqttPeer {
   end(force?: boolean): Promise<void>
 }
 
+/** Who connects, and how, beside what the `mqtt` package takes. */
 export interface MqttPeerOptions extends IClientOptions {
   readonly name: string
   /** Default `sensor`; with `pump` it may subscribe. */

@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
+/** A certificate with its key, as files and as text. */
 export interface OpensslCertificate {
   readonly keyFile: string
   readonly certificateFile: string
@@ -17,6 +18,7 @@ export interface OpensslCertificate {
   readonly certificate: string
 }
 
+/** What a certificate is to say, sound or not. */
 export interface OpensslRequest {
   /** Default `/CN=<name>`. */
   readonly subject?: string
@@ -34,6 +36,7 @@ export interface OpensslRequest {
   readonly more?: readonly string[]
 }
 
+/** What a list of revoked certificates is to say. */
 export interface CrlRequest {
   /** Certificates that it revokes, or serial numbers in hex, with a reason or without. */
   readonly revoked?: readonly (
@@ -49,6 +52,7 @@ export interface CrlRequest {
   readonly more?: readonly string[]
 }
 
+/** Authorities made by the `openssl` command, in a folder of their own. */
 export interface OpensslPki {
   readonly folder: string
   /** A CA, self-signed or issued by `issuer`. */

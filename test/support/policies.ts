@@ -23,6 +23,7 @@ export function makeRule(over: Partial<MqttRule> & { readonly topics: readonly s
   }
 }
 
+/** The rule that makes a certificate's common name a subject of that zone with those roles. */
 export function makeSubject(zone: string, roles: readonly string[]): SubjectRule {
   return {
     id: `${zone}-${roles.join("-")}`,

@@ -12,6 +12,7 @@ import { PROBES } from "../../firmware/assess/controls.ts"
 import type { GpioStatus } from "../../firmware/gpio/lines.ts"
 import type { ProbeContext } from "../../firmware/assess/probe-context.ts"
 import { runProbe } from "../../firmware/assess/run.ts"
+import { inspectorIsOpen } from "../../firmware/inspector.ts"
 import { enginePolicyOf } from "../../firmware/conduits/engine-policy.ts"
 import { canMakeCode } from "../../firmware/code-from-text.ts"
 import { preparePolicy } from "../../firmware/bundles/prepare.ts"
@@ -43,6 +44,7 @@ export const NOW = Date.now()
 export const DAY_MS = 86_400_000
 export const validity = { notBeforeAt: NOW - DAY_MS, notAfterAt: NOW + DAY_MS }
 
+/** The policy of that text, which must have no faults. */
 export function policyOf(text: string): Policy {
   const parsed = parsePolicy(text, "policy.yaml")
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.faults))
@@ -81,6 +83,7 @@ await bundles.activation.start()
 await bundles.activation.installFromFile(await signBundle(aStatement({ policy: POLICY }), signer.signing))
 bundles.activation.stop()
 
+/** The code with which the gateway refuses that text as its policy; null if it takes it. */
 export async function readPolicy(text: string): Promise<string | null> {
   try {
     preparePolicy(
@@ -104,6 +107,7 @@ export const OUTPUT = { name: "led", shows: "fault", on: false, safe: "on" } as 
 export const DOOR = { name: "door", state: "shut", tamper: "open" }
 export const LINES: GpioStatus = { inputs: [DOOR], outputs: [OUTPUT], tampered: [], simulated: true }
 
+/** What probes look at, its credential, and the end of it. */
 export interface World {
   readonly context: ProbeContext
   readonly credential: { key: string; certificate: string }
@@ -164,6 +168,7 @@ export async function world(
       readPolicy,
       codeFromText: async () => ({ gateway: canMakeCode(), engine: false }),
       execArgv: process.execArgv,
+      inspector: () => ({ allowed: false, open: inspectorIsOpen() }),
       commands,
       commandSocket,
       interfaces: [
@@ -202,10 +207,12 @@ export const LIMITS = { ...DEFAULT_LIMITS, halfOpenMs: 100 }
 
 export const CODES = '{"ok":false,"code":"ERR_COMMAND_MALFORMED","entry":3}\n'
 
+/** The TLS options that the gateway's listeners have. */
 export function strict(credential: World["credential"]): TlsOptions {
   return serverOptions({ credential, tlsMin: "1.3", handshakeTimeoutMs: LIMITS.halfOpenMs })
 }
 
+/** What each probe says of that gateway: its outcome, and for a failed one what it expected and saw. */
 export async function outcomes(context: ProbeContext): Promise<Record<string, string>> {
   const found: Record<string, string> = {}
   for (const probe of PROBES) {

@@ -3,6 +3,7 @@ import { connect as connectTcp } from "node:net"
 import { Duplex } from "node:stream"
 import { connect, type ConnectionOptions } from "node:tls"
 
+/** What a peer does that knows TLS and nothing of what is said in it. */
 export interface RawPeerOptions {
   readonly port: number
   /** Key, certificate, versions; the listener's own certificate is not checked. */
@@ -15,6 +16,7 @@ export interface RawPeerOptions {
   readonly timeoutMs?: number
 }
 
+/** What such a peer saw. */
 export interface RawPeerSeen {
   /** The handshake ended, as this end sees it: in TLS 1.3 before the other end has judged. */
   readonly handshake: boolean

@@ -60,6 +60,7 @@ export function makePeer(
   return { ...makeFacts("s-1"), busiestUp: busy(true), busiestDown: busy(false), missed: 0, flows, ...over }
 }
 
+/** What is known of a sensor `subject` that connected, with some of it changed. */
 export function makeFacts(subject: string, over: Partial<PeerFacts> = {}): PeerFacts {
   return {
     conduit: "field",
@@ -73,6 +74,7 @@ export function makeFacts(subject: string, over: Partial<PeerFacts> = {}): PeerF
   }
 }
 
+/** A recording of an hour of those peers, with some of its end changed. */
 export function makeRecording(peers: readonly RecordedPeer[], end: Partial<RecordingEnd> = {}): Recording {
   const messages = peers.flatMap((peer) => peer.flows).reduce((sum, flow) => sum + flow.count, 0)
   return {

@@ -59,6 +59,7 @@ export interface LoggedLine {
   readonly detail?: Readonly<Record<string, string | number | boolean>>
 }
 
+/** What of the plant is not the default. */
 export interface RigOptions {
   readonly policy?: string
   /** Lines added to the board file. */
@@ -81,6 +82,7 @@ export interface RigOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
+/** A plant on loopback: broker, certificates, state folder, and the gateway between them. */
 export interface Rig {
   readonly folder: string
   readonly stateFolder: string
@@ -118,6 +120,7 @@ export interface Rig {
   stop(): Promise<void>
 }
 
+/** The gateway as a process of its own. */
 export interface GatewayProcess {
   readonly pid: number
   output(): string

@@ -65,6 +65,7 @@ export function station(
   }
 }
 
+/** A serial line in memory, what is asked of it and what it noted. */
 export interface SimulatedLine {
   readonly clock: MemoryClock
   readonly serial: MemorySerial
@@ -77,6 +78,7 @@ export interface SimulatedLine {
   pass(ms: number): Promise<void>
 }
 
+/** One request to the line, and what came of it. */
 export interface Asked {
   outcome: ModbusOutcome | null
   /** When it was settled, on the line's clock. */

@@ -5,6 +5,7 @@
 import fc from "fast-check"
 import { wireClient, type Unfinished, type WireClient, type WireEnd, type WireVersion } from "./wire-client.ts"
 
+/** What a script publishes. */
 export interface ScriptMessage {
   readonly topic: string
   readonly qos: 0 | 1 | 2
@@ -15,6 +16,7 @@ export interface ScriptMessage {
   readonly properties: Record<string, unknown>
 }
 
+/** The will that a script connects with. */
 export interface ScriptWill extends Omit<ScriptMessage, "alias"> {
   readonly delay: number
 }

@@ -18,6 +18,7 @@ export interface WireEnd {
 /** A message of QoS 1 or 2 that is not over: its PUBLISH, or from the PUBREC on its identifier alone. */
 export type Unfinished = Map<number, Record<string, unknown> | null>
 
+/** An MQTT client that does only what it is told, packet by packet. */
 export interface WireClient {
   /** Packets that came, as plain data, without those of `ping`. */
   readonly seen: readonly any[]

@@ -2,7 +2,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { mqttPeer } from "../support/mqtt-peer.ts"
 import { POLICY, startRig, type Rig } from "../support/rig.ts"
-import { attackStorm } from "../storm/attack.storm.ts"
+import { attacked, attackStorm } from "../storm/attack.storm.ts"
 import { STORM, tellStorm } from "../storm/figures.ts"
 
 const test = suite("system/attack")
@@ -34,6 +34,29 @@ test("[CR 7.1] [CR 7.1 RE(1)] [CR 7.2] under an attack mix honest messages all a
   assert.ok(turned.length > 0, "refusals are in the log")
   // Every refusal is in a count; at most 65 entries an interval of a second or more.
   assert.ok(refused.length <= 65 * ((STORM ? 60 : 3) + 10), `${refused.length}`)
+})
+
+test("[CR 7.1] [CR 7.1 RE(1)] a peer that pings without pause is read no faster than its budget lets it, and coming back does not help", async () => {
+  const { cert, key } = rig.tls(rig.peer("pinger"))
+  const honest = await mqttPeer(rig, { name: "beside" })
+  const done = attacked({
+    kind: "slow-reader",
+    port: rig.port,
+    seconds: 1,
+    sockets: 2,
+    tls: { cert, key },
+    clientId: "pinger",
+  })
+  let sent = 0
+  for (const end = performance.now() + 1_000; performance.now() < end; sent++) {
+    assert.is(await honest.publish("plant/beside/x", `${sent}`), 0)
+  }
+  const came = await done
+  assert.ok(came <= 12, `${came} connections, not one after the other`)
+  const entry = await rig.entry((e) => e.event === "conduit.load-shed" && e.subject === "pinger")
+  assert.is(entry.reason, "pace")
+  assert.ok(sent > 20, `${sent}`)
+  await honest.end(true)
 })
 
 test("[CR 7.1] a full conduit: an essential peer takes the place of another one, anybody else is refused", async () => {

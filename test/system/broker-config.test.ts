@@ -5,10 +5,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import type { ProbeContext } from "../../firmware/assess/probe-context.ts"
+import { brokerRefusesStrangers } from "../../firmware/assess/probes/broker.ts"
+import { runProbe } from "../../firmware/assess/run.ts"
 import { policyBroker } from "../../firmware/cli/policy-broker.ts"
 import { policyFirewall } from "../../firmware/cli/policy-firewall.ts"
+import type { ProbeResult } from "../../policy/requirements/control.ts"
 import { mosquittoPub, mosquittoSub } from "../peers/mosquitto-clients.ts"
-import "../peers/mosquitto.ts"
+import { startMosquitto } from "../peers/mosquitto.ts"
 import { opensslAuthority, opensslCertificate, type Issued } from "../peers/openssl.ts"
 import { commandPath } from "../peers/packages.ts"
 import { freePorts } from "../peers/ports.ts"
@@ -117,6 +121,34 @@ test("[NDR 5.2] around the gateway nobody gets in: another's certificate may not
   const topic = "plant/p-1/set/speed"
   assert.match((await mosquittoPub({ ...as(neighbour), topic, message: "9", qos: 1 })).output, /[Nn]ot authori[sz]ed/)
   assert.is.not((await mosquittoPub({ ...as(stranger), topic, message: "9", qos: 1 })).code, 0)
+})
+
+async function assessed(brokerPort: number): Promise<ProbeResult> {
+  const row = {
+    name: "upstream/telemetry",
+    direction: "dials",
+    kind: "tcp-tls",
+    at: `127.0.0.1:${brokerPort}`,
+  } as const
+  const context = { interfaces: [{ ...row, purpose: "", authentication: "" }] } as Partial<ProbeContext> as ProbeContext
+  return runProbe(brokerRefusesStrangers, context)
+}
+
+test("[CR 5.1] the assessment finds nobody let in around the gateway by a broker with the printed configuration", async () => {
+  const result = await assessed(port)
+  assert.is(result.outcome, "passed", JSON.stringify(result))
+})
+
+test("[CR 5.1] a broker that hears strangers fails the assessment, whether it lets them in or not, and it says how to mend that", async () => {
+  const own = opensslCertificate(top, "open", { issuer: controlCa, usage: "server", san: ["IP:127.0.0.1"] })
+  const tls = { ca: controlCa.cert, cert: own.cert, key: own.key, requireCert: false }
+  for (const config of [[], ["allow_anonymous false"]]) {
+    const open = await startMosquitto({ tls, config })
+    const result = await assessed(open.tlsPort)
+    await open.stop()
+    assert.is(result.outcome, "failed", JSON.stringify(result))
+    assert.match(JSON.stringify(result), "lockgate policy broker")
+  }
 })
 
 test("the command says which broker, which identity and which board file it lacks", async () => {

@@ -4,35 +4,18 @@
  */
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { readFileSync } from "node:fs"
-import { connect as connectTcp } from "node:net"
-import { connect as connectTls } from "node:tls"
 import { encodeFrame } from "../../firmware/conduits/modbus/rtu/frame.ts"
 import { mbpoll } from "../peers/mbpoll.ts"
 import { freePorts } from "../peers/ports.ts"
 import { pymodbusAsk, startPymodbusSlave, type PymodbusSlave } from "../peers/python3-pymodbus.ts"
 import { startCable, type SerialCable } from "../peers/socat.ts"
-import { WireMaster } from "../support/modbus-wire.ts"
+import { MODBUS_ZONES, masterFiles, wireMaster } from "../support/modbus-masters.ts"
+import type { WireMaster } from "../support/modbus-wire.ts"
 import { startRig, type Rig } from "../support/rig.ts"
 
 const test = suite("system/modbus-line")
 
-const POLICY = `
-lockgate-policy: 1
-name: pumps on a line
-zones:
-  field: { level: 2, authorities: [field-ca] }
-  control: { level: 3, authorities: [control-ca] }
-  old: { level: 1, clear-text: true }
-  cell: { level: 1, clear-text: true }
-roles:
-  viewer: reads
-  operator: reads and sets
-subjects:
-  - { zone: field, match: { san-uri: "urn:test:sensor:{name}" }, modbus-role: Viewer, roles: [viewer] }
-  - { zone: field, match: { san-uri: "urn:test:sensor:{name}" }, modbus-role: Operator, roles: [operator] }
-  - { zone: old, match: { address: 127.0.0.0/8 }, name: old-panel, roles: [operator] }
-conduits:
+const POLICY = `${MODBUS_ZONES}conduits:
   telemetry: { from: field, to: control, protocol: mqtt }
   pumps: { from: field, to: cell, protocol: modbus, transport: { to: rtu } }
   panel: { from: old, to: cell, protocol: modbus, transport: { from: tcp, to: rtu } }
@@ -73,14 +56,8 @@ test.after(async () => {
   await cable.stop()
 })
 
-/** A role's certificate, and a connection with it. */
-const peerOf = (role: "Viewer" | "Operator") => rig.peer(role.toLowerCase(), { modbusRole: role })
-function secure(role: "Viewer" | "Operator"): WireMaster {
-  const { chain, key } = peerOf(role)
-  const keys = { cert: readFileSync(chain), key: readFileSync(key), rejectUnauthorized: false }
-  return new WireMaster(connectTls({ port: ports.pumps, host: "127.0.0.1", ...keys, minVersion: "TLSv1.3" }))
-}
-const clear = (): WireMaster => new WireMaster(connectTcp({ port: ports.panel, host: "127.0.0.1" }))
+const secure = (role: "Viewer" | "Operator"): WireMaster => wireMaster(ports.pumps, masterFiles(rig, role))
+const clear = (): WireMaster => wireMaster(ports.panel)
 
 /** What the cable has carried since, in hex, once it has carried that much. */
 async function carriedSince(before: number, atLeast = 0): Promise<string> {
@@ -94,7 +71,6 @@ const frame = (unit: number, hex: string): string =>
 
 test("[CR 2.1] what a certificate's role allows arrives at the unit on the line, and its answer at the master", async () => {
   const before = cable.carried().length
-  const { chain, key } = peerOf("Operator")
   const answers = await pymodbusAsk(
     ports.pumps,
     [
@@ -103,7 +79,7 @@ test("[CR 2.1] what a certificate's role allows arrives at the unit on the line,
       { do: "read", unit: 2, at: 40 },
       { do: "read", unit: 1, at: 40 },
     ],
-    { cert: chain, key },
+    masterFiles(rig, "Operator"),
   )
   assert.equal(answers, [{ registers: [10, 11, 12] }, { registers: [] }, { registers: [1200] }, { registers: [40] }])
   const wanted = [frame(1, "03000a0003"), frame(2, "06002804b0"), frame(2, "0300280001"), frame(1, "0300280001")]

@@ -1,34 +1,19 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { readFileSync } from "node:fs"
-import { connect as connectTcp } from "node:net"
 import { connect as connectTls } from "node:tls"
 import jsmodbus from "jsmodbus"
 import { encodeMbap } from "../../firmware/conduits/modbus/mbap.ts"
 import { mbpoll } from "../peers/mbpoll.ts"
 import { freePorts } from "../peers/ports.ts"
 import { pymodbusAsk, startPymodbus, type PymodbusServer } from "../peers/python3-pymodbus.ts"
-import { honest, listenModbus, tapModbus, WireMaster, type ModbusEnd, type Say } from "../support/modbus-wire.ts"
+import { MODBUS_ZONES, masterFiles, wireMaster, type MasterFiles } from "../support/modbus-masters.ts"
+import { honest, listenModbus, tapModbus, type ModbusEnd, type Say, type WireMaster } from "../support/modbus-wire.ts"
 import { startRig, type Rig } from "../support/rig.ts"
 
 const test = suite("system/modbus")
 
-const POLICY = `
-lockgate-policy: 1
-name: drives
-zones:
-  field: { level: 2, authorities: [field-ca] }
-  control: { level: 3, authorities: [control-ca] }
-  old: { level: 1, clear-text: true }
-  cell: { level: 1, clear-text: true }
-roles:
-  viewer: reads
-  operator: reads and sets
-subjects:
-  - { zone: field, match: { san-uri: "urn:test:sensor:{name}" }, modbus-role: Viewer, roles: [viewer] }
-  - { zone: field, match: { san-uri: "urn:test:sensor:{name}" }, modbus-role: Operator, roles: [operator] }
-  - { zone: old, match: { address: 127.0.0.0/8 }, name: old-panel, roles: [operator] }
-conduits:
+const POLICY = `${MODBUS_ZONES}conduits:
   telemetry: { from: field, to: control, protocol: mqtt }
   drives: { from: field, to: cell, protocol: modbus, transport: { to: tcp } }
   panel: { from: old, to: cell, protocol: modbus, transport: tcp }
@@ -89,16 +74,8 @@ test.after(async () => {
   await liar.stop()
 })
 
-const viewer = () => rig.peer("v1", { modbusRole: "Viewer" })
-const operator = () => rig.peer("o1", { modbusRole: "Operator" })
-const chainOf = (peer: { chain: string; key: string }) => ({ cert: peer.chain, key: peer.key })
-
-function master(port: number, peer?: { chain: string; key: string }): WireMaster {
-  const at = { port, host: "127.0.0.1" }
-  if (peer === undefined) return new WireMaster(connectTcp(at))
-  const keys = { cert: readFileSync(peer.chain), key: readFileSync(peer.key), rejectUnauthorized: false }
-  return new WireMaster(connectTls({ ...at, ...keys, minVersion: "TLSv1.3" }))
-}
+const viewer = (): MasterFiles => masterFiles(rig, "Viewer")
+const operator = (): MasterFiles => masterFiles(rig, "Operator")
 
 test("[CR 2.1] over TLS, a master that is not ours reads and writes what its certificate's role allows", async () => {
   const answers = await pymodbusAsk(
@@ -108,10 +85,10 @@ test("[CR 2.1] over TLS, a master that is not ours reads and writes what its cer
       { do: "write", unit: 3, at: 40, values: [1200] },
       { do: "read", unit: 3, at: 40 },
     ],
-    chainOf(operator()),
+    operator(),
   )
   assert.equal(answers, [{ registers: [10, 11, 12] }, { registers: [] }, { registers: [1200] }])
-  const written = await rig.entry((e) => e.event === "flow.allowed" && e.subject === "o1")
+  const written = await rig.entry((e) => e.event === "flow.allowed" && e.subject === "operator")
   assert.is(written.object, "unit 3 write-single-register 40 (pump3.setpoint)")
   assert.is(written.rule, "set")
   assert.match(String(written.detail?.["fingerprint"]), /^[0-9a-f]{64}$/)
@@ -119,8 +96,8 @@ test("[CR 2.1] over TLS, a master that is not ours reads and writes what its cer
 
 test("[NDR 5.2] what role, register, value, unit or function forbids reaches no unit, and is answered with the exception", async () => {
   const before = tap.seen.length
-  const reading = master(ports.drives, viewer())
-  const writing = master(ports.drives, operator())
+  const reading = wireMaster(ports.drives, viewer())
+  const writing = wireMaster(ports.drives, operator())
   const cases: readonly (readonly [WireMaster, string, string])[] = [
     // By role, by register, by value, by unit, by function, by address.
     [reading, "03 06 0028 0001", "038601"],
@@ -142,17 +119,19 @@ test("[NDR 5.2] what role, register, value, unit or function forbids reaches no 
   assert.equal(tap.seen.slice(before), ["030300010001"])
   await reading.end()
   await writing.end()
-  const denied = await rig.entry((e) => e.event === "conduit.denied" && e.subject === "o1" && e.reason === "value")
+  const denied = await rig.entry(
+    (e) => e.event === "conduit.denied" && e.subject === "operator" && e.reason === "value",
+  )
   assert.is(denied.object, "unit 3 write-single-register 40 (pump3.setpoint)")
   assert.is(denied.detail?.["action"], "write-single-register")
 })
 
 test("[CR 2.1] the last Modbus denial is explained, and the status counts", async () => {
-  const one = master(ports.drives, viewer())
+  const one = wireMaster(ports.drives, viewer())
   assert.is(await one.ask("03 10 002a 0001 02 0007"), "039001")
   await one.end()
-  await rig.entry((e) => e.event === "conduit.denied" && e.subject === "v1" && e.object?.includes("42") === true)
-  const { code, out, err } = await rig.lockgate("policy", "explain", "--last", "--as", "v1")
+  await rig.entry((e) => e.event === "conduit.denied" && e.subject === "viewer" && e.object?.includes("42") === true)
+  const { code, out, err } = await rig.lockgate("policy", "explain", "--last", "--as", "viewer")
   assert.is(code, 0, err)
   assert.match(out, "unit 3 write-multiple-registers 42 (ramp)")
   assert.match(out, "nearest")
@@ -166,11 +145,11 @@ test("[CR 2.1] the last Modbus denial is explained, and the status counts", asyn
 test("[CR 1.2] a certificate without the role, or another zone's, is nobody", async () => {
   const { connections } = tap
   for (const peer of [
-    rig.peer("v1", {}),
-    rig.peer("v1", { modbusRole: "Admin" }),
-    rig.peer("v1", { issuer: rig.controlCa, modbusRole: "Operator" }),
+    rig.peer("viewer", {}),
+    rig.peer("viewer", { modbusRole: "Admin" }),
+    rig.peer("viewer", { issuer: rig.controlCa, modbusRole: "Operator" }),
   ]) {
-    assert.is(await master(ports.drives, peer).ask("03 03 0001 0001"), "closed")
+    assert.is(await wireMaster(ports.drives, { cert: peer.chain, key: peer.key }).ask("03 03 0001 0001"), "closed")
   }
   assert.is(tap.connections, connections)
   await rig.entry((e) => e.event === "conduit.peer-refused" && e.reason === "no-subject" && e.conduit === "drives")
@@ -193,13 +172,13 @@ test("[CR 1.2] in clear text a master is known by its address, and the log says 
 })
 
 test("[CR 3.1] the same over Modbus/TCP Security to units that speak it", async () => {
-  const answers = await pymodbusAsk(ports.secure, [{ do: "read", unit: 3, at: 7, count: 2 }], chainOf(viewer()))
+  const answers = await pymodbusAsk(ports.secure, [{ do: "read", unit: 3, at: 7, count: 2 }], viewer())
   assert.equal(answers, [{ registers: [7, 8] }])
 })
 
 test("jsmodbus gets answers and exceptions over TLS", async () => {
   const peer = operator()
-  const keys = { cert: readFileSync(peer.chain), key: readFileSync(peer.key), rejectUnauthorized: false }
+  const keys = { cert: readFileSync(peer.cert), key: readFileSync(peer.key), rejectUnauthorized: false }
   const socket = connectTls({ port: ports.drives, host: "127.0.0.1", ...keys })
   const client = new jsmodbus.client.TCP(socket, 3)
   await new Promise<void>((resolve) => socket.once("secureConnect", resolve))
@@ -222,7 +201,7 @@ const LIES: readonly (readonly [what: string, say: Say])[] = [
 ]
 
 test("[CR 3.5] whatever lie the units' end tells, the master hears 0x0B and the connection is given up", async () => {
-  const one = master(ports.liar)
+  const one = wireMaster(ports.liar)
   for (const [what, say] of LIES) {
     lies.say = honest
     let answer = await one.ask("03 03 0001 0001")
@@ -244,16 +223,16 @@ test("[CR 3.5] whatever lie the units' end tells, the master hears 0x0B and the 
 })
 
 test("[CR 3.5] a master that sends garbage is cut off, and one that says nothing or floods harms nobody", async () => {
-  const stalls = master(ports.panel)
+  const stalls = wireMaster(ports.panel)
   stalls.socket.write(Uint8Array.of(0, 1, 0, 0, 0))
-  const garbage = master(ports.panel)
+  const garbage = wireMaster(ports.panel)
   garbage.socket.write("GET / HTTP/1.1\r\n\r\n")
   await garbage.until(1)
   assert.ok(garbage.closed)
-  const flood = master(ports.panel)
+  const flood = wireMaster(ports.panel)
   const one = encodeMbap(9, 3, Uint8Array.of(6, 0, 60, 0, 1))
   flood.socket.write(Buffer.concat(new Array<Uint8Array>(5_000).fill(one)))
-  const honestOne = master(ports.panel)
+  const honestOne = wireMaster(ports.panel)
   assert.is(await honestOne.ask("03 03 0001 0001"), "0303020001")
   const answers = await flood.until(5_000)
   assert.is(answers.length, 5_000)
@@ -263,7 +242,7 @@ test("[CR 3.5] a master that sends garbage is cut off, and one that says nothing
 })
 
 test("[NDR 5.2] island cuts normal masters at once and lets essential reads pass", async () => {
-  const one = master(ports.drives, operator())
+  const one = wireMaster(ports.drives, operator())
   assert.is(await one.ask("03 03 0001 0001"), "0303020001")
   assert.is(await one.ask("03 06 0029 0001"), "030600290001")
   const before = tap.seen.length

@@ -82,6 +82,11 @@ conduits:
 management: { socket: ${socket} }
 `
 
+function startGateway(): ChildProcess {
+  const words = [process.execPath, ...process.execArgv, CLI, "run", "--config", at("gateway.yaml")]
+  return zones.start("gateway", words, { stdio: "ignore" })
+}
+
 async function status(): Promise<StatusReport | null> {
   const answer = await callLocal(socket, { command: "status", arguments: {} }, 5_000).catch(() => null)
   return answer?.ok === true ? (answer.result as StatusReport) : null
@@ -105,6 +110,21 @@ async function across(): Promise<{ readonly field: number; readonly control: num
 }
 const NOTHING = { field: 0, control: 0 }
 
+/** Sends frames in both directions over a bridge that joins the zones; what arrived below IP, by zone. */
+async function overABridge(): Promise<{ readonly field: number; readonly control: number }> {
+  const before = { field: zones.framesArrived("field"), control: zones.framesArrived("control") }
+  zones.bridge(true)
+  try {
+    await Promise.all([zones.sendFrames("field"), zones.sendFrames("control")])
+  } finally {
+    zones.bridge(false)
+  }
+  return {
+    field: zones.framesArrived("field") - before.field,
+    control: zones.framesArrived("control") - before.control,
+  }
+}
+
 test("without a gateway, a board that forwards lets everything across: what follows would be seen", async () => {
   zones.forward(true)
   const seen = await across()
@@ -113,11 +133,19 @@ test("without a gateway, a board that forwards lets everything across: what foll
   assert.ok(seen.field >= 6 && seen.control >= 6, JSON.stringify(seen))
 })
 
+test("without a gateway, a bridge between the zones lets every kind of frame across", async () => {
+  const seen = await overABridge()
+  assert.ok(seen.field >= 6 && seen.control >= 6, JSON.stringify(seen))
+})
+
 test("[CR 5.1] [NDR 5.2] while the gateway starts nothing arrives, and before it listens the rules are in force", async () => {
-  gateway = zones.start("gateway", [process.execPath, ...process.execArgv, CLI, "run", "--config", at("gateway.yaml")], { stdio: "ignore" }) // prettier-ignore
+  gateway = startGateway()
   let sent = 0
   await until("the gateway listens", async () => {
+    // Rules that nobody has ever set hold nothing back; from when the log says so, they do.
+    const applied = said("boundary.applied")
     assert.equal(await across(), NOTHING)
+    if (applied) assert.equal(await overABridge(), NOTHING)
     sent++
     return (await status())?.conduits[0]?.listening === `${LISTENER}:8883`
   })
@@ -169,6 +197,11 @@ test("[NDR 5.2 RE(1)] with forwarding switched on behind its back nothing arrive
   await until("forwarding is off", () => !zones.forwards())
 })
 
+test("[CR 5.1] [NDR 5.2] over a bridge that somebody makes behind the running gateway's back no frame arrives", async () => {
+  assert.equal(await overABridge(), NOTHING)
+  assert.is((await status())?.boundary.packetFilter, "in force")
+})
+
 test("[CR 5.1] [NDR 5.2 RE(3)] rules that somebody deletes are an alarm, close the conduit, and come back", async () => {
   zones.run("gateway", commandPath("nft") ?? "nft", "delete", "table", "inet", "lockgate")
   await until("the alarm", () => said("boundary.lost"))
@@ -199,6 +232,19 @@ test("[CR 5.1] [NDR 5.2 RE(3)] after kill -9, with forwarding on, nothing arrive
   assert.is(await status(), null)
   zones.forward(true)
   assert.equal(await across(), NOTHING)
+  assert.equal(await overABridge(), NOTHING)
+})
+
+test("[CR 5.1] [NDR 5.2] while it starts again neither forwarding nor a bridge takes anything across", async () => {
+  gateway = startGateway()
+  let sent = 0
+  await until("the gateway listens", async () => {
+    assert.equal(await across(), NOTHING)
+    assert.equal(await overABridge(), NOTHING)
+    sent++
+    return (await status())?.conduits[0]?.listening === `${LISTENER}:8883`
+  })
+  assert.ok(sent > 0)
 })
 
 test.run()

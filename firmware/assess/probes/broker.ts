@@ -7,6 +7,9 @@ import { knock } from "./transport.ts"
 
 const UNREACHABLE = /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)$/
 
+/** What the plant's engineer does about it. */
+const MEND = "give it the configuration that `lockgate policy broker` prints, and restart it"
+
 /** A stranger that goes around the gateway to a broker gets no answer of MQTT. */
 export const brokerRefusesStrangers: GatewayProbe = {
   id: "boundary.broker-refuses-strangers",
@@ -25,11 +28,11 @@ export const brokerRefusesStrangers: GatewayProbe = {
       ] as const) {
         const seen = await knock({ address, port }, options)
         if (seen.answered > 0)
-          return failed(`broker ${at} to refuse a peer ${who}`, `it answered ${seen.answered} bytes`)
+          return failed(`broker ${at} to refuse a peer ${who}`, `it answered ${seen.answered} bytes; ${MEND}`)
         if (UNREACHABLE.test(seen.error))
           return { outcome: "not-tested", why: `broker ${at} is not reached: ${seen.error}` }
         if (!seen.closed && seen.error === "")
-          return failed(`broker ${at} to cut off a peer ${who}`, "it kept the connection")
+          return failed(`broker ${at} to cut off a peer ${who}`, `it kept the connection; ${MEND}`)
       }
     }
     return {

@@ -1,6 +1,7 @@
 /** Probes of what may run here: policy bundles are the only thing that is loaded from outside, authentic, and data alone. */
 import { randomUUID } from "node:crypto"
 import type { ProbeResult } from "../../../policy/requirements/control.ts"
+import { NO_SIGNAL_FLAG } from "../../inspector.ts"
 import type { GatewayProbe } from "../probe-context.ts"
 import { alterations } from "./tampering.ts"
 
@@ -27,6 +28,23 @@ export const noCodeFromText: GatewayProbe = {
     }
     const evidence = `no code from text in gateway and engine; ${documents.length} documents that try to be code refused`
     return { outcome: "passed", evidence }
+  },
+}
+
+/** Nobody looks into the running process, or changes it there: no inspector is open, and no signal opens one. */
+export const noInspector: GatewayProbe = {
+  id: "code.no-inspector",
+  summary: "the process has no inspector, was not allowed one, and runs with the flag by which no signal opens one",
+  safety: "passive",
+  vantage: "inside",
+  async run(context) {
+    const { execArgv } = context
+    const { allowed, open } = context.inspector()
+    if (open) return failed("no inspector of the runtime", "one is open in the gateway's process")
+    if (allowed) return failed("a board file without inspector: allow", "it has that: take it out and start again")
+    if (!execArgv.includes(NO_SIGNAL_FLAG))
+      return failed(`the process to run with ${NO_SIGNAL_FLAG}`, execArgv.join(" "))
+    return { outcome: "passed", evidence: `no inspector is open; ${NO_SIGNAL_FLAG} keeps signals from opening one` }
   },
 }
 

@@ -5,6 +5,7 @@ import { Duplex } from "node:stream"
 import { connect, type ConnectionOptions } from "node:tls"
 import type { ProbeResult } from "../../../policy/requirements/control.ts"
 import type { Listening } from "../../conduits/messages.ts"
+import { clearEnds } from "../clear-ends.ts"
 import type { GatewayProbe } from "../probe-context.ts"
 
 const NOTHING_LISTENS: ProbeResult = { outcome: "not-tested", why: "no conduit listens" }
@@ -12,8 +13,6 @@ const WAIT_MS = 2_000
 /** Record type of everything that TLS 1.3 has encrypted. */
 const ENCRYPTED = 0x17
 const SAMPLES = 8
-/** Kinds of interface that nobody on the wire can alter or listen to; kinds to come are not among them by themselves. */
-const PROTECTED: readonly string[] = ["tcp-tls", "unix"]
 
 /** One flipped bit in an encrypted record must end the connection, and no end of a conduit may do without encryption. */
 export const alteredRecordsAreRefused: GatewayProbe = {
@@ -23,8 +22,8 @@ export const alteredRecordsAreRefused: GatewayProbe = {
   safety: "active-safe",
   vantage: "inside",
   async run(context) {
-    const clear = context.interfaces.find(({ kind }) => !PROTECTED.includes(kind))
-    if (clear !== undefined) return failed(`${clear.name} to be protected by TLS`, clear.kind)
+    const clear = clearEnds(context)
+    if (clear.length > 0) return failed(`${clear.join(", ")} to be protected by TLS`, "clear text, as policy has it")
     const listening = context.listening()
     if (listening.length === 0) return NOTHING_LISTENS
     for (const at of listening) {

@@ -1,8 +1,8 @@
 /** Probes of the TLS listeners: what the gateway shows, and whom it lets in. They knock from this machine. */
-import { once } from "node:events"
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls"
 import type { ProbeResult } from "../../../policy/requirements/control.ts"
 import { isPermittedKey, isPermittedSignature } from "../../../policy/identity/algorithms.ts"
+import { clearEnds } from "../clear-ends.ts"
 import { selfSignedStranger } from "../stranger.ts"
 import type { Listening } from "../../conduits/messages.ts"
 import type { GatewayProbe, ProbeContext } from "../probe-context.ts"
@@ -17,14 +17,13 @@ function listensByTls(context: ProbeContext): readonly Listening[] {
   return context.listening().filter(({ conduit }) => !clear.includes(`conduit/${conduit}`))
 }
 
-/** What the policy lets go in clear text on this board, for the end of the evidence. */
+/** What the policy lets go in clear text on this board, for the end of the evidence of a probe that has nothing to say of it. */
 function clearText(context: ProbeContext): string {
-  const clear = context.interfaces.filter(({ kind }) => kind === "tcp" || kind === "serial").map(({ name }) => name)
-  return clear.length === 0
-    ? ""
-    : `; IN CLEAR TEXT, since policy allows it there, and proving nothing: ${clear.join(", ")}`
+  const clear = clearEnds(context)
+  return clear.length === 0 ? "" : `; nothing is encrypted on ends that policy has IN CLEAR TEXT: ${clear.join(", ")}`
 }
 
+/** What a client saw that connected to a listener of the gateway and said an MQTT CONNECT. */
 export interface Knock {
   /** The handshake ended, as this end sees it (in TLS 1.3 before the other end has judged). */
   readonly handshake: boolean
@@ -57,11 +56,15 @@ export async function knock(at: Pick<Listening, "address" | "port">, options: Co
     }
     socket.write(connectPacket("lockgate-probe"))
   })
-  const signal = AbortSignal.timeout(WAIT_MS)
-  const ended = await Promise.race([once(socket, "close", { signal }), once(socket, "data", { signal })]).then(
-    () => true,
-    () => false,
-  )
+  // Not by `once` of node:events: it fails on an error, and a reset, which is an end as good as any, comes as one.
+  const ended = await new Promise<boolean>((resolve) => {
+    const timer = setTimeout(() => resolve(false), WAIT_MS)
+    for (const event of ["close", "data"])
+      socket.once(event, () => {
+        clearTimeout(timer)
+        resolve(true)
+      })
+  })
   const closed = ended && answered === 0
   socket.destroy()
   return { handshake, ...seen, answered, closed, error }
@@ -95,11 +98,14 @@ export const strangersAreRefused: GatewayProbe = {
 /** Every listener proves its identity with the certificate that the key store holds for it. */
 export const listenersProveThemselves: GatewayProbe = {
   id: "listener.proves-identity",
-  summary: "each listener completes a TLS 1.3 handshake with its own certificate; outward connections have one to show",
+  summary:
+    "each listener completes a TLS 1.3 handshake with its own certificate; outward connections have one to show. No end is clear text",
   safety: "active-safe",
   vantage: "inside",
   async run(context) {
-    const listening = listensByTls(context)
+    const clear = clearEnds(context)
+    if (clear.length > 0) return failed(`${clear.join(", ")} to prove who is there`, "clear text, as policy has it")
+    const listening = context.listening()
     if (listening.length === 0) return NOTHING_LISTENS
     for (const at of listening) {
       const seen = await knock(at, {})
@@ -121,7 +127,7 @@ export const listenersProveThemselves: GatewayProbe = {
     }
     return {
       outcome: "passed",
-      evidence: `${listening.length} listeners showed their own certificate; ${dials.length} outward ends hold one${clearText(context)}`,
+      evidence: `${listening.length} listeners showed their own certificate; ${dials.length} outward ends hold one`,
     }
   },
 }

@@ -3,15 +3,19 @@ import type { Rate } from "../../../policy/language/policy.ts"
 import type { AccountTable } from "./account-table.ts"
 import { BUCKET_CELLS, charge, fillAt } from "./budget.ts"
 
-/** Cells of an account that is metered: messages, then bytes. */
-export const METER_CELLS: number = 2 * BUCKET_CELLS
-const MESSAGES = 0
-const BYTES = BUCKET_CELLS
+/** What is metered, in the order in which an account holds a bucket for each. */
+const METERED = ["messages", "requests", "bytes"] as const
+type Metered = (typeof METERED)[number]
+
+/** Cells of an account that is metered. */
+export const METER_CELLS: number = METERED.length * BUCKET_CELLS
 
 /** How fast the owner of an account may be; null: not limited. */
-export interface Pace {
-  readonly messages: Rate | null
-  readonly bytes: Rate | null
+export type Pace = Readonly<Record<Metered, Rate | null>>
+
+/** The cells of an account that owes nothing. */
+export function fullAccount(pace: Pace): readonly number[] {
+  return METERED.flatMap((what) => [pace[what]?.burst ?? 0, 0])
 }
 
 /** An account that pays for what a connection says, and whether the connection waits when it is overdrawn. */
@@ -27,6 +31,9 @@ export interface Payer {
 export class FlowMeter {
   readonly #payers: readonly Payer[]
   readonly #nowMs: () => number
+  /** Nothing is known of these accounts yet, or something was charged since they were last looked at. */
+  #isDue = true
+  #ended = false
 
   constructor(payers: readonly Payer[], nowMs: () => number) {
     this.#payers = payers
@@ -34,40 +41,59 @@ export class FlowMeter {
   }
 
   messages(count: number): void {
-    for (const { table, account, pace } of this.#payers) {
-      const { messages } = pace
-      if (messages === null) continue
-      table.at(account, (cells, at) => charge(cells, at + MESSAGES, messages, count, this.#nowMs()))
-    }
+    this.#charge("messages", count)
+  }
+
+  /** Packets that no message explains. */
+  requests(count: number): void {
+    this.#charge("requests", count)
   }
 
   bytes(count: number): void {
-    for (const { table, account, pace } of this.#payers) {
-      const { bytes } = pace
-      if (bytes === null) continue
-      table.at(account, (cells, at) => charge(cells, at + BYTES, bytes, count, this.#nowMs()))
-    }
+    this.#charge("bytes", count)
   }
 
-  /** Milliseconds until nothing is owed that this connection waits for. */
+  /** Milliseconds until nothing is owed that this connection waits for; 0 as long as it causes nothing that costs. */
   waitMs(): number {
+    if (!this.#isDue) return 0
     const nowMs = this.#nowMs()
     let longest = 0
     for (const { table, account, pace, waits } of this.#payers) {
       if (!waits) continue
-      const owed = table.at(account, (cells, at) =>
-        Math.max(owedMs(cells, at + MESSAGES, pace.messages, nowMs), owedMs(cells, at + BYTES, pace.bytes, nowMs)),
-      )
+      const owed = table.at(account, (cells, at) => owedMs(cells, at, pace, nowMs))
       if (owed > longest) longest = owed
     }
+    this.#isDue = longest > 0
     return longest
+  }
+
+  /** The accounts are given back: nothing is charged any more, and nobody waits. */
+  end(): void {
+    this.#ended = true
+    this.#isDue = false
+  }
+
+  #charge(what: Metered, count: number): void {
+    if (this.#ended) return
+    for (const { table, account, pace } of this.#payers) {
+      const rate = pace[what]
+      if (rate === null) continue
+      this.#isDue = true
+      const bucket = METERED.indexOf(what) * BUCKET_CELLS
+      table.at(account, (cells, at) => charge(cells, at + bucket, rate, count, this.#nowMs()))
+    }
   }
 }
 
-function owedMs(cells: Float64Array, at: number, rate: Rate | null, nowMs: number): number {
-  if (rate === null) return 0
-  const fill = fillAt(cells, at, rate, nowMs)
-  return fill >= 0 ? 0 : (-fill / rate.perSecond) * 1000
+function owedMs(cells: Float64Array, at: number, pace: Pace, nowMs: number): number {
+  let longest = 0
+  for (const [k, what] of METERED.entries()) {
+    const rate = pace[what]
+    if (rate === null) continue
+    const fill = fillAt(cells, at + k * BUCKET_CELLS, rate, nowMs)
+    if (fill < 0) longest = Math.max(longest, (-fill / rate.perSecond) * 1000)
+  }
+  return longest
 }
 
 /** Longest time until a connection that waits is looked at again. */
@@ -109,6 +135,8 @@ export function throttled(source: ByteSource, { meter, after, waits }: ThrottleD
 
   return {
     start: (take, isWritten) => {
+      // Who comes back has not paid by that. Not at once, for who opens this connection is not done yet; before the first chunk.
+      process.nextTick(look)
       source.start((chunk) => {
         meter.bytes(chunk.length)
         take(chunk)

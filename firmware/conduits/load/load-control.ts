@@ -3,7 +3,7 @@ import type { Rate } from "../../../policy/language/policy.ts"
 import type { Limits } from "../../config/gateway-config.ts"
 import { AccountTable, createAccountMemory, type AccountMemory } from "./account-table.ts"
 import { BUCKET_CELLS } from "./budget.ts"
-import { FlowMeter, METER_CELLS, type Pace, type Payer } from "./flow-meter.ts"
+import { FlowMeter, fullAccount, METER_CELLS, type Pace, type Payer } from "./flow-meter.ts"
 import { GateKeeper } from "./gate-keeper.ts"
 
 /** Everything that is counted across workers, as it travels to them. */
@@ -46,7 +46,7 @@ export function limitsOfOne(limits: Limits, workers: number): Limits {
 
 /** The places that a peer has taken, until they are given back. */
 export interface Place {
-  readonly meter: FlowMeter | null
+  readonly meter: FlowMeter
   free(): void
 }
 
@@ -69,10 +69,11 @@ export class LoadControl {
     const { sourceHandshakes, handshakes } = limits
     this.#limits = limits
     this.#nowMs = nowMs
-    this.#subjectPace = paceOf(limits.subjectMessages, limits.subjectBytes)
-    this.#conduitPace = paceOf(limits.conduitMessages, limits.conduitBytes)
-    this.#subjects = new AccountTable(memory.subjects, worker, fullOf(this.#subjectPace))
-    this.#conduits = new AccountTable(memory.conduits, worker, fullOf(this.#conduitPace))
+    const { subjectMessages, subjectRequests, conduitMessages } = limits
+    this.#subjectPace = { messages: subjectMessages, requests: subjectRequests, bytes: byteRate(limits.subjectBytes) }
+    this.#conduitPace = { messages: conduitMessages, requests: null, bytes: byteRate(limits.conduitBytes) }
+    this.#subjects = new AccountTable(memory.subjects, worker, fullAccount(this.#subjectPace))
+    this.#conduits = new AccountTable(memory.conduits, worker, fullAccount(this.#conduitPace))
     const tables = {
       sources: new AccountTable(memory.sources, worker, [sourceHandshakes.burst]),
       proven: new AccountTable(memory.proven, worker, [sourceHandshakes.burst]),
@@ -99,15 +100,16 @@ export class LoadControl {
     const account = this.#subjects.hold(subject)
     if (account < 0) return "too-many-connections"
     const passage = this.#conduits.hold(conduit)
-    const payers: Payer[] = [
+    const payers: readonly Payer[] = [
       { table: this.#subjects, account, pace: this.#subjectPace, waits: true },
       // Essential traffic is counted like any other and waits for none.
       { table: this.#conduits, account: passage, pace: this.#conduitPace, waits: !essential },
     ]
-    const metered = payers.filter(({ pace }) => pace.messages !== null || pace.bytes !== null)
+    const meter = new FlowMeter(payers, this.#nowMs)
     return {
-      meter: metered.length === 0 ? null : new FlowMeter(metered, this.#nowMs),
+      meter,
       free: () => {
+        meter.end()
         this.#subjects.release(account)
         this.#conduits.release(passage)
       },
@@ -142,11 +144,6 @@ export class LoadControl {
   }
 }
 
-function paceOf(messages: Rate | null, bytes: number | null): Pace {
-  return { messages, bytes: bytes === null ? null : { perSecond: bytes, burst: bytes } }
-}
-
-/** The cells of an account that owes nothing. */
-function fullOf({ messages, bytes }: Pace): readonly number[] {
-  return [messages?.burst ?? 0, 0, bytes?.burst ?? 0, 0]
+function byteRate(perSecond: number | null): Rate | null {
+  return perSecond === null ? null : { perSecond, burst: perSecond }
 }

@@ -70,7 +70,6 @@ export function createModbusProtocol(conduit: EngineConduit, context: EngineCont
       frameTimeoutMs: context.limits.connectTimeoutMs,
       after: context.after,
       paced: (bytes) => {
-        if (meter === null) return bytes
         const waits = (): void => context.load.shed(conduit.name, "pace", name, shell.essential())
         return throttled(bytes, { meter, after: context.after, waits })
       },
@@ -85,7 +84,7 @@ export function createModbusProtocol(conduit: EngineConduit, context: EngineCont
         answered: (bytes) => (counters.bytesDown += bytes),
         misfit: () => shared.broken("response"),
         denied: (adu, verdict) => {
-          meter?.messages(1)
+          meter.messages(1)
           const rule = ruleOfVerdict(verdict)
           const reason = reasonName(verdict)
           countDenial(counters, "up", rule, reason)
@@ -94,7 +93,7 @@ export function createModbusProtocol(conduit: EngineConduit, context: EngineCont
           record(adu, verdict)
         },
         allowed: (adu, verdict) => {
-          meter?.messages(1)
+          meter.messages(1)
           counters.allowedUp++
           record(adu, verdict)
           const wish = rights.now.all.epoch.policy.compiled.records[ruleOf(verdict)] ?? RECORD_NONE

@@ -58,8 +58,12 @@ export class Lane {
   /** Of the last `feed`: bytes passed on, answers of our own not counted, and packets dropped whole. */
   passedBytes = 0
   droppedPackets = 0
+  /** Packets of the last `feed` that are no PUBLISH. */
+  controlPackets = 0
   /** Bytes ever moved within chunks to close up the gaps of denied packets, for the tests of cost. */
   movedBytes = 0
+  /** While true, packets of our own wait, however many boundaries there are: nothing may come before a CONNACK. */
+  holding = false
 
   readonly #handler: PacketHandler
   readonly #write: (bytes: Uint8Array) => void
@@ -127,7 +131,7 @@ export class Lane {
    * @throws ERR_MQTT_QUOTA if too much waits for a boundary.
    */
   inject(packet: Uint8Array): void {
-    const waits = this.#feeding || this.insidePacket
+    const waits = this.#feeding || this.insidePacket || this.holding
     if (waits || this.#outbox.length + packet.length < WRITE_ANSWERS_AT) {
       this.#outbox.add(packet)
       return
@@ -138,7 +142,8 @@ export class Lane {
 
   /** Write what is queued, if the receiver is at a packet boundary. */
   pump(): void {
-    if (this.#outbox.length > 0 && !this.#feeding && !this.insidePacket) this.#write(this.#outbox.take())
+    if (this.#outbox.length > 0 && !this.#feeding && !this.insidePacket && !this.holding)
+      this.#write(this.#outbox.take())
   }
 
   /** Write `packet` in place of the one being decided. For handlers only. */
@@ -161,6 +166,7 @@ export class Lane {
     this.#outStart = this.#outEnd = this.#runStart = this.#cursor = 0
     this.passedBytes = 0
     this.droppedPackets = 0
+    this.controlPackets = 0
   }
 
   #end(): void {
@@ -176,7 +182,7 @@ export class Lane {
       this.#payload()
       return
     }
-    if (this.#outbox.length > 0) this.#answerInBetween()
+    if (this.#outbox.length > 0 && !this.holding) this.#answerInBetween()
     const chunk = this.#chunk
     if ((this.scan.accepted & PUBLISH_BIT) !== 0) {
       this.#cursor = this.#handler.passOver(chunk, this.#cursor, chunk.length)
@@ -216,7 +222,7 @@ export class Lane {
       if (have < carry.needed) return
       carry.needed = scan.read(carry.view(), 0, have)
       if (carry.needed > 0) continue
-      if (this.#outbox.length > 0) this.#answerInBetween()
+      if (this.#outbox.length > 0 && !this.holding) this.#answerInBetween()
       outcome = this.#decide(carry.view(), 0, have)
       carry.needed = scan.length
     }
@@ -238,7 +244,10 @@ export class Lane {
   #decide(bytes: Uint8Array, start: number, have: number): Outcome {
     const { scan } = this
     const end = start + scan.controlLength
-    if (scan.type !== PUBLISH) return this.#handler.control(bytes, start, end, scan)
+    if (scan.type !== PUBLISH) {
+      this.controlPackets++
+      return this.#handler.control(bytes, start, end, scan)
+    }
     return this.#handler.publish(bytes, start, end, scan, have - start >= scan.length)
   }
 

@@ -26,6 +26,8 @@ export const WITHDRAW_GRACE_MS = 2_000
 
 /** How long a side may take to read the last bytes and close before it is destroyed. */
 const LINGER_MS = 2_000
+/** How much it may still say meanwhile, which nobody hears. */
+const LINGER_BYTES = 64 * 1024
 
 /** What a connection is made of. */
 export interface ConnectionDeps {
@@ -48,6 +50,7 @@ export interface ConnectionDeps {
   readonly denied: (action: Action, verdict: Verdict, object: string, will: boolean) => void
   readonly recorded: (message: RecordedMessage) => void
   readonly passed: (direction: "up" | "down", messages: number, bytes: number) => void
+  readonly requested: (count: number) => void
   connected(clientId: string, version: 4 | 5): void
   /** Once, when it is over. */
   ended(reason: EndReason, detail: string): void
@@ -82,6 +85,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
   let told = false
   let over = false
   let closed = false
+  let ignored = 0
   const update = couple({ source, sink: client }, () => upstream)
 
   const session = createSession(
@@ -92,6 +96,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
       denied: deps.denied,
       recorded: deps.recorded,
       passed: deps.passed,
+      requested: deps.requested,
       connected: (clientId, version) => {
         cancelConnectTimer()
         deps.connected(clientId, version)
@@ -112,37 +117,39 @@ export function openConnection(deps: ConnectionDeps): Connection {
     } catch (error) {
       return fail(error)
     }
-    settle()
+    flush()
+    if (!over) update()
   }
 
-  function settle(): void {
-    if (upstream?.ready === true) toUpstream.writeTo(upstream.socket)
-    toClient.writeTo(client)
+  /** Write what was said, and close if the session said so; else true if not all of it was taken at once. */
+  function flush(): boolean {
+    const isTaken = upstream?.ready === true && toUpstream.writeTo(upstream.socket)
+    const isHeard = toClient.writeTo(client)
     if (over) closeBoth()
-    else update()
+    return !over && !(isTaken && isHeard)
   }
 
-  // As `run`, without a function made for each chunk.
+  // As `run`, without a function made for each chunk, and without a look at both sides where nothing waits that did not before.
   function takeFromClient(chunk: Uint8Array): void {
-    if (closed) return
+    if (closed) return ignore(client, chunk)
     try {
       deps.refresh()
       session.fromClient(chunk, deps.nowMs())
     } catch (error) {
       return fail(error)
     }
-    settle()
+    if (flush()) update()
   }
 
   function takeFromUpstream(chunk: Uint8Array): void {
-    if (closed) return
+    if (closed) return upstream === null ? undefined : ignore(upstream.socket, chunk)
     try {
       deps.refresh()
       session.fromUpstream(chunk, deps.nowMs())
     } catch (error) {
       return fail(error)
     }
-    settle()
+    if (flush()) update()
   }
 
   /** Nothing more of what was being handled goes anywhere (NDR 5.2 RE(3)). */
@@ -185,6 +192,12 @@ export function openConnection(deps: ConnectionDeps): Connection {
       const cancel = deps.after(LINGER_MS, () => socket.destroy())
       socket.once("close", cancel)
     }
+  }
+
+  /** What comes after the end is read so that the end is seen; who goes on all the same is cut off. */
+  function ignore(socket: Socket, chunk: Uint8Array): void {
+    ignored += chunk.length
+    if (ignored > LINGER_BYTES) socket.destroy()
   }
 
   function attachUpstream({ socket, trusted }: Dialled): void {

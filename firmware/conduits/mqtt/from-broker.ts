@@ -7,6 +7,7 @@ import {
   CONNACK,
   DISCONNECT,
   PINGRESP,
+  PINGRESP_PACKET,
   PUBACK,
   PUBCOMP,
   PUBREC,
@@ -67,9 +68,16 @@ export function brokerHandler(side: BrokerSide): PacketHandler {
         case UNSUBACK:
           parseSubscriptionAnswer(type, bytes, body, end, context.version)
           return OUTCOME.pass
-        case PINGRESP:
+        case PINGRESP: {
           new Reader(bytes, body, end).done()
-          return keepAlive.answered() ? OUTCOME.drop : OUTCOME.pass
+          const owed = keepAlive.answered()
+          if (owed > 1)
+            context.inject(
+              "down",
+              new Uint8Array((owed - 1) * 2).map((_, k) => PINGRESP_PACKET[k % 2] ?? 0),
+            )
+          return owed === 0 ? OUTCOME.drop : OUTCOME.pass
+        }
         case DISCONNECT:
           return disconnect(bytes, body, end)
         case CONNACK:

@@ -1,6 +1,7 @@
 import { parseAcknowledgement } from "./acknowledgement.ts"
 import { OUTCOME, type Outcome, type PacketHandler } from "./boundary.ts"
 import { parseDisconnect } from "./disconnect.ts"
+import type { KeepAlive } from "./keep-alive.ts"
 import {
   AUTH,
   CONNECT,
@@ -28,6 +29,7 @@ export interface ClientSide {
   readonly up: PublishPath
   readonly down: PublishPath
   readonly subscriptions: Subscriptions
+  readonly keepAlive: KeepAlive
   /** Check an AUTH, its body in [body, end); it passes. Let in by the scan only where policy lets it pass. */
   authenticate(direction: Direction, bytes: Uint8Array, body: number, end: number): Outcome
   /** Decide the CONNECT, its body in [body, end). */
@@ -36,7 +38,7 @@ export interface ClientSide {
 
 /** Decides the packets of a client. Types that a client must not send have been refused by the scan. */
 export function clientHandler(side: ClientSide): PacketHandler {
-  const { context, up, down, subscriptions } = side
+  const { context, up, down, subscriptions, keepAlive } = side
 
   function disconnect(bytes: Uint8Array, body: number, end: number): Outcome {
     const code = parseDisconnect(bytes, body, end, context.version, "client")
@@ -44,13 +46,25 @@ export function clientHandler(side: ClientSide): PacketHandler {
     return OUTCOME.last
   }
 
+  /** Whether the packet before was a PINGREQ. */
+  let pinged = false
+
   return {
     begin: () => up.run.begin(),
-    passOver: (bytes, start, end) => up.passOver(bytes, start, end),
-    publish: (bytes, start, end, scan, whole) => up.publish(bytes, start, end, scan, whole),
+    passOver(bytes, start, end) {
+      const next = up.passOver(bytes, start, end)
+      if (next > start) pinged = false
+      return next
+    },
+    publish(bytes, start, end, scan, whole) {
+      pinged = false
+      return up.publish(bytes, start, end, scan, whole)
+    },
     control(bytes, start, end, scan) {
       const { type } = scan
       const body = start + scan.headerLength
+      const wasPing = pinged
+      pinged = false
       switch (type) {
         case PUBACK:
         case PUBREC:
@@ -69,7 +83,8 @@ export function clientHandler(side: ClientSide): PacketHandler {
           return OUTCOME.pass
         case PINGREQ:
           new Reader(bytes, body, end).done()
-          return OUTCOME.pass
+          pinged = true
+          return keepAlive.asked(wasPing) ? OUTCOME.pass : OUTCOME.drop
         case DISCONNECT:
           return disconnect(bytes, body, end)
         case CONNECT:

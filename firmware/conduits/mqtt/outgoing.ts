@@ -22,22 +22,23 @@ export class Outgoing {
     else this.#rest.push(bytes)
   }
 
-  /** Write everything in one go; to a socket that takes nothing any more it is dropped. */
-  writeTo(socket: Socket): void {
+  /**
+   * Write everything in one go; to a socket that takes nothing any more it is dropped. False if so much waits in it now that its
+   * `drain` should be waited for.
+   */
+  writeTo(socket: Socket): boolean {
     const first = this.#first
-    if (first === null) return
+    if (first === null) return true
     this.#first = null
     const isWritable = socket.writable
-    if (this.#rest.length === 0) {
-      if (isWritable) socket.write(first)
-      return
-    }
+    if (this.#rest.length === 0) return isWritable && socket.write(first)
     const rest = this.#rest
     this.#rest = []
-    if (!isWritable) return
+    if (!isWritable) return false
     socket.cork()
     socket.write(first)
     for (const part of rest) socket.write(part)
     socket.uncork()
+    return !socket.writableNeedDrain
   }
 }

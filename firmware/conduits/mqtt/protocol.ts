@@ -30,6 +30,9 @@ import { openStandIn } from "./stand-in.ts"
 import { printable } from "./text.ts"
 import { measureVariableInteger } from "./variable-integer.ts"
 
+/** What a CONNECT counts as: it costs the broker a connection and a handshake. */
+const CONNECT_REQUESTS = 50
+
 /** MQTT behind a conduit's listener: each peer gets a connection of its own to the broker. */
 export function createMqttProtocol(conduit: EngineConduit, context: EngineContext, counters: CounterSet): Protocol {
   const source = `conduit/${conduit.name}`
@@ -107,7 +110,6 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
       buffers: context.readBuffers,
       connectTimeoutMs: context.limits.connectTimeoutMs,
       paced: (bytes) => {
-        if (meter === null) return bytes
         const waits = (): void => context.load.shed(conduit.name, "pace", name, shell.essential())
         return throttled(bytes, { meter, after: context.after, waits })
       },
@@ -133,6 +135,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
         admit: (found) => {
           facts = found
           cancelConnectWait()
+          meter.requests(CONNECT_REQUESTS)
           tap.become({ clientId: found.clientId })
           return createJudge(rights, found, context.flows)
         },
@@ -142,7 +145,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
       denied: (action, v, object, will) => {
         const rule = nameAt((shell.now() ?? first).all.epoch.policy.compiled.ruleNames, ruleOf(v))
         const reason = reasonName(v)
-        if (action !== "receive") meter?.messages(1)
+        if (action !== "receive") meter.messages(1)
         denials.add(name, { action: will ? "will" : action, topic: object, reason, rule })
         countDenial(counters, action === "receive" ? "down" : "up", rule, reason)
         context.denied({ conduit: conduit.name, subject: name, action: will ? "will" : action, rule, reason }, object)
@@ -152,7 +155,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
       },
       passed: (direction, messages, bytes) => {
         if (direction === "up") {
-          meter?.messages(messages)
+          meter.messages(messages)
           counters.allowedUp += messages
           counters.bytesUp += bytes
         } else {
@@ -160,6 +163,7 @@ export function createMqttProtocol(conduit: EngineConduit, context: EngineContex
           counters.bytesDown += bytes
         }
       },
+      requested: (count) => meter.requests(count),
       connected: (clientId, version) => {
         established = true
         context.report({

@@ -42,6 +42,7 @@ export function rehearse(
       },
       recorded: () => undefined,
       passed: () => undefined,
+      requested: () => undefined,
       connected: () => undefined,
       close: (reason, detail) => (closed ??= detail === "" ? reason : detail),
     },

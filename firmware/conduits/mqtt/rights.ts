@@ -27,7 +27,11 @@ function aheadOf(cache: KernelFlowCache, up: Flows, down: Flows, records: Uint8A
     room: landingAt,
     results,
     records,
-    placeOf: (bytes) => (bytes.buffer === input.buffer ? bytes.byteOffset - input.byteOffset : -1),
+    // By its offset first, which costs nothing: a buffer of another memory hardly ever begins so far behind.
+    placeOf: (bytes) => {
+      const place = bytes.byteOffset - input.byteOffset
+      return place >= 0 && bytes.buffer === input.buffer ? place : -1
+    },
     load: (bytes, start, end) => {
       input.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
     },

@@ -24,6 +24,11 @@ export interface SessionPort {
   recorded(message: RecordedMessage): void
   /** Messages let through, for the counters: called at most once per chunk and direction. */
   passed(direction: "up" | "down", messages: number, bytes: number): void
+  /**
+   * The client said so many packets more than its messages and their acknowledgements explain: pings, subscriptions, answers
+   * to nothing. Called at most once per chunk.
+   */
+  requested(count: number): void
   /** CONNACK with success went to the client. */
   connected(clientId: string, version: 4 | 5): void
   /**

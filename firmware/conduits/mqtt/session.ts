@@ -75,6 +75,11 @@ interface Ending {
   readonly detail: string
 }
 
+/** What a client says of one message besides the PUBLISH: PUBREC and PUBCOMP of one that it gets, PUBREL of one that it sends. */
+const PACKETS_OF_MESSAGE = 2
+/** As many as packet identifiers can be in flight. */
+const MAX_AWAITED = PACKETS_OF_MESSAGE * 65_535
+
 class ProxySession implements Session, SessionContext {
   readonly port: SessionPort
   readonly deps: SessionDeps
@@ -102,6 +107,8 @@ class ProxySession implements Session, SessionContext {
   readonly #keepAlive = new KeepAlive()
   /** One for both directions: a command that comes down is read by the birth that went up. */
   readonly #metricAliases = createAliasMemory(MAX_ALIASES)
+  /** Packets of the client that messages explain and that have not come yet. */
+  #awaited = 0
 
   constructor(port: SessionPort, deps: SessionDeps) {
     this.port = port
@@ -178,7 +185,7 @@ class ProxySession implements Session, SessionContext {
   }
 
   tell(topic: string, payload: Uint8Array): void {
-    if (this.#phase !== "open") return
+    if (this.#phase !== "open" && this.#phase !== "connack") return
     const writer = new Writer().binary(new TextEncoder().encode(topic))
     if (this.version === 5) writer.propertyList(new Uint8Array(0))
     const packet = writer.raw(payload).packet(PUBLISH << 4)
@@ -229,10 +236,18 @@ class ProxySession implements Session, SessionContext {
     }
     const messages = path.passedMessages - before
     if (lane.passedBytes > 0) this.port.passed(direction, messages, lane.passedBytes)
+    this.#awaited = Math.min(this.#awaited + messages * PACKETS_OF_MESSAGE, MAX_AWAITED)
+    if (direction === "up") this.#noteRequests(lane.controlPackets)
     this.#up.pump()
     this.#down.pump()
     if (failure !== null) this.#fail(failure, direction)
     else if (this.#ending !== null) this.#close()
+  }
+
+  #noteRequests(controlPackets: number): void {
+    const unexplained = controlPackets - this.#awaited
+    this.#awaited = Math.max(0, -unexplained)
+    if (unexplained > 0) this.port.requested(unexplained)
   }
 
   #noteLife(): void {
@@ -267,6 +282,8 @@ class ProxySession implements Session, SessionContext {
     this.#up.scan.accepted = this.#authentication === null ? FROM_CLIENT : typeSet(AUTH, DISCONNECT)
     if (this.#authentication !== null) this.#down.scan.accepted |= typeSet(AUTH)
     this.#phase = "connack"
+    // What we answer to packets behind the CONNECT comes after the broker's word on it (MQTT-3.2.0-1).
+    this.#down.holding = true
     if (this.#will !== null) this.#recordWill(this.#will, admission.willVerdict)
     this.port.dial()
     this.#up.replace(admission.forward)
@@ -321,6 +338,7 @@ class ProxySession implements Session, SessionContext {
     }
     this.#phase = "open"
     this.#answered = true
+    this.#down.holding = false
     this.#down.replace(terms.forward)
     this.port.connected(this.#clientId, this.version)
     return OUTCOME.replaced

@@ -300,13 +300,17 @@ export function admit(low: u32, high: u32, verdict: i32, least: u32, most: u32):
   store<u16>(tagAt, <u16>tagThen)
 }
 
-/** Where the topic of the last look stands, its length and its message's payload: what `payloadSpan` asks for. */
+/** Where in memory the topic of the last look stands: with the two below what `payloadSpan` asks for. */
 export function topicAt(): usize {
   return topic
 }
+
+/** The length of that topic. */
 export function topicBytes(): u32 {
   return meta & 0xffff
 }
+
+/** Bytes of payload in that message. */
 export function payload(): i32 {
   return payloadBytes
 }

@@ -2,21 +2,24 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
-import { createServer as createTcpServer } from "node:net"
-import { createServer, type TlsOptions } from "node:tls"
+import { createServer as createTcpServer, type Socket } from "node:net"
+import { createServer, type TlsOptions, type TLSSocket } from "node:tls"
 import { CONTROLS, PROBES } from "../../../firmware/assess/controls.ts"
 import type { GpioStatus } from "../../../firmware/gpio/lines.ts"
 import type { ProbeContext } from "../../../firmware/assess/probe-context.ts"
+import { strangersAreRefused } from "../../../firmware/assess/probes/transport.ts"
 import { assess, runProbe } from "../../../firmware/assess/run.ts"
 
 import type { CommandPort } from "../../../policy/command/port.ts"
 import { COMMANDS } from "../../../policy/command/table.ts"
+import type { ProbeResult } from "../../../policy/requirements/control.ts"
 import { catalogue, controlFaults } from "../../../policy/requirements/catalogue.ts"
 
 import { POLICY } from "../../support/rig.ts"
 import {
   policyOf,
   POLICY_VALUE,
+  portOf,
   rehearsing,
   bundles,
   commands,
@@ -198,11 +201,18 @@ test("[NDR 2.4 RE(1)] a verification that reads what nobody signed is found, and
   await breaks(() => ({ offerBundle: flips }), failing)
 })
 
+test("[NDR 2.4] an inspector that is open, allowed, or a signal away is found", async () => {
+  const failing = ["code.no-inspector"]
+  await breaks(() => ({ inspector: () => ({ allowed: false, open: true }) }), failing)
+  await breaks(() => ({ inspector: () => ({ allowed: true, open: false }) }), failing)
+  await breaks(() => ({ execArgv: ["--disallow-code-generation-from-strings"] }), failing)
+})
+
 test("[NDR 2.4] a gateway, or an engine, that makes code of text is found; so is a reader of policies that does", async () => {
   const failing = ["code.none-from-text"]
   await breaks(() => ({ codeFromText: async () => ({ gateway: true, engine: false }) }), failing)
   await breaks(() => ({ codeFromText: async () => ({ gateway: false, engine: true }) }), failing)
-  await breaks(() => ({ execArgv: ["--inspect"] }), failing)
+  await breaks(() => ({ execArgv: ["--disable-sigusr1"] }), failing)
   await breaks(() => ({ readPolicy: async () => null }), failing)
   let mark = ""
   const naive = async (text: string): Promise<string | null> => {
@@ -338,20 +348,34 @@ test("[CR 4.3] an own certificate of a weak kind is found", async () => {
   )
 })
 
-test("[CR 1.2] a listener that answers strangers is found", async () => {
+/** What the probe makes of a listener that does this with whoever has sent something. */
+async function strangersAt(does: (peer: TLSSocket, raw: Socket) => unknown): Promise<ProbeResult> {
   const made = await world()
-  const open = createServer(strict(made.credential), (socket) => {
-    socket.on("error", () => undefined)
-    socket.on("data", () => socket.write(Uint8Array.of(0x20, 2, 0, 0)))
+  const sockets: Socket[] = []
+  const open = createServer(strict(made.credential), (peer) => {
+    peer.on("error", () => undefined)
+    peer.on("data", () => void does(peer, sockets.at(-1)!))
   })
+  open.on("connection", (raw: Socket) => sockets.push(raw))
   open.listen(0, "127.0.0.1")
   await once(open, "listening")
-  const port = (open.address() as { port: number }).port
-  const listening = (): ReturnType<ProbeContext["listening"]> => [{ conduit: "telemetry", address: "127.0.0.1", port }]
-  const seen = await outcomes({ ...made.context, listening })
+  const listening = () => [{ conduit: "telemetry", address: "127.0.0.1", port: portOf(open) }]
+  const result = await runProbe(strangersAreRefused, { ...made.context, listening })
   open.close()
+  for (const socket of sockets) socket.destroy()
   await made.close()
-  assert.match(seen["listener.strangers-refused"]!, /^failed/)
+  return result
+}
+
+test("[CR 1.2] a listener that answers strangers is found, and one that leaves them connected", async () => {
+  assert.is((await strangersAt((peer) => peer.write(Uint8Array.of(0x20, 2, 0, 0)))).outcome, "failed")
+  assert.is((await strangersAt(() => undefined)).outcome, "failed")
+})
+
+test("[CR 1.2] to be cut off by a reset is to be cut off", async () => {
+  assert.is((await strangersAt((peer) => peer.destroy())).outcome, "passed")
+  const reset = await strangersAt((_, raw) => raw.resetAndDestroy())
+  assert.is(reset.outcome, "passed", JSON.stringify(reset))
 })
 
 test("[CR 1.2] a listener that shows another certificate than its own is found", async () => {

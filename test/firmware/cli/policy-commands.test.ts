@@ -30,6 +30,7 @@ import { makeSigner } from "../../support/bundles.ts"
 import { MemoryLog } from "../../support/commands.ts"
 import { makePolicy, makeRule } from "../../support/policies.ts"
 import { PolicyWorld } from "../../support/policy-world.ts"
+import { runCli } from "../../support/cli-io.ts"
 
 const test = suite("firmware/cli/policy-commands")
 const folder = mkdtempSync(join(tmpdir(), "lockgate-cli-"))
@@ -40,23 +41,7 @@ const example = at("pumping-station.yaml")
 const [anna, bert] = await Promise.all([makeSigner("anna"), makeSigner("bert", "EdDSA")])
 const verify = createBundleVerifier([anna.trusted, bert.trusted])
 
-interface Run {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-async function run(command: CliHandler, ...args: string[]): Promise<Run> {
-  let out = ""
-  let err = ""
-  const io = {
-    out: (text: string): void => void (out += text),
-    err: (text: string): void => void (err += text),
-    isTTY: false,
-    signal: new AbortController().signal,
-  }
-  const code = await command(args, io)
-  return { code, out, err }
-}
+const run = (command: CliHandler, ...args: string[]) => runCli((io) => command(args, io))
 
 /** A gateway behind a real socket, with real bundles and policies, its board in memory. */
 const world = new PolicyWorld(undefined, { verify, parsePolicy, threshold: 2 })

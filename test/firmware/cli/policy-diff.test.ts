@@ -5,21 +5,13 @@ import { fileURLToPath } from "node:url"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { policyDiff } from "../../../firmware/cli/policy-diff.ts"
+import { runCli } from "../../support/cli-io.ts"
 
 const test = suite("firmware/cli/policy-diff")
 
 const example = fileURLToPath(new URL("../../../policy/examples/pumping-station.yaml", import.meta.url))
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" }
-  const io = {
-    out: (text: string) => void (said.out += text),
-    err: (text: string) => void (said.err += text),
-    isTTY: false,
-    signal: new AbortController().signal,
-  }
-  return { code: await policyDiff(args, io), ...said }
-}
+const run = (...args: string[]) => runCli((io) => policyDiff(args, io))
 
 test("exit code 0 and one line for policies that mean the same, 1 and the changes for others", async () => {
   const folder = await mkdtemp(join(tmpdir(), "lockgate-diff-"))

@@ -10,21 +10,13 @@ import { openLinuxStorage } from "../../../hal/linux/storage.ts"
 import { openTestLog } from "../../support/audit.ts"
 import { aStatement, makeSigner } from "../../support/bundles.ts"
 import { policyExplain } from "../../../firmware/cli/policy-explain.ts"
+import { runCli } from "../../support/cli-io.ts"
 
 const test = suite("firmware/cli/policy-explain")
 
 const example = fileURLToPath(new URL("../../../policy/examples/pumping-station.yaml", import.meta.url))
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" }
-  const io = {
-    out: (text: string) => void (said.out += text),
-    err: (text: string) => void (said.err += text),
-    isTTY: false,
-    signal: new AbortController().signal,
-  }
-  return { code: await policyExplain(args, io), ...said }
-}
+const run = (...args: string[]) => runCli((io) => policyExplain(args, io))
 
 test("a message is explained with all that was said of it", async () => {
   const who = ["--as", "flow-1", "--roles", "sensor"]

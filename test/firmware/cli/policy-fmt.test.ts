@@ -5,25 +5,11 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { policyFmt } from "../../../firmware/cli/policy-fmt.ts"
 import { policy } from "../../support/policy-text.ts"
+import { runCli } from "../../support/cli-io.ts"
 
 const test = suite("firmware/cli/policy-fmt")
 
-interface Run {
-  readonly exitCode: number
-  readonly out: string
-  readonly err: string
-}
-
-async function run(...args: string[]): Promise<Run> {
-  let [out, err] = ["", ""]
-  const io = {
-    out: (text: string) => void (out += text),
-    err: (text: string) => void (err += text),
-    isTTY: false,
-    signal: new AbortController().signal,
-  }
-  return { exitCode: await policyFmt(args, io), out, err }
-}
+const run = (...args: string[]) => runCli((io) => policyFmt(args, io))
 
 /** A file with `text`, and its folder, gone afterwards. */
 async function withFile(text: string, body: (file: string, folder: string) => Promise<void>): Promise<void> {
@@ -40,8 +26,8 @@ const LOOSE = policy({ subjects: "subjects:   []   # nobody" })
 
 test("prints the canonical layout and leaves the file alone", async () => {
   await withFile(LOOSE, async (file) => {
-    const { exitCode, out, err } = await run(file)
-    assert.equal([exitCode, err], [0, ""])
+    const { code, out, err } = await run(file)
+    assert.equal([code, err], [0, ""])
     assert.match(out, /\nsubjects: \[\] # nobody\n/)
     assert.is(await readFile(file, "utf8"), LOOSE)
   })
@@ -51,10 +37,10 @@ test("--write writes it whole, through a link, and has nothing to do the second 
   await withFile(LOOSE, async (file, folder) => {
     const link = join(folder, "link.yaml")
     await symlink(file, link)
-    assert.equal([(await run("--check", file)).exitCode, (await run("--write", link)).exitCode], [1, 0])
+    assert.equal([(await run("--check", file)).code, (await run("--write", link)).code], [1, 0])
     assert.ok((await lstat(link)).isSymbolicLink())
     assert.match(await readFile(file, "utf8"), /\nsubjects: \[\] # nobody\n/)
-    assert.equal(await run("--check", file), { exitCode: 0, out: "", err: "" })
+    assert.equal(await run("--check", file), { code: 0, out: "", err: "" })
     assert.match((await run("--write", file)).out, "is in canonical layout")
     assert.equal((await readdir(folder)).toSorted(), ["link.yaml", "p.yaml"])
   })
@@ -62,8 +48,8 @@ test("--write writes it whole, through a link, and has nothing to do the second 
 
 test("--check tells what to do", async () => {
   await withFile(LOOSE, async (file) => {
-    const { exitCode, err } = await run(file, "--check")
-    assert.is(exitCode, 1)
+    const { code, err } = await run(file, "--check")
+    assert.is(code, 1)
     assert.match(err, `lockgate policy fmt --write ${file}`)
     assert.is(await readFile(file, "utf8"), LOOSE)
   })
@@ -72,8 +58,8 @@ test("--check tells what to do", async () => {
 test("[CR 3.5] a faulty policy is not touched, its faults are told", async () => {
   const faulty = policy({ roles: "roles: 7" })
   await withFile(faulty, async (file) => {
-    const { exitCode, out, err } = await run("--write", file)
-    assert.equal([exitCode, out], [2, ""])
+    const { code, out, err } = await run("--write", file)
+    assert.equal([code, out], [2, ""])
     assert.match(err, /p\.yaml:\d+:\d+: roles: expected a map/)
     assert.is(await readFile(file, "utf8"), faulty)
     assert.match((await run(`${file}.none`)).err, "there is no such file")
@@ -82,8 +68,8 @@ test("[CR 3.5] a faulty policy is not touched, its faults are told", async () =>
 
 test("wrong arguments are told, exit code 2", async () => {
   for (const args of [[], ["a", "b"], ["--fix", "a"], ["--check", "--write", "a"]]) {
-    const { exitCode, err } = await run(...args)
-    assert.is(exitCode, 2)
+    const { code, err } = await run(...args)
+    assert.is(code, 2)
     assert.match(err, "usage: lockgate policy fmt")
   }
 })

@@ -7,8 +7,8 @@ import { policyCheck } from "../../../firmware/cli/policy-check.ts"
 import { policyLearn } from "../../../firmware/cli/policy-learn.ts"
 import { policySimulate } from "../../../firmware/cli/policy-simulate.ts"
 import { encodeRecording } from "../../../policy/recording/encode.ts"
-import { captureIo } from "../../support/cli-io.ts"
 import { makeFlow, makePeer, makeRecording, sha256 } from "../../support/recordings.ts"
+import { runCli } from "../../support/cli-io.ts"
 
 const test = suite("firmware/cli/policy-learn")
 const top = mkdtempSync(join(tmpdir(), "lockgate-learn-"))
@@ -20,11 +20,7 @@ const flows = [
 ]
 writeFileSync(at("day.rec"), encodeRecording(makeRecording([makePeer(flows)]), sha256))
 
-async function run(command: typeof policyLearn, ...args: readonly string[]) {
-  const io = captureIo()
-  const code = await command(args, io)
-  return { code, out: io.text(), err: io.errors() }
-}
+const run = (command: typeof policyLearn, ...args: readonly string[]) => runCli((io) => command(args, io))
 
 test("what is learnt is a policy that `check` takes and against which nothing that passed is denied", async () => {
   const learnt = await run(policyLearn, at("day.rec"), "-o", at("learnt.yaml"))

@@ -18,6 +18,7 @@ import type { StatusReport } from "../../../firmware/management/status-report.ts
 import { aStatement, makeSigner } from "../../support/bundles.ts"
 import { MemoryLog } from "../../support/commands.ts"
 import { plainBundle, worldWith } from "../../support/policy-world.ts"
+import { runCli, type Ran } from "../../support/cli-io.ts"
 
 const test = suite("firmware/cli/policy-sign")
 const folder = mkdtempSync(join(tmpdir(), "lockgate-sign-"))
@@ -33,26 +34,10 @@ const runCases: TestCases = (policy, compiled, text) => {
   return text.split("\n").filter((line) => line.startsWith("wrong"))
 }
 
-interface Run {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-async function run(command: (io: Parameters<typeof policySign>[1]) => Promise<number>): Promise<Run> {
-  let out = ""
-  let err = ""
-  const code = await command({
-    out: (text) => void (out += text),
-    err: (text) => void (err += text),
-    isTTY: false,
-    signal: new AbortController().signal,
-  })
-  return { code, out, err }
-}
-const sign = (policy: string, ...args: string[]): Promise<Run> =>
-  run((io) => policySign([policy, "--key", at("anna.pem"), "--version", "7", ...args], io, 0, runCases))
-const approve = (file: string, ...args: string[]): Promise<Run> =>
-  run((io) => policyApprove([file, "--key", at("bert.pem"), ...args], io, runCases))
+const sign = (policy: string, ...args: string[]): Promise<Ran> =>
+  runCli((io) => policySign([policy, "--key", at("anna.pem"), "--version", "7", ...args], io, 0, runCases))
+const approve = (file: string, ...args: string[]): Promise<Ran> =>
+  runCli((io) => policyApprove([file, "--key", at("bert.pem"), ...args], io, runCases))
 
 test.before(async () => {
   await writeFile(at("anna.pem"), anna.privatePem, { mode: 0o600 })
@@ -101,7 +86,7 @@ test("[CR 2.1 RE(4)] what fails its cases is not approved either", async () => {
   await writeFile(at("plant.cases.yaml"), "right\n")
   const signed = await sign(at("plant.yaml"), "--out", at("good.jws"))
   assert.is(signed.code, 0)
-  const failing = await run((io) =>
+  const failing = await runCli((io) =>
     policyApprove([at("good.jws"), "--key", at("bert.pem")], io, () => ["case 1 fails"]),
   )
   assert.equal([failing.code, failing.out], [2, ""])
@@ -124,13 +109,13 @@ test("[CR 2.1 RE(4)] both signers read version, gateways, hash, predecessor, val
   assert.match(signed.err, `key          ${anna.trusted.thumbprint}`)
   assert.match(approved.err, `signature    ${anna.trusted.thumbprint}`)
   assert.match(approved.err, `approved with ${bert.trusted.thumbprint}: 2 signatures now`)
-  const shown = await run((io) => policyApprove([at("both.jws"), "--show"], io, runCases))
+  const shown = await runCli((io) => policyApprove([at("both.jws"), "--show"], io, runCases))
   assert.equal([shown.code, shown.err], [0, ""])
   for (const { trusted } of [anna, bert])
     assert.match(shown.out, `signature    ${trusted.thumbprint}, not checked here\n`)
   assert.match(shown.out, /^policy 7 /)
   for (const wrong of [[], ["--show", "--key", at("bert.pem")]]) {
-    const { code, err } = await run((io) => policyApprove([at("next.jws"), ...wrong], io, runCases))
+    const { code, err } = await runCli((io) => policyApprove([at("next.jws"), ...wrong], io, runCases))
     assert.is(code, 2)
     assert.match(err, "either --key or --show is needed")
   }

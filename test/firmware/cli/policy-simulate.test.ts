@@ -5,8 +5,8 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { policySimulate } from "../../../firmware/cli/policy-simulate.ts"
 import { encodeRecording } from "../../../policy/recording/encode.ts"
-import { captureIo } from "../../support/cli-io.ts"
 import { makeFlow, makePeer, makeRecording, sha256 } from "../../support/recordings.ts"
+import { runCli } from "../../support/cli-io.ts"
 
 const test = suite("firmware/cli/policy-simulate")
 const top = mkdtempSync(join(tmpdir(), "lockgate-simulate-"))
@@ -29,11 +29,7 @@ const record = (name: string, topic: string, end = {}): string => {
   return at(name)
 }
 
-async function run(...args: readonly string[]) {
-  const io = captureIo()
-  const code = await policySimulate(args, io)
-  return { code, out: io.text(), err: io.errors() }
-}
+const run = (...args: readonly string[]) => runCli((io) => policySimulate(args, io))
 
 test("exit code 0 when nothing that passed would be denied, 1 when something would", async () => {
   const good = await run(at("policy.yaml"), record("good.rec", "plant/s-1/temp"))

@@ -5,21 +5,13 @@ import { fileURLToPath } from "node:url"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { policyTest } from "../../../firmware/cli/policy-test.ts"
+import { runCli } from "../../support/cli-io.ts"
 
 const test = suite("firmware/cli/policy-test")
 
 const example = fileURLToPath(new URL("../../../policy/examples/pumping-station.yaml", import.meta.url))
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" }
-  const io = {
-    out: (text: string) => void (said.out += text),
-    err: (text: string) => void (said.err += text),
-    isTTY: false,
-    signal: new AbortController().signal,
-  }
-  return { code: await policyTest(args, io), ...said }
-}
+const run = (...args: string[]) => runCli((io) => policyTest(args, io))
 
 test("the cases beside a policy are asked; all pass and every rule decides one", async () => {
   const { code, out, err } = await run(example)

@@ -146,6 +146,37 @@ for (const tls of [true, false]) {
     }
   })
 
+  test(`${kind}: [CR 7.1] nothing is handed on while the source is paused, not of what was read before either`, async () => {
+    const { accepted, dialled, server } = await ends(tls)
+    dialled.write(Buffer.alloc(40_000))
+    while (accepted.readableLength < 16_000) {
+      accepted.read(0)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    const sizes: number[] = []
+    const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20))
+    const source = pooledSource(accepted, { tls: new BufferPool(0), clear: new BufferPool(0) })
+    source.start(
+      (chunk) => {
+        sizes.push(chunk.length)
+        if (sizes.length === 1) source.pause()
+      },
+      () => true,
+    )
+    source.pause()
+    await turn()
+    assert.equal(sizes, [])
+    source.resume()
+    await turn()
+    assert.is(sizes.length, 1, "paused again by the first")
+    assert.ok(sizes[0]! <= 16 * 1024)
+    source.resume()
+    while (sizes.reduce((sum, size) => sum + size, 0) < 40_000) await turn()
+    accepted.destroy()
+    dialled.destroy()
+    server.close()
+  })
+
   test(`${kind}: what was read before anybody took it comes first`, async () => {
     const { accepted, dialled, server } = await ends(tls)
     dialled.write("first ")

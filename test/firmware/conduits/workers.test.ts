@@ -1,81 +1,42 @@
 /** Conduits on several threads: one port, one policy, one rate; a thread that dies takes nobody with it but its own. */
 import { once } from "node:events"
-import { connect, createServer, type Server, type TLSSocket } from "node:tls"
+import type { TLSSocket } from "node:tls"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { generate, type Packet } from "mqtt-packet"
-import { startEngine, type EnginePort } from "../../../firmware/conduits/engine-port.ts"
-import { enginePolicyOf } from "../../../firmware/conduits/engine-policy.ts"
+import type { EnginePort } from "../../../firmware/conduits/engine-port.ts"
 import type { ConduitCounters, EngineEpoch, Listening } from "../../../firmware/conduits/messages.ts"
 import { DEFAULT_LIMITS } from "../../../firmware/config/gateway-config.ts"
-import { createLinuxClock } from "../../../hal/linux/clock.ts"
-import { compilePolicy } from "../../../policy/compile/compile.ts"
-import { createAuthority, issue } from "../../../provisioning/owner/authority.ts"
+import {
+  closeUnderLoad,
+  ISLAND,
+  OPEN,
+  publish,
+  startEngineRig,
+  until,
+  type EngineRig,
+} from "../../support/engine-rig.ts"
 import { makePolicy, makeRule } from "../../support/policies.ts"
 
 const test = suite("firmware/conduits/workers")
-const OPEN = { normal: "open", essential: "open" } as const
-const ISLAND = { normal: "closed", essential: "open" } as const
-const WORKERS = 2
+const FREELY = { perSecond: 10_000, burst: 10_000 }
 
-const validity = { notBeforeAt: Date.now() - 3_600_000, notAfterAt: Date.now() + 3_600_000 }
-const authority = await createAuthority({ name: "ca", validity })
-const san = { dns: ["localhost"], ip: ["127.0.0.1"] }
-const server = await issue(authority, { ...validity, subject: { cn: "gateway" }, san, usage: "server" })
-const device = await issue(authority, { ...validity, subject: { cn: "dev" }, san: {}, usage: "client" })
-
-const packet = (of: unknown): Uint8Array => new Uint8Array(generate(of as Packet))
-const publish = (topic: string, payload: string): Uint8Array =>
-  packet({ cmd: "publish", topic, payload, qos: 0, retain: false, dup: false })
-
-let broker: Server
+let rig: EngineRig
 let engine: EnginePort
-let arrived = ""
 let listening: readonly Listening[] = []
 let counters: readonly ConduitCounters[] = []
 const told: string[] = []
 let alive = 0
-const clientsEver: TLSSocket[] = []
 
 const policyWith = (number: number, topic: string): EngineEpoch => {
   const rule = makeRule({ topics: [topic], conduits: ["one"] })
   const slow = makeRule({ id: "slow", topics: ["slow"], conduits: ["one"], rate: { perSecond: 1, burst: 20 } })
-  const policy = makePolicy([rule, slow], [["sensor"]], ["one"])
-  const compiled = compilePolicy(policy)
-  return { epoch: number, policy: enginePolicyOf(policy, compiled), authorities: { "cell-ca": authority.certificate } }
+  return rig.epochOf(number, makePolicy([rule, slow], [["sensor"]], ["one"]))
 }
 
 test.before(async () => {
-  broker = createServer({ key: server.key, cert: server.certificate }, (socket) => {
-    socket.on("error", () => undefined)
-    socket.once("data", () => socket.write(Uint8Array.of(0x20, 2, 0, 0)))
-    socket.on("data", (chunk: Buffer) => (arrived = (arrived + chunk.toString("latin1")).slice(-4_000_000)))
-  })
-  broker.listen(0, "127.0.0.1")
-  await once(broker, "listening")
-  const nothing = (): void => undefined
-  const upstreamPort = (broker.address() as { port: number }).port
-  engine = await startEngine(
+  rig = await startEngineRig(
+    ["one"],
     {
-      clock: createLinuxClock(),
-      conduits: [
-        {
-          name: "one",
-          listen: { address: "127.0.0.1", port: 0 },
-          serverCredential: { key: server.key, certificate: server.certificate },
-          upstream: { host: "127.0.0.1", port: upstreamPort, serverName: "localhost" },
-          clientCredential: { key: device.key, certificate: device.certificate },
-          upstreamAuthority: authority.certificate,
-        },
-      ],
-      limits: { ...DEFAULT_LIMITS, maxSubjectConnections: 40, handshakes: { perSecond: 10_000, burst: 10_000 }, sourceHandshakes: { perSecond: 10_000, burst: 10_000 } }, // prettier-ignore
-      time: { earliestAt: Date.now() - 1000, latestAt: Date.now() + 1000 },
-      allowStall: true,
-      workers: WORKERS,
-    },
-    {
-      events: nothing,
-      certificateSeen: nothing,
       counters: (next) => (counters = next),
       alive: () => alive++,
       fault: (conduit, code) => told.push(`fault ${conduit ?? "*"} ${code}`),
@@ -86,38 +47,22 @@ test.before(async () => {
       },
       listening: (now) => (listening = now),
     },
+    {
+      limits: { ...DEFAULT_LIMITS, maxSubjectConnections: 40, handshakes: FREELY, sourceHandshakes: FREELY },
+      workers: 2,
+    },
   )
+  engine = rig.engine
   listening = await engine.setEpoch(policyWith(1, "t"))
 })
-test.after(async () => {
-  for (const client of clientsEver) client.destroy()
-  await engine.stop()
-  broker.close()
-})
+test.after(() => rig.stop())
 
 async function peer(): Promise<TLSSocket> {
-  const port = listening[0]?.port ?? 0
-  const client = connect({ host: "127.0.0.1", port, ca: authority.certificate, servername: "localhost", key: device.key, cert: device.certificate }) // prettier-ignore
-  clientsEver.push(client)
-  client.on("error", () => undefined)
-  client.on("close", () => client.destroy())
-  await once(client, "secureConnect", { signal: AbortSignal.timeout(5_000) })
-  client.write(packet({ cmd: "connect", protocolId: "MQTT", protocolVersion: 4, clientId: "dev", clean: true, keepalive: 0 })) // prettier-ignore
-  await once(client, "data", { signal: AbortSignal.timeout(5_000) })
-  client.resume()
-  return client
-}
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const end = performance.now() + 10_000
-  while (!holds()) {
-    if (performance.now() > end) assert.unreachable(`waited in vain: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
+  return (await rig.peer(listening[0]?.port ?? 0)).resume()
 }
 
 const open = (clients: readonly TLSSocket[]): readonly TLSSocket[] => clients.filter(({ destroyed }) => !destroyed)
-const count = (text: string): number => arrived.split(text).length - 1
+const count = (text: string): number => rig.arrived().split(text).length - 1
 /** So many that each worker has some, but for one run in 10,000,000. */
 const several = (): Promise<TLSSocket[]> => Promise.all(Array.from({ length: 24 }, () => peer()))
 async function end(clients: readonly TLSSocket[]): Promise<void> {
@@ -136,13 +81,13 @@ test("[CR 7.1] a worker that dies takes its own clients with it; the others' mes
   const left = open(clients)
   assert.ok(left.length > 0, "somebody was on the other worker")
   left.forEach((client, k) => client.write(publish("t", `after-the-crash-${k}.`)))
-  await until("all their messages", () => left.every((_, k) => arrived.includes(`after-the-crash-${k}.`)))
+  await until("all their messages", () => left.every((_, k) => rig.arrived().includes(`after-the-crash-${k}.`)))
   // Told to both, the new one included: its peers are judged by this.
   listening = await engine.setEpoch(policyWith(2, "u"))
   const more = await several()
   more.forEach((client, k) => client.write(Buffer.concat([publish("t", `no-${k}.`), publish("u", `yes-${k}.`)])))
-  await until("all of them again", () => more.every((_, k) => arrived.includes(`yes-${k}.`)))
-  assert.not(arrived.includes("no-"))
+  await until("all of them again", () => more.every((_, k) => rig.arrived().includes(`yes-${k}.`)))
+  assert.not(rig.arrived().includes("no-"))
   await until("what was counted is not forgotten", () => (counters[0]?.accepted ?? 0) >= 48)
   assert.is(open(left).length, left.length)
   await end([...more, ...left])
@@ -155,7 +100,7 @@ test("[CR 7.1 RE(1)] connections on two workers have one rate together", async (
   const clients = await several()
   for (let round = 0; round < 10; round++) clients.forEach((client) => client.write(publish("slow", "slow-one.")))
   clients.forEach((client, k) => client.write(publish("t", `sent-${k}.`)))
-  await until("what came after", () => clients.every((_, k) => arrived.includes(`sent-${k}.`)))
+  await until("what came after", () => clients.every((_, k) => rig.arrived().includes(`sent-${k}.`)))
   const passed = count("slow-one.")
   const most = 20 + Math.ceil((performance.now() - from) / 1000)
   assert.ok(passed >= 20 && passed <= most, `${passed} of 240 passed, ${most} may`)
@@ -172,9 +117,7 @@ test("[CR 7.1 RE(1)] the bound on a subject's connections is one for all workers
   const more: TLSSocket[] = []
   for (let k = left; k < 40; k++) more.push(await peer())
   assert.is(open([...clients, ...more]).length, 40)
-  const port = listening[0]?.port ?? 0
-  const over = connect({ host: "127.0.0.1", port, ca: authority.certificate, servername: "localhost", key: device.key, cert: device.certificate }) // prettier-ignore
-  over.on("error", () => undefined)
+  const over = rig.knock(listening[0]?.port ?? 0)
   over.resume()
   await once(over, "close", { signal: AbortSignal.timeout(5_000) })
   await end([...clients, ...more])
@@ -185,22 +128,9 @@ test("[NDR 5.2 RE(2)] under load every worker has closed within 50 ms of the ord
   const times: number[] = []
   for (let round = 0; round < 5; round++) {
     const clients = await several()
-    let busy = true
-    const messages = Buffer.concat(Array.from({ length: 20 }, () => publish("t", "load")))
-    const load = clients.map(async (client) => {
-      while (busy && client.writable) {
-        client.write(messages)
-        await new Promise((resolve) => setTimeout(resolve, 5))
-      }
-    })
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    const from = performance.now()
-    listening = await engine.setPosture(ISLAND)
-    times.push(performance.now() - from)
+    const close = async (): Promise<void> => void (listening = await engine.setPosture(ISLAND))
+    times.push(await closeUnderLoad(clients, publish("t", "load"), close))
     assert.equal(listening, [])
-    await until("all are cut", () => open(clients).length === 0)
-    busy = false
-    await Promise.all(load)
     listening = await engine.setPosture(OPEN)
     assert.is(listening.length, 1)
     if (Math.min(...times) <= 50) break

@@ -1,43 +1,13 @@
 import { readFileSync } from "node:fs"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-
-import type { GatewayConfig } from "../../../firmware/config/gateway-config.ts"
-import type { Parsed } from "../../../policy/language/fault.ts"
-
 import { checkAgainstPolicy, describeFit } from "../../../firmware/config/fit.ts"
-
-import { parseGatewayConfig } from "../../../firmware/config/parse-gateway-config.ts"
 import { parsePolicy } from "../../../policy/language/parse-policy.ts"
+import { boardText, EXAMPLE_BOARD, readBoard, UPSTREAM } from "../../support/board-files.ts"
 import { good } from "../../support/faults.ts"
+import { ROOT } from "../../support/source-tree.ts"
 
 const test = suite("firmware/config/fit")
-
-const file = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8")
-const example = file("firmware/config/examples/gateway.yaml")
-const read = (text: string): Parsed<GatewayConfig> => parseGatewayConfig(text, "gateway.yaml", "/etc/lockgate")
-
-interface Parts {
-  readonly head?: string
-  readonly trust?: string
-  readonly credentials?: string
-  readonly conduits?: string
-  readonly management?: string
-  readonly tail?: string
-}
-
-function gateway(parts: Parts): string {
-  return [
-    parts.head ?? "lockgate-gateway: 1\ngateway: g\nboard: simulated\nstate: state",
-    parts.trust ?? "trust: { authorities: { ca: ca.pem }, policy-signers: { owner: o.pem } }",
-    parts.credentials ?? "credentials: { c: { key: k.pem, certificate: c.pem } }",
-    parts.conduits ?? "conduits: {}",
-    parts.management ?? "management: { socket: s.sock }",
-    parts.tail ?? "",
-  ].join("\n")
-}
-
-const UPSTREAM = "{ url: 'mqtts://b', credential: c, authority: ca }"
 
 test("[NDR 5.2] ends of another kind than the policy demands are told, and stay closed", () => {
   const conduits = `conduits:
@@ -64,7 +34,7 @@ test("[NDR 5.2] ends of another kind than the policy demands are told, and stay 
       "p",
     ),
   )
-  const told = checkAgainstPolicy(good(read(gateway({ conduits }))), policy).endsOfAnotherKind
+  const told = checkAgainstPolicy(good(readBoard(boardText({ conduits }))), policy).endsOfAnotherKind
   assert.equal(
     told.map(({ conduit, why }) => [conduit, /mqtt|by tls|tls towards/.exec(why)?.[0]]),
     [
@@ -76,8 +46,8 @@ test("[NDR 5.2] ends of another kind than the policy demands are told, and stay 
 })
 
 test("[NDR 5.2] a policy and a board file that do not go together are told apart", () => {
-  const config = good(read(example))
-  const policy = good(parsePolicy(file("policy/examples/pumping-station.yaml"), "p"))
+  const config = good(readBoard(EXAMPLE_BOARD))
+  const policy = good(parsePolicy(readFileSync(`${ROOT}policy/examples/pumping-station.yaml`, "utf8"), "p"))
   assert.equal(describeFit(checkAgainstPolicy(config, policy)), [], "the worked examples are of one station")
   const { telemetry } = config.conduits
   assert.equal(describeFit(checkAgainstPolicy({ ...config, conduits: { telemetry: telemetry! } }, policy)), [

@@ -46,6 +46,7 @@ const config: GatewayConfig = {
   gpio: { inputs: [], outputs: [] },
   workers: 1,
   packetFilter: "off",
+  inspector: "refuse",
   policyBundleFile: null,
   conduits: {
     a: {

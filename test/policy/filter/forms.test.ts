@@ -7,6 +7,7 @@ import { MAX_LOOKS } from "../../../policy/filter/layout.ts"
 import { MAX_INSPECTED_BYTES, type JsonForm, type PayloadForm } from "../../../policy/language/payload-form.ts"
 import type { MqttRule } from "../../../policy/language/policy.ts"
 import { judgeBy, say, stateFor } from "../../support/filter-peers.ts"
+import { makeForm } from "../../support/json-forms.ts"
 import { makePolicy, makeRule } from "../../support/policies.ts"
 import { rejects } from "../../support/rejects.ts"
 
@@ -175,21 +176,7 @@ test("payload forms are bounded in number and in size; equal ones count once", a
   assert.is(large.detail["bound"], "parts of payload forms")
   assert.is(compilePolicy(policy([sparkplug("m", MAX_FORM_PARTS - 1)])).table.forms.length, 1)
 
-  const leaf: JsonForm = {
-    types: null,
-    values: null,
-    minimum: null,
-    maximum: null,
-    exclusiveMinimum: null,
-    exclusiveMaximum: null,
-    minLength: null,
-    maxLength: null,
-    properties: [],
-    additional: true,
-    items: null,
-    minItems: null,
-    maxItems: null,
-  }
+  const leaf = makeForm()
   const properties = Array.from({ length: 300 }, (_, k) => ({ name: `p${k}`, required: false, form: leaf }))
   const wide: JsonForm = { ...leaf, values: [1, 2], properties, additional: { ...leaf, properties }, items: leaf }
   const nested: JsonForm = { ...leaf, properties: properties.map((property) => ({ ...property, form: wide })) }

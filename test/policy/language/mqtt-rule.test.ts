@@ -1,12 +1,12 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import type { Expected } from "../../support/faults.ts"
-import type { JsonForm } from "../../../policy/language/payload-form.ts"
 import type { Parsed } from "../../../policy/language/fault.ts"
 import type { MqttRule, Policy } from "../../../policy/language/policy.ts"
 import { conditionText } from "../../../policy/language/input-condition.ts"
 import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 import { faulty, good } from "../../support/faults.ts"
+import { makeForm } from "../../support/json-forms.ts"
 import { policy, rule } from "../../support/policy-text.ts"
 
 const test = suite("policy/language/mqtt-rule")
@@ -22,21 +22,7 @@ function ruleOf(text: string): MqttRule {
   return first as MqttRule
 }
 
-const ANYTHING: JsonForm = {
-  types: null,
-  values: null,
-  minimum: null,
-  maximum: null,
-  exclusiveMinimum: null,
-  exclusiveMaximum: null,
-  minLength: null,
-  maxLength: null,
-  properties: [],
-  additional: true,
-  items: null,
-  minItems: null,
-  maxItems: null,
-}
+const ANYTHING = makeForm()
 
 test("record, hours, emergency and form are read", () => {
   const rule = ruleOf(

@@ -10,6 +10,7 @@ import { POLICY_LIMITS, parsePolicy } from "../../../policy/language/parse-polic
 import { policyAsJson } from "../../../policy/language/policy-as-json.ts"
 import { cpuMs } from "../../support/cpu-time.ts"
 import { faulty, good } from "../../support/faults.ts"
+import { YAML_PIECES } from "../../support/hostile.ts"
 import { policy, rule, topic } from "../../support/policy-text.ts"
 
 const test = suite("policy/language/parse-policy")
@@ -291,25 +292,7 @@ test("[CR 3.5] documents with random damage never throw", () => {
   const damage = fc.record({
     at: fc.nat(example.length),
     remove: fc.nat(12),
-    insert: fc.constantFrom(
-      "",
-      " ",
-      "\n",
-      ": ",
-      "[",
-      "}",
-      "x",
-      "0",
-      "- ",
-      "null",
-      '"',
-      "'",
-      "#",
-      "\t",
-      "{a: 1}",
-      "*a ",
-      "\0",
-    ),
+    insert: fc.constantFrom(...YAML_PIECES),
   })
   fc.assert(
     fc.property(fc.array(damage, { minLength: 1, maxLength: 4 }), (damages) => {

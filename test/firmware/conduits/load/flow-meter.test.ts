@@ -45,10 +45,10 @@ function piped(at: Place, made: MemoryClock) {
         flow()
       },
     },
-    { meter: at.meter!, after: (ms, act) => made.after(ms, act), waits: () => waits++ },
+    { meter: at.meter, after: (ms, act) => made.after(ms, act), waits: () => waits++ },
   )
   source.start((chunk) => {
-    at.meter!.messages(1)
+    at.meter.messages(1)
     got.push(chunk.length)
   })
   return {
@@ -111,6 +111,25 @@ test("[CR 7.1] essential connections are counted in their conduit's rate and do 
   assert.is(normal.got.length, 1)
   made.advance(5_000)
   assert.is(normal.got.length, 5)
+})
+
+test("[CR 7.1] who owes for requests waits at its next connection before a byte of it is read; who only publishes does not", async () => {
+  const { clock: made, first } = control({ subjectRequests: { perSecond: 10, burst: 10 } })
+  const one = place(first.take("c", "a", false, never))
+  const pipe = piped(one, made)
+  pipe.send(3)
+  one.meter.requests(60)
+  pipe.send(1)
+  assert.ok(pipe.paused())
+  one.free()
+  made.advance(1_000)
+  assert.not(pipe.paused(), "whose account is given back waits no more")
+  const again = piped(place(first.take("c", "a", false, never)), made)
+  const other = piped(place(first.take("c", "b", false, never)), made)
+  await new Promise((resolve) => process.nextTick(resolve))
+  assert.equal([again.paused(), other.paused()], [true, false])
+  made.advance(5_000)
+  assert.not(again.paused())
 })
 
 test("back-pressure from the other side and the throttle do not undo each other", () => {

@@ -29,6 +29,7 @@ function conduit(broker: Aedes, closed: string[]): Duplex {
       denied: () => undefined,
       recorded: () => undefined,
       passed: () => undefined,
+      requested: () => undefined,
       connected: () => undefined,
       close: (reason, detail) => {
         closed.push(`${reason} ${detail}`)

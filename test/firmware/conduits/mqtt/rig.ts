@@ -42,6 +42,7 @@ export function plain(packet: any): any {
   return Object.fromEntries(Object.entries(data).filter(([key, value]) => !noise.includes(key) && value !== null))
 }
 
+/** The parts one after the other, copied. */
 export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts))
 }
@@ -153,6 +154,7 @@ export function fakeJudge(version: Version, rules: Rules, log: Asking[] = [], re
   }
 }
 
+/** What of a session's surroundings is not the default. */
 export interface RigOptions {
   /** Answers for `$lockgate/rights`; absent: it is a topic like any other. */
   readonly askRights?: () => void
@@ -197,6 +199,7 @@ export class Rig {
   connected: string | null = null
   messages = { up: 0, down: 0 }
   bytes = { up: 0, down: 0 }
+  requests = 0
   /** Writes of the last call. */
   writes: { readonly to: "upstream" | "client"; readonly view: Uint8Array; readonly copy: Uint8Array }[] = []
   #rules: Rules
@@ -242,6 +245,10 @@ export class Rig {
         this.#passed.add(direction)
         this.messages[direction] += messages
         this.bytes[direction] += bytes
+      },
+      requested: (count) => {
+        open()
+        this.requests += count
       },
       connected: (clientId, version) => {
         open()
@@ -354,6 +361,7 @@ export class Rig {
   }
 }
 
+/** A CONNECT of client `s1` as `mqtt-packet` takes it, clean and without keep-alive. */
 export function connectPacket(version: Version, more: Record<string, unknown> = {}): Record<string, unknown> {
   const base = {
     cmd: "connect",
@@ -366,12 +374,14 @@ export function connectPacket(version: Version, more: Record<string, unknown> = 
   return version === 5 ? { ...base, properties: {}, ...more } : { ...base, ...more }
 }
 
+/** A CONNACK that accepts, as `mqtt-packet` takes it. */
 export function connackPacket(version: Version, more: Record<string, unknown> = {}): Record<string, unknown> {
   return version === 5
     ? { cmd: "connack", sessionPresent: false, reasonCode: 0, properties: {}, ...more }
     : { cmd: "connack", sessionPresent: false, returnCode: 0, ...more }
 }
 
+/** A PUBLISH with QoS 0 and payload `x`, as `mqtt-packet` takes it. */
 export function publishPacket(topic: string, more: Record<string, unknown> = {}): Record<string, unknown> {
   return { cmd: "publish", topic, payload: "x", qos: 0, retain: false, dup: false, ...more }
 }

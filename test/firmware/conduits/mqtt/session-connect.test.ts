@@ -161,9 +161,25 @@ for (const version of VERSIONS) {
       ["connect", "a", "b", "pingreq"],
     )
     assert.equal(rig.denied, ["publish secret no-rule"])
-    rig.client(publishPacket("secret", { qos: 1, messageId: 9 })).broker(connackPacket(version))
+    // Answers of ours wait for the CONNACK, as the broker's do.
+    const subscribe = { cmd: "subscribe", messageId: 8, subscriptions: [{ topic: "secret/x", qos: 0 }] }
+    rig.client(publishPacket("secret", { qos: 1, messageId: 9 })).client(subscribe)
+    assert.equal(rig.takeClient(), [])
     const code = version === 5 ? { reasonCode: 0x87 } : {}
-    assert.equal(rig.takeClient()[0], { cmd: "puback", messageId: 9, ...code })
+    rig.broker(connackPacket(version))
+    const [connack, ...answers] = rig.takeClient()
+    assert.is(connack.cmd, "connack")
+    assert.equal(answers, [
+      { cmd: "puback", messageId: 9, ...code },
+      { cmd: "suback", messageId: 8, granted: [version === 5 ? 0x87 : 0x80] },
+    ])
+  })
+
+  test(`${v}: what we would have answered behind the CONNECT is unsaid if the CONNACK refuses (C13)`, () => {
+    const refusal = connackPacket(version, version === 5 ? { reasonCode: 0x87 } : { returnCode: 5 })
+    const rig = new Rig({ version }).client(connectPacket(version))
+    rig.client(publishPacket("secret", { qos: 1, messageId: 9 })).broker(refusal)
+    assert.equal(rig.clientBytes(), bytesOf(refusal, version))
   })
 
   test(`${v}: a CONNACK that refuses passes as it is and ends the session (K2)`, () => {

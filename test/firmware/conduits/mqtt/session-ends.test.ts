@@ -13,6 +13,7 @@ import {
   VERSIONS,
   type Version,
 } from "./rig.ts"
+import { MAX_MERGED_PINGS } from "../../../../firmware/conduits/mqtt/keep-alive.ts"
 
 const test = suite("firmware/conduits/mqtt/session: other packets, errors, wills and ends")
 
@@ -32,6 +33,34 @@ for (const version of VERSIONS) {
     const rig = new Rig({ version }).open().client(PING).broker(PONG)
     assert.equal(rig.takeUpstream(), [PING])
     assert.equal(rig.takeClient(), [PONG])
+  })
+
+  test(`${v}: [CR 7.1] of pings in a row the broker gets one, and with its answer each is answered (P9)`, () => {
+    const rig = new Rig({ version }).open().client(concat(Array.from({ length: 100 }, () => bytesOf(PING, version))))
+    assert.equal([rig.takeUpstream(), rig.takeClient()], [[PING], []])
+    assert.equal(rig.broker(PONG).takeClient(), Array(100).fill(PONG))
+    rig.client(PING, PING, publishPacket("a"), PING, publishPacket("secret"), PING, PING)
+    assert.is(rig.takeUpstream().filter((packet) => (packet as typeof PING).cmd === "pingreq").length, 3)
+    const answered = [1, 2, 3].map(() => rig.broker(PONG).takeClient().length)
+    assert.equal(answered, [1, 1, 3], "never before the answer to what went before it")
+    assert.equal(rig.client(PING).broker(PONG).takeClient(), [PONG])
+    const most = new Rig({ version }).open()
+    for (let k = 0; k < MAX_MERGED_PINGS + 3; k++) most.client(PING)
+    assert.is(most.takeUpstream().length, 3, "more than so many are not put together")
+  })
+
+  test(`${v}: [CR 7.1] what messages explain is no request, all else is one`, () => {
+    const rig = new Rig({ version }).open()
+    assert.is(rig.requests, 1, "the CONNECT")
+    rig.broker(publishPacket("a", { qos: 2, messageId: 7 })).client({ cmd: "pubrec", messageId: 7 })
+    rig.broker({ cmd: "pubrel", messageId: 7 }).client({ cmd: "pubcomp", messageId: 7 })
+    rig.client(publishPacket("a", { qos: 2, messageId: 8 })).broker({ cmd: "pubrec", messageId: 8 })
+    rig.client({ cmd: "pubrel", messageId: 8 })
+    assert.is(rig.requests, 1, "what belongs to messages is none")
+    rig.client(PING, { cmd: "subscribe", messageId: 9, subscriptions: [{ topic: "a", qos: 0 }] })
+    assert.is(rig.requests, 2, "but for one, which a message was worth")
+    for (let k = 0; k < 50; k++) rig.client({ cmd: "pubrel", messageId: 100 + k })
+    assert.is(rig.requests, 52)
   })
 
   test(`${v}: a client whose packets are all dropped is kept alive at the broker (P2)`, () => {

@@ -1,0 +1,42 @@
+import type { EventKind } from "./kind.ts"
+
+/** Commands, and what they start: a recording, an assessment (`command.*`, `recording.*`, `assess.*`). */
+export const COMMAND_EVENTS = {
+  "command.accepted": {
+    category: "configuration",
+    text: "a command that changes something is about to be executed",
+    requirement: "CR 2.8",
+    severity: "info",
+  },
+  "command.executed": {
+    category: "configuration",
+    text: "a command was executed",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "command.read": {
+    category: "access-control",
+    text: "a command that reads was answered",
+    requirement: "CR 2.8",
+    severity: "info",
+  },
+  "command.refused": {
+    category: "request-error",
+    text: "a command was refused",
+    requirement: "CR 2.1",
+    severity: "warning",
+  },
+  "recording.started": {
+    category: "control-system",
+    text: "traffic is being recorded, without payloads",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "recording.ended": {
+    category: "control-system",
+    text: "a recording of traffic ended",
+    requirement: "CR 2.8",
+    severity: "notice",
+  },
+  "assess.run": { category: "access-control", text: "an assessment ran", requirement: "CR 2.8", severity: "info" },
+} as const satisfies Record<string, EventKind>
