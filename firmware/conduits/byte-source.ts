@@ -1,6 +1,7 @@
 import type { Socket } from "node:net"
 import { TLSSocket } from "node:tls"
 import { giveReadBuffers } from "./read-buffers.ts"
+import { LARGE_BYTES, type BufferPool, type ReadPools } from "./read-pools.ts"
 
 /**
  * One end's bytes as they are read. Connections read through this and never from a socket itself, so that pooled reads
@@ -46,7 +47,9 @@ export function pooledSource(socket: Socket, pools: ReadPools): ByteSource {
           if (paused) return
         }
         begin = null
-        if (!giveReadBuffers(socket, pooledReads(pool, take, isWritten))) socket.on("data", take)
+        const reads = pooledReads(pool, take, isWritten)
+        if (giveReadBuffers(socket, reads)) socket.once("close", () => reads.end())
+        else socket.on("data", take)
         socket.resume()
       }
       process.nextTick(go)
@@ -71,52 +74,14 @@ function readEarly(socket: Socket): Uint8Array | null {
 
 /** What a connection reads into while little comes. */
 const SMALL_BYTES = 4 * 1024
-/** What it reads into while much comes: all that TLS has for one read; in clear text, a sender's large write. */
-export const LARGE_BYTES: number = 16 * 1024
-export const CLEAR_BYTES: number = 64 * 1024
-
-/**
- * Buffers of one thread that are lent for reading. It keeps at most `maxBytes` that nobody uses; what is lent is bounded by
- * what may wait to be written.
- */
-export class BufferPool {
-  readonly #free: Uint8Array<ArrayBuffer>[] = []
-  readonly #maxFree: number
-
-  readonly #bytes: number
-
-  /** Buffers of `bytes` each. */
-  constructor(maxBytes: number, bytes: number = LARGE_BYTES) {
-    this.#bytes = bytes
-    this.#maxFree = Math.floor(maxBytes / bytes)
-  }
-
-  /** How many large buffers lie ready. */
-  get free(): number {
-    return this.#free.length
-  }
-
-  take(): Uint8Array<ArrayBuffer> {
-    // Of its own: a view of a slab that others share would keep all of it.
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes)
-  }
-
-  give(buffer: Uint8Array<ArrayBuffer>): void {
-    if (buffer.length === this.#bytes && this.#free.length < this.#maxFree) this.#free.push(buffer)
-  }
-}
-
-/** The pools of one thread. */
-export interface ReadPools {
-  readonly tls: BufferPool
-  readonly clear: BufferPool
-}
 
 /** What a socket reads into, and what hears of it. */
 export interface PooledReads {
   /** What the next read goes to. Called once before the first, then after each `take`. */
   buffer(): Uint8Array<ArrayBuffer>
   take(bytes: number, buffer: Uint8Array): void
+  /** The socket is closed: what it held is the pool's again. */
+  end(): void
 }
 
 /**
@@ -143,6 +108,8 @@ export function pooledReads(
   }
   return {
     buffer: () => {
+      // Mostly all has been written, and what was read shows that the same size will do.
+      if (armed !== null && lent.length === 0 && fits(armed, read) && isWritten()) return armed
       if (armed !== null) lent.push(armed)
       reclaim()
       armed = read >= SMALL_BYTES / 2 ? pool.take() : (small ?? Buffer.allocUnsafeSlow(SMALL_BYTES))
@@ -155,5 +122,15 @@ export function pooledReads(
       read = bytes
       take(buffer.subarray(0, bytes))
     },
+    end: () => {
+      if (armed !== null && armed.length !== SMALL_BYTES) pool.give(armed)
+      pool.giveOnce(isWritten, lent)
+      armed = null
+    },
   }
+}
+
+/** Whether `buffer` is what a socket reads into of which `read` bytes came last. */
+function fits(buffer: Uint8Array, read: number): boolean {
+  return buffer.length === SMALL_BYTES ? read < SMALL_BYTES / 2 : read >= SMALL_BYTES / 2
 }

@@ -12,6 +12,7 @@ import { createEngine } from "./engine.ts"
 import type { WorkerStart } from "./engine-thread.ts"
 import type { ToEngine } from "./messages.ts"
 import type { ModbusUpstream } from "./modbus/upstream.ts"
+import { ALL_LANDING_BYTES } from "./read-pools.ts"
 
 if (parentPort === null) throw new InvariantError("ERR_NO_PARENT", "engine-worker.ts runs in a worker thread only")
 // A thread has its own options, and its own environment.
@@ -28,7 +29,10 @@ const after = (delayMs: number, action: () => void): (() => void) => {
 }
 const modbus = speaksModbus ? (await import("./modbus/protocol.ts")).createModbusProtocol : undefined
 const openLine = linesSocket === null ? undefined : await wayToLines(linesSocket)
-
+const flows = createKernelFlowCache({
+  seed: getRandomValues(new Uint32Array(8)),
+  landingBytes: ALL_LANDING_BYTES,
+})
 const engine = createEngine({
   allowStall,
   post: (message) => port.postMessage(message),
@@ -43,7 +47,8 @@ const engine = createEngine({
   },
   randomSuffix: () => randomBytes(6).toString("hex"),
   wallMs: () => Date.now(),
-  flows: createKernelFlowCache({ seed: getRandomValues(new Uint32Array(8)) }),
+  flows,
+  landing: flows.input.subarray(flows.landingAt),
 })
 
 async function wayToLines(socket: string): Promise<(line: string) => ModbusUpstream> {

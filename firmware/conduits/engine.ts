@@ -21,7 +21,7 @@ import { createFactsCache } from "../tls/certificate-facts.ts"
 import { factsFromPem } from "../tls/pem.ts"
 import { canMakeCode } from "../code-from-text.ts"
 import { BucketStore, type RateMemory } from "./bucket-store.ts"
-import { BufferPool, CLEAR_BYTES, LARGE_BYTES } from "./byte-source.ts"
+import { createReadPools } from "./read-pools.ts"
 import { snapshot } from "./counters.ts"
 import type { EngineContext } from "./engine-context.ts"
 import { FlowRecorder } from "./flow-recorder.ts"
@@ -50,8 +50,6 @@ import { startLoadWatch, type LoadWatch } from "./load/load-watch.ts"
 import { rehearse } from "./mqtt/rehearse.ts"
 
 const REPORT_INTERVAL_MS = 1_000
-/** Read buffers kept for the next burst, of each kind. */
-const FREE_BUFFER_BYTES = 2 * 1024 * 1024
 /** A timer takes no longer wait than some 24 days. */
 const LONGEST_WAIT_MS = 3_600_000
 /** Longest slice of a sweep over connections: a swap of policy must not hold up traffic. */
@@ -70,6 +68,8 @@ export interface EngineDeps {
   readonly wallMs: () => number
   /** One a thread: its seed is secret. */
   readonly flows: FlowCache
+  /** Memory in which `flows` looks at packets, for chunks to be received there. */
+  readonly landing?: Uint8Array<ArrayBuffer>
   readonly newHash: () => Hash
   /** As in `EngineContext`. */
   readonly openLine?: (line: string) => ModbusUpstream
@@ -106,10 +106,7 @@ export function createEngine(deps: EngineDeps): Engine {
     random: () => parseInt(deps.randomSuffix().slice(0, 6), 16) / 0x1000000,
     after: deps.after,
   })
-  const readBuffers = {
-    tls: new BufferPool(FREE_BUFFER_BYTES, LARGE_BYTES),
-    clear: new BufferPool(FREE_BUFFER_BYTES, CLEAR_BYTES),
-  }
+  const readBuffers = createReadPools(deps.landing ?? null)
   const anchors = new Map<string, readonly CertificateFacts[]>()
   let epoch: EngineEpoch | null = null
   let posture: FlowPosture = { normal: "open", essential: "open" }

@@ -24,15 +24,21 @@ export function giveReadBuffers(socket: Socket, reads: PooledReads): boolean {
   const slots = slotsOf(socket)
   if (slots === null || typeof handle?.useUserBuffer !== "function") return false
   const [buffer, callback, next] = slots
-  const first = reads.buffer()
+  let armed = reads.buffer()
   const fields = socket as unknown as Slots
-  fields[buffer] = first
+  fields[buffer] = armed
   fields[callback] = (bytes: number, into: Uint8Array): boolean => {
     reads.take(bytes, into)
     return true
   }
-  fields[next] = () => reads.buffer()
-  handle.useUserBuffer(first)
+  fields[next] = (): Uint8Array | undefined => {
+    const wanted = reads.buffer()
+    // Nothing said, nothing changed: to hand over the same again costs as much as another.
+    if (wanted === armed) return undefined
+    armed = wanted
+    return wanted
+  }
+  handle.useUserBuffer(armed)
   return true
 }
 

@@ -30,6 +30,7 @@ export const FLOW_CACHES: readonly (readonly [name: string, make: (options: Flow
 function inPlace(cache: KernelFlowCache): FlowCache {
   return {
     open: (state) => cache.open(state),
+    join: (state) => cache.join(state),
     decide: (flows, bytes, start, end, nowMs) => {
       const at = cache.input.length - (end - start)
       cache.input.fill(0x2f, 0, 8)
@@ -43,6 +44,7 @@ function inPlace(cache: KernelFlowCache): FlowCache {
 function byChunk(cache: KernelFlowCache): FlowCache {
   return {
     open: (state) => cache.open(state),
+    join: (state) => cache.join(state),
     decide: (flows, bytes, start, end, nowMs) => {
       const last = end - start + 3
       cache.input.set(bytes.subarray(start, end), 3)

@@ -296,8 +296,10 @@ export class Lane {
 
   #flush(): void {
     if (this.#outEnd > this.#outStart) {
-      this.passedBytes += this.#outEnd - this.#outStart
-      this.#write(this.#chunk.subarray(this.#outStart, this.#outEnd))
+      const chunk = this.#chunk
+      const bytes = this.#outEnd - this.#outStart
+      this.passedBytes += bytes
+      this.#write(bytes === chunk.length ? chunk : chunk.subarray(this.#outStart, this.#outEnd))
     }
     this.#outStart = this.#outEnd = this.#runStart
   }

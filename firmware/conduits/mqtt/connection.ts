@@ -10,9 +10,11 @@ import type { Action } from "../../../policy/language/policy.ts"
 import type { Verdict } from "../../../policy/filter/verdict.ts"
 import type { Dialled } from "../../tls/dial.ts"
 import { couple } from "../byte-pump.ts"
-import { pooledSource, type ReadPools, type ByteSource } from "../byte-source.ts"
+import { pooledSource, type ByteSource } from "../byte-source.ts"
+import type { ReadPools } from "../read-pools.ts"
 import type { Judge, SessionDeps } from "./judge.ts"
 import type { RecordedMessage } from "./recording.ts"
+import { Outgoing } from "./outgoing.ts"
 import { createSession } from "./session.ts"
 import type { CloseReason } from "./session-port.ts"
 
@@ -75,24 +77,22 @@ export interface Connection {
 export function openConnection(deps: ConnectionDeps): Connection {
   const { client } = deps
   const source = deps.paced(pooledSource(client, deps.buffers))
-  let upstream: { readonly socket: Socket; readonly source: ByteSource } | null = null
-  let ready = false
+  let upstream: { readonly socket: Socket; readonly source: ByteSource; readonly sink: Socket; ready: boolean } | null =
+    null
   /** What the session has said in this turn; upstream, also what waits until the broker is trusted. */
-  const toUpstream: Uint8Array[] = []
-  const toClient: Uint8Array[] = []
+  const toUpstream = new Outgoing()
+  const toClient = new Outgoing()
   let told = false
   let over = false
   let closed = false
   let ignored = 0
-  const update = couple({ source, sink: client }, () =>
-    upstream === null ? null : { source: upstream.source, sink: upstream.socket, ready },
-  )
+  const update = couple({ source, sink: client }, () => upstream)
 
   const session = createSession(
     {
       dial: () => attachUpstream(deps.standIn(false) ?? deps.dial()),
-      toUpstream: (bytes) => toUpstream.push(bytes),
-      toClient: (bytes) => toClient.push(bytes),
+      toUpstream: (bytes) => toUpstream.add(bytes),
+      toClient: (bytes) => toClient.add(bytes),
       denied: deps.denied,
       recorded: deps.recorded,
       passed: deps.passed,
@@ -117,10 +117,39 @@ export function openConnection(deps: ConnectionDeps): Connection {
     } catch (error) {
       return fail(error)
     }
-    if (ready && upstream !== null) writeAll(upstream.socket, toUpstream)
-    writeAll(client, toClient)
+    flush()
+    if (!over) update()
+  }
+
+  /** Write what was said, and close if the session said so; else true if not all of it was taken at once. */
+  function flush(): boolean {
+    const isTaken = upstream?.ready === true && toUpstream.writeTo(upstream.socket)
+    const isHeard = toClient.writeTo(client)
     if (over) closeBoth()
-    else update()
+    return !over && !(isTaken && isHeard)
+  }
+
+  // As `run`, without a function made for each chunk, and without a look at both sides where nothing waits that did not before.
+  function takeFromClient(chunk: Uint8Array): void {
+    if (closed) return ignore(client, chunk)
+    try {
+      deps.refresh()
+      session.fromClient(chunk, deps.nowMs())
+    } catch (error) {
+      return fail(error)
+    }
+    if (flush()) update()
+  }
+
+  function takeFromUpstream(chunk: Uint8Array): void {
+    if (closed) return upstream === null ? undefined : ignore(upstream.socket, chunk)
+    try {
+      deps.refresh()
+      session.fromUpstream(chunk, deps.nowMs())
+    } catch (error) {
+      return fail(error)
+    }
+    if (flush()) update()
   }
 
   /** Nothing more of what was being handled goes anywhere (NDR 5.2 RE(3)). */
@@ -132,13 +161,13 @@ export function openConnection(deps: ConnectionDeps): Connection {
     deps.failed(error)
   }
 
-  /** Bytes of one side are ours until the other has taken all of them, and none waits for it to be trusted. */
+  /** Bytes of one side are ours until the other has taken all of them, and none waits for it to be trusted: after the end none does. */
   function isWrittenToClient(): boolean {
-    return toClient.length === 0 && client.writableLength === 0
+    return (closed || toClient.isEmpty) && client.writableLength === 0
   }
 
   function isWrittenToUpstream(): boolean {
-    return toUpstream.length === 0 && (upstream === null || upstream.socket.writableLength === 0)
+    return (closed || toUpstream.isEmpty) && (upstream === null || upstream.socket.writableLength === 0)
   }
 
   function tellEnd(reason: EndReason, detail: string): void {
@@ -154,7 +183,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
     closed = true
     for (const socket of [client, upstream?.socket]) {
       if (socket === undefined || socket.destroyed) continue
-      if (socket !== client && !ready) {
+      if (socket !== client && upstream?.ready !== true) {
         socket.destroy()
         continue
       }
@@ -173,7 +202,8 @@ export function openConnection(deps: ConnectionDeps): Connection {
 
   function attachUpstream({ socket, trusted }: Dialled): void {
     const bytes = pooledSource(socket, deps.buffers)
-    upstream = { socket, source: bytes }
+    const own = { socket, source: bytes, sink: socket, ready: false }
+    upstream = own
     const lost = (why: string): void => {
       run(() => {
         tellEnd("upstream-lost", why)
@@ -183,14 +213,8 @@ export function openConnection(deps: ConnectionDeps): Connection {
     }
     trusted.then(
       () => {
-        ready = true
-        bytes.start((chunk) => {
-          if (closed) return ignore(socket, chunk)
-          run(() => {
-            deps.refresh()
-            session.fromUpstream(chunk, deps.nowMs())
-          })
-        }, isWrittenToClient)
+        own.ready = true
+        bytes.start(takeFromUpstream, isWrittenToClient)
         run(() => undefined)
       },
       (error: unknown) => {
@@ -201,7 +225,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
     )
     socket.on("drain", update)
     socket.on("close", () => {
-      if (ready && upstream?.socket === socket) lost("closed")
+      if (own.ready && upstream === own) lost("closed")
     })
   }
 
@@ -230,13 +254,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
     // No DISCONNECT was passed on: the broker publishes the will, as it would have without us.
     upstream?.socket.destroy()
   })
-  source.start((chunk) => {
-    if (closed) return ignore(client, chunk)
-    run(() => {
-      deps.refresh()
-      session.fromClient(chunk, deps.nowMs())
-    })
-  }, isWrittenToUpstream)
+  source.start(takeFromClient, isWrittenToUpstream)
 
   return {
     rejudge: (judge) => {
@@ -250,8 +268,7 @@ export function openConnection(deps: ConnectionDeps): Connection {
     tell: (topic, text) => run(() => session.tell(topic, new TextEncoder().encode(text))),
     timeOut,
     heldBytes: () => {
-      const waiting = toUpstream.reduce((sum, part) => sum + part.length, 0)
-      return session.heldBytes + waiting + (upstream?.socket.writableLength ?? 0)
+      return session.heldBytes + toUpstream.length + (upstream?.socket.writableLength ?? 0)
     },
   }
 
@@ -261,17 +278,4 @@ export function openConnection(deps: ConnectionDeps): Connection {
     if (graceMs === 0) client.destroy()
     else deps.after(graceMs, () => client.destroy())
   }
-}
-
-function writeAll(socket: Socket, parts: Uint8Array[]): void {
-  const [first] = parts
-  if (first === undefined) return
-  if (!socket.writable) parts.length = 0
-  else if (parts.length === 1) socket.write(first)
-  else {
-    socket.cork()
-    for (const part of parts) socket.write(part)
-    socket.uncork()
-  }
-  parts.length = 0
 }

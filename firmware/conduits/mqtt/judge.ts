@@ -58,20 +58,22 @@ export interface Judge {
  * anything but topic, flags and size is not known, and so asked for when its turn comes.
  */
 export interface Ahead {
-  /** How many bytes can be looked at at a time. */
+  /** How many bytes can be brought over at a time. */
   readonly room: number
   /**
-   * By packet of the last `look`, in pairs: where it ends, counted from the beginning of what was loaded, and its verdict or,
+   * By packet of the last `look`, in pairs: where it ends, counted from the beginning of what can be looked at, and its verdict or,
    * if that is not known, a negative number for `settle`. One for all sessions: whoever loads next overwrites it.
    */
   readonly results: Int32Array
   /** By rule, not 0 where its messages are to be recorded. */
   readonly records: Uint8Array
-  /** Copy [start, end) of `bytes`, at most `room` of them, to where they can be looked at. */
+  /** Where `bytes` begin among what can be looked at, if they were received there; else -1, and they must be brought over. */
+  placeOf(bytes: Uint8Array): number
+  /** Copy [start, end) of `bytes`, at most `room` of them, to the beginning of what can be looked at. */
   load(bytes: Uint8Array, start: number, end: number): void
   /**
-   * Look at the whole PUBLISHes from `start` on, counted from the beginning of what was loaded; stops before anything else
-   * and before `end`. Returns how many.
+   * Look at the whole PUBLISHes from `start` on, counted in the same way; stops before anything else and before `end`. Returns
+   * how many.
    */
   look(direction: Direction, start: number, end: number): number
   /** The verdict on the packet [start, end) of which the look has said `found`, now that its turn has come. */

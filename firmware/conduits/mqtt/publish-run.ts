@@ -1,4 +1,4 @@
-import type { Direction } from "./judge.ts"
+import type { Ahead, Direction } from "./judge.ts"
 import { ID_STATE, type PacketIds } from "./packet-ids.ts"
 import { PUBLISH } from "./packet-type.ts"
 import type { SessionContext } from "./session-context.ts"
@@ -20,7 +20,7 @@ export class PublishRun {
   readonly #direction: Direction
   readonly #ids: PacketIds
   readonly #maxBytes: number
-  /** What was brought over to the filter: [from, to) of the chunk. */
+  /** What the filter has of the chunk: [from, to). Before the chunk's beginning `from` stands if the chunk was received there. */
   #bytes: Uint8Array | null = null
   #from = 0
   #to = 0
@@ -88,14 +88,20 @@ export class PublishRun {
       this.#count = ahead.look(this.#direction, at - this.#from, this.#to - this.#from)
     }
     if (this.#count === 0 && (bytes !== this.#bytes || (this.#to < end && this.#from < at))) {
-      this.#bytes = bytes
-      this.#from = at
-      this.#to = Math.min(end, at + ahead.room)
-      ahead.load(bytes, at, this.#to)
-      this.#count = ahead.look(this.#direction, 0, this.#to - at)
+      this.#show(ahead, bytes, at, end)
+      this.#count = ahead.look(this.#direction, at - this.#from, this.#to - this.#from)
     }
     this.#at = at
     return this.#count > 0
+  }
+
+  /** Let the filter have [at, end) of `bytes`, or the beginning of that: where it lies, or brought over. */
+  #show(ahead: Ahead, bytes: Uint8Array, at: number, end: number): void {
+    const place = ahead.placeOf(bytes)
+    this.#bytes = bytes
+    this.#from = place < 0 ? at : 0 - place
+    this.#to = place < 0 ? Math.min(end, at + ahead.room) : end
+    if (place < 0) ahead.load(bytes, at, this.#to)
   }
 
   /** Pass over what was looked up, up to the first packet that needs more. */

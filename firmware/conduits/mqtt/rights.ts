@@ -22,11 +22,16 @@ export interface Rights {
 
 /** Verdicts that the kernel remembers, for all packets of a chunk at a time. */
 function aheadOf(cache: KernelFlowCache, up: Flows, down: Flows, records: Uint8Array): Ahead {
-  const { input, results } = cache
+  const { input, results, landingAt } = cache
   return {
-    room: input.length,
+    room: landingAt,
     results,
     records,
+    // By its offset first, which costs nothing: a buffer of another memory hardly ever begins so far behind.
+    placeOf: (bytes) => {
+      const place = bytes.byteOffset - input.byteOffset
+      return place >= 0 && bytes.buffer === input.buffer ? place : -1
+    },
     load: (bytes, start, end) => {
       input.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
     },
@@ -65,8 +70,8 @@ export function createJudge(rights: Rights, facts: ConnectFacts, cache: FlowCach
   const publish = stateFor("publish")
   const receive = stateFor("receive")
   const subscribe = stateFor("subscribe")
-  const up = cache.open(publish)
-  const down = cache.open(receive)
+  const up = cache.join(publish)
+  const down = cache.join(receive)
   return {
     ...(cache instanceof KernelFlowCache ? { ahead: aheadOf(cache, up, down, records) } : {}),
     publish: (bytes, start, end, nowMs) => cache.decide(up, bytes, start, end, nowMs),

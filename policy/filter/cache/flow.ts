@@ -2,7 +2,7 @@ import { STATE_VERSION_5, type FilterState } from "../state.ts"
 import type { Verdict } from "../verdict.ts"
 
 /**
- * One filter state as a flow cache knows it. Its number is part of the key of all its entries and is never given twice:
+ * One filter state as a flow cache knows it. Its number is part of the key of all its entries and is never given to another:
  * when a connection closes or a policy is swapped, nobody asks by the old number again, and its entries age out.
  */
 export interface Flows {
@@ -25,6 +25,11 @@ export interface Flows {
 export interface FlowCache {
   /** A number for a state, made once a connection and policy, like the state. */
   open(state: FilterState): Flows
+  /**
+   * The same, but a state that judges alike as one before it gets that one's number: who comes back under the same policy
+   * finds what it is known by.
+   */
+  join(state: FilterState): Flows
   /** What `decide` says, reason and rule, for the table that the state was made for. Allocates nothing. */
   decide(flows: Flows, bytes: Uint8Array, start: number, end: number, nowMs: number): Verdict
 }

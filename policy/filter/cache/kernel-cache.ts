@@ -5,6 +5,7 @@ import type { FilterState } from "../state.ts"
 import type { Verdict } from "../verdict.ts"
 import * as flow from "./flow.ts"
 import type { FlowCache, FlowCacheOptions, Flows } from "./flow.ts"
+import { FlowNumbers } from "./flow-numbers.ts"
 
 // V8 folds a module's own constants into the code, but reads imported ones from memory each time.
 const MISS = flow.MISS
@@ -46,7 +47,10 @@ interface Kernel {
 
 /** As for any flow cache, and how many bytes of chunks there is room for. */
 export interface KernelOptions extends FlowCacheOptions {
+  /** For chunks that are brought over. */
   readonly inputBytes?: number
+  /** For chunks that are received there, behind the others; takes memory only as it is written. */
+  readonly landingBytes?: number
 }
 
 /**
@@ -57,23 +61,25 @@ export interface KernelOptions extends FlowCacheOptions {
  */
 export class KernelFlowCache implements FlowCache {
   /** Room for received bytes, in the module's memory. Never moves. */
-  readonly input: Uint8Array
+  readonly input: Uint8Array<ArrayBuffer>
+  /** Where the part of `input` begins that reads may put chunks into: before it is room for those that are brought over. */
+  readonly landingAt: number
   /** After `decideChunk`: for each packet where it ends in `input`, then its verdict. */
   readonly results: Int32Array
   readonly #kernel: Kernel
-  readonly #bytes: Uint8Array
+  readonly #bytes: Uint8Array<ArrayBuffer>
   readonly #words: Int32Array
   readonly #base: number
   readonly #span = new Int32Array(2)
-  #next: number
+  readonly #numbers: FlowNumbers
 
   constructor(bytes: Uint8Array<ArrayBuffer>, options: KernelOptions) {
-    const { seed, sets = flow.DEFAULT_SETS, firstNumber = 1, inputBytes = 0x10000 } = options
+    const { seed, sets = flow.DEFAULT_SETS, firstNumber = 1, inputBytes = 0x10000, landingBytes = 0 } = options
     if (sets < 1 || sets > 1 << 16 || (sets & (sets - 1)) !== 0)
       throw new InvariantError("ERR_FLOW_CACHE_SETS", "the number of sets must be a power of two")
     const tables = sets * (SET_BYTES + flow.WAYS * RECORD_BYTES)
     this.#base = INDEX + tables
-    const pages = Math.ceil((this.#base + inputBytes) / PAGE)
+    const pages = Math.ceil((this.#base + inputBytes + landingBytes) / PAGE)
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
     const module = new WebAssembly.Module(bytes)
     const kernel = new WebAssembly.Instance(module, { env: { memory } }).exports as Kernel
@@ -85,13 +91,18 @@ export class KernelFlowCache implements FlowCache {
     this.#kernel = kernel
     this.#bytes = new Uint8Array(memory.buffer)
     this.#words = new Int32Array(memory.buffer)
-    this.input = this.#bytes.subarray(this.#base, this.#base + inputBytes)
+    this.input = this.#bytes.subarray(this.#base, this.#base + inputBytes + landingBytes)
+    this.landingAt = inputBytes
     this.results = this.#words.subarray(RESULTS_WORD, INDEX >> 2)
-    this.#next = firstNumber
+    this.#numbers = new FlowNumbers(firstNumber)
   }
 
   open(state: FilterState): Flows {
-    return flow.newFlows(state, this.#next++)
+    return flow.newFlows(state, this.#numbers.fresh())
+  }
+
+  join(state: FilterState): Flows {
+    return flow.newFlows(state, this.#numbers.of(state))
   }
 
   decide(flows: Flows, bytes: Uint8Array, start: number, end: number, nowMs: number): Verdict {

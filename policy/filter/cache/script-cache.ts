@@ -5,6 +5,7 @@ import type { FilterState } from "../state.ts"
 import type { Verdict } from "../verdict.ts"
 import * as flow from "./flow.ts"
 import type { FlowCache, FlowCacheOptions, Flows } from "./flow.ts"
+import { FlowNumbers } from "./flow-numbers.ts"
 
 // V8 folds a module's own constants into the code, but reads imported ones from memory each time.
 const WAYS = flow.WAYS
@@ -40,7 +41,7 @@ export class ScriptFlowCache implements FlowCache {
   /** The topic that is looked for, in words; zero past its end. */
   readonly #key = new Int32Array(MAX_TOPIC / 4)
   readonly #span = new Int32Array(2)
-  #next: number
+  readonly #numbers: FlowNumbers
   #challenges = 0
   #coin = 1
   // What the last look that ended in ADMIT found.
@@ -60,11 +61,15 @@ export class ScriptFlowCache implements FlowCache {
     this.#seedB = seed[2]! | 0
     this.#factorA = flow.factorOf(seed[4]! | 0)
     this.#factorB = flow.factorOf(seed[6]! | 0)
-    this.#next = firstNumber
+    this.#numbers = new FlowNumbers(firstNumber)
   }
 
   open(state: FilterState): Flows {
-    return flow.newFlows(state, this.#next++)
+    return flow.newFlows(state, this.#numbers.fresh())
+  }
+
+  join(state: FilterState): Flows {
+    return flow.newFlows(state, this.#numbers.of(state))
   }
 
   decide(flows: Flows, bytes: Uint8Array, start: number, end: number, nowMs: number): Verdict {

@@ -4,8 +4,9 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { connect as connectTls, createServer as createTlsServer } from "node:tls"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { BufferPool, LARGE_BYTES, pooledReads, pooledSource } from "../../../firmware/conduits/byte-source.ts"
+import { pooledReads, pooledSource } from "../../../firmware/conduits/byte-source.ts"
 import { giveReadBuffers } from "../../../firmware/conduits/read-buffers.ts"
+import { BufferPool, LARGE_BYTES } from "../../../firmware/conduits/read-pools.ts"
 import { createAuthority, issue } from "../../../provisioning/owner/authority.ts"
 
 const test = suite("firmware/conduits/byte-source")

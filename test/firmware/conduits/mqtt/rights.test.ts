@@ -62,6 +62,7 @@ test("a judge asks the cache for whole messages of both directions, under a numb
     { version: 4, clientId: "cid", metricAliases: createAliasMemory(0), authenticates: false },
     {
       open: (state) => flows.open(state),
+      join: (state) => flows.join(state),
       decide: (own, ...rest) => {
         asked.push(`${own.low}`)
         return flows.decide(own, ...rest)

@@ -3,6 +3,7 @@ import * as assert from "uvu/assert"
 import { compilePolicy } from "../../../../policy/compile/compile.ts"
 import { DEFAULT_SETS, MAX_TOPIC } from "../../../../policy/filter/cache/flow.ts"
 import { createBuckets, decide } from "../../../../policy/filter/decide.ts"
+import { setGates } from "../../../../policy/filter/gates.ts"
 import { say, stateFor } from "../../../support/filter-peers.ts"
 import { compareCache, FLOW_CACHES, publishPacket, warm } from "../../../support/flow-caches.ts"
 import { STORM } from "../../../storm/figures.ts"
@@ -85,6 +86,42 @@ for (const [name, make] of FLOW_CACHES) {
       packetOf("plant/a/temperature", { flags: 2 }),
     ])
       assert.is(say(compiled, cache.decide(mine, changed, 0, changed.length, 0)), "no-rule")
+  })
+
+  test(`[CR 2.1] ${name}: who comes again is known at once, and nobody who differs in anything`, () => {
+    const compiled = fresh()
+    const cache = make({ seed: blind })
+    const packet = packetOf("plant/a/temperature")
+    const differing = [
+      cache.join(stateFor(compiled, { name: "dew" })),
+      cache.join(stateFor(compiled, { clientId: "cie" })),
+      cache.join(stateFor(compiled, { name: "devcid", clientId: "" })),
+      cache.join(stateFor(compiled, { version: 5 })),
+      cache.join(stateFor(compiled, { action: "receive" })),
+      cache.join(stateFor(compiled, { essentialOnly: true })),
+      cache.join(stateFor(compiled, { roles: ["nobody"] })),
+      cache.join(stateFor(fresh())),
+      cache.open(stateFor(compiled)),
+    ]
+    const first = cache.join(stateFor(compiled))
+    warm(cache, first, packet)
+    const numbers = new Set([first, ...differing].map(({ low, high }) => `${high} ${low}`))
+    assert.is(numbers.size, differing.length + 1)
+    compiled.table.words.fill(0)
+    const again = cache.join({ ...first.state })
+    assert.is(say(compiled, cache.decide(again, packet, 0, packet.length, 0)), "allowed small")
+    assert.is(say(compiled, cache.decide(differing.at(-1)!, packet, 0, packet.length, 0)), "no-rule")
+  })
+
+  test(`[CR 2.1] ${name}: what hangs on a gate is asked anew by who comes again`, () => {
+    const compiled = compilePolicy(makePolicy([makeRule({ id: "gated", topics: ["gated/#"], emergency: "fire" })]))
+    const cache = make({ seed })
+    const packet = packetOf("gated/x")
+    const said = [[], ["fire"], []].map((emergencies) => {
+      setGates(compiled.table, { earliestAt: 0, latestAt: 0 }, new Set(emergencies))
+      return say(compiled, warm(cache, cache.join(stateFor(compiled)), packet))
+    })
+    assert.equal(said, ["emergency gated", "allowed gated", "emergency gated"])
   })
 
   test(`[CR 2.1] ${name}: a number in two words is compared in both`, () => {
