@@ -1,3 +1,4 @@
+import { fitsRequest } from "../response.ts"
 import { answerLength, MORE, NEVER, SILENCE } from "./answer-length.ts"
 import { crc16 } from "./crc.ts"
 import { encodeFrame, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from "./frame.ts"
@@ -23,6 +24,9 @@ export interface AskedFrame {
  * checksum. If anything else came first, nothing is taken before the line falls silent (`silence`), and then only a frame
  * that ends where the silence begins. So the values in a damaged answer, which somebody may have chosen, never pass as an
  * answer of their own.
+ *
+ * A whole frame that cannot be the answer (another unit, function, length, or what it repeats of a write) is a late one to
+ * an earlier request: it is passed over, and the answer waited for. One that could be either cannot be told: RTU has no numbers.
  */
 export class AnswerReader {
   readonly #asked: AskedFrame
@@ -32,6 +36,8 @@ export class AnswerReader {
   #heard = false
   #cut = false
   #echoed = false
+  /** The echo came before a late answer that has been passed over: no other will come. */
+  #echoIsOver = false
 
   constructor(asked: AskedFrame) {
     this.#asked = asked
@@ -65,7 +71,7 @@ export class AnswerReader {
     const from = this.#begin()
     if (from === null) return null
     const end = this.#endOf(from)
-    return end === null || !this.#isWhole(from, end) ? null : this.#pdu(from, end)
+    return end === null || !this.#isWhole(from, end) ? null : this.#fitting(from, end)
   }
 
   /**
@@ -75,23 +81,29 @@ export class AnswerReader {
   silence(): Uint8Array | "damaged" | null {
     if (this.#length === 0) return null
     const first = this.#begin()
-    const found = !this.#asked.echo ? this.#lastFrame(0) : first === null ? null : this.#lastFrame(first)
+    const found = !this.#waitsForEcho ? this.#lastFrame(0) : first === null ? null : this.#lastFrame(first)
     if (found !== null) {
       this.#echoed ||= !this.#asked.echo && this.#matches(0, this.#own)
       return found
     }
-    const damaged = !this.#cut && (first === null ? this.#length >= MIN_FRAME_BYTES : this.#begins(first))
+    const late = !this.#cut && first !== null && this.#isWhole(first, this.#length)
+    if (late) this.#echoIsOver = true
+    const damaged = !this.#cut && !late && (first === null ? this.#length >= MIN_FRAME_BYTES : this.#begins(first))
     this.#length = 0
     this.#cut = false
     return damaged ? "damaged" : null
   }
 
+  get #waitsForEcho(): boolean {
+    return this.#asked.echo && !this.#echoIsOver
+  }
+
   /** Where the answer must begin; null while an echo is missing or not whole. */
   #begin(): number | null {
     let at = 0
-    const first = this.#asked.echo ? this.#own[0] : this.#asked.unit
+    const first = this.#waitsForEcho ? this.#own[0] : this.#asked.unit
     while (at < MAX_GLITCH_BYTES && at < this.#length && this.#held[at] !== first && isGlitch(this.#held[at])) at++
-    if (!this.#asked.echo) return at
+    if (!this.#waitsForEcho) return at
     return this.#matches(at, this.#own) ? at + this.#own.length : null
   }
 
@@ -126,13 +138,16 @@ export class AnswerReader {
       if (this.#held[at] !== this.#asked.unit) continue
       const length = answerLength(this.#asked.pdu, this.#held, at + 1, end - 2)
       if (length !== SILENCE && at + 1 + length + 2 !== end) continue
-      if (this.#isWhole(at, end)) return this.#pdu(at, end)
+      const pdu = this.#isWhole(at, end) ? this.#fitting(at, end) : null
+      if (pdu !== null) return pdu
     }
     return null
   }
 
-  #pdu(from: number, end: number): Uint8Array {
-    return this.#held.slice(from + 1, end - 2)
+  /** Function and data of the frame, or null if they cannot be the answer. */
+  #fitting(from: number, end: number): Uint8Array | null {
+    const pdu = this.#held.slice(from + 1, end - 2)
+    return fitsRequest(this.#asked.pdu, pdu) ? pdu : null
   }
 }
 

@@ -108,6 +108,36 @@ test("[CR 3.5] a late answer is never taken for the answer to the next request, 
   }
 })
 
+for (const echo of [false, true])
+  test(`[CR 3.5] a late answer that cannot be the one is passed over, however late, and the right one still taken${echo ? ", on a line with an echo" : ""}`, async () => {
+    // The first request is answered 900 ms after it, behind the hold, while the second waits for its own.
+    const asked: number[][] = [readRegisters(7, 1), readRegisters(7, 3), writeRegister(9, 5), [4, 0, 0, 0, 2]]
+    const late = [
+      [3, 4, 0, 1, 0, 2],
+      [6, 0, 8, 0, 5],
+      [4, 4, 0, 1, 0, 2],
+    ]
+    for (const answer of late)
+      for (const request of asked) {
+        const unit = (pdu: Uint8Array, count: number): Uint8Array => {
+          if (count === 1) return Uint8Array.from(answer)
+          return pdu[0] === 4 ? Uint8Array.of(4, 4, 9, 9, 9, 9) : registers()(pdu, count)!
+        }
+        const at = station({ 1: unit }, [], (count) => (count === 1 ? 900 : 350))
+        const line = await simulatedLine(at, { timeoutMs: 400, echo })
+        if (echo) line.faults.echo = true
+        const first = line.ask(1, answer[0] === 6 ? writeRegister(8, 5) : [answer[0]!, 0, 0, 0, 2])
+        await line.pass(850)
+        assert.is(said(first), echo ? "garbled" : "timeout")
+        const second = line.ask(1, request)
+        await line.pass(1_000)
+        const own = { 3: request[4] === 1 ? [7] : [7, 8, 9], 6: Buffer.from(writeRegister(9, 5)).toString("hex"), 4: "040409090909" }[request[0] as 3 | 4 | 6] // prettier-ignore
+        const same = answer[0] === 4 && request[0] === 4
+        // Same unit, function and length: nothing in the frame tells it from the answer.
+        assert.equal(said(second), same ? "040400010002" : own, `${answer.join(" ")} for ${request.join(" ")}`)
+      }
+  })
+
 test("a broadcast is sent, waited for, and answered by nobody", async () => {
   const seen: { unit: number; pdu: Uint8Array }[] = []
   const line = await simulatedLine(station({ 0: registers(), 1: registers() }, seen))
