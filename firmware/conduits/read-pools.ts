@@ -2,12 +2,12 @@
 export const LARGE_BYTES: number = 16 * 1024
 const CLEAR_BYTES = 64 * 1024
 /** Where the filter looks a chunk that lands there costs nothing to bring over, so it may be larger: fewer reads and writes. */
-const LANDING_BYTES = 128 * 1024
+const LANDING_BYTES = 256 * 1024
 const LANDINGS = { tls: 128, clear: 32 }
 /** Buffers kept for the next burst, of each kind, beside those where the filter looks. */
 const FREE_BYTES = 1024 * 1024
 
-/** The memory that landing takes once all of it has been used: 2 MiB for TLS, 4 MiB for clear text. */
+/** The memory that landing takes once all of it has been used: 2 MiB for TLS, 8 MiB for clear text. */
 export const ALL_LANDING_BYTES: number = LANDINGS.tls * LARGE_BYTES + LANDINGS.clear * LANDING_BYTES
 
 /**
