@@ -60,6 +60,9 @@ export interface ConduitListener {
   readonly peers: Iterable<LoadedPeer>
 }
 
+/** Connections that the kernel keeps for us: all of them are taken in one turn, and whoever is connected already waits so long. */
+const BACKLOG = 64
+
 /** A conduit's runtime; closed until `apply` is given a policy that opens it. */
 export function createListener(conduit: EngineConduit, context: EngineContext): ConduitListener {
   const counters = newCounters()
@@ -269,7 +272,7 @@ export function createListener(conduit: EngineConduit, context: EngineContext): 
       })
       opened.once("close", () => resolve(null))
       const { address: host, port } = conduit.listen
-      opened.listen({ host, port, reusePort: context.workers > 1 }, () => resolve(listening()))
+      opened.listen({ host, port, backlog: BACKLOG, reusePort: context.workers > 1 }, () => resolve(listening()))
     })
   }
 

@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { connect as connectTcp, type Socket } from "node:net"
+import { constants, setPriority } from "node:os"
 import { connect as connectTls } from "node:tls"
 import { generate } from "mqtt-packet"
 
@@ -19,6 +20,8 @@ export interface AttackOrder {
   readonly clientId: string
 }
 
+// An attacker brings a machine of its own. Here it takes what gateway, broker and honest clients leave of this one.
+setPriority(constants.priority.PRIORITY_LOW)
 const order = JSON.parse(process.argv[2] ?? "{}") as AttackOrder
 const { kind, port, sockets } = order
 const until = performance.now() + order.seconds * 1_000
