@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream"
 import { MqttClient } from "mqtt"
 import { HardwareError, LockgateError } from "../../policy/base/errors.ts"
-import { gatewayClientId, gatewayTopic } from "./topics.ts"
+import { gatewayClientId, gatewayTopic } from "../../policy/audit/topics.ts"
 
 /** One connection to a broker, from CONNACK until it ends. It never reconnects: a new one is dialled. */
 export interface MqttLink {

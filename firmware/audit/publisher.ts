@@ -5,7 +5,7 @@ import type { Storage } from "../../hal/storage.ts"
 import type { AuditLog } from "./log.ts"
 import { linkError, reasonOf, type MqttLink } from "./mqtt-link.ts"
 import { runPublishSession } from "./publish-session.ts"
-import { gatewayTopic } from "./topics.ts"
+import { gatewayTopic } from "../../policy/audit/topics.ts"
 
 const CURSOR = "audit/published"
 const SAVE_MS = 5_000
