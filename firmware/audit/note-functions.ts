@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, verify } from "node:crypto"
+import { createPublicKey, hash, verify } from "node:crypto"
 import type { Sha256 } from "../../policy/audit/tlog/hash.ts"
 import type { VerifySignature } from "../../policy/audit/tlog/note.ts"
 
@@ -6,7 +6,7 @@ import type { VerifySignature } from "../../policy/audit/tlog/note.ts"
 const ED25519_SPKI = Uint8Array.of(0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00)
 
 /** SHA-256 by Node's own crypto. */
-export const nodeSha256: Sha256 = (bytes) => createHash("sha256").update(bytes).digest()
+export const nodeSha256: Sha256 = (bytes) => hash("sha256", bytes, "buffer")
 
 /** Signatures of notes verified by Node's own crypto; a key that is none verifies nothing. */
 export const verifyNoteSignature: VerifySignature = async (type, publicKey, message, signature) => {
