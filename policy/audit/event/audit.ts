@@ -62,4 +62,16 @@ export const AUDIT_EVENTS = {
     requirement: "CR 2.8",
     severity: "notice",
   },
+  "audit.retained-altered": {
+    category: "audit-log",
+    text: "somebody else changed what the broker keeps of the log; it was put right",
+    requirement: "CR 3.9",
+    severity: "alarm",
+  },
+  "audit.retained-unseen": {
+    category: "audit-log",
+    text: "the broker does not show what it took of the log: see its access list",
+    requirement: "CR 6.1",
+    severity: "warning",
+  },
 } as const satisfies Record<string, EventKind>
