@@ -260,6 +260,36 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/access.ts")).conduitRestore,
   },
   {
+    words: "time status",
+    usage: "[--json]",
+    summary: "what the gateway knows of the time: from whom, between which bounds",
+    load: async () => (await import("./cli/time.ts")).timeStatus,
+  },
+  {
+    words: "time nonce",
+    usage: "[--out <file>]",
+    summary: "get a number from the gateway, for somebody to answer with a signed time",
+    load: async () => (await import("./cli/time.ts")).timeNonce,
+  },
+  {
+    words: "time sign",
+    usage: "<nonce or signed time> --key <pem> [--within <seconds>] [--at <time>] [--lower] [--out <file>]",
+    summary: "sign this machine's time in answer to a nonce, or approve a signed time",
+    details: [
+      "--within   how far off this machine's clock may be, in seconds (default: 5)",
+      "--at       another time than this machine's, such as 2026-11-23T09:30:00Z",
+      "--lower    the floor is wrong: set it back to this time",
+      "two signers are needed for a step over 400 days: the second signs what the first has signed",
+    ],
+    load: async () => (await import("./cli/time-sign.ts")).timeSign,
+  },
+  {
+    words: "time set",
+    usage: "<signed time>",
+    summary: "hand a signed time over to the gateway",
+    load: async () => (await import("./cli/time.ts")).timeSet,
+  },
+  {
     words: "assess run",
     usage: "[--json]",
     summary: "run the probes and answer the requirement rows",

@@ -28,6 +28,8 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "access.end": { command: "access.end", arguments: { conduit: "remote" } },
   "access.end-all": { command: "access.end-all", arguments: {} },
   "conduit.restore": { command: "conduit.restore", arguments: { conduit: "remote" } },
+  "time.nonce": { command: "time.nonce", arguments: {} },
+  "time.set": { command: "time.set", arguments: { statement: "text" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -63,6 +65,8 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "access.end": handler("access.end"),
     "access.end-all": handler("access.end-all"),
     "conduit.restore": handler("conduit.restore"),
+    "time.nonce": handler("time.nonce"),
+    "time.set": handler("time.set"),
     assess: handler("assess"),
   }
 }

@@ -116,6 +116,7 @@ const handlers = createHandlers({
   status: report,
   assess: async () => [],
   trust: { reload: unused, offer: unused, report: () => ({ authorities: [], own: [] }) },
+  signedTimes: { nonce: () => ({ gateway: "gw", nonce: "n", validSeconds: 1 }), set: unused },
   trialSeconds: 300,
 })
 const door = createLocalSocket({
