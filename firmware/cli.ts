@@ -319,6 +319,8 @@ async function main(argv: readonly string[]): Promise<number> {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
     isTTY: process.stdout.isTTY,
+    errIsTTY: process.stderr.isTTY,
+    noColour: (process.env["NO_COLOR"] ?? "") !== "",
     signal: abort.signal,
   }
   const [first] = argv
