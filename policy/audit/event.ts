@@ -52,6 +52,8 @@ export interface AuditEvent {
   readonly reason?: string
   /** How many alike; absent means one. */
   readonly count?: number
+  /** SHA-256 of the person's request exactly as it was received, lower-case hex (CR 2.12). */
+  readonly request?: string
   /** Further facts: fingerprint, issuer, old and new value. Never payload bytes or secrets. */
   readonly detail?: Readonly<Record<string, string | number | boolean>>
 }
