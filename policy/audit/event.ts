@@ -2,6 +2,7 @@
  * The event vocabulary: everything that Lockgate ever writes into its audit log. The rows stand in `event/`, a file a
  * concern; this is the one place that joins them.
  */
+import { ALARM_EVENTS } from "./event/alarm.ts"
 import { AUDIT_EVENTS } from "./event/audit.ts"
 import { BOARD_EVENTS } from "./event/board.ts"
 import { BOUNDARY_EVENTS } from "./event/boundary.ts"
@@ -30,6 +31,7 @@ export const EVENTS = {
   ...POSTURE_EVENTS,
   ...COMMAND_EVENTS,
   ...AUDIT_EVENTS,
+  ...ALARM_EVENTS,
 } as const
 
 /** The id of an event: the key of its row. */
