@@ -15,6 +15,7 @@ import type { Inputs } from "../policy/filter/inputs.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
+import { openKeptRequests } from "./audit/requests.ts"
 import { createBoundary } from "./boundary/keeper.ts"
 import { openFailedConduits, type FailedConduits } from "./boundary/failed-conduits.ts"
 import { watchRadios } from "./boundary/radios.ts"
@@ -144,6 +145,8 @@ async function build(
     note({ id: "gateway.stopped", outcome: "success", source: "gateway" })
     await log.close()
   })
+  const requests = await openKeptRequests({ storage, audit, logSize: () => log.size })
+  closers.push(() => requests.close())
   const { identity, watchdog } = board
   note({
     id: "gateway.started",
@@ -375,6 +378,7 @@ async function build(
   const commands = createCommandDoor({
     config,
     audit,
+    requests,
     policy,
     posture,
     island,

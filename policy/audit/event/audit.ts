@@ -74,4 +74,16 @@ export const AUDIT_EVENTS = {
     requirement: "CR 6.1",
     severity: "warning",
   },
+  "audit.requests-dropped": {
+    category: "audit-log",
+    text: "kept requests of people were given up, the oldest first",
+    requirement: "CR 2.12",
+    severity: "notice",
+  },
+  "audit.requests-damaged": {
+    category: "audit-log",
+    text: "kept requests of people are missing",
+    requirement: "CR 2.12",
+    severity: "alarm",
+  },
 } as const satisfies Record<string, EventKind>
