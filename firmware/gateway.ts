@@ -121,6 +121,7 @@ async function build(
   const log = await openAuditLog({
     storage,
     clock,
+    keyStore: board.keyStore,
     gateway: config.gateway,
     bootId: randomUUID(),
     interval: () => time.logged(),
