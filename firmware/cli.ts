@@ -42,6 +42,17 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/audit-tail.ts")).auditTail,
   },
   {
+    words: "console",
+    usage: "[--broker wss://<host>:<port>]... [--log-key <file>]... [--port <n>]",
+    summary: "serve the page in which a browser reads and verifies the audit logs of gateways",
+    details: [
+      "--broker   where the page may connect; without it: any broker over TLS",
+      "--log-key  file with a gateway's log key (name+id+base64), one a line; or paste it into the page",
+      "--port     default 8400; this machine alone, unless --cert <pem> --key <pem> --host <address> [--name <name>]",
+    ],
+    load: async () => (await import("./cli/console.ts")).consoleCommand,
+  },
+  {
     words: "policy check",
     usage: "[--strict] [--posture] <policy.yaml>...",
     summary: "list every fault of a policy, and what its author may not have meant",
