@@ -243,6 +243,8 @@ async function build(
   })
   boundary.onLost((lost) => void posture.set("boundary-lost", lost))
   log.onState((state) => void posture.set("log-failing", state.condition === "failing"))
+  // A log that was cut short or put back is altered state; it goes on, and so do essential flows.
+  await posture.set("integrity-failure", log.state.rolledBack)
   const island = orderedByInputs(await openIsland({ storage, audit, apply: (on) => posture.set("island", on) }))
   await posture.set("island", island.on)
 
@@ -333,8 +335,9 @@ async function build(
     },
     conditionsChanged: (conditions) => {
       const ofPolicy: readonly Condition[] = ["no-policy", "policy-expired", "policy-uncertain", "integrity-failure"]
-      for (const condition of ofPolicy)
-        void posture.set(condition, (conditions as ReadonlySet<Condition>).has(condition))
+      const holds = new Set<Condition>(conditions)
+      if (log.state.rolledBack) holds.add("integrity-failure")
+      for (const condition of ofPolicy) void posture.set(condition, holds.has(condition))
     },
   })
   const radios = watchRadios({ interfaces, clock, policy: () => inForce, note })
