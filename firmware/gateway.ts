@@ -49,7 +49,7 @@ import { createSpoolAnswers } from "./spool/answers.ts"
 import { spoolWhenNeeded } from "./spool/late.ts"
 import { startPublishing } from "./publishing.ts"
 import { openTrust } from "./trust/keeper.ts"
-import { raiseByNewestEntry } from "./time/own-log.ts"
+import { newestEntry, raiseByNewestEntry } from "./time/own-log.ts"
 import { createSignedTimes } from "./time/signed-time.ts"
 import { createTimeVerifier } from "./time/statement.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
@@ -128,11 +128,12 @@ async function build(
     network: config.time.network,
     ...(config.time.rtcErrorMs === null ? {} : { rtcErrorMs: config.time.rtcErrorMs }),
   })
+  const bootId = randomUUID()
   const log = await openAuditLog({
     storage,
     clock,
     gateway: config.gateway,
-    bootId: randomUUID(),
+    bootId,
     interval: () => time.logged(),
   })
   const audit = (event: AuditEvent): Promise<number> => log.append(event)
@@ -392,6 +393,13 @@ async function build(
       audit,
       random: () => randomBytes(16).toString("base64url"),
     }),
+    clocks: {
+      bootId,
+      report: () => time.report(),
+      rehearseStep: (byMs) => time.rehearseStep(byMs),
+      monotonicMs: () => clock.monotonicMs(),
+      newestEntry: () => newestEntry(log),
+    },
     inForce: () => inForce,
     boundary,
     board,
