@@ -5,6 +5,7 @@ import type { Policy } from "../policy/language/policy.ts"
 import type { KeptRequests } from "./audit/requests.ts"
 import type { FailedConduits } from "./boundary/failed-conduits.ts"
 import type { Boundary } from "./boundary/keeper.ts"
+import type { TimeView } from "./assess/probe-context.ts"
 import type { RowResult } from "./assess/run.ts"
 import { canMakeCode } from "./code-from-text.ts"
 import type { PolicyActivation } from "./bundles/activation-port.ts"
@@ -49,6 +50,8 @@ export interface CommandDoorDeps {
   readonly status: () => StatusReport
   readonly trust: TrustKeeper
   readonly signedTimes: SignedTimes
+  /** The clocks as a probe sees them. */
+  readonly clocks: Omit<TimeView, "examine">
   /** Why the live reader refuses a policy document, or null. */
   readonly readPolicy: (text: string) => Promise<string | null>
   /** The policy in force, or null. */
@@ -104,6 +107,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       ownCertificates: deps.trust.material.ownCertificates,
       atRest: { spool: deps.spool, files: deps.board.storage },
       lines: () => deps.lines.status(),
+      time: { ...deps.clocks, examine: (text) => deps.signedTimes.examine(text) },
     })
     const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
     await audit({

@@ -50,7 +50,7 @@ import { createSpoolAnswers } from "./spool/answers.ts"
 import { spoolWhenNeeded } from "./spool/late.ts"
 import { startPublishing } from "./publishing.ts"
 import { openTrust } from "./trust/keeper.ts"
-import { raiseByNewestEntry } from "./time/own-log.ts"
+import { newestEntry, raiseByNewestEntry } from "./time/own-log.ts"
 import { createSignedTimes } from "./time/signed-time.ts"
 import { createTimeVerifier } from "./time/statement.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
@@ -129,12 +129,13 @@ async function build(
     network: config.time.network,
     ...(config.time.rtcErrorMs === null ? {} : { rtcErrorMs: config.time.rtcErrorMs }),
   })
+  const bootId = randomUUID()
   const log = await openAuditLog({
     storage,
     clock,
     keyStore: board.keyStore,
     gateway: config.gateway,
-    bootId: randomUUID(),
+    bootId,
     interval: () => time.logged(),
   })
   const audit = (event: AuditEvent): Promise<number> => log.append(event)
@@ -400,6 +401,13 @@ async function build(
       audit,
       random: () => randomBytes(16).toString("base64url"),
     }),
+    clocks: {
+      bootId,
+      report: () => time.report(),
+      rehearseStep: (byMs) => time.rehearseStep(byMs),
+      monotonicMs: () => clock.monotonicMs(),
+      newestEntry: () => newestEntry(log),
+    },
     inForce: () => inForce,
     boundary,
     board,

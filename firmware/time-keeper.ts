@@ -16,7 +16,7 @@ import {
 } from "../policy/time/floor.ts"
 import type { TimeInterval } from "../policy/time/interval.ts"
 import { lookForStep, watchSteps, type WallStep } from "../policy/time/step-watch.ts"
-import { syncChange } from "../policy/time/sync-watch.ts"
+import { syncChanges } from "../policy/time/sync-watch.ts"
 import { FLOOR_FILE, readFloor, writeFloor } from "./time/floor-file.ts"
 import { refusedEvent, stepEvent, syncEvent } from "./time/time-events.ts"
 
@@ -80,6 +80,8 @@ export interface TimeKeeper {
   rehearseStep(byMs: number): WallStep | null
   /** Who hears what happens to the clock; what happened before is told at once. The last call counts. */
   onEvent(listener: (event: AuditEvent) => void): void
+  /** Ask the daemon, whether it is time to or not. */
+  askNow(): Promise<void>
   /** Look at clocks and daemon, tell what happened to them, and store the floor if it has moved far enough. Call it every second. */
   refresh(): Promise<void>
 }
@@ -165,8 +167,7 @@ export async function createTimeKeeper(deps: TimeKeeperDeps): Promise<TimeKeeper
       const before = sync
       const after = await deps.sync.read()
       sync = after
-      const change = syncChange(before, after)
-      if (change !== null) tell(syncEvent(change, before, after))
+      for (const change of syncChanges(before, after)) tell(syncEvent(change, before, after))
       if (!after.synchronised || after.errorMs === null || network === "none") {
         refusals.network = null
         return
@@ -243,6 +244,10 @@ export async function createTimeKeeper(deps: TimeKeeperDeps): Promise<TimeKeeper
     onEvent(next) {
       listener = next
       for (const event of unheard.splice(0)) next(event)
+    },
+    async askNow() {
+      askedMs = -Infinity
+      await askDaemon()
     },
     async refresh() {
       lookForSteps()

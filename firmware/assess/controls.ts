@@ -17,6 +17,7 @@ import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefuse
 import { noWayAround, packetFilterInForce } from "./probes/beside.ts"
 import { brokerRefusesStrangers } from "./probes/broker.ts"
 import { faultsClose, islandCloses, waysInAreControlled, waysInNeedApproval } from "./probes/closing.ts"
+import { clockFollowsSource, entriesAreStamped, forgedTimeIsRefused, stepsAreTold } from "./probes/time.ts"
 import { onlyNamedRadios } from "./probes/radios.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
@@ -56,6 +57,10 @@ export const PROBES: readonly GatewayProbe[] = [
   faultsClose,
   waysInAreControlled,
   waysInNeedApproval,
+  entriesAreStamped,
+  clockFollowsSource,
+  stepsAreTold,
+  forgedTimeIsRefused,
 ]
 
 const MOBILE_CODE = {
@@ -141,6 +146,30 @@ export const CONTROLS: readonly Control[] = [
     claim: "No radio of the board may be up unless the signed policy names it; one that is is an alarm at once.",
     enforcedIn: ["firmware/boundary/radios.ts"],
     probes: [onlyNamedRadios.id],
+  },
+  {
+    requirement: "CR 2.11",
+    claim:
+      "Each log entry bears the wall clock's time, the interval in which the true time surely lies, the run of the gateway and " +
+      "its monotonic time. What no clock can be believed for is said, too.",
+    enforcedIn: ["policy/audit/entry.ts", "policy/time/floor.ts", "firmware/time-keeper.ts"],
+    probes: [entriesAreStamped.id],
+  },
+  {
+    requirement: "CR 2.11 RE(1)",
+    claim:
+      "The board's clock follows the plant's time source through the system's daemon (chrony, systemd-timesyncd); the gateway " +
+      "looks whether it does, how far off it is, and whether the source is authenticated.",
+    enforcedIn: ["hal/linux/time-sync.ts", "hal/linux/chrony.ts", "firmware/time-keeper.ts"],
+    probes: [clockFollowsSource.id],
+  },
+  {
+    requirement: "CR 2.11 RE(2)",
+    claim:
+      "A wall clock that is set, a time source that is lost, changed, less well proved or apart from the clock, and a time that " +
+      "is not believed are entries with before and after. By command the time is set by signature alone.",
+    enforcedIn: ["policy/time/step-watch.ts", "policy/time/sync-watch.ts", "firmware/time/signed-time.ts"],
+    probes: [stepsAreTold.id, forgedTimeIsRefused.id],
   },
   {
     requirement: "CR 3.1",

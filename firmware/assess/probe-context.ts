@@ -1,6 +1,7 @@
 import type { NetworkInterfaces } from "../../hal/network-interfaces.ts"
 import type { FilterState } from "../../hal/packet-filter.ts"
 import type { Storage } from "../../hal/storage.ts"
+import type { Entry } from "../../policy/audit/entry.ts"
 import type { CommandPort } from "../../policy/command/port.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
@@ -12,6 +13,8 @@ import type { GpioStatus } from "../gpio/lines.ts"
 import type { AccessStatus } from "../management/access.ts"
 import type { InspectorState } from "../inspector.ts"
 import type { Interface } from "../interfaces.ts"
+import type { TimeKeeper } from "../time-keeper.ts"
+import type { SignedTimes } from "../time/signed-time.ts"
 import type { Spool } from "../spool/store.ts"
 import type { ListeningSocket } from "./open-sockets.ts"
 
@@ -36,6 +39,15 @@ export interface AtRestView {
   readonly spool: Pick<Spool, "put" | "batch" | "settle" | "forget">
   /** The raw files of the state folder. */
   readonly files: Pick<Storage, "read" | "list">
+}
+
+/** Clocks, and what the log makes of them, as a probe sees it. */
+export interface TimeView extends Pick<TimeKeeper, "report" | "rehearseStep">, Pick<SignedTimes, "examine"> {
+  /** Names this run of the gateway in the log. */
+  readonly bootId: string
+  monotonicMs(): number
+  /** The newest entry on disk; null if there is none. */
+  newestEntry(): Promise<Entry | null>
 }
 
 /** What a probe may touch of the live gateway. */
@@ -87,6 +99,7 @@ export interface ProbeContext {
   /** Leaf certificates that the gateway shows, by use: `conduit/<name>`, `upstream/<name>`, `management/mqtt`. */
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
   readonly atRest: AtRestView
+  readonly time: TimeView
   /** The lines of the board as they are now. */
   lines(): GpioStatus
 }

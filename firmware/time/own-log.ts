@@ -1,4 +1,4 @@
-import { parseEntry } from "../../policy/audit/entry.ts"
+import { parseEntry, type Entry } from "../../policy/audit/entry.ts"
 import { LockgateError } from "../../policy/base/errors.ts"
 import type { AuditLog } from "../audit/log.ts"
 import type { TimeKeeper } from "../time-keeper.ts"
@@ -13,11 +13,16 @@ export async function raiseByNewestEntry(
   time: Pick<TimeKeeper, "entrySeen">,
   log: Pick<AuditLog, "size" | "read">,
 ): Promise<void> {
-  if (log.size === 0) return
   try {
-    const [newest] = await log.read(log.size - 1, 1)
-    if (newest !== undefined) time.entrySeen(parseEntry(newest.line).earliest)
+    const newest = await newestEntry(log)
+    if (newest !== null) time.entrySeen(newest.earliest)
   } catch (error) {
     if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
   }
+}
+
+/** The newest entry on disk; null if there is none. @throws IntegrityError as `AuditLog.read` @throws InputError `ERR_AUDIT_ENTRY` */
+export async function newestEntry(log: Pick<AuditLog, "size" | "read">): Promise<Entry | null> {
+  const [newest] = log.size === 0 ? [] : await log.read(log.size - 1, 1)
+  return newest === undefined ? null : parseEntry(newest.line)
 }

@@ -42,6 +42,8 @@ export function syncEvent(change: SyncChange, before: TimeSyncState | null, afte
       }
     case "synchronised":
       return { id: "time.synchronised", outcome: "success", source: "time", detail: { ...facts, ...figures(after) } }
+    case "apart":
+      return { id: "time.apart", outcome: "failure", source: "time", object: followed(after), detail: figures(after) }
     case "source-changed":
     case "authentication-lost": {
       const outcome = change === "source-changed" ? "success" : "failure"

@@ -5,7 +5,7 @@ export const CHRONY_QUESTIONS = ["tracking", "sources", "authdata"] as const
 
 /** A field of a line, by its place in `chronyc -c`. */
 const TRACKING = { fields: 14, reference: 0, stratum: 2, correction: 4, delay: 10, dispersion: 11, leap: 13 } as const
-const SOURCE = { mode: 0, state: 1, name: 2, stratum: 3 } as const
+const SOURCE = { mode: 0, state: 1, name: 2, offset: 7 } as const
 
 /**
  * What chrony says, from what `chronyc -n -c -m tracking sources authdata` printed: lines of comma-separated fields.
@@ -15,7 +15,8 @@ const SOURCE = { mode: 0, state: 1, name: 2, stratum: 3 } as const
  *     192.0.2.1,NTS,1,15,256,1234,0,0,8,100
  *
  * `tracking` goes on calling itself synchronised after its last source fell silent, its dispersion growing; so it counts
- * as synchronised only while a source is selected (`*`), too. Without the right to ask `authdata` authentication is unknown.
+ * as synchronised only while a source is selected (`*`), too. Nor does it count there what it found and could not correct,
+ * such as a step that it is not permitted to make (`-x`): that shows at the source. Without the right to ask `authdata` authentication is unknown.
  *
  * @see chronyc(1): `tracking` (the bound of the error), `sources`, `authdata`
  */
@@ -35,10 +36,11 @@ export function parseChrony(text: string): TimeSyncState {
   const [correctionMs, rootDelayMs, rootDispersionMs] = [TRACKING.correction, TRACKING.delay, TRACKING.dispersion].map(
     (place) => 1000 * Number(tracking[place]),
   )
+  const apartMs = 1000 * Number(followed[SOURCE.offset])
   const stratum = Number(tracking[TRACKING.stratum])
   if (correctionMs === undefined || rootDelayMs === undefined || rootDispersionMs === undefined)
     return unsynchronised("chronyd's answer cannot be read")
-  const errorMs = Math.abs(correctionMs) + rootDispersionMs + rootDelayMs / 2
+  const errorMs = Math.abs(correctionMs) + Math.abs(apartMs) + rootDispersionMs + rootDelayMs / 2
   if (!Number.isFinite(errorMs) || errorMs < 0 || !Number.isInteger(stratum))
     return unsynchronised("chronyd's answer cannot be read")
   return {
@@ -48,8 +50,8 @@ export function parseChrony(text: string): TimeSyncState {
     source,
     stratum,
     authentication: followed[SOURCE.mode] === "#" ? "none" : authenticationOf(source, lines),
-    // What must be added to the system clock: positive when it is slow.
-    offsetMs: correctionMs === 0 ? 0 : -correctionMs,
+    // `tracking` says what must be added to the system clock, `sources` how far that is ahead.
+    offsetMs: Math.abs(apartMs) > Math.abs(correctionMs) ? apartMs : 0 - correctionMs,
     rootDelayMs,
     rootDispersionMs,
     errorMs,

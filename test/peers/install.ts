@@ -6,10 +6,13 @@
  *
  * Never leaves a service running or enabled: Debian starts mosquitto on port 1883 on installation. Under systemd its unit
  * is masked meanwhile and left disabled; without systemd, run level 1 tells invoke-rc.d that nothing starts now.
+ *
+ * Never removes a package: one whose installation would (chrony takes the place of the machine's own time daemon) is
+ * unpacked into a folder of its own instead, where nothing but the tests finds it.
  */
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
-import { missingPackages } from "./packages.ts"
+import { missingPackages, UNPACKED } from "./packages.ts"
 
 /** Runs a command to its end; its output is kept for the case that it fails. */
 export type Run = (command: string, args: readonly string[]) => { readonly ok: boolean; readonly output: string }
@@ -24,7 +27,10 @@ export interface Machine {
 }
 
 /** Packages that bring a service, and its unit. */
-const SERVICES: Readonly<Record<string, string>> = { mosquitto: "mosquitto.service" }
+const SERVICES: Readonly<Record<string, string>> = { mosquitto: "mosquitto.service", chrony: "chrony.service" }
+
+/** Words of a shell that unpack package `$2` below folder `$1`, without installing it. */
+const UNPACK = 'mkdir -p "$1" && cd "$1" && apt-get -qq download "$2" && dpkg-deb -x "$2"_*.deb . && rm -f "$2"_*.deb'
 
 /** Installs what is missing and returns the names of what is missing still. */
 export function installPeers(machine: Machine): readonly string[] {
@@ -43,12 +49,18 @@ export function installPeers(machine: Machine): readonly string[] {
     if (!ok) machine.say(`${words.join(" ")} failed:\n${output.trimEnd().split("\n").slice(-15).join("\n")}`)
     return ok
   }
-  const units = machine.hasSystemd ? wanted.flatMap((name) => SERVICES[name] ?? []) : []
   const apt = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "-qq"]
   const patience = ["-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20", "-o", "DPkg::Lock::Timeout=60"]
-  for (const unit of units) root("systemctl", "mask", unit)
   root(...apt, ...patience, "update")
-  root(...apt, ...patience, "install", "-y", "--no-install-recommends", ...wanted)
+  const removing = wanted.filter((name) => /^Remv /m.test(machine.run("apt-get", ["-s", "--no-install-recommends", "install", name]).output)) // prettier-ignore
+  for (const name of removing) {
+    machine.say(`${name} would take the place of a package of this machine: unpacked into ${UNPACKED} instead`)
+    machine.run("sh", ["-c", UNPACK, "sh", UNPACKED, name])
+  }
+  const installing = wanted.filter((name) => !removing.includes(name))
+  const units = machine.hasSystemd ? installing.flatMap((name) => SERVICES[name] ?? []) : []
+  for (const unit of units) root("systemctl", "mask", unit)
+  if (installing.length > 0) root(...apt, ...patience, "install", "-y", "--no-install-recommends", ...installing)
   for (const unit of units) if (root("systemctl", "unmask", unit)) root("systemctl", "disable", unit)
   const left = machine.missing()
   if (left.length > 0) machine.say(`still missing: ${left.join(" ")}; by hand: ${line}`)

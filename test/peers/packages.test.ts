@@ -17,6 +17,8 @@ test("every listed package has a command to be seen by", () => {
     "nftables",
     "iproute2",
     "chromium",
+    "chrony",
+    "faketime",
   ]
   assert.equal(names, wanted)
   assert.is(debianPackages()[1]!.command, "mosquitto_pub")
@@ -69,13 +71,28 @@ test("touches nothing when nothing is missing", () => {
 test("installs as root, with no service started on the way", () => {
   const { it, commands } = machine({ missing: ["mosquitto", "socat"], root: true, systemd: true })
   assert.equal(installPeers(it), [])
-  const order = ["mask mosquitto", "update", "install -y --no-install-recommends mosquitto socat", "unmask", "disable"]
+  const order = ["update", "mask mosquitto", "install -y --no-install-recommends mosquitto socat", "unmask", "disable"]
   let at = 0
   for (const word of order) {
     at = commands.findIndex((line, i) => i >= at && line.includes(word))
     assert.ok(at >= 0, `expected "${word}" in turn in\n${commands.join("\n")}`)
   }
   assert.ok(commands.some((line) => line.startsWith("env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get")))
+})
+
+test("[CR 2.11] never removes a package of the machine: what would is unpacked, and the rest is installed", () => {
+  const { it, commands, said } = machine({ missing: ["chrony", "socat"], root: true, systemd: true })
+  const simulated = (line: string): boolean => line.startsWith("apt-get -s ") && line.endsWith(" chrony")
+  const run: Machine["run"] = (command, args) => {
+    const done = it.run(command, args)
+    return simulated([command, ...args].join(" ")) ? { ok: true, output: "Remv systemd-timesyncd [252]\n" } : done
+  }
+  installPeers({ ...it, run })
+  assert.ok(commands.some((line) => line.startsWith("sh -c ") && line.endsWith(" chrony")))
+  assert.not.ok(commands.some((line) => line.includes(" install -y ") && line.includes("chrony")))
+  assert.ok(commands.some((line) => line.includes(" install -y ") && line.endsWith(" socat")))
+  assert.not.ok(commands.some((line) => line.includes("systemctl") && line.includes("chrony")))
+  assert.match(said.join("\n"), "unpacked")
 })
 
 test("leaves a service alone that it did not install", () => {

@@ -1,7 +1,11 @@
 import { spawnSync } from "node:child_process"
 import { accessSync, constants, readFileSync } from "node:fs"
+import { homedir } from "node:os"
 import { join } from "node:path"
 import { closureOnDisk, ROOT } from "../support/source-tree.ts"
+
+/** Where packages lie that cannot be installed beside what the machine has, unpacked. */
+export const UNPACKED = join(homedir(), ".cache", "lockgate-peers")
 
 /** A Debian package that tests need, and a command by which to see that it is there. */
 export interface DebianPackage {
@@ -23,6 +27,7 @@ export function debianPackages(): DebianPackage[] {
 /** Where `command` lies, or null. Looks into `sbin` too, which Debian leaves out of a user's PATH. */
 export function commandPath(command: string): string | null {
   const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/local/sbin", "/usr/sbin", "/sbin"]
+  folders.push(join(UNPACKED, "usr/bin"), join(UNPACKED, "usr/sbin"))
   for (const folder of folders) {
     const path = join(folder, command)
     try {
@@ -47,7 +52,8 @@ export function missingPackages(): string[] {
  * and cannot ask it anything. A file that needs one is left out as if the package were missing.
  */
 export function unusablePackages(listed: readonly DebianPackage[] = debianPackages()): ReadonlyMap<string, string> {
-  const fails = ([command = "", ...args]: readonly string[]): boolean => spawnSync(command, args).status !== 0
+  const fails = ([command = "", ...args]: readonly string[]): boolean =>
+    spawnSync(commandPath(command) ?? command, args).status !== 0
   const tried = listed.filter((p) => p.trial.length > 0 && commandPath(p.command) !== null)
   return new Map(tried.filter((p) => fails(p.trial)).map((p) => [p.name, p.trial.join(" ")]))
 }

@@ -37,6 +37,7 @@ import type { Policy } from "../../policy/language/policy.ts"
 import { createAuthority, issue } from "../../provisioning/owner/authority.ts"
 import { aStatement, makeSigner } from "./bundles.ts"
 import { keptBoundary } from "./kept-boundary.ts"
+import { clocksOf } from "./clocks.ts"
 import { PolicyWorld } from "./policy-world.ts"
 import { POLICY } from "./rig.ts"
 
@@ -186,6 +187,7 @@ export async function world(
       boundary: kept,
       atRest: { spool, files: storage },
       lines: () => LINES,
+      time: await clocksOf([signer.trusted]),
       revocations: (authority) => (authority === "field-ca" ? [{ issuerDer: "30", serials: ["a", "b"] }] : []),
       isRevoked: async (_conduit, issuerDer, serial) => issuerDer === "30" && ["a", "b"].includes(serial),
       ownCertificates: new Map([

@@ -20,6 +20,12 @@ export const TIME_EVENTS = {
     requirement: "CR 2.11 RE(2)",
     severity: "warning",
   },
+  "time.apart": {
+    category: "control-system",
+    text: "the board's clock and its time source are apart: one of them was set",
+    requirement: "CR 2.11 RE(2)",
+    severity: "warning",
+  },
   "time.stepped": {
     category: "control-system",
     text: "the board's wall clock was set",

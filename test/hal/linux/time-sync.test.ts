@@ -26,7 +26,7 @@ test("[CR 2.11 RE(1)] a chrony that follows a source says whom, how far off, and
     offsetMs: 0.012,
     rootDelayMs: 12,
     rootDispersionMs: 0.9,
-    errorMs: 6.912,
+    errorMs: 6.923,
   })
   for (const [mode, authentication] of [
     ["SK", "symmetric-key"],
@@ -38,6 +38,16 @@ test("[CR 2.11 RE(1)] a chrony that follows a source says whom, how far off, and
   }
   assert.is(parseChrony(text(TRACKING, SOURCE, "501 Not authorised")).authentication, "unknown")
   assert.is(parseChrony(text(TRACKING, SOURCE.replace("^", "#"))).authentication, "none")
+})
+
+test("[CR 2.11 RE(1)] a step that chrony could not make counts as error, and as offset with its sign", () => {
+  for (const seconds of [-3600, 3600]) {
+    const found = parseChrony(text(TRACKING, SOURCE.replace("0.000011", `${seconds}.0`), AUTH))
+    assert.is(found.offsetMs, seconds * 1000)
+    assert.ok(found.errorMs! > 3_600_000 && found.errorMs! < 3_600_010)
+  }
+  const slewing = parseChrony(text(TRACKING.replace("-0.000012", "-2.5"), SOURCE, AUTH))
+  assert.is(slewing.offsetMs, 2500)
 })
 
 test("[CR 2.11 RE(1)] without a selected source chrony is not synchronised, whatever it calls itself", () => {
