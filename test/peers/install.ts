@@ -24,7 +24,7 @@ export interface Machine {
 }
 
 /** Packages that bring a service, and its unit. */
-const SERVICES: Readonly<Record<string, string>> = { mosquitto: "mosquitto.service" }
+const SERVICES: Readonly<Record<string, string>> = { mosquitto: "mosquitto.service", rsyslog: "rsyslog.service" }
 
 /** Installs what is missing and returns the names of what is missing still. */
 export function installPeers(machine: Machine): readonly string[] {
