@@ -72,9 +72,13 @@ export async function exportSyslog(
     const end = await deps.end()
     if (end > result.cursor.next) {
       try {
-        await sendRun(deps, result, follow)
-        if (isLost) deps.told({ kind: "back" })
-        ;[retryMs, isLost] = [FIRST_RETRY_MS, false]
+        const dial = async (): Promise<SyslogLink> => {
+          const link = await deps.dial()
+          if (isLost) deps.told({ kind: "back" })
+          ;[retryMs, isLost] = [FIRST_RETRY_MS, false]
+          return link
+        }
+        await sendRun({ ...deps, dial }, result, follow)
       } catch (error) {
         if (!(error instanceof LockgateError) || error.code !== "ERR_SYSLOG" || !follow) throw error
         deps.told({ kind: "lost", text: error.message, retryMs })
