@@ -4,6 +4,7 @@
  * On a board the gateway runs from `gateway.ts` through `lockgate run`; nothing that only an OEM, technician or owner
  * needs is loaded for it.
  */
+import { AUDIT_EXIT_HELP } from "./cli/audit-exit.ts"
 import type { CliHandler, CliIo } from "./cli/handler.ts"
 import { printable } from "./cli/text.ts"
 
@@ -37,8 +38,9 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "audit tail",
-    usage: "--state <folder> [-f] [-n <count>] [--json] [filters]",
+    usage: "(--config <gateway.yaml> | --state <folder>) [-f] [-n <count>] [--json] [filters]",
     summary: "read the audit log",
+    details: AUDIT_EXIT_HELP,
     load: async () => (await import("./cli/audit-tail.ts")).auditTail,
   },
   {
@@ -51,6 +53,35 @@ const COMMANDS: readonly Entry[] = [
       "--port     default 8400; this machine alone, unless --cert <pem> --key <pem> --host <address> [--name <name>]",
     ],
     load: async () => (await import("./cli/console.ts")).consoleCommand,
+  },
+  {
+    words: "audit show",
+    usage: "<number> (--config <gateway.yaml> | --state <folder>) [--key <key or file>] [--json]",
+    summary: "one entry of the log, whole, and whether it is proved",
+    details: AUDIT_EXIT_HELP,
+    load: async () => (await import("./cli/audit-show.ts")).auditShow,
+  },
+  {
+    words: "audit verify",
+    usage: "(<folder> | <proof file> | --config <gateway.yaml>) [--key <key or file>] [--known <file>] [--json]",
+    summary: "say whether a log, or the proof of one entry, is what the gateway signed, and which entry or tile is not",
+    details: [
+      "--key      the key of this gateway's log, from elsewhere: without it nobody vouches, and the code is 4",
+      "--known    remember the checkpoint in a file, so that a log that was put back is noticed the next time",
+      ...AUDIT_EXIT_HELP,
+    ],
+    load: async () => (await import("./cli/audit-verify.ts")).auditVerify,
+  },
+  {
+    words: "audit export",
+    usage:
+      "(--config <gateway.yaml> | --state <folder>) [-o <file> | --proof <number> | --syslog <host:port> ...] [filters]",
+    summary: "entries as JSON lines, the proof of one in a file, or all to a syslog receiver over TLS",
+    details: [
+      "--syslog   with --ca, --cert, --cert-key <pem> and --cursor <file>; -f goes on, and waits for a receiver that went away",
+      ...AUDIT_EXIT_HELP,
+    ],
+    load: async () => (await import("./cli/audit-export.ts")).auditExport,
   },
   {
     words: "policy check",

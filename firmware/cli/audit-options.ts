@@ -11,6 +11,7 @@ import { printable } from "../../policy/audit/json-text.ts"
 import { formatFault } from "../../policy/language/fault.ts"
 import { openReadOnlyStorage, type ReadOnlyStorage } from "../../hal/linux/storage.ts"
 import { readGatewayConfig } from "../config/read-gateway-config.ts"
+import { logFolder } from "../audit/log-folder.ts"
 import { createLogReader, type LogReader } from "../audit/reader.ts"
 import type { CliIo } from "./handler.ts"
 
@@ -84,7 +85,7 @@ export function auditArguments<const Known extends Options>(
 export async function namedLog(values: { readonly config?: string; readonly state?: string }): Promise<NamedLog> {
   const folder = values.state ?? (values.config === undefined ? null : await stateFolderOf(values.config))
   if (folder === null) throw wrongUse("which log? --config <gateway.yaml> or --state <folder>")
-  const storage = openReadOnlyStorage(folder)
+  const storage = await logFolder(openReadOnlyStorage(folder))
   return { folder, storage, reader: createLogReader(storage) }
 }
 
