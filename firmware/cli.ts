@@ -84,6 +84,19 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/audit-export.ts")).auditExport,
   },
   {
+    words: "audit acl",
+    usage: "--config <gateway.yaml> [--operator <common name>]... [--collector <common name>]...",
+    summary: "who may read a gateway's audit at its broker, as a mosquitto ACL file",
+    load: async () => (await import("./cli/audit-acl.ts")).auditAcl,
+  },
+  {
+    words: "audit broker",
+    usage:
+      "mqtts://<host>[:<port>] --key <key of the log> [--ca <pem>] [--cert <pem> --cert-key <pem>] [--ask] [--json]",
+    summary: "verify a gateway's log from its broker alone",
+    load: async () => (await import("./cli/audit-broker.ts")).auditBroker,
+  },
+  {
     words: "policy check",
     usage: "[--strict] [--posture] <policy.yaml>...",
     summary: "list every fault of a policy, and what its author may not have meant",

@@ -358,6 +358,10 @@ async function build(
     clock,
     report: note,
     interval: () => time.interval(),
+    keyStore: board.keyStore,
+    firmware: VERSION,
+    policyVersion: () => policy.status().inForce?.version ?? null,
+    alarms: () => 0,
   })
   closers.push(() => publishing.stop())
   trust.onChange(async () => {
