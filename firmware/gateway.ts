@@ -15,6 +15,7 @@ import type { Inputs } from "../policy/filter/inputs.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
+import { openAlarms } from "./audit/alarms.ts"
 import { openKeptRequests } from "./audit/requests.ts"
 import { createBoundary } from "./boundary/keeper.ts"
 import { openFailedConduits, type FailedConduits } from "./boundary/failed-conduits.ts"
@@ -135,6 +136,8 @@ async function build(
   })
   const requests = await openKeptRequests({ storage, audit, logSize: () => log.size })
   closers.push(() => requests.close())
+  const alarms = await openAlarms({ log, storage, clock, audit })
+  closers.push(() => alarms.stop())
   const { identity, watchdog } = board
   note({
     id: "gateway.started",
@@ -314,6 +317,7 @@ async function build(
       recording.policyInForce(next === null ? null : { version: next.version, sha256: sha256(next.statement.policy) })
       overrides.policyChanged(inForce)
       access.policyChanged(inForce)
+      alarms.follow(inForce?.alarms ?? null)
       for (const text of inForce === null ? [] : describeFit(checkAgainstPolicy(config, inForce))) {
         note({ id: "policy.unfit", outcome: "failure", source: "gateway", detail: { text } })
       }
@@ -331,12 +335,15 @@ async function build(
   closers.push(() => policy.stop())
   if (config.policyBundleFile !== null) await policy.installFromFile(await readText(config.policyBundleFile))
   await posture.settled()
+  // With the rules of the policy: from here on entries become alarms, those since the last run first.
+  alarms.start()
 
   // Management: the one door for every change, and the log on its way to the operators.
   const publishing = await startPublishing({
     config,
     trust,
     log,
+    alarms,
     storage,
     clock,
     report: note,
@@ -359,12 +366,14 @@ async function build(
     access: access.status(),
     conduits: conduits.status(failures.failed),
     buffered: spool.backlog(),
+    alarms: alarms.open,
     audit: { entries: log.size, publishing: publishing.state },
   })
   const commands = createCommandDoor({
     config,
     audit,
     requests,
+    alarms,
     policy,
     posture,
     island,

@@ -2,6 +2,7 @@ import type { Clock } from "../hal/clock.ts"
 import type { Storage } from "../hal/storage.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { TimeInterval } from "../policy/time/interval.ts"
+import type { Alarms } from "./audit/alarms.ts"
 import type { AuditLog } from "./audit/log.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import type { Dialled } from "./tls/dial.ts"
@@ -16,6 +17,7 @@ export interface PublishingDeps {
   readonly config: GatewayConfig
   readonly trust: Pick<TrustKeeper, "material" | "revoked">
   readonly log: AuditLog
+  readonly alarms: Alarms
   readonly storage: Storage
   readonly clock: Clock
   interval(): TimeInterval
@@ -37,7 +39,7 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
   const first = trust.material.management
   if (first === null) return { state: "off", trustChanged: () => undefined, stop: () => Promise.resolve() }
   const { end } = first
-  const [{ dialMqtt }, { createAuditPublisher }] = await ROOMS.publication()
+  const [{ dialMqtt }, { createAuditPublisher }, { publishAlarms }] = await ROOMS.publication()
   let open: Dialled | null = null
   const publisher = createAuditPublisher({
     log,
@@ -45,6 +47,7 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
     clock,
     gateway: config.gateway,
     report: (event) => deps.report(event),
+    beside: (link, signal) => publishAlarms({ link, signal, alarms: deps.alarms, clock, gateway: config.gateway }),
     connect: () =>
       dialMqtt({
         gateway: config.gateway,

@@ -24,6 +24,8 @@ export interface AuditPublisherDeps {
   readonly gateway: string
   /** Facts for the log: the broker lost and back (once per change), entries that cannot be published. */
   readonly report: (event: AuditEvent) => void
+  /** What is told over the same link beside the log, such as alarms; ends when the signal comes or the link ends. */
+  readonly beside?: (link: MqttLink, signal: AbortSignal) => Promise<void>
   /** [0, 1), for the spread of retries. */
   readonly random?: () => number
 }
@@ -83,6 +85,8 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
     await bounded(clock, link.publish(presence, new TextEncoder().encode("online"), true))
     online = true
     tellRestored()
+    const ending = new AbortController()
+    void deps.beside?.(link, ending.signal)
     const why = await runPublishSession({
       link,
       log,
@@ -101,6 +105,7 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
           detail: { from },
         }),
     })
+    ending.abort()
     if (why === "stopped") {
       // If this fails, the will says the same.
       await bounded(clock, link.publish(presence, new TextEncoder().encode("offline"), true))

@@ -1,5 +1,5 @@
 /** Topics the gateway itself speaks on; the rest of `lockgate/` is not its own. */
-export type GatewayTopic = "audit/live" | "online"
+export type GatewayTopic = "audit/live" | "online" | `alarm/${string}`
 
 /** `lockgate/<gateway>/<topic>`. No policy rule opens anything under `lockgate/` to a conduit's subject. */
 export function gatewayTopic(gateway: string, topic: GatewayTopic): string {

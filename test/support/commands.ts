@@ -28,6 +28,8 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "access.end": { command: "access.end", arguments: { conduit: "remote" } },
   "access.end-all": { command: "access.end-all", arguments: {} },
   "conduit.restore": { command: "conduit.restore", arguments: { conduit: "remote" } },
+  "alarm.list": { command: "alarm.list", arguments: {} },
+  "alarm.acknowledge": { command: "alarm.acknowledge", arguments: { alarm: "grave", note: "looked at" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -63,6 +65,8 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "access.end": handler("access.end"),
     "access.end-all": handler("access.end-all"),
     "conduit.restore": handler("conduit.restore"),
+    "alarm.list": handler("alarm.list"),
+    "alarm.acknowledge": handler("alarm.acknowledge"),
     assess: handler("assess"),
   }
 }
