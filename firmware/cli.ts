@@ -64,6 +64,17 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/alarms.ts")).alarmAcknowledge,
   },
   {
+    words: "console",
+    usage: "[--broker wss://<host>:<port>]... [--log-key <file>]... [--port <n>]",
+    summary: "serve the page in which a browser reads and verifies the audit logs of gateways",
+    details: [
+      "--broker   where the page may connect; without it: any broker over TLS",
+      "--log-key  file with a gateway's log key (name+id+base64), one a line; or paste it into the page",
+      "--port     default 8400; this machine alone, unless --cert <pem> --key <pem> --host <address> [--name <name>]",
+    ],
+    load: async () => (await import("./cli/console.ts")).consoleCommand,
+  },
+  {
     words: "policy check",
     usage: "[--strict] [--posture] <policy.yaml>...",
     summary: "list every fault of a policy, and what its author may not have meant",
@@ -282,6 +293,36 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/access.ts")).conduitRestore,
   },
   {
+    words: "time status",
+    usage: "[--json]",
+    summary: "what the gateway knows of the time: from whom, between which bounds",
+    load: async () => (await import("./cli/time.ts")).timeStatus,
+  },
+  {
+    words: "time nonce",
+    usage: "[--out <file>]",
+    summary: "get a number from the gateway, for somebody to answer with a signed time",
+    load: async () => (await import("./cli/time.ts")).timeNonce,
+  },
+  {
+    words: "time sign",
+    usage: "<nonce or signed time> --key <pem> [--within <seconds>] [--at <time>] [--lower] [--out <file>]",
+    summary: "sign this machine's time in answer to a nonce, or approve a signed time",
+    details: [
+      "--within   how far off this machine's clock may be, in seconds (default: 5)",
+      "--at       another time than this machine's, such as 2026-11-23T09:30:00Z",
+      "--lower    the floor is wrong: set it back to this time",
+      "two signers are needed for a step over 400 days: the second signs what the first has signed",
+    ],
+    load: async () => (await import("./cli/time-sign.ts")).timeSign,
+  },
+  {
+    words: "time set",
+    usage: "<signed time>",
+    summary: "hand a signed time over to the gateway",
+    load: async () => (await import("./cli/time.ts")).timeSet,
+  },
+  {
     words: "assess run",
     usage: "[--json]",
     summary: "run the probes and answer the requirement rows",
@@ -311,6 +352,8 @@ async function main(argv: readonly string[]): Promise<number> {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
     isTTY: process.stdout.isTTY,
+    errIsTTY: process.stderr.isTTY,
+    noColour: (process.env["NO_COLOR"] ?? "") !== "",
     signal: abort.signal,
   }
   const [first] = argv

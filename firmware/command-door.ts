@@ -25,6 +25,7 @@ import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
 import { ROOMS } from "./rooms.ts"
 import type { Spool } from "./spool/store.ts"
+import type { SignedTimes } from "./time/signed-time.ts"
 import type { TrustKeeper } from "./trust/keeper.ts"
 import type { RecordingKeeper } from "./recording/keeper.ts"
 
@@ -49,6 +50,7 @@ export interface CommandDoorDeps {
   readonly spool: Spool
   readonly status: () => StatusReport
   readonly trust: TrustKeeper
+  readonly signedTimes: SignedTimes
   /** Why the live reader refuses a policy document, or null. */
   readonly readPolicy: (text: string) => Promise<string | null>
   /** The policy in force, or null. */
@@ -132,6 +134,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       trust: deps.trust,
       lines: deps.lines,
       access: deps.access,
+      signedTimes: deps.signedTimes,
       failures: deps.failures,
       alarms: deps.alarms,
       status: deps.status,

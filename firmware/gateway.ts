@@ -6,7 +6,7 @@
  *
  * Stopping runs it backwards. Nothing here decides: facts go from ports to `policy/`, decisions come back.
  */
-import { createHash, randomUUID } from "node:crypto"
+import { createHash, randomBytes, randomUUID } from "node:crypto"
 import type { Board } from "../hal/board.ts"
 import { LockgateError } from "../policy/base/errors.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
@@ -51,6 +51,9 @@ import { createSpoolAnswers } from "./spool/answers.ts"
 import { spoolWhenNeeded } from "./spool/late.ts"
 import { startPublishing } from "./publishing.ts"
 import { openTrust } from "./trust/keeper.ts"
+import { raiseByNewestEntry } from "./time/own-log.ts"
+import { createSignedTimes } from "./time/signed-time.ts"
+import { createTimeVerifier } from "./time/statement.ts"
 import { createTimeKeeper } from "./time-keeper.ts"
 import { BUILT_AT, VERSION } from "./version.ts"
 
@@ -119,10 +122,18 @@ async function build(
   closers.push(() => outputs.release())
 
   // Time and log: from here on everything that happens is written down.
-  const time = await createTimeKeeper({ clock, storage, builtAt: BUILT_AT })
+  const time = await createTimeKeeper({
+    clock,
+    storage,
+    builtAt: BUILT_AT,
+    sync: board.timeSync,
+    network: config.time.network,
+    ...(config.time.rtcErrorMs === null ? {} : { rtcErrorMs: config.time.rtcErrorMs }),
+  })
   const log = await openAuditLog({
     storage,
     clock,
+    keyStore: board.keyStore,
     gateway: config.gateway,
     bootId: randomUUID(),
     interval: () => time.logged(),
@@ -130,6 +141,7 @@ async function build(
   const audit = (event: AuditEvent): Promise<number> => log.append(event)
   /** For what happened anyway: the log counts what it cannot take, and its state closes what must close. */
   const note = (event: AuditEvent): void => void log.append(event).catch(() => undefined)
+  await raiseByNewestEntry(time, log)
   closers.push(async () => {
     note({ id: "gateway.stopped", outcome: "success", source: "gateway" })
     await log.close()
@@ -145,6 +157,7 @@ async function build(
     source: "gateway",
     detail: { version: VERSION, board: identity.model, serial: identity.serial, reset: watchdog.lastReset },
   })
+  time.onEvent(note)
   const reset = resetEvent(watchdog.lastReset)
   if (reset !== null) note(reset)
   // Nothing goes beside the conduits, from before the first of them listens.
@@ -367,6 +380,7 @@ async function build(
     conduits: conduits.status(failures.failed),
     buffered: spool.backlog(),
     alarms: alarms.open,
+    time: time.report(),
     audit: { entries: log.size, publishing: publishing.state },
   })
   const commands = createCommandDoor({
@@ -384,6 +398,14 @@ async function build(
     spool: buffered,
     status,
     trust,
+    signedTimes: createSignedTimes({
+      gateway: config.gateway,
+      clock,
+      time,
+      verify: createTimeVerifier(trust.material.timeSigners),
+      audit,
+      random: () => randomBytes(16).toString("base64url"),
+    }),
     inForce: () => inForce,
     boundary,
     board,

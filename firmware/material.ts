@@ -15,6 +15,8 @@ export interface Material {
   readonly authorities: Readonly<Record<string, string>>
   /** Who may sign policy. */
   readonly signers: readonly TrustedSigner[]
+  /** Who may sign the time: the same, and those that the board file names beside. */
+  readonly timeSigners: readonly TrustedSigner[]
   readonly conduits: readonly EngineConduit[]
   /** For the gateway's own MQTT connection; null when it has none. */
   readonly management: { readonly end: UpstreamEnd; readonly credential: TlsCredential } | null
@@ -33,6 +35,10 @@ export async function loadMaterial(config: GatewayConfig, keyStore: KeyStore): P
   const signers: TrustedSigner[] = []
   for (const [name, file] of Object.entries(config.trust.policySigners)) {
     signers.push(await readTrustedSigner(name, await readText(file)))
+  }
+  const timeSigners = [...signers]
+  for (const [name, file] of Object.entries(config.trust.timeSigners)) {
+    timeSigners.push(await readTrustedSigner(name, await readText(file)))
   }
   expectSound({
     owner: {
@@ -78,7 +84,7 @@ export async function loadMaterial(config: GatewayConfig, keyStore: KeyStore): P
   }
   const end = config.management.mqtt
   const management = end === null ? null : { end, credential: await credential(end.credential, "management/mqtt") }
-  return { authorities, signers, conduits, management, ownCertificates }
+  return { authorities, signers, timeSigners, conduits, management, ownCertificates }
 }
 
 function expectSound(store: TrustStore): void {

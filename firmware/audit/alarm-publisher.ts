@@ -2,7 +2,7 @@ import { LockgateError } from "../../policy/base/errors.ts"
 import type { Clock } from "../../hal/clock.ts"
 import type { AlarmSource } from "./alarms.ts"
 import type { MqttLink } from "./mqtt-link.ts"
-import { gatewayTopic } from "./topics.ts"
+import { gatewayTopic } from "../../policy/audit/topics.ts"
 
 /** An alarm that counts on is told this often at most. */
 const PACE_MS = 1_000

@@ -45,12 +45,13 @@ const BASE64URL = /^[A-Za-z0-9_-]+$/
 const MAX_HEADER_LENGTH = 1024
 
 /**
- * Parse the text of a bundle. Nothing is verified here; a fault in any signature refuses the whole.
+ * Parse the text of a bundle. Nothing is verified here; a fault in any signature refuses the whole. `type` is what each
+ * signature must say that it signs: a signed time (`firmware/time/statement.ts`) travels in the same form.
  *
  * @throws InputError `ERR_BUNDLE_SIZE`, `ERR_BUNDLE_MALFORMED`, `ERR_BUNDLE_HEADER` (type, `crit`, `b64`, anything
  *   unknown in a header), `ERR_BUNDLE_ALGORITHM`
  */
-export function parseEnvelope(text: string): Envelope {
+export function parseEnvelope(text: string, type: string = BUNDLE_TYPE): Envelope {
   if (text.length > MAX_BUNDLE_LENGTH) throw new InputError("ERR_BUNDLE_SIZE", "the bundle is longer than 32 MiB")
   const bundle = record(json(text), "the bundle")
   members(bundle, ["payload", "signatures"], "the bundle")
@@ -60,28 +61,28 @@ export function parseEnvelope(text: string): Envelope {
   if (signatures.length > MAX_SIGNATURES) {
     throw new InputError("ERR_BUNDLE_SIZE", `the bundle has more than ${MAX_SIGNATURES} signatures`)
   }
-  return { payload, signatures: signatures.map(parseSignature) }
+  return { payload, signatures: signatures.map((value) => parseSignature(value, type)) }
 }
 
-function parseSignature(value: unknown): EnvelopeSignature {
+function parseSignature(value: unknown, type: string): EnvelopeSignature {
   const entry = record(value, "a signature")
   members(entry, ["protected", "signature"], "a signature")
   const { protected: header, signature } = entry
   if (!isBase64url(header) || header.length > MAX_HEADER_LENGTH) throw malformed("a protected header is not base64url")
   // The header first: an algorithm that we refuse is named as such, whatever its signatures look like.
-  const facts = parseHeader(header)
+  const facts = parseHeader(header, type)
   if (typeof signature !== "string" || !SIGNATURE.test(signature)) throw malformed("a signature is not 64 bytes")
   return { protected: header, signature, ...facts }
 }
 
-function parseHeader(encoded: string): { algorithm: BundleAlgorithm; keyId: string } {
+function parseHeader(encoded: string, type: string): { algorithm: BundleAlgorithm; keyId: string } {
   const header = record(json(Buffer.from(encoded, "base64url").toString("utf8")), "a protected header")
   for (const name of Object.keys(header)) {
     // `crit` and `b64` would change what a signature covers; what we do not know could do so as well.
     if (name !== "alg" && name !== "typ" && name !== "kid")
       throw headerFault("a protected header has an unknown member")
   }
-  if (header["typ"] !== BUNDLE_TYPE) throw headerFault(`a signature is not of type ${BUNDLE_TYPE}`)
+  if (header["typ"] !== type) throw headerFault(`a signature is not of type ${type}`)
   const { kid: keyId } = header
   if (typeof keyId !== "string" || !THUMBPRINT.test(keyId)) throw headerFault("kid is not the thumbprint of a key")
   const algorithm = BUNDLE_ALGORITHMS.find((name) => name === header["alg"])

@@ -45,7 +45,7 @@ export function createBundleVerifier(trusted: readonly TrustedSigner[]): VerifyB
     for (const signature of envelope.signatures) {
       const signer = keys.get(signature.keyId)
       if (signer === undefined || signer.algorithm !== signature.algorithm || signers.has(signer.name)) continue
-      if (await isGood(envelope.payload, signature, signer)) signers.add(signer.name)
+      if (await signatureIsGood(envelope.payload, signature, signer)) signers.add(signer.name)
       else bad++
     }
     if (signers.size === 0) {
@@ -58,7 +58,12 @@ export function createBundleVerifier(trusted: readonly TrustedSigner[]): VerifyB
   }
 }
 
-async function isGood(payload: string, signature: EnvelopeSignature, signer: TrustedSigner): Promise<boolean> {
+/** Whether this one signature over `payload` (base64url) is good under the signer's key. @throws InputError `ERR_BUNDLE_MALFORMED` */
+export async function signatureIsGood(
+  payload: string,
+  signature: EnvelopeSignature,
+  signer: TrustedSigner,
+): Promise<boolean> {
   try {
     // One signature at a time: jose's generalVerify is content with one good signature of several.
     const jws = { payload, protected: signature.protected, signature: signature.signature }

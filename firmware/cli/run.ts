@@ -50,12 +50,16 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
 }
 
 function openBoard(config: GatewayConfig): Promise<OpenBoard> {
-  const { stateFolder, credentials } = config
+  const { stateFolder, credentials, time } = config
+  const clocks = {
+    trustRtc: time.rtcErrorMs !== null,
+    ...(time.chronySocket === null ? {} : { chronySocket: time.chronySocket }),
+  }
   switch (config.board) {
     case "linux":
-      return createLinuxBoard({ stateFolder, credentials })
+      return createLinuxBoard({ stateFolder, credentials, ...clocks })
     case "simulated":
-      return createSimulatedBoard(stateFolder, { credentials })
+      return createSimulatedBoard(stateFolder, { credentials, ...clocks })
   }
 }
 

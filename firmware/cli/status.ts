@@ -5,6 +5,7 @@ import { accessLine } from "./access.ts"
 import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE } from "./gateway-call.ts"
 import { readArguments } from "./handler.ts"
 import type { CliIo } from "./handler.ts"
+import { timeLines } from "./time-text.ts"
 import { localTime, printable, thousands } from "./text.ts"
 
 const USAGE = `lockgate status [--json] ${GATEWAY_USAGE}`
@@ -32,6 +33,7 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     ...policyLines(report.policy, nowAt),
     `posture   normal ${posture.normal}, essential ${posture.essential}${because}`,
     `island    ${report.island ? "ON" : "off"}`,
+    ...timeLines(report.time),
     ...boundaryLines(report.boundary),
     ...emergencyLines(report.emergencies),
     ...boardLines(report.lines),

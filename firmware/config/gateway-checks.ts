@@ -152,6 +152,7 @@ export function filesNamed(document: GatewayDocument, root: DocNode, folder: str
   addAll(document.trust.authorities, "certificates of an authority")
   addAll(document.trust.crls, "a list of revoked certificates")
   addAll(document.trust["policy-signers"], "a signer's public key")
+  addAll(document.trust["time-signers"], "a time signer's public key")
   for (const placed of document.credentials) {
     add(placed, ["key"], "a private key", placed.value.key)
     add(placed, ["certificate"], "a certificate chain", placed.value.certificate)

@@ -25,6 +25,8 @@ export interface GatewayConfig {
     readonly policySigners: Readonly<Record<string, string>>
     /** How many distinct signers a policy bundle needs, at least 1. */
     readonly policyThreshold: number
+    /** Who may sign the time beside the policy signers: name to PEM file of a public key. */
+    readonly timeSigners: Readonly<Record<string, string>>
   }
   /** Names used below, to the files of a key (PEM, PKCS#8) and its chain (PEM, leaf first). */
   readonly credentials: Readonly<Record<string, { readonly keyFile: string; readonly certificateFile: string }>>
@@ -41,6 +43,8 @@ export interface GatewayConfig {
     readonly mqtt: UpstreamEnd | null
   }
   readonly limits: Limits
+  /** Whom the gateway believes what time it is. */
+  readonly time: TimeConfig
   /** Threads that carry the conduits, 1..16; `auto`: one a core, at most 4. */
   readonly workers: number | "auto"
   /** Whether the gateway puts the packet filter of its policy in force on this board, or leaves that to others. */
@@ -51,6 +55,16 @@ export interface GatewayConfig {
   readonly gpio: GpioConfig
   /** Seconds a policy stays on trial until it is confirmed or rolled back. */
   readonly trialSeconds: number
+}
+
+/** The section `time` of the board file. */
+export interface TimeConfig {
+  /** Whose network time is believed, of what the system's time daemon follows. */
+  readonly network: "any" | "authenticated" | "none"
+  /** How far off the battery-backed clock may be; null: there is none to believe. */
+  readonly rtcErrorMs: number | null
+  /** chronyd's command socket; null: its usual place. */
+  readonly chronySocket: string | null
 }
 
 /** Where a conduit listens on this board, and where its broker or its units are. */

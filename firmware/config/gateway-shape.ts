@@ -9,6 +9,7 @@ import { duration, durationText, size, sizeText } from "../../policy/language/qu
 import { toJsonSchema } from "../../policy/language/json-schema.ts"
 import { line } from "./line-shape.ts"
 import { complainAboutBroker, complainAboutHost, complainAboutUrl, SCHEMES, splitUrl } from "./address.ts"
+import { NO_TIME, time } from "./time-shape.ts"
 import { points } from "./point-shape.ts"
 import { gpio } from "./gpio-shape.ts"
 
@@ -192,8 +193,14 @@ const trust = object("trust", {
     "Distinct signers that a policy bundle needs.",
     1,
   ),
+  "time-signers": optional(
+    placedMap(path("a PEM file with a public key"), { max: GATEWAY_BOUNDS.signers }),
+    [],
+    "Who may sign the time beside those who sign policy, such as a technician, by name: PEM files of public keys.",
+    {},
+  ),
 })
-const NO_TRUST = { authorities: [], crls: [], "policy-signers": [], "policy-threshold": 1 }
+const NO_TRUST = { authorities: [], crls: [], "policy-signers": [], "policy-threshold": 1, "time-signers": [] }
 
 const management = object("management", {
   socket: required(path("the local command socket"), "Path of the local command socket."),
@@ -249,6 +256,7 @@ export const gatewayShape = object("a board file", {
     {},
   ),
   limits: optional(withStandIn(limits, NO_LIMITS), NO_LIMITS, "Bounds on what peers can make the gateway hold.", {}),
+  time: optional(withStandIn(time, NO_TIME), NO_TIME, "Whom the gateway believes what time it is.", {}),
   workers: optional(workers, 1, "Threads that carry the conduits: 1..16, or auto for one a core, at most 4.", 1),
   "packet-filter": optional(
     choice(["apply", "off"]),

@@ -13,6 +13,7 @@ import { buildGpio } from "./gpio-shape.ts"
 import { gatewayShape } from "./gateway-shape.ts"
 import { loadLimitsOf } from "./load-limit-keys.ts"
 import { LISTEN_PORTS, splitUrl } from "./address.ts"
+import { buildTime } from "./time-shape.ts"
 import { buildPoints } from "./point-shape.ts"
 
 /** 64 conduits with all that belongs to them take 30 KiB. */
@@ -61,6 +62,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
       crls: record(trust.crls, toPath),
       policySigners: record(trust["policy-signers"], toPath),
       policyThreshold: trust["policy-threshold"],
+      timeSigners: record(trust["time-signers"], toPath),
     },
     credentials: record(document.credentials, ({ key, certificate }) => ({
       keyFile: toPath(key),
@@ -74,6 +76,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
       mqtt: management.mqtt === null ? null : buildEnd(management.mqtt),
     },
     limits: buildLimits(document.limits),
+    time: buildTime(document.time, toPath),
     workers: document.workers,
     packetFilter: document["packet-filter"],
     inspector: document.inspector,

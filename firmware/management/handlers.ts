@@ -4,8 +4,10 @@ import type { PolicyActivation } from "../bundles/activation-port.ts"
 import type { Incoming } from "../bundles/incoming.ts"
 import type { GpioLines } from "../gpio/lines.ts"
 import type { RecordingKeeper } from "../recording/keeper.ts"
+import type { SignedTimes } from "../time/signed-time.ts"
 import type { TrustKeeper } from "../trust/keeper.ts"
 import type { FailedConduits } from "../boundary/failed-conduits.ts"
+import { moment } from "../time/time-events.ts"
 import type { Access } from "./access.ts"
 import type { Island } from "./island.ts"
 import type { Overrides } from "./overrides.ts"
@@ -22,6 +24,7 @@ export interface HandlerDeps {
   readonly trust: Pick<TrustKeeper, "reload" | "offer" | "report">
   readonly lines: Pick<GpioLines, "inputs" | "tamper">
   readonly access: Access
+  readonly signedTimes: Pick<SignedTimes, "nonce" | "set">
   readonly failures: Pick<FailedConduits, "restore">
   readonly alarms: Pick<Alarms, "list" | "acknowledge">
   readonly status: () => StatusReport | Promise<StatusReport>
@@ -119,6 +122,12 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     "alarm.acknowledge": async ({ alarm, note = "" }, { name }) => {
       const result = await deps.alarms.acknowledge(alarm, name, note)
       return { result, detail: { alarm, entry: result.seq, count: result.count } }
+    },
+    "time.nonce": async () => ({ result: deps.signedTimes.nonce() }),
+    "time.set": async ({ statement }, { name }) => {
+      const result = await deps.signedTimes.set(statement, name)
+      const { before, after } = result
+      return { result, detail: { before: moment(before.latestAt), after: moment(after.latestAt) } }
     },
     assess: async () => ({ result: await deps.assess() }),
   }

@@ -40,7 +40,7 @@ export const REQUEST_MS = 30_000
  */
 export const LOCAL_OWNER: Principal = {
   name: "local:owner",
-  permissions: ["read", "policy", "island", "access", "assess"],
+  permissions: ["read", "policy", "island", "access", "time", "assess"],
   via: "local",
 }
 

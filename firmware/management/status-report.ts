@@ -2,6 +2,7 @@ import type { BoundaryStatus } from "../boundary/keeper.ts"
 import type { ConduitCounters } from "../conduits/messages.ts"
 import type { GpioStatus } from "../gpio/lines.ts"
 import type { Backlog } from "../spool/store.ts"
+import type { TimeReport } from "../time-keeper.ts"
 import type { AccessStatus } from "./access.ts"
 import type { EmergencyStatus } from "./overrides.ts"
 import type { PolicyStatus } from "../bundles/activation-port.ts"
@@ -31,6 +32,8 @@ export interface StatusReport {
   /** Every way in from an untrusted zone, approved or not. */
   readonly access: readonly AccessStatus[]
   readonly conduits: readonly ConduitStatus[]
+  /** What is known of the time; absent in answers of a gateway before this. */
+  readonly time?: TimeReport
   readonly audit: {
     /** Entries in the log. */
     readonly entries: number

@@ -197,7 +197,7 @@ export async function openTrust(deps: TrustKeeperDeps): Promise<TrustKeeper> {
       lists: all.taken.map(takenList),
     }
     // Who may sign policy is settled at start: a key on disk must not become a signer by a command for certificates.
-    material = { ...next, signers: material.signers }
+    material = { ...next, signers: material.signers, timeSigners: material.timeSigners }
     anchors = nextAnchors
     shelf = all.shelf
     const { certificates, authorities, lists } = result

@@ -7,6 +7,7 @@ import { createFileKeyStore, type KeyFiles } from "./key-store.ts"
 import { createLinuxNetworkInterfaces } from "./network-interfaces.ts"
 import { createLinuxPacketFilter } from "./packet-filter.ts"
 import { openLinuxStorage } from "./storage.ts"
+import { createLinuxTimeSync } from "./time-sync.ts"
 import { openLinuxWatchdog } from "./watchdog.ts"
 
 /** A board whose state folder is ours until it is closed. */
@@ -19,6 +20,10 @@ export interface LinuxBoardOptions {
   readonly stateFolder: string
   /** Key slots that are files outside the state folder. */
   readonly credentials?: Readonly<Record<string, KeyFiles>>
+  /** The battery-backed clock is to be trusted. */
+  readonly trustRtc?: boolean
+  /** chronyd's command socket, if it is not in its usual place. */
+  readonly chronySocket?: string
 }
 
 /**
@@ -31,7 +36,7 @@ export async function createLinuxBoard(options: LinuxBoardOptions): Promise<Open
   const identity = await readLinuxIdentity()
   const watchdog = await openLinuxWatchdog()
   const storage = await openLinuxStorage(options.stateFolder)
-  const clock = createLinuxClock()
+  const clock = createLinuxClock({ trustRtc: options.trustRtc ?? false })
   return {
     identity,
     clock,
@@ -40,6 +45,7 @@ export async function createLinuxBoard(options: LinuxBoardOptions): Promise<Open
     keyStore: createFileKeyStore(storage, options.credentials),
     packetFilter: createLinuxPacketFilter(),
     storage,
+    timeSync: createLinuxTimeSync(options.chronySocket === undefined ? {} : { chronySocket: options.chronySocket }),
     watchdog,
     close: () => storage.close(),
   }

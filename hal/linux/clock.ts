@@ -1,33 +1,45 @@
-import { existsSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import type { Clock } from "../clock.ts"
 
-/** systemd-timesyncd makes this file once it has set the clock from a server, and a reboot removes it. */
-const SYNCHRONISED = "/run/systemd/timesync/synchronized"
+/** The battery-backed clock, as the kernel shows it: seconds since 1970, and whether it set the system clock at boot. */
+const RTC = "/sys/class/rtc/rtc0"
+/** Further apart, the system clock is no longer what the battery-backed one says: somebody has set one of them. */
+const APART_MS = 3_000
 const RECHECK_MS = 10_000
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
  * The clocks of a Linux board.
  *
- * The wall clock is trusted only while systemd-timesyncd says that it is synchronised. Node cannot ask the kernel
- * (adjtimex), so a board that keeps its time by other means (chrony, a battery alone) counts as not trusted: that
- * widens the time interval and never narrows it. Monotonic time counts from the kernel's start and is the same in
+ * The wall clock is trusted in itself only where the board file says that the battery-backed one is (`trustRtc`), which set
+ * it at boot, and while both agree. Whether a time daemon keeps it right is for `time-sync.ts` to say. Monotonic time counts from the kernel's start and is the same in
  * every thread and process.
  */
-export function createLinuxClock(synchronisedFile: string = SYNCHRONISED): Clock {
+export function createLinuxClock(options: { readonly trustRtc?: boolean; readonly rtc?: string } = {}): Clock {
+  const { trustRtc = false, rtc = RTC } = options
   let trusted = false
   let checkedMs = -Infinity
   return {
     wall() {
       const nowMs = monotonicMs()
-      if (nowMs - checkedMs >= RECHECK_MS) {
+      if (trustRtc && nowMs - checkedMs >= RECHECK_MS) {
         checkedMs = nowMs
-        trusted = existsSync(synchronisedFile)
+        trusted = agrees(rtc, Date.now())
       }
       return { at: Date.now(), trusted }
     },
     monotonicMs,
     after,
+  }
+}
+
+function agrees(rtc: string, wallAt: number): boolean {
+  try {
+    if (readFileSync(`${rtc}/hctosys`, "utf8").trim() !== "1") return false
+    const seconds = readFileSync(`${rtc}/since_epoch`, "utf8").trim()
+    return /^\d{1,12}$/.test(seconds) && Math.abs(Number(seconds) * 1000 - wallAt) <= APART_MS
+  } catch {
+    return false
   }
 }
 

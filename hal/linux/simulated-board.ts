@@ -9,6 +9,7 @@ import { MemoryWatchdog } from "../memory/watchdog.ts"
 import type { OpenBoard } from "./board.ts"
 import { createLinuxClock } from "./clock.ts"
 import { createFileKeyStore, type KeyFiles } from "./key-store.ts"
+import { createLinuxTimeSync } from "./time-sync.ts"
 import { openLinuxStorage } from "./storage.ts"
 
 const SERIAL = "simulated/serial"
@@ -18,12 +19,16 @@ const RESET = "simulated/reset-by-watchdog"
 export interface SimulatedBoardOptions {
   /** Key slots that are files outside the state folder. */
   readonly credentials?: Readonly<Record<string, KeyFiles>>
+  /** The battery-backed clock of this machine is to be trusted. */
+  readonly trustRtc?: boolean
+  /** chronyd's command socket, if it is not in its usual place. */
+  readonly chronySocket?: string
   /** The reset button: called when the watchdog expires, must end the process at once. Default: SIGKILL to itself. */
   readonly reset?: () => void
 }
 
 /**
- * A board without hardware: storage and keys in `stateFolder`, this machine's clocks, a made-up serial number that
+ * A board without hardware: storage and keys in `stateFolder`, this machine's clocks and time daemon, a made-up serial number that
  * stays, and a watchdog that counts in this process.
  *
  * When the watchdog expires it leaves a mark in the folder and resets, so that the next start finds `lastReset`
@@ -37,7 +42,7 @@ export async function createSimulatedBoard(
   options: SimulatedBoardOptions = {},
 ): Promise<OpenBoard> {
   const storage = await openLinuxStorage(stateFolder)
-  const clock = createLinuxClock()
+  const clock = createLinuxClock({ trustRtc: options.trustRtc ?? false })
   const serial = await serialNumber(storage)
   const wasReset = (await storage.read(RESET)) !== null
   if (wasReset) await storage.remove(RESET)
@@ -54,6 +59,7 @@ export async function createSimulatedBoard(
     keyStore: createFileKeyStore(storage, options.credentials),
     packetFilter: new MemoryPacketFilter(),
     storage,
+    timeSync: createLinuxTimeSync(options.chronySocket === undefined ? {} : { chronySocket: options.chronySocket }),
     watchdog: new MemoryWatchdog({ clock, expired, lastReset: wasReset ? "watchdog" : "power" }),
     close: () => storage.close(),
   }

@@ -9,6 +9,7 @@ import { MemoryKeyStore } from "./key-store.ts"
 import { MemoryNetworkInterfaces } from "./network-interfaces.ts"
 import { MemoryPacketFilter } from "./packet-filter.ts"
 import { MemoryStorage } from "./storage.ts"
+import { MemoryTimeSync } from "./time-sync.ts"
 import { MemoryWatchdog } from "./watchdog.ts"
 
 /** A board that tests drive: every port shows its inside, and it can be switched off and on. */
@@ -19,6 +20,7 @@ export interface MemoryBoard extends Board {
   readonly keyStore: MemoryKeyStore
   readonly packetFilter: MemoryPacketFilter
   readonly storage: MemoryStorage
+  readonly timeSync: MemoryTimeSync
   readonly watchdog: MemoryWatchdog
   /** True once the watchdog has reset the board: its power was cut there and then. */
   readonly wasReset: boolean
@@ -58,6 +60,7 @@ export function createMemoryBoard(options: MemoryBoardOptions): MemoryBoard {
     keyStore,
     packetFilter: new MemoryPacketFilter(),
     storage,
+    timeSync: new MemoryTimeSync(),
     watchdog: new MemoryWatchdog({ clock, expired, lastReset: options.lastReset ?? "power" }),
     get wasReset() {
       return wasReset

@@ -13,6 +13,7 @@ import { LINE_EVENTS } from "./event/line.ts"
 import { POLICY_EVENTS } from "./event/policy.ts"
 import { POSTURE_EVENTS } from "./event/posture.ts"
 import { SPOOL_EVENTS } from "./event/spool.ts"
+import { TIME_EVENTS } from "./event/time.ts"
 import { TRUST_EVENTS } from "./event/trust.ts"
 
 /** How it ended. */
@@ -26,6 +27,7 @@ export const EVENTS = {
   ...SPOOL_EVENTS,
   ...LINE_EVENTS,
   ...BOARD_EVENTS,
+  ...TIME_EVENTS,
   ...TRUST_EVENTS,
   ...POLICY_EVENTS,
   ...POSTURE_EVENTS,

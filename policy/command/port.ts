@@ -9,7 +9,7 @@ export interface Principal {
   readonly via: "local" | "serial" | "mqtt"
 }
 
-export type Permission = "read" | "policy" | "island" | "access" | "assess"
+export type Permission = "read" | "policy" | "island" | "access" | "time" | "assess"
 
 /** A request as it arrives: everything in it is untrusted. */
 export interface CommandRequest {

@@ -180,6 +180,18 @@ export const COMMANDS = {
     changes: true,
     arguments: { alarm: { kind: "string", maxLength: 64 }, note: { kind: "string", maxLength: 120, optional: true } },
   },
+  "time.nonce": {
+    summary: "a number for somebody to answer with a signed time",
+    permission: "time",
+    changes: false,
+    arguments: {},
+  },
+  "time.set": {
+    summary: "take a signed time that answers a nonce, or set back the earliest time that is believed in",
+    permission: "time",
+    changes: true,
+    arguments: { statement: { kind: "string", maxLength: 16_384 } },
+  },
   assess: {
     summary: "run the probes and answer the requirement rows",
     permission: "assess",

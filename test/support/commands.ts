@@ -30,6 +30,8 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "conduit.restore": { command: "conduit.restore", arguments: { conduit: "remote" } },
   "alarm.list": { command: "alarm.list", arguments: {} },
   "alarm.acknowledge": { command: "alarm.acknowledge", arguments: { alarm: "grave", note: "looked at" } },
+  "time.nonce": { command: "time.nonce", arguments: {} },
+  "time.set": { command: "time.set", arguments: { statement: "text" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -67,6 +69,8 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "conduit.restore": handler("conduit.restore"),
     "alarm.list": handler("alarm.list"),
     "alarm.acknowledge": handler("alarm.acknowledge"),
+    "time.nonce": handler("time.nonce"),
+    "time.set": handler("time.set"),
     assess: handler("assess"),
   }
 }

@@ -56,7 +56,7 @@ export const everyUserIsJudged: GatewayProbe = {
 /** How many requests were refused as they must be, or what went wrong. `status` changes nothing and is not logged. */
 async function peopleAndProcesses(context: ProbeContext): Promise<number | ProbeResult> {
   const request = { command: "status", arguments: {} }
-  const others: readonly Permission[] = ["policy", "island", "access", "assess"]
+  const others: readonly Permission[] = ["policy", "island", "access", "time", "assess"]
   let asked = 0
   for (const via of WAYS) {
     for (const permissions of [[], others]) {

@@ -6,7 +6,7 @@ import type { ProbeResult } from "../../../policy/requirements/control.ts"
 import { endpoint } from "../../interfaces.ts"
 import type { GatewayProbe } from "../probe-context.ts"
 
-const ALL: readonly Permission[] = ["read", "policy", "island", "access", "assess"]
+const ALL: readonly Permission[] = ["read", "policy", "island", "access", "time", "assess"]
 
 /** No command runs without authentication and its permission. */
 export const commandsNeedPermission: GatewayProbe = {

@@ -117,6 +117,7 @@ const handlers = createHandlers({
   alarms: { list: () => [], acknowledge: unused },
   assess: async () => [],
   trust: { reload: unused, offer: unused, report: () => ({ authorities: [], own: [] }) },
+  signedTimes: { nonce: () => ({ gateway: "gw", nonce: "n", validSeconds: 1 }), set: unused },
   trialSeconds: 300,
 })
 const door = createLocalSocket({

@@ -36,6 +36,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
       },
       policySigners: { owner: "/etc/lockgate/trust/owner.pub.pem", deputy: "/etc/lockgate/trust/deputy.pub.pem" },
       policyThreshold: 2,
+      timeSigners: {},
     },
     credentials: Object.fromEntries(
       ["field-end", "desk-end", "control-end", "management"].map((name) => [
@@ -86,6 +87,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
       maxMemoryBytes: 128 * 1024 * 1024,
     },
     packetFilter: "apply",
+    time: { network: "any", rtcErrorMs: null, chronySocket: null },
     inspector: "refuse",
     gpio: {
       inputs: [
@@ -425,6 +427,18 @@ test("a timeout is for Modbus over a network: a broker has none, and a line its 
     const parsed = to(upstream)
     assert.ok(!parsed.ok && parsed.faults.some(({ message }) => message.includes(said)), JSON.stringify(parsed))
   }
+})
+
+test("the section time and the time signers are read, paths made absolute", () => {
+  const tail = "time: { network: authenticated, rtc-error: 10min, chrony-socket: run/chronyd.sock }"
+  const trust = "trust: { authorities: { ca: a }, policy-signers: { o: o }, time-signers: { technician: t.pem } }"
+  const config = good(readBoard(boardText({ tail, trust })))
+  assert.equal(config.time, {
+    network: "authenticated",
+    rtcErrorMs: 600_000,
+    chronySocket: "/etc/lockgate/run/chronyd.sock",
+  })
+  assert.equal(config.trust.timeSigners, { technician: "/etc/lockgate/t.pem" })
 })
 
 test.run()

@@ -8,7 +8,7 @@ import { COMMANDS, type CommandRow } from "../../../policy/command/table.ts"
 import { IDS, MemoryLog, recordingHandlers, REQUESTS } from "../../support/commands.ts"
 
 const test = suite("firmware/management/pipeline")
-const ALL: readonly Permission[] = ["read", "policy", "island", "access", "assess"]
+const ALL: readonly Permission[] = ["read", "policy", "island", "access", "time", "assess"]
 const owner: Principal = { name: "local:owner", permissions: ALL, via: "local" }
 
 function made(act?: (id: string) => unknown): { port: CommandPort; log: MemoryLog; executed: string[] } {

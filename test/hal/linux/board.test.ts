@@ -75,12 +75,29 @@ test("the device tree names the board; without it a name is derived from the mac
   assert.equal(nameless, { model: "unknown", serial: "unknown" })
 })
 
-test("the wall clock is trusted only when something says that it was set", () => {
-  const mark = join(top, "synchronized")
-  assert.is(createLinuxClock(mark).wall().trusted, false)
-  writeFileSync(mark, "")
-  const clock = createLinuxClock(mark)
-  assert.is(clock.wall().trusted, true)
+test("[CR 2.11] the wall clock is trusted in itself only where a trusted battery-backed one set it, and agrees", () => {
+  const rtc = join(top, "rtc0")
+  mkdirSync(rtc)
+  const trusted = (trustRtc: boolean): boolean => createLinuxClock({ trustRtc, rtc }).wall().trusted
+  assert.is(trusted(true), false, "there is none")
+  const says = (hctosys: string, since: string): void => {
+    writeFileSync(join(rtc, "hctosys"), hctosys)
+    writeFileSync(join(rtc, "since_epoch"), since)
+  }
+  const seconds = Math.round(Date.now() / 1000)
+  says("1\n", `${seconds}\n`)
+  assert.is(trusted(true), true)
+  assert.is(trusted(false), false, "the board file does not say so")
+  for (const [hctosys, since] of [
+    ["0\n", `${seconds}`],
+    ["1\n", `${seconds - 60}`],
+    ["1\n", "soon"],
+    ["", ""],
+  ] as const) {
+    says(hctosys, since)
+    assert.is(trusted(true), false, `${hctosys} ${since}`)
+  }
+  const clock = createLinuxClock()
   assert.ok(Math.abs(clock.wall().at - Date.now()) < 1000)
   const before = clock.monotonicMs()
   assert.ok(clock.monotonicMs() >= before)

@@ -36,6 +36,8 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "conduit.restore": { conduit: "remote" },
   "alarm.list": {},
   "alarm.acknowledge": { alarm: "grave", note: "seen" },
+  "time.nonce": {},
+  "time.set": { statement: "text" },
   assess: {},
 }
 
