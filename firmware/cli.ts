@@ -44,6 +44,28 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/audit-tail.ts")).auditTail,
   },
   {
+    words: "audit request",
+    usage: "<SHA-256> (--config <gateway.yaml> | --state <folder>)",
+    summary: "print a person's request exactly as it was received, and who vouches for it",
+    details: [
+      "the hash stands in the entries of the command, as `request`: lockgate audit tail --json",
+      "exit code  0 printed, 1 not kept or not what was received, 2 wrong usage",
+    ],
+    load: async () => (await import("./cli/audit-request.ts")).auditRequest,
+  },
+  {
+    words: "alarms",
+    usage: "[--json]",
+    summary: "the alarms that nobody has acknowledged yet",
+    load: async () => (await import("./cli/alarms.ts")).alarms,
+  },
+  {
+    words: "alarm acknowledge",
+    usage: '<id> [--note "<what was done>"]',
+    summary: "close an alarm: somebody has seen to it",
+    load: async () => (await import("./cli/alarms.ts")).alarmAcknowledge,
+  },
+  {
     words: "console",
     usage: "[--broker wss://<host>:<port>]... [--log-key <file>]... [--port <n>]",
     summary: "serve the page in which a browser reads and verifies the audit logs of gateways",

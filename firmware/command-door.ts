@@ -2,6 +2,7 @@ import type { Board } from "../hal/board.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
 import type { Policy } from "../policy/language/policy.ts"
+import type { Alarms } from "./audit/alarms.ts"
 import type { KeptRequests } from "./audit/requests.ts"
 import type { FailedConduits } from "./boundary/failed-conduits.ts"
 import type { Boundary } from "./boundary/keeper.ts"
@@ -34,6 +35,7 @@ export interface CommandDoorDeps {
   readonly config: GatewayConfig
   readonly audit: (event: AuditEvent) => Promise<number>
   readonly requests: KeptRequests
+  readonly alarms: Alarms
   readonly policy: PolicyActivation
   readonly incoming: Incoming
   readonly boundary: Boundary
@@ -138,6 +140,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       access: deps.access,
       signedTimes: deps.signedTimes,
       failures: deps.failures,
+      alarms: deps.alarms,
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: () => assessing(runAssessment),

@@ -15,6 +15,7 @@ import type { Inputs } from "../policy/filter/inputs.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
+import { openAlarms } from "./audit/alarms.ts"
 import { openKeptRequests } from "./audit/requests.ts"
 import { createBoundary } from "./boundary/keeper.ts"
 import { openFailedConduits, type FailedConduits } from "./boundary/failed-conduits.ts"
@@ -148,6 +149,8 @@ async function build(
   })
   const requests = await openKeptRequests({ storage, audit, logSize: () => log.size })
   closers.push(() => requests.close())
+  const alarms = await openAlarms({ log, storage, clock, audit })
+  closers.push(() => alarms.stop())
   const { identity, watchdog } = board
   note({
     id: "gateway.started",
@@ -330,6 +333,7 @@ async function build(
       recording.policyInForce(next === null ? null : { version: next.version, sha256: sha256(next.statement.policy) })
       overrides.policyChanged(inForce)
       access.policyChanged(inForce)
+      alarms.follow(inForce?.alarms ?? null)
       for (const text of inForce === null ? [] : describeFit(checkAgainstPolicy(config, inForce))) {
         note({ id: "policy.unfit", outcome: "failure", source: "gateway", detail: { text } })
       }
@@ -348,12 +352,15 @@ async function build(
   closers.push(() => policy.stop())
   if (config.policyBundleFile !== null) await policy.installFromFile(await readText(config.policyBundleFile))
   await posture.settled()
+  // With the rules of the policy: from here on entries become alarms, those since the last run first.
+  alarms.start()
 
   // Management: the one door for every change, and the log on its way to the operators.
   const publishing = await startPublishing({
     config,
     trust,
     log,
+    alarms,
     storage,
     clock,
     report: note,
@@ -361,7 +368,6 @@ async function build(
     keyStore: board.keyStore,
     firmware: VERSION,
     policyVersion: () => policy.status().inForce?.version ?? null,
-    alarms: () => 0,
   })
   closers.push(() => publishing.stop())
   trust.onChange(async () => {
@@ -380,6 +386,7 @@ async function build(
     access: access.status(),
     conduits: conduits.status(failures.failed),
     buffered: spool.backlog(),
+    alarms: alarms.open,
     time: time.report(),
     audit: { entries: log.size, publishing: publishing.state },
   })
@@ -387,6 +394,7 @@ async function build(
     config,
     audit,
     requests,
+    alarms,
     policy,
     posture,
     island,

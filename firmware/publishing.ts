@@ -3,6 +3,7 @@ import type { KeyStore } from "../hal/key-store.ts"
 import type { Storage } from "../hal/storage.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { TimeInterval } from "../policy/time/interval.ts"
+import type { Alarms } from "./audit/alarms.ts"
 import type { AuditLog } from "./audit/log.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import type { Dialled } from "./tls/dial.ts"
@@ -17,6 +18,7 @@ export interface PublishingDeps {
   readonly config: GatewayConfig
   readonly trust: Pick<TrustKeeper, "material" | "revoked">
   readonly log: AuditLog
+  readonly alarms: Alarms
   readonly storage: Storage
   readonly clock: Clock
   interval(): TimeInterval
@@ -25,7 +27,6 @@ export interface PublishingDeps {
   /** What the heartbeat says beside the log. */
   readonly firmware: string
   policyVersion(): number | null
-  alarms(): number
 }
 
 /** The log on its way to the operators. */
@@ -52,7 +53,8 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
   const first = trust.material.management
   if (first === null) return OFF
   const { end } = first
-  const [{ dialMqtt }, { createAuditPublisher }, { makeHeartbeat, HEARTBEAT_SECONDS }] = await ROOMS.publication()
+  const [{ dialMqtt }, { createAuditPublisher }, { makeHeartbeat, HEARTBEAT_SECONDS }, { publishAlarms }] =
+    await ROOMS.publication()
   let open: Dialled | null = null
   const publisher = createAuditPublisher({
     log,
@@ -68,9 +70,10 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
           ...{ log, clock, gateway: config.gateway, keyStore: deps.keyStore, firmware: deps.firmware },
           interval: () => deps.interval(),
           policy: () => deps.policyVersion(),
-          alarms: () => deps.alarms(),
+          alarms: () => deps.alarms.open,
         }),
     },
+    beside: (link, signal) => publishAlarms({ link, signal, alarms: deps.alarms, clock, gateway: config.gateway }),
     connect: () =>
       dialMqtt({
         gateway: config.gateway,

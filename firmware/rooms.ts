@@ -23,7 +23,12 @@ export const ROOMS = {
   spool: () => import("./spool/store.ts"),
   recording: () => import("./recording/keeper.ts"),
   publication: () =>
-    Promise.all([import("./audit/mqtt-link.ts"), import("./audit/publisher.ts"), import("./audit/heartbeat.ts")]),
+    Promise.all([
+      import("./audit/mqtt-link.ts"),
+      import("./audit/publisher.ts"),
+      import("./audit/heartbeat.ts"),
+      import("./audit/alarm-publisher.ts"),
+    ]),
   rights: () => import("../policy/analysis/rights.ts"),
   assessment: () =>
     Promise.all([import("./assess/controls.ts"), import("./assess/run.ts"), import("./assess/open-sockets.ts")]),

@@ -29,6 +29,8 @@ export interface AuditPublisherDeps {
   readonly gateway: string
   /** Facts for the log: the broker lost and back (once per change), entries that cannot be published. */
   readonly report: (event: AuditEvent) => void
+  /** What is told over the same link beside the log, such as alarms; ends when the signal comes or the link ends. */
+  readonly beside?: (link: MqttLink, signal: AbortSignal) => Promise<void>
   /** What is kept at the broker for those who come later; absent: nothing is. */
   readonly retained?: RetainedOptions & { readonly log: RetainedLog }
   /** The sign of life: how often, and what to say; null when nothing can be signed now. Absent: there is none. */
@@ -97,6 +99,8 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
     await bounded(clock, link.publish(presence, new TextEncoder().encode("online"), true))
     online = true
     tellRestored()
+    const ending = new AbortController()
+    void deps.beside?.(link, ending.signal)
     const endBeats = beat(link)
     retained = startRetained(link, signal)
     const why = await runPublishSession({
@@ -117,6 +121,7 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
           detail: { from },
         }),
     })
+    ending.abort()
     await endBeats()
     if (why === "stopped") {
       await atMost(clock, DRAIN_MS, retained?.ended)

@@ -45,8 +45,14 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     ),
     ...(conduits.length === 0 ? ["conduits  none"] : []),
     ...bufferedLines(report.buffered),
+    ...alarmLines(report.alarms),
     `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}`,
   ]
+}
+
+/** Nothing where nothing waits for a person. */
+function alarmLines(open = 0): string[] {
+  return open === 0 ? [] : [`alarms    ${open} OPEN: \`lockgate alarms\` lists them`]
 }
 
 /** What waits for brokers, in a line a conduit. */

@@ -1,4 +1,5 @@
 import { InputError } from "../../policy/base/errors.ts"
+import type { Alarms } from "../audit/alarms.ts"
 import type { PolicyActivation } from "../bundles/activation-port.ts"
 import type { Incoming } from "../bundles/incoming.ts"
 import type { GpioLines } from "../gpio/lines.ts"
@@ -25,6 +26,7 @@ export interface HandlerDeps {
   readonly access: Access
   readonly signedTimes: Pick<SignedTimes, "nonce" | "set">
   readonly failures: Pick<FailedConduits, "restore">
+  readonly alarms: Pick<Alarms, "list" | "acknowledge">
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -115,6 +117,11 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     "conduit.restore": async ({ conduit }, { name }) => {
       const fault = await deps.failures.restore(conduit, name)
       return { result: { conduit, fault }, detail: { conduit, fault } }
+    },
+    "alarm.list": async () => ({ result: { alarms: deps.alarms.list() } }),
+    "alarm.acknowledge": async ({ alarm, note = "" }, { name }) => {
+      const result = await deps.alarms.acknowledge(alarm, name, note)
+      return { result, detail: { alarm, entry: result.seq, count: result.count } }
     },
     "time.nonce": async () => ({ result: deps.signedTimes.nonce() }),
     "time.set": async ({ statement }, { name }) => {

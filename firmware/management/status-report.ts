@@ -27,6 +27,8 @@ export interface StatusReport {
   readonly lines?: GpioStatus
   /** What waits on disk for brokers that are lost, by subject; absent in answers of a gateway before this. */
   readonly buffered?: readonly Backlog[]
+  /** Alarms that nobody has acknowledged; absent in answers of a gateway before this. */
+  readonly alarms?: number
   /** Every way in from an untrusted zone, approved or not. */
   readonly access: readonly AccessStatus[]
   readonly conduits: readonly ConduitStatus[]

@@ -73,6 +73,8 @@ export interface AlarmMatcher {
   raise(alarm: Omit<OpenAlarm, "count" | "last">): AlarmChange
   /** The alarm that was open and no longer is, or null. */
   acknowledge(id: string): OpenAlarm | null
+  /** Open it again as it was: its closing could not be written down. */
+  restore(alarm: OpenAlarm): void
   /** From now on these rules. */
   follow(rules: readonly AlarmRule[]): void
   /** The oldest first. */
@@ -156,6 +158,7 @@ export function createAlarmMatcher(rules: readonly AlarmRule[], state: AlarmStat
       open.delete(id)
       return alarm
     },
+    restore: (alarm) => void put(alarm),
     follow,
     get open() {
       return [...open.values()]

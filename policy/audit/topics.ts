@@ -4,6 +4,7 @@
  *     lockgate/<gateway>/online              retained: `online`, or by will `offline`
  *     lockgate/<gateway>/audit/live          each entry as it is written, a line
  *     lockgate/<gateway>/heartbeat           the signed sign of life
+ *     lockgate/<gateway>/alarm/<id>          retained: an alarm as JSON, until it is acknowledged
  *     lockgate/<gateway>/log/edge            retained: checkpoint and what no full tile or bundle holds yet
  *     lockgate/<gateway>/log/tile/...        retained: full tiles, raw; full bundles, gzipped
  *     lockgate/<gateway>/log/request         what a reader asks for that the broker no longer holds
@@ -21,7 +22,7 @@ import { InputError } from "../base/errors.ts"
 import { parsePiecePath } from "./tlog/tile.ts"
 
 /** Topics below `lockgate/<gateway>/` of which there is one; the rest of `lockgate/` is not the gateway's own. */
-export type GatewayTopic = "audit/live" | "online" | "heartbeat" | "log/edge" | "log/request"
+export type GatewayTopic = "audit/live" | "online" | "heartbeat" | "log/edge" | "log/request" | `alarm/${string}`
 
 /** A payload of more bytes is cut into parts. */
 export const PART_BYTES = 128 * 1024

@@ -168,6 +168,18 @@ export const COMMANDS = {
     changes: true,
     arguments: { conduit: { kind: "string", maxLength: 64 } },
   },
+  "alarm.list": {
+    summary: "the alarms that nobody has acknowledged yet",
+    permission: "read",
+    changes: false,
+    arguments: {},
+  },
+  "alarm.acknowledge": {
+    summary: "close an alarm: somebody has seen to it",
+    permission: "island",
+    changes: true,
+    arguments: { alarm: { kind: "string", maxLength: 64 }, note: { kind: "string", maxLength: 120, optional: true } },
+  },
   "time.nonce": {
     summary: "a number for somebody to answer with a signed time",
     permission: "time",

@@ -34,6 +34,8 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "access.end": { conduit: "remote" },
   "access.end-all": {},
   "conduit.restore": { conduit: "remote" },
+  "alarm.list": {},
+  "alarm.acknowledge": { alarm: "grave", note: "seen" },
   "time.nonce": {},
   "time.set": { statement: "text" },
   assess: {},
