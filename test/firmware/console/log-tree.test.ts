@@ -194,7 +194,7 @@ test("a heartbeat of another tree is wrong; an old one repeated is no sign of li
   assert.is(watch.report().life, "silent")
   await watch.take(
     "lockgate/g/heartbeat",
-    log.heartbeat({ root: Buffer.alloc(32, 1).toString("base64"), at: "x" }),
+    log.heartbeat({ root: Buffer.alloc(32, 1).toString("base64"), at: 1 }),
     false,
   )
   await watch.settle()
