@@ -107,6 +107,11 @@ export class GatewayWatch {
     this.#fresh = []
   }
 
+  /** Paths of the pieces that are to be asked for. */
+  wanted(): readonly string[] {
+    return this.#tree.wanted()
+  }
+
   /** Everything that is known now. */
   report(): GatewayReport {
     const faults = [...this.#faults.values(), ...this.#tree.faults]
