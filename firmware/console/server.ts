@@ -63,12 +63,23 @@ export async function startConsole(options: ConsoleOptions): Promise<ConsoleServ
   }
 }
 
-/** `wss://host:port` of a broker's address, as a content policy names it. @throws InputError `ERR_CONSOLE_BROKER` */
+/**
+ * `wss://host:port` of a broker's address, as a content policy names it; clear text only to this very machine.
+ *
+ * @throws InputError `ERR_CONSOLE_BROKER`
+ */
 export function brokerOrigin(text: string): string {
   const url = URL.parse(text)
-  if (url?.protocol !== "wss:" || url.username !== "" || url.password !== "" || /[\s;,']/.test(text))
+  const isOwn = url?.protocol === "ws:" && /^(localhost|127\.0\.0\.1)$/.test(url.hostname)
+  if (
+    url === null ||
+    (url.protocol !== "wss:" && !isOwn) ||
+    url.username !== "" ||
+    url.password !== "" ||
+    /[\s;,']/.test(text)
+  )
     throw new InputError("ERR_CONSOLE_BROKER", "a broker's address is wss://host:port, without a password")
-  return `wss://${url.host}`
+  return `${url.protocol}//${url.host}`
 }
 
 function headersFor(brokers: readonly string[]): Readonly<Record<string, string>> {

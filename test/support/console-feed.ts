@@ -88,10 +88,10 @@ export function makeLog(gateway: string, startAt: number = Date.now() - 3_600_00
     },
     heartbeat(more = {}) {
       const now = Date.now()
-      const said = { gateway, at: new Date(now).toISOString(), earliest: now - 250, latest: now + 250, size: tree.size }
+      const said = { gateway, at: now, earliest: now - 250, latest: now + 250, size: tree.size }
       const rest = {
         root: toBase64(tree.root()),
-        policy: "plant 12",
+        policy: 12,
         firmware: "0.4.0",
         alarms: 0,
         intervalSeconds: 30,

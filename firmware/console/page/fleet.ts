@@ -54,8 +54,8 @@ function facts({ checkpoint, heartbeat, life, lastSignAt, alarms, why }: Gateway
     fact("sign of life", `${LIFE[life]}${ago}`, life === "alive" ? "" : life === "unknown" ? "" : "bad"),
     fact("checkpoint", checkpoint === null ? "none" : `${checkpoint.size} entries`),
     fact("clock", ...clockOf(heartbeat)),
-    fact("policy", orDash(heartbeat?.policy)),
-    fact("firmware", orDash(heartbeat?.firmware)),
+    fact("policy", heartbeat === null ? "-" : heartbeat.policy === null ? "none" : `version ${heartbeat.policy}`),
+    fact("firmware", heartbeat?.firmware ?? "-"),
     fact("alarms", String(alarms.length), alarms.length > 0 ? "bad" : ""),
   ]
 }
@@ -88,8 +88,4 @@ export function showAlarms(
 
 function agoOf(ms: number): string {
   return ms < 5_000 ? "just now" : `${spanOf(ms)} ago`
-}
-
-function orDash(text: string | undefined): string {
-  return text === undefined || text === "" ? "-" : text
 }

@@ -2,13 +2,14 @@
 import { LockgateError, StateError } from "../../../policy/base/errors.ts"
 import { MAX_EDGE_BYTES, parseEdge, type ParsedEdge } from "../../../policy/audit/edge-message.ts"
 import { MAX_ENTRY_BYTES, parseEntry } from "../../../policy/audit/entry.ts"
+import type { Heartbeat } from "../../../policy/audit/heartbeat.ts"
 import { leafHash, nodeHash, sameHash, type Sha256 } from "../../../policy/audit/tlog/hash.ts"
 import { originOf } from "../../../policy/audit/tlog/checkpoint.ts"
 import { parseNote, verifyNote, type NoteKey, type VerifySignature } from "../../../policy/audit/tlog/note.ts"
 import { TILE_WIDTH } from "../../../policy/audit/tlog/tile.ts"
 import { verifyInclusion } from "../../../policy/audit/tlog/verify.ts"
 import { joinParts, pieceAt } from "../../../policy/audit/topics.ts"
-import { readAlarm, verifyHeartbeat, type VerifiedHeartbeat } from "./heartbeat.ts"
+import { readAlarm, verifyHeartbeat } from "./heartbeat.ts"
 import { LogTree, nameOf, type Seen } from "./log-tree.ts"
 import type { Alarm, EntryProof, Fault, Finding, GatewayReport, Verdict } from "./messages.ts"
 import { rowOf, type Row } from "./rows.ts"
@@ -52,8 +53,8 @@ export class GatewayWatch {
   #lateEdge: ParsedEdge | null = null
   #fits: boolean | null = null
   #provenTo = 0
-  #heartbeat: VerifiedHeartbeat | null = null
-  #unplaced: VerifiedHeartbeat | null = null
+  #heartbeat: Heartbeat | null = null
+  #unplaced: Heartbeat | null = null
   #lastSignAt: number | null = null
   #offline = false
   #fresh: Row[] = []
@@ -104,6 +105,11 @@ export class GatewayWatch {
     await this.#placeHeartbeat()
     if (this.#fresh.length > 0) this.#deps.rows(this.#fresh)
     this.#fresh = []
+  }
+
+  /** Paths of the pieces that are to be asked for. */
+  wanted(): readonly string[] {
+    return this.#tree.wanted()
   }
 
   /** Everything that is known now. */
@@ -229,8 +235,7 @@ export class GatewayWatch {
     this.#heartbeat = heartbeat
     this.#unplaced = heartbeat
     // A retained one was sent some time ago: by its own clock, which may be wrong, never later than now.
-    const sentAt = Date.parse(heartbeat.at)
-    this.#lastSignAt = retained && !Number.isNaN(sentAt) ? Math.min(sentAt, this.#deps.now()) : this.#deps.now()
+    this.#lastSignAt = retained ? Math.min(heartbeat.at, this.#deps.now()) : this.#deps.now()
   }
 
   #takeAlarm(id: string, payload: Uint8Array): void {

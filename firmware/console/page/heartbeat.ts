@@ -1,16 +1,12 @@
 /** Heartbeats and alarms as a broker hands them on. Nothing of them is trusted before it is verified. */
-import { InputError, LockgateError } from "../../../policy/base/errors.ts"
-import { fromBase64 } from "../../../policy/audit/tlog/base64.ts"
+import { InputError } from "../../../policy/base/errors.ts"
+import { parseHeartbeat, type Heartbeat } from "../../../policy/audit/heartbeat.ts"
 import type { Sha256 } from "../../../policy/audit/tlog/hash.ts"
 import { parseNote, verifyNote, type NoteKey, type VerifySignature } from "../../../policy/audit/tlog/note.ts"
-import type { Alarm, Heartbeat } from "./messages.ts"
+import type { Alarm } from "./messages.ts"
 
 const MAX_TEXT = 200
-
-/** A heartbeat whose signature is good, with the root that it names. */
-export interface VerifiedHeartbeat extends Heartbeat {
-  readonly root: Uint8Array
-}
+const MAX_ALARM_BYTES = 16 * 1024
 
 /**
  * @throws InputError `ERR_HEARTBEAT`, `ERR_NOTE`, `ERR_NOTE_SIGNATURE` if it is not one of `gateway`, signed by one of `keys`
@@ -19,59 +15,33 @@ export async function verifyHeartbeat(
   deps: { readonly sha256: Sha256; readonly verify: VerifySignature; readonly keys: readonly NoteKey[] },
   gateway: string,
   payload: Uint8Array,
-): Promise<VerifiedHeartbeat> {
+): Promise<Heartbeat> {
   const note = parseNote(new TextDecoder().decode(payload))
   const good = await verifyNote(deps.sha256, note, deps.keys, deps.verify)
   if (good.length === 0) throw new InputError("ERR_NOTE_SIGNATURE", "no signature by the key of this gateway")
-  const said = objectIn(note.text)
-  const root = fromBase64(textOf(said["root"]))
-  const latest = said["latest"]
-  const [size, interval] = [numberOf(said["size"]), numberOf(said["intervalSeconds"])]
-  const isWhole =
-    said["gateway"] === gateway && root?.length === 32 && size !== null && interval !== null && interval > 0
-  if (!isWhole) throw new InputError("ERR_HEARTBEAT", "a heartbeat that says something else than heartbeats do")
-  return {
-    at: typeof said["at"] === "number" ? new Date(Math.min(said["at"], 8.64e15)).toISOString() : textOf(said["at"]),
-    earliest: numberOf(said["earliest"]) ?? 0,
-    latest: latest === null ? null : numberOf(latest),
-    size,
-    root,
-    policy: textOf(said["policy"]),
-    firmware: textOf(said["firmware"]),
-    alarms: numberOf(said["alarms"]) ?? 0,
-    intervalSeconds: interval,
-  }
+  const heartbeat = parseHeartbeat(note.text)
+  if (heartbeat.gateway !== gateway) throw new InputError("ERR_HEARTBEAT", "a heartbeat of another gateway")
+  return heartbeat
 }
 
-/** An alarm in words, whatever its JSON; null if it is none. */
+/** An alarm in words, whatever its JSON; null if it was cleared. */
 export function readAlarm(id: string, payload: Uint8Array): Alarm | null {
-  if (payload.length === 0 || payload.length > 64 * 1024) return null
-  try {
-    const said = objectIn(new TextDecoder().decode(payload))
-    const words = [said["severity"], said["text"], said["rule"] ?? said["event"], said["subject"], said["reason"]]
-    const text = words.filter((word) => typeof word === "string" && word !== "").join(" · ")
-    return { id, text: text.slice(0, MAX_TEXT), seq: numberOf(said["seq"]) }
-  } catch (error) {
-    if (error instanceof LockgateError && error.kind === "input") return { id, text: "cannot be read", seq: null }
-    throw error
-  }
+  if (payload.length === 0) return null
+  const said = payload.length > MAX_ALARM_BYTES ? null : objectIn(new TextDecoder().decode(payload))
+  if (said === null) return { id, text: "cannot be read", seq: null }
+  const { severity, text, count, since, seq } = said
+  const times = typeof count === "number" && count > 1 ? `${count} times` : ""
+  const from = typeof since === "string" ? `since ${since}` : ""
+  const words = [severity, text, times, from].filter((word) => typeof word === "string" && word !== "")
+  return { id, text: words.join(" · ").slice(0, MAX_TEXT), seq: Number.isSafeInteger(seq) ? (seq as number) : null }
 }
 
-function objectIn(text: string): Readonly<Record<string, unknown>> {
+function objectIn(text: string): Readonly<Record<string, unknown>> | null {
   try {
     const said: unknown = JSON.parse(text)
-    if (typeof said === "object" && said !== null && !Array.isArray(said)) return said as Record<string, unknown>
+    return typeof said === "object" && said !== null && !Array.isArray(said) ? (said as Record<string, unknown>) : null
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
+    if (error instanceof SyntaxError) return null
+    throw error
   }
-  throw new InputError("ERR_HEARTBEAT", "not a JSON object")
-}
-
-function numberOf(value: unknown): number | null {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null
-}
-
-function textOf(value: unknown): string {
-  if (typeof value === "number") return String(value)
-  return typeof value === "string" ? value.slice(0, MAX_TEXT) : ""
 }

@@ -6,7 +6,7 @@
  */
 import { InputError, StateError } from "../../../policy/base/errors.ts"
 import { parseBundle } from "../../../policy/audit/entry-bundle.ts"
-import type { ParsedEdge } from "../../../policy/audit/edge-message.ts"
+import { levelsAbove, type ParsedEdge } from "../../../policy/audit/edge-message.ts"
 import { TreeEdge } from "../../../policy/audit/tlog/edge.ts"
 import { leafHash, sameHash, type Sha256 } from "../../../policy/audit/tlog/hash.ts"
 import { parsePiecePath, piecePath, tileHashes, TILE_WIDTH, type Tile } from "../../../policy/audit/tlog/tile.ts"
@@ -117,6 +117,21 @@ export class LogTree {
       else if (!this.#bad.has(path)) missing.push(path)
     }
     return { done, of, missing }
+  }
+
+  /** The full pieces that the broker should hold by the edge: tiles from the top down, then the newest entries first. */
+  wanted(): readonly string[] {
+    const edge = this.#edge
+    if (edge === null) return []
+    const paths: string[] = []
+    const all = (level: number | "entries", span: number): void => {
+      const [from, until] = [Math.floor(edge.first / span), Math.floor(edge.said.size / span)]
+      for (let index = until - 1; index >= from; index--) paths.push(piecePath({ level, index, width: TILE_WIDTH }))
+    }
+    for (let level = levelsAbove(edge.said.size); level >= 1; level--) all(level, TILE_WIDTH ** (level + 1))
+    all("entries", TILE_WIDTH)
+    all(0, TILE_WIDTH)
+    return paths
   }
 
   /** The lines of a bundle that stands, or of the edge; null for others. */

@@ -1,6 +1,7 @@
 /**
  * What the page and its worker tell each other. The worker connects, verifies and remembers; the page shows.
  */
+import type { Heartbeat } from "../../../policy/audit/heartbeat.ts"
 import type { Row } from "./rows.ts"
 
 /** What the reader needs to be told. Nothing of it but `url` and `keys` is ever stored. */
@@ -72,20 +73,9 @@ export interface GatewayReport {
   /** `silent`: three intervals without a sign of life; `unknown`: none was due yet. */
   readonly life: "alive" | "silent" | "offline" | "unknown"
   readonly lastSignAt: number | null
+  /** The newest; only once its signature is verified. */
   readonly heartbeat: Heartbeat | null
   readonly alarms: readonly Alarm[]
-}
-
-/** A signed sign of life; only shown once its signature is verified. */
-export interface Heartbeat {
-  readonly at: string
-  readonly earliest: number
-  readonly latest: number | null
-  readonly size: number
-  readonly policy: string
-  readonly firmware: string
-  readonly alarms: number
-  readonly intervalSeconds: number
 }
 
 /** An alarm as the broker has it: not signed; the entry that it names is. */

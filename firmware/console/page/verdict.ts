@@ -39,7 +39,9 @@ export function showVerdict(
   const parts: Part[] = [sign(verdict), make("div", { class: "said" }, ...said(verdict, chosen, elsewhere, link))]
   const limits = make("button", { type: "button", id: "limits-button" }, "What this does not prove")
   const buttons = make("div", { class: "actions" }, limits)
-  const forget = chosen?.faults.some(({ where }) => where === "memory" || where === "key") === true
+  const forget =
+    chosen?.why.includes("seen before") === true ||
+    chosen?.faults.some(({ where }) => where === "memory" || where === "key") === true
   const forgetting = make("button", { type: "button", id: "forget-button" }, "Forget what was seen…")
   if (forget) buttons.append(forgetting)
   show(banner, ...parts, buttons)

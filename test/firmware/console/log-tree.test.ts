@@ -6,6 +6,7 @@ import * as assert from "uvu/assert"
 import { GatewayWatch, type WatchDeps } from "../../../firmware/console/page/gateway-watch.ts"
 import { inflate } from "../../../firmware/console/page/inflate.ts"
 import { LogTree } from "../../../firmware/console/page/log-tree.ts"
+import { PieceQueue } from "../../../firmware/console/page/piece-queue.ts"
 import { counted, rowOf, timelineOf, wants, ALL, type Row } from "../../../firmware/console/page/rows.ts"
 import { parseEdge } from "../../../policy/audit/edge-message.ts"
 import type { Seen } from "../../../firmware/console/page/log-tree.ts"
@@ -194,7 +195,7 @@ test("a heartbeat of another tree is wrong; an old one repeated is no sign of li
   assert.is(watch.report().life, "silent")
   await watch.take(
     "lockgate/g/heartbeat",
-    log.heartbeat({ root: Buffer.alloc(32, 1).toString("base64"), at: "x" }),
+    log.heartbeat({ root: Buffer.alloc(32, 1).toString("base64"), at: 1 }),
     false,
   )
   await watch.settle()
@@ -225,6 +226,32 @@ test("[CR 3.5] no message makes the watch fail or pass: random bytes, pieces of 
   await watch.settle()
   assert.is(watch.report().verdict, "wrong")
   assert.is(await watch.prove(5), null)
+})
+
+test("pieces are asked for a few at a time, the newest first, once a connection, and those that do not come hold nothing up", () => {
+  const log = makeLog("g")
+  log.add(plantEvents(3 * 256))
+  const wanted = treeOf(log, (_, bytes) => bytes).wanted()
+  assert.equal(wanted.slice(0, 4), ["tile/entries/002", "tile/entries/001", "tile/entries/000", "tile/0/002"])
+  const [asked, clock]: [string[], { now: number }] = [[], { now: 0 }]
+  const queue = new PieceQueue((path) => asked.push(path), () => clock.now) // prettier-ignore
+  const paths = Array.from({ length: 40 }, (_, k) => `p${k}`)
+  queue.want(paths)
+  queue.want(paths)
+  assert.equal(asked, paths.slice(0, 16))
+  queue.came("p3")
+  queue.came("p3")
+  queue.came("unknown")
+  assert.is(asked.length, 17)
+  clock.now = 3_001
+  queue.tick()
+  assert.is(asked.length, 33)
+  clock.now = 6_002
+  queue.tick()
+  assert.equal(asked, paths)
+  queue.restart()
+  queue.want(["p0"])
+  assert.is(asked.length, 41)
 })
 
 test("rows are narrowed, counted and set in time; a line that is no entry keeps its place", () => {

@@ -96,8 +96,10 @@ test("[CR 3.9] without a certificate it listens on this machine alone", async ()
 
 test("a broker's address is over TLS, and cannot widen the content policy", async () => {
   assert.is(brokerOrigin("wss://b.example:8884/mqtt"), "wss://b.example:8884")
+  assert.is(brokerOrigin("ws://127.0.0.1:9001"), "ws://127.0.0.1:9001")
   for (const text of [
     "ws://b:1",
+    "ws://127.0.0.1.example:1",
     "https://b",
     "wss://user:word@b",
     "wss://b;script-src *",
