@@ -58,6 +58,7 @@ generate: setup
 
 check: setup
 	@$(BIN) node_modules/typescript/bin/tsc
+	@$(BIN) node_modules/typescript/bin/tsc -p firmware/console/page
 
 lint: check
 	@$(ESLINT) --max-warnings 0 --cache --cache-location .cache/eslint/ .

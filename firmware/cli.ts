@@ -4,6 +4,7 @@
  * On a board the gateway runs from `gateway.ts` through `lockgate run`; nothing that only an OEM, technician or owner
  * needs is loaded for it.
  */
+import { AUDIT_EXIT_HELP } from "./cli/audit-exit.ts"
 import type { CliHandler, CliIo } from "./cli/handler.ts"
 import { printable } from "./cli/text.ts"
 
@@ -37,9 +38,63 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "audit tail",
-    usage: "--state <folder> [-f] [-n <count>] [--json] [filters]",
+    usage: "(--config <gateway.yaml> | --state <folder>) [-f] [-n <count>] [--json] [filters]",
     summary: "read the audit log",
+    details: AUDIT_EXIT_HELP,
     load: async () => (await import("./cli/audit-tail.ts")).auditTail,
+  },
+  {
+    words: "console",
+    usage: "[--broker wss://<host>:<port>]... [--log-key <file>]... [--port <n>]",
+    summary: "serve the page in which a browser reads and verifies the audit logs of gateways",
+    details: [
+      "--broker   where the page may connect; without it: any broker over TLS",
+      "--log-key  file with a gateway's log key (name+id+base64), one a line; or paste it into the page",
+      "--port     default 8400; this machine alone, unless --cert <pem> --key <pem> --host <address> [--name <name>]",
+    ],
+    load: async () => (await import("./cli/console.ts")).consoleCommand,
+  },
+  {
+    words: "audit show",
+    usage: "<number> (--config <gateway.yaml> | --state <folder>) [--key <key or file>] [--json]",
+    summary: "one entry of the log, whole, and whether it is proved",
+    details: AUDIT_EXIT_HELP,
+    load: async () => (await import("./cli/audit-show.ts")).auditShow,
+  },
+  {
+    words: "audit verify",
+    usage: "(<folder> | <proof file> | --config <gateway.yaml>) [--key <key or file>] [--known <file>] [--json]",
+    summary: "say whether a log, or the proof of one entry, is what the gateway signed, and which entry or tile is not",
+    details: [
+      "--key      the key of this gateway's log, from elsewhere: without it nobody vouches, and the code is 4",
+      "--known    remember the checkpoint in a file, so that a log that was put back is noticed the next time",
+      ...AUDIT_EXIT_HELP,
+    ],
+    load: async () => (await import("./cli/audit-verify.ts")).auditVerify,
+  },
+  {
+    words: "audit export",
+    usage:
+      "(--config <gateway.yaml> | --state <folder>) [-o <file> | --proof <number> | --syslog <host:port> ...] [filters]",
+    summary: "entries as JSON lines, the proof of one in a file, or all to a syslog receiver over TLS",
+    details: [
+      "--syslog   with --ca, --cert, --cert-key <pem> and --cursor <file>; -f goes on, and waits for a receiver that went away",
+      ...AUDIT_EXIT_HELP,
+    ],
+    load: async () => (await import("./cli/audit-export.ts")).auditExport,
+  },
+  {
+    words: "audit acl",
+    usage: "--config <gateway.yaml> [--operator <common name>]... [--collector <common name>]...",
+    summary: "who may read a gateway's audit at its broker, as a mosquitto ACL file",
+    load: async () => (await import("./cli/audit-acl.ts")).auditAcl,
+  },
+  {
+    words: "audit broker",
+    usage:
+      "mqtts://<host>[:<port>] --key <key of the log> [--ca <pem>] [--cert <pem> --cert-key <pem>] [--ask] [--json]",
+    summary: "verify a gateway's log from its broker alone",
+    load: async () => (await import("./cli/audit-broker.ts")).auditBroker,
   },
   {
     words: "policy check",
@@ -319,6 +374,8 @@ async function main(argv: readonly string[]): Promise<number> {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
     isTTY: process.stdout.isTTY,
+    errIsTTY: process.stderr.isTTY,
+    noColour: (process.env["NO_COLOR"] ?? "") !== "",
     signal: abort.signal,
   }
   const [first] = argv

@@ -2,6 +2,7 @@ import type { Board } from "../hal/board.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
 import type { Policy } from "../policy/language/policy.ts"
+import type { KeptRequests } from "./audit/requests.ts"
 import type { FailedConduits } from "./boundary/failed-conduits.ts"
 import type { Boundary } from "./boundary/keeper.ts"
 import type { TimeView } from "./assess/probe-context.ts"
@@ -32,6 +33,7 @@ import type { RecordingKeeper } from "./recording/keeper.ts"
 export interface CommandDoorDeps {
   readonly config: GatewayConfig
   readonly audit: (event: AuditEvent) => Promise<number>
+  readonly requests: KeptRequests
   readonly policy: PolicyActivation
   readonly incoming: Incoming
   readonly boundary: Boundary
@@ -119,6 +121,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
 
   const commands = createManagement({
     audit,
+    requests: deps.requests,
     handlers: createHandlers({
       policy: {
         ...policy,

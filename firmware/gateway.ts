@@ -15,6 +15,7 @@ import type { Inputs } from "../policy/filter/inputs.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
+import { openKeptRequests } from "./audit/requests.ts"
 import { createBoundary } from "./boundary/keeper.ts"
 import { openFailedConduits, type FailedConduits } from "./boundary/failed-conduits.ts"
 import { watchRadios } from "./boundary/radios.ts"
@@ -132,6 +133,7 @@ async function build(
   const log = await openAuditLog({
     storage,
     clock,
+    keyStore: board.keyStore,
     gateway: config.gateway,
     bootId,
     interval: () => time.logged(),
@@ -144,6 +146,8 @@ async function build(
     note({ id: "gateway.stopped", outcome: "success", source: "gateway" })
     await log.close()
   })
+  const requests = await openKeptRequests({ storage, audit, logSize: () => log.size })
+  closers.push(() => requests.close())
   const { identity, watchdog } = board
   note({
     id: "gateway.started",
@@ -240,6 +244,8 @@ async function build(
   })
   boundary.onLost((lost) => void posture.set("boundary-lost", lost))
   log.onState((state) => void posture.set("log-failing", state.condition === "failing"))
+  // A log that was cut short or put back is altered state; it goes on, and so do essential flows.
+  await posture.set("integrity-failure", log.state.rolledBack)
   const island = orderedByInputs(await openIsland({ storage, audit, apply: (on) => posture.set("island", on) }))
   await posture.set("island", island.on)
 
@@ -330,8 +336,9 @@ async function build(
     },
     conditionsChanged: (conditions) => {
       const ofPolicy: readonly Condition[] = ["no-policy", "policy-expired", "policy-uncertain", "integrity-failure"]
-      for (const condition of ofPolicy)
-        void posture.set(condition, (conditions as ReadonlySet<Condition>).has(condition))
+      const holds = new Set<Condition>(conditions)
+      if (log.state.rolledBack) holds.add("integrity-failure")
+      for (const condition of ofPolicy) void posture.set(condition, holds.has(condition))
     },
   })
   const radios = watchRadios({ interfaces, clock, policy: () => inForce, note })
@@ -351,6 +358,10 @@ async function build(
     clock,
     report: note,
     interval: () => time.interval(),
+    keyStore: board.keyStore,
+    firmware: VERSION,
+    policyVersion: () => policy.status().inForce?.version ?? null,
+    alarms: () => 0,
   })
   closers.push(() => publishing.stop())
   trust.onChange(async () => {
@@ -375,6 +386,7 @@ async function build(
   const commands = createCommandDoor({
     config,
     audit,
+    requests,
     policy,
     posture,
     island,

@@ -1,4 +1,5 @@
 import type { Clock } from "../hal/clock.ts"
+import type { KeyStore } from "../hal/key-store.ts"
 import type { Storage } from "../hal/storage.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { TimeInterval } from "../policy/time/interval.ts"
@@ -20,6 +21,11 @@ export interface PublishingDeps {
   readonly clock: Clock
   interval(): TimeInterval
   report(event: AuditEvent): void
+  readonly keyStore: KeyStore
+  /** What the heartbeat says beside the log. */
+  readonly firmware: string
+  policyVersion(): number | null
+  alarms(): number
 }
 
 /** The log on its way to the operators. */
@@ -28,16 +34,25 @@ export interface Publishing {
   readonly state: "yes" | "no" | "off"
   /** The trust has changed: a connection to a broker whose certificate is revoked is cut, any other stays. CR 1.9. */
   trustChanged(): void
+  /** Whether the broker, asked just now, shows the edge of the log as it was published; null if the board file names no broker. */
+  readBack(): Promise<boolean | null>
   stop(): Promise<void>
+}
+
+const OFF: Publishing = {
+  state: "off",
+  trustChanged: () => undefined,
+  readBack: () => Promise.resolve(null),
+  stop: () => Promise.resolve(),
 }
 
 /** Publish the log to the broker that the board file names, if it names one; starts at once, never fails. */
 export async function startPublishing(deps: PublishingDeps): Promise<Publishing> {
   const { config, trust, log, storage, clock } = deps
   const first = trust.material.management
-  if (first === null) return { state: "off", trustChanged: () => undefined, stop: () => Promise.resolve() }
+  if (first === null) return OFF
   const { end } = first
-  const [{ dialMqtt }, { createAuditPublisher }] = await ROOMS.publication()
+  const [{ dialMqtt }, { createAuditPublisher }, { makeHeartbeat, HEARTBEAT_SECONDS }] = await ROOMS.publication()
   let open: Dialled | null = null
   const publisher = createAuditPublisher({
     log,
@@ -45,6 +60,17 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
     clock,
     gateway: config.gateway,
     report: (event) => deps.report(event),
+    retained: { log },
+    heartbeat: {
+      everyMs: HEARTBEAT_SECONDS * 1000,
+      make: () =>
+        makeHeartbeat({
+          ...{ log, clock, gateway: config.gateway, keyStore: deps.keyStore, firmware: deps.firmware },
+          interval: () => deps.interval(),
+          policy: () => deps.policyVersion(),
+          alarms: () => deps.alarms(),
+        }),
+    },
     connect: () =>
       dialMqtt({
         gateway: config.gateway,
@@ -86,6 +112,7 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
       open?.socket.destroy()
       open = null
     },
+    readBack: () => publisher.readBack(),
     stop: async () => {
       stopping.abort()
       await running

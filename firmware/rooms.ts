@@ -22,7 +22,8 @@ export const ROOMS = {
   gpio: () => import("./gpio/lines.ts"),
   spool: () => import("./spool/store.ts"),
   recording: () => import("./recording/keeper.ts"),
-  publication: () => Promise.all([import("./audit/mqtt-link.ts"), import("./audit/publisher.ts")]),
+  publication: () =>
+    Promise.all([import("./audit/mqtt-link.ts"), import("./audit/publisher.ts"), import("./audit/heartbeat.ts")]),
   rights: () => import("../policy/analysis/rights.ts"),
   assessment: () =>
     Promise.all([import("./assess/controls.ts"), import("./assess/run.ts"), import("./assess/open-sockets.ts")]),

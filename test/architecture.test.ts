@@ -40,6 +40,8 @@ const BREAKS: readonly (readonly [path: string, source: string, said: string])[]
   ["provisioning/owner/a.ts", load("node-forge"), "may not import node-forge"],
   ["provisioning/owner/a.ts", load("../../firmware/a.ts"), "may not import firmware/a.ts"],
   ["provisioning/device/a.ts", load("../owner/a.ts"), "may not import provisioning/owner/a.ts"],
+  ["firmware/console/page/a.ts", load("node:fs"), "may not import node:fs"],
+  ["firmware/console/page/a.ts", load("../server.ts"), "may not import firmware/console/server.ts"],
   ["firmware/a.ts", load("node-forge"), "node-forge belongs to provisioning/oem"],
   ["firmware/a.ts", load("yaml"), "yaml belongs to policy/language"],
   ["firmware/a.ts", load("../hal/linux/a.ts"), "no composition root"],

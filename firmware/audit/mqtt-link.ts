@@ -1,12 +1,23 @@
 import type { Duplex } from "node:stream"
-import { MqttClient } from "mqtt"
+import { MqttClient, type IClientOptions } from "mqtt"
 import { HardwareError, LockgateError } from "../../policy/base/errors.ts"
-import { gatewayClientId, gatewayTopic } from "./topics.ts"
+import { gatewayClientId, gatewayTopic } from "../../policy/audit/topics.ts"
 
 /** One connection to a broker, from CONNACK until it ends. It never reconnects: a new one is dialled. */
 export interface MqttLink {
   /** Publish with QoS 1; resolves when the broker has acknowledged. @throws HardwareError `ERR_LINK` when the link ends before */
   publish(topic: string, payload: Uint8Array, retain: boolean): Promise<void>
+  /** Ask for what these filters match, with QoS 1. @throws HardwareError `ERR_LINK`, also when the broker refuses one of them */
+  subscribe(filters: readonly string[]): Promise<void>
+  /** @throws HardwareError `ERR_LINK` */
+  unsubscribe(filters: readonly string[]): Promise<void>
+  /**
+   * Who takes what arrives; one for the link. Nothing further is read until what it returns has settled, so that a slow one
+   * slows the broker and fills no memory: hence it must not wait for an acknowledgement.
+   */
+  onMessage(listener: (message: MqttMessage) => Promise<void>): void
+  /** The largest packet that the broker takes, as far as it says: MQTT 5 only. */
+  readonly maxPacketBytes: number
   /** Called once, when the link has ended other than by `close`; at once if it has ended already. */
   onLost(listener: (reason: string) => void): void
   /** End in order: the broker forgets the will. Never rejects. */
@@ -15,35 +26,61 @@ export interface MqttLink {
   destroy(): void
 }
 
+/** A message as it arrived. */
+export interface MqttMessage {
+  readonly topic: string
+  readonly payload: Uint8Array
+  /** It was kept at the broker before we asked. */
+  readonly retained: boolean
+}
+
 /** What a link is dialled with. */
 export interface DialOptions {
-  readonly gateway: string
   /** A connection to the broker on which nothing was written yet, its peer already judged. */
   readonly openStream: () => Promise<Duplex>
   readonly connackTimeoutMs?: number
   readonly keepaliveSeconds?: number
+  /** Default `3.1.1`, which both kinds of broker speak. */
+  readonly version?: "3.1.1" | "5"
 }
 
 /**
- * Dials the broker as the gateway, MQTT 3.1.1 (which both kinds of broker speak), clean session, with the retained will
- * `offline` on `lockgate/<gateway>/online`. Resolves when the broker has accepted.
+ * Dials the broker as the gateway, clean session, with the retained will `offline` on `lockgate/<gateway>/online`. Resolves
+ * when the broker has accepted.
  *
  * @throws HardwareError `ERR_LINK`; `detail.reason` says why in one word
  */
-export async function dialMqtt(options: DialOptions): Promise<MqttLink> {
+export async function dialMqtt(options: DialOptions & { readonly gateway: string }): Promise<MqttLink> {
+  const { gateway } = options
+  const will = {
+    topic: gatewayTopic(gateway, "online"),
+    payload: Buffer.from("offline"),
+    qos: 1,
+    retain: true,
+  } as const
+  return dial(options, { clientId: gatewayClientId(gateway), will })
+}
+
+/** Dials the broker as somebody who reads the log: clean session, no will. @throws HardwareError `ERR_LINK` */
+export async function dialReader(options: DialOptions & { readonly clientId: string }): Promise<MqttLink> {
+  return dial(options, { clientId: options.clientId })
+}
+
+async function dial(options: DialOptions, who: Pick<IClientOptions, "clientId" | "will">): Promise<MqttLink> {
   const stream = await options.openStream()
   const client = new MqttClient(() => stream, {
-    clientId: gatewayClientId(options.gateway),
-    protocolVersion: 4,
+    ...who,
+    protocolVersion: options.version === "5" ? 5 : 4,
     clean: true,
     reconnectPeriod: 0,
     resubscribe: false,
     queueQoSZero: false,
     connectTimeout: options.connackTimeoutMs ?? 10_000,
     keepalive: options.keepaliveSeconds ?? 30,
-    will: { topic: gatewayTopic(options.gateway, "online"), payload: Buffer.from("offline"), qos: 1, retain: true },
   })
   let reason: string | null = null
+  let maxPacketBytes = Infinity
+  client.once("connect", ({ properties }) => (maxPacketBytes = properties?.maximumPacketSize ?? Infinity))
   client.on("error", (error) => (reason ??= reasonOf(error)))
   await new Promise<void>((resolve, reject) => {
     const failed = (): void => {
@@ -56,10 +93,10 @@ export async function dialMqtt(options: DialOptions): Promise<MqttLink> {
     })
     client.once("close", failed)
   })
-  return linkOf(client, stream, () => reason)
+  return linkOf(client, stream, maxPacketBytes, () => reason)
 }
 
-function linkOf(client: MqttClient, stream: Duplex, reason: () => string | null): MqttLink {
+function linkOf(client: MqttClient, stream: Duplex, maxPacketBytes: number, reason: () => string | null): MqttLink {
   const waiting = new Set<(error: Error) => void>()
   const listeners = new Set<(reason: string) => void>()
   let state: "open" | "closing" | "lost" = "open"
@@ -73,21 +110,44 @@ function linkOf(client: MqttClient, stream: Duplex, reason: () => string | null)
     if (wasOpen) for (const listener of listeners) listener(why)
   })
 
+  /** What the client does, or the end of the link, whichever comes first. */
+  const whileOpen = (act: (done: (error?: unknown) => void) => void): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (state === "lost") {
+        reject(linkError(reason() ?? "closed"))
+        return
+      }
+      waiting.add(reject)
+      act((error) => {
+        waiting.delete(reject)
+        if (error === undefined || error === null) resolve()
+        else reject(linkError(reasonOf(error)))
+      })
+    })
+
   return {
-    publish: (topic, payload, retain) =>
-      new Promise((resolve, reject) => {
-        if (state === "lost") {
-          reject(linkError(reason() ?? "closed"))
-          return
-        }
-        waiting.add(reject)
-        const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-        client.publish(topic, bytes, { qos: 1, retain }, (error) => {
-          waiting.delete(reject)
-          if (error === undefined || (error as unknown) === null) resolve()
-          else reject(linkError(reasonOf(error)))
-        })
-      }),
+    maxPacketBytes,
+    publish: (topic, payload, retain) => {
+      const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+      return whileOpen((done) => client.publish(topic, bytes, { qos: 1, retain }, done))
+    },
+    subscribe: (filters) =>
+      whileOpen((done) =>
+        client.subscribe([...filters], { qos: 1 }, (error, granted) => {
+          const isRefused = granted?.some(({ qos }) => (qos as number) >= 0x80) === true
+          done(error ?? (isRefused ? linkError("refused") : undefined))
+        }),
+      ),
+    unsubscribe: (filters) => whileOpen((done) => client.unsubscribe([...filters], done)),
+    onMessage(listener) {
+      client.handleMessage = ({ topic, payload, retain }, done) => {
+        const bytes = typeof payload === "string" ? Buffer.from(payload) : payload
+        listener({ topic, payload: bytes, retained: retain }).then(
+          () => done(),
+          (error: unknown) => done(error instanceof Error ? error : linkError("failed")),
+        )
+      }
+    },
     onLost(listener) {
       if (state === "lost") listener(reason() ?? "closed")
       else listeners.add(listener)

@@ -5,7 +5,10 @@ import type { Storage } from "../../hal/storage.ts"
 import type { AuditLog } from "./log.ts"
 import { linkError, reasonOf, type MqttLink } from "./mqtt-link.ts"
 import { runPublishSession } from "./publish-session.ts"
-import { gatewayTopic } from "./topics.ts"
+import type { RetainedLog } from "./retained-log.ts"
+import { runRetainedSession, type RetainedOptions, type RetainedSession } from "./retained-session.ts"
+import { openRetainedWindow, type RetainedWindow } from "./retained-window.ts"
+import { gatewayTopic } from "../../policy/audit/topics.ts"
 
 const CURSOR = "audit/published"
 const SAVE_MS = 5_000
@@ -13,6 +16,8 @@ const FIRST_RETRY_MS = 1_000
 const LONGEST_RETRY_MS = 60_000
 /** A link that held so long makes the next retry a quick one again. */
 const STABLE_MS = 30_000
+/** How long an orderly stop waits for the last edge. */
+const DRAIN_MS = 2_000
 
 /** What the publisher stands on. */
 export interface AuditPublisherDeps {
@@ -24,6 +29,10 @@ export interface AuditPublisherDeps {
   readonly gateway: string
   /** Facts for the log: the broker lost and back (once per change), entries that cannot be published. */
   readonly report: (event: AuditEvent) => void
+  /** What is kept at the broker for those who come later; absent: nothing is. */
+  readonly retained?: RetainedOptions & { readonly log: RetainedLog }
+  /** The sign of life: how often, and what to say; null when nothing can be signed now. Absent: there is none. */
+  readonly heartbeat?: { readonly everyMs: number; readonly make: () => Promise<Uint8Array | null> }
   /** [0, 1), for the spread of retries. */
   readonly random?: () => number
 }
@@ -34,6 +43,8 @@ export interface AuditPublisher {
   start(signal: AbortSignal): Promise<void>
   /** Whether the broker has us, and the first entry that it has not acknowledged. */
   readonly status: { readonly online: boolean; readonly next: number }
+  /** Whether the broker, asked just now, shows the edge of the log as it was published. False while there is none or no link. */
+  readBack(): Promise<boolean>
 }
 
 /**
@@ -52,8 +63,11 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
   let online = false
   let lostTold = false
   let retryMs = FIRST_RETRY_MS
+  let window: RetainedWindow | null = null
+  let retained: RetainedSession | null = null
 
   async function save(): Promise<void> {
+    await window?.save()
     if (savedNext === next) return
     const saving = next
     try {
@@ -83,6 +97,8 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
     await bounded(clock, link.publish(presence, new TextEncoder().encode("online"), true))
     online = true
     tellRestored()
+    const endBeats = beat(link)
+    retained = startRetained(link, signal)
     const why = await runPublishSession({
       link,
       log,
@@ -101,12 +117,45 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
           detail: { from },
         }),
     })
+    await endBeats()
     if (why === "stopped") {
+      await atMost(clock, DRAIN_MS, retained?.ended)
       // If this fails, the will says the same.
       await bounded(clock, link.publish(presence, new TextEncoder().encode("offline"), true))
       await bounded(clock, link.close())
     }
     return why
+  }
+
+  function startRetained(link: MqttLink, signal: AbortSignal): RetainedSession | null {
+    if (deps.retained === undefined || window === null) return null
+    const { gateway, report } = deps
+    const session = runRetainedSession({ ...deps.retained, link, window, clock, gateway, signal, report })
+    void session.ended.then((reason) => {
+      if (reason === "stopped" || !online) return
+      // What another link does not mend must not cost the live lines theirs.
+      const isLasting = reason === "refused" || reason === "packet-too-large"
+      if (isLasting) report({ id: "audit.retained-unseen", outcome: "failure", source: "audit", reason })
+      else link.destroy()
+    })
+    return session
+  }
+
+  /** The sign of life at once and at its interval; the returned function ends that. */
+  function beat(link: MqttLink): () => Promise<void> {
+    if (deps.heartbeat === undefined) return () => Promise.resolve()
+    const { everyMs, make } = deps.heartbeat
+    const once = async (): Promise<void> => {
+      const payload = await make()
+      // One that is not acknowledged is followed by another.
+      if (payload !== null) link.publish(gatewayTopic(deps.gateway, "heartbeat"), payload, true).catch(() => undefined)
+    }
+    const first = once()
+    const end = every(clock, everyMs, once)
+    return async () => {
+      await first
+      await end()
+    }
   }
 
   /** Dial and publish, once; returns why it ended. */
@@ -118,6 +167,7 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
         return await session(link, signal)
       } finally {
         online = false
+        retained = null
         link.destroy()
       }
     } catch (error) {
@@ -130,7 +180,9 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
     get status() {
       return { online, next }
     },
+    readBack: () => retained?.readBack() ?? Promise.resolve(false),
     async start(signal) {
+      if (deps.retained !== undefined) window = await openRetainedWindow(storage)
       next = await loadCursor(storage, log.size)
       savedNext = next
       const endSaving = every(clock, SAVE_MS, save)
@@ -176,6 +228,17 @@ function every(clock: Clock, periodMs: number, action: () => Promise<void>): () 
     cancel()
     await running
   }
+}
+
+/** When `work` has ended, or after `ms`. */
+function atMost(clock: Clock, ms: number, work: Promise<unknown> = Promise.resolve()): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(ms, resolve)
+    void work.finally(() => {
+      cancel()
+      resolve()
+    })
+  })
 }
 
 /** `work`, or HardwareError `ERR_LINK` after ten seconds: what comes of it later is nobody's business. */

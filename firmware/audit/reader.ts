@@ -11,6 +11,8 @@ export interface ReadEntry {
 
 /** Reads a log that a gateway may be writing at the same time: no lock, no change, no cache. */
 export interface LogReader {
+  /** The first entry that is kept; those before it, if any, are gone. 0 if there is no log. */
+  first(): Promise<number>
   /** One past the last entry that can be seen now; 0 if there is no log. */
   end(): Promise<number>
   /**
@@ -32,6 +34,15 @@ export function createLogReader(storage: Pick<Storage, "read" | "list">): LogRea
   }
 
   return {
+    async first() {
+      const { firstSeq } = await tail()
+      const kept = (await listBundles(storage))[0]
+      return Math.min(
+        kept === undefined ? Infinity : kept * BUNDLE_ENTRIES,
+        firstSeq ?? (kept === undefined ? 0 : Infinity),
+      )
+    },
+
     async end() {
       const { firstSeq, entries } = await tail()
       if (firstSeq !== null) return firstSeq + entries.length

@@ -1,92 +1,112 @@
 import { setTimeout as sleep } from "node:timers/promises"
-import { parseArgs } from "node:util"
-import { InputError, LockgateError } from "../../policy/base/errors.ts"
 import { BUNDLE_ENTRIES } from "../../policy/audit/entry-bundle.ts"
-import type { Entry } from "../../policy/audit/entry.ts"
+import type { EntryFilter } from "../../policy/audit/entry-filter.ts"
 import { printable } from "../../policy/audit/json-text.ts"
-import { openReadOnlyStorage } from "../../hal/linux/storage.ts"
-import { formatFault } from "../../policy/language/fault.ts"
-import { readGatewayConfig } from "../config/read-gateway-config.ts"
-import { createLogReader, type LogReader, type ReadEntry } from "../audit/reader.ts"
-import type { CliIo } from "./handler.ts"
+import { walkLog } from "../audit/log-walk.ts"
+import type { LogReader, ReadEntry } from "../audit/reader.ts"
+import { AUDIT_EXIT } from "./audit-exit.ts"
+import {
+  auditArguments,
+  COLOUR_OPTIONS,
+  FILTER_OPTIONS,
+  FILTER_USAGE,
+  LOG_OPTIONS,
+  LOG_USAGE,
+  namedFilter,
+  namedLog,
+  wantsColour,
+  wrongUse,
+} from "./audit-options.ts"
+import { auditRun } from "./audit-run.ts"
 import { entryText } from "./entry-text.ts"
+import type { CliIo } from "./handler.ts"
+import { createProgress } from "./progress.ts"
 
 const POLL_MS = 200
 const DEFAULT_COUNT = 10
 
-const USAGE = `usage: lockgate audit tail (--config <gateway.yaml> | --state <folder>) [options]
-  -n <count>           the last entries that match (default ${DEFAULT_COUNT}; all of them with --since)
-  -f, --follow         go on with what is written from now on
-  --json               the entries as they lie in the log, one a line
-  --since <when>       30s, 10m, 2h, 7d, or a time such as 2030-01-31T12:00:00Z
-  --category, --subject, --conduit, --outcome, --event <word>
-                       only entries that say so; --subject - for nobody
-  --color              colour even when this is no terminal
-`
+const USAGE = `usage: lockgate audit tail ${LOG_USAGE} [options] [filters]
+  -n <count>     the last entries that match (default ${DEFAULT_COUNT}; all of them with --since, --from or --seq)
+  -f, --follow   go on with what is written from now on
+  --json         the entries as they lie in the log, one a line
+  --color, --no-color
+${FILTER_USAGE}`
 
 interface Wanted {
-  readonly state: string
   readonly count: number
   readonly follow: boolean
-  readonly json: boolean
-  readonly colour: boolean
-  readonly matches: (entry: Entry) => boolean
+  readonly filter: EntryFilter
+  readonly print: (read: ReadEntry) => void
+  readonly unreadable: (index: number) => void
 }
 
 /**
- * Prints entries of a state folder's log: `lockgate audit tail`. Reads only; the gateway may be running.
+ * Prints entries of a log: `lockgate audit tail`. Reads only; the gateway may be running.
  *
- * Returns the exit code: 0; 1 if the log cannot be read or bundles of it are missing or damaged; 2 for wrong arguments.
+ * Resolves to a code of `AUDIT_EXIT`: `wrong` if entries that were looked for are missing or damaged.
+ *
+ * @see IEC 62443-4-2 CR 6.1
  */
-export async function auditTail(args: readonly string[], io: CliIo): Promise<number> {
-  let wanted: Wanted
-  try {
-    wanted = await parse(args, io.isTTY)
-  } catch (error) {
-    if (!(error instanceof LockgateError) || error.kind !== "input") throw error
-    io.err(`lockgate audit tail: ${error.message}\n${USAGE}`)
-    return 2
-  }
-  try {
-    return await run(wanted, createLogReader(openReadOnlyStorage(wanted.state)), io)
-  } catch (error) {
-    if (!(error instanceof LockgateError) || error.kind !== "hardware") throw error
-    io.err(`lockgate audit tail: ${printable(error.message)}\n`)
-    return 1
-  }
-}
-
-async function run(wanted: Wanted, reader: LogReader, io: CliIo): Promise<number> {
-  const print = (read: ReadEntry): void => {
-    // The line is printed anew, not copied: a log file is not trusted to be free of what drives a terminal.
-    const text = wanted.json ? printable(new TextDecoder().decode(read.line)) : entryText(read.entry, wanted.colour)
-    io.out(`${text}\n`)
-  }
-  let code = 0
-  const unreadable = (index: number): void => {
-    code = 1
-    io.err(`lockgate audit tail: entries of bundle ${index} are missing or damaged\n`)
-  }
-  const end = await reader.end()
-  if (end === 0 && !wanted.follow) io.err(`lockgate audit tail: no log in ${printable(wanted.state)}\n`)
-  for (const read of await last(reader, end, wanted, unreadable)) print(read)
-  if (wanted.follow) await follow(reader, end, wanted, print, io.signal)
-  return end === 0 && !wanted.follow ? 1 : code
+export async function auditTail(args: readonly string[], io: CliIo, nowAt = Date.now()): Promise<number> {
+  return auditRun("tail", USAGE, io, async () => {
+    const { values } = auditArguments(args, {
+      ...LOG_OPTIONS,
+      ...FILTER_OPTIONS,
+      ...COLOUR_OPTIONS,
+      n: { type: "string", short: "n" },
+      follow: { type: "boolean", short: "f" },
+      json: { type: "boolean" },
+    })
+    const { folder, reader } = await namedLog(values)
+    const all = values.since !== undefined || values.from !== undefined || values.seq !== undefined
+    const filter = namedFilter(values, nowAt)
+    const colour = wantsColour(values, io)
+    const progress = createProgress(io, "entries")
+    let code: number = AUDIT_EXIT.done
+    const wanted: Wanted = {
+      count: values.n === undefined ? (all ? Infinity : DEFAULT_COUNT) : countOf(values.n),
+      follow: values.follow ?? false,
+      filter,
+      print({ line, entry }) {
+        progress.clear()
+        // The line is printed anew, not copied: a log file is not trusted to be free of what drives a terminal.
+        io.out(`${values.json === true ? printable(new TextDecoder().decode(line)) : entryText(entry, colour)}\n`)
+      },
+      unreadable(index) {
+        code = AUDIT_EXIT.wrong
+        progress.clear()
+        io.err(`lockgate audit tail: entries of bundle ${index} are missing or damaged\n`)
+      },
+    }
+    const end = await reader.end()
+    if (end === 0 && !wanted.follow) {
+      io.err(`lockgate audit tail: no log in ${printable(folder)}\n`)
+      return AUDIT_EXIT.unreadable
+    }
+    if (wanted.count === Infinity) {
+      const first = Math.max(await reader.first(), filter.firstSeq)
+      for await (const bundle of walkLog(reader, first, Math.min(end, filter.lastSeq + 1))) {
+        if (io.signal.aborted) return code
+        if (!bundle.whole) wanted.unreadable(bundle.index)
+        for (const read of bundle.entries) if (filter.matches(read.entry)) wanted.print(read)
+        progress.show((bundle.index + 1) * BUNDLE_ENTRIES - first, end - first)
+      }
+      progress.clear()
+    } else for (const read of await last(reader, end, wanted)) wanted.print(read)
+    if (wanted.follow) await follow(reader, end, wanted, io.signal)
+    return code
+  })
 }
 
 /** The last entries before `end` that match, oldest first. Goes back no further than it must. */
-async function last(
-  reader: LogReader,
-  end: number,
-  wanted: Wanted,
-  unreadable: (index: number) => void,
-): Promise<readonly ReadEntry[]> {
+async function last(reader: LogReader, end: number, wanted: Wanted): Promise<readonly ReadEntry[]> {
   const found: ReadEntry[][] = []
+  const first = Math.floor((await reader.first()) / BUNDLE_ENTRIES)
   let left = wanted.count
-  for (let index = Math.ceil(end / BUNDLE_ENTRIES) - 1; index >= 0 && left > 0; index--) {
+  for (let index = Math.ceil(end / BUNDLE_ENTRIES) - 1; index >= first && left > 0; index--) {
     const { entries, whole } = await reader.bundle(index)
-    if (!whole) unreadable(index)
-    const matching = entries.filter(({ entry }) => entry.seq < end && wanted.matches(entry))
+    if (!whole) wanted.unreadable(index)
+    const matching = entries.filter(({ entry }) => entry.seq < end && wanted.filter.matches(entry))
     const taken = matching.slice(Math.max(0, matching.length - left))
     left -= taken.length
     found.unshift(taken)
@@ -95,13 +115,7 @@ async function last(
 }
 
 /** Print what comes after `from`, until the signal. */
-async function follow(
-  reader: LogReader,
-  from: number,
-  wanted: Wanted,
-  print: (read: ReadEntry) => void,
-  signal: AbortSignal,
-): Promise<void> {
+async function follow(reader: LogReader, from: number, wanted: Wanted, signal: AbortSignal): Promise<void> {
   let next = from
   for (;;) {
     const end = await reader.end()
@@ -114,7 +128,7 @@ async function follow(
       for (const read of entries) {
         if (read.entry.seq < next) continue
         next = read.entry.seq + 1
-        if (wanted.matches(read.entry)) print(read)
+        if (wanted.filter.matches(read.entry)) wanted.print(read)
       }
       // What cannot be read in a bundle before the last will not come any more.
       if (!whole) next = Math.max(next, Math.min(end, (index + 1) * BUNDLE_ENTRIES))
@@ -127,76 +141,7 @@ async function follow(
   }
 }
 
-async function parse(args: readonly string[], isTTY: boolean): Promise<Wanted> {
-  const values = readOptions(args)
-  const state = values.state ?? (values.config === undefined ? undefined : await stateFolderOf(values.config))
-  if (state === undefined) throw wrong("--config <gateway.yaml> or --state <folder> is needed")
-  const since = values.since === undefined ? null : sinceAt(values.since)
-  const count = values.n === undefined ? (since === null ? DEFAULT_COUNT : Infinity) : countOf(values.n)
-  const { category, subject, conduit, outcome, event } = values
-  return {
-    state,
-    count,
-    follow: values.follow ?? false,
-    json: values.json ?? false,
-    colour: isTTY || (values.color ?? false),
-    matches: (entry) =>
-      (category === undefined || entry.category === category) &&
-      (subject === undefined || (entry.subject ?? "-") === subject) &&
-      (conduit === undefined || entry.conduit === conduit) &&
-      (outcome === undefined || entry.outcome === outcome) &&
-      (event === undefined || entry.event === event) &&
-      (since === null || Date.parse(entry.time) >= since),
-  }
-}
-
-const OPTIONS = {
-  config: { type: "string" },
-  state: { type: "string" },
-  n: { type: "string", short: "n" },
-  follow: { type: "boolean", short: "f" },
-  json: { type: "boolean" },
-  color: { type: "boolean" },
-  since: { type: "string" },
-  category: { type: "string" },
-  subject: { type: "string" },
-  conduit: { type: "string" },
-  outcome: { type: "string" },
-  event: { type: "string" },
-} as const
-
-/** The state folder that a board file names; its faults are those of the arguments. */
-async function stateFolderOf(file: string): Promise<string> {
-  const parsed = await readGatewayConfig(file)
-  if (parsed.ok) return parsed.value.stateFolder
-  throw wrong(parsed.faults.map(formatFault).join("\n"))
-}
-
-function readOptions(args: readonly string[]): ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"] {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS, strict: true, allowPositionals: false }).values
-  } catch (cause) {
-    // Node's own message names the argument.
-    throw wrong(cause instanceof Error ? printable(cause.message) : "wrong arguments")
-  }
-}
-
 function countOf(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw wrong(`-n takes a number, not ${printable(text)}`)
+  if (!/^\d{1,9}$/.test(text)) throw wrongUse(`-n takes a number, not ${printable(text)}`)
   return Number(text)
-}
-
-function sinceAt(text: string): number {
-  const ago = /^(\d{1,6})([smhd])$/.exec(text)
-  if (ago !== null) {
-    const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[ago[2] ?? ""] ?? 0
-    return Date.now() - Number(ago[1]) * unitMs
-  }
-  const at = /^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(text) ? Date.parse(text) : NaN
-  if (Number.isNaN(at)) throw wrong(`--since takes 30s, 10m, 2h, 7d or a time, not ${printable(text)}`)
-  return at
-}
-
-function wrong(message: string): InputError {
-  return new InputError("ERR_ARGUMENT", message)
 }

@@ -6,10 +6,14 @@ export interface CliIo {
   out(text: string): void
   err(text: string): void
   readonly isTTY: boolean
+  /** Whether `err` goes to a terminal, too: only there a bar of progress is drawn. */
+  readonly errIsTTY?: boolean
+  /** What the environment says (NO_COLOR). */
+  readonly noColour?: boolean
   readonly signal: AbortSignal
 }
 
-/** One command: arguments after its words, to the exit code. 0: done; 1: refused or failed; 2: wrong usage or faults in a file. */
+/** One command: arguments after its words, to the exit code. 0: done; 1: refused or failed; 2: wrong usage or faults in a file; `audit-exit.ts` for `audit`. */
 export type CliHandler = (args: readonly string[], io: CliIo) => Promise<number>
 
 type Options = NonNullable<ParseArgsConfig["options"]>

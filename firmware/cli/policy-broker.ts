@@ -13,7 +13,7 @@ import { tellError, writeWhole } from "./policy-file.ts"
 import { readPolicyFile } from "./policy-source.ts"
 
 const USAGE =
-  "lockgate policy broker <policy.yaml> --config <gateway.yaml> [--broker <host:port>] [--identity <credential>=<common name>]... [--files <folder on the broker>] [--listen <address>] [-o <folder>]"
+  "lockgate policy broker <policy.yaml> --config <gateway.yaml> [--broker <host:port>] [--identity <credential>=<common name>]... [--operator <common name>]... [--collector <common name>]... [--files <folder on the broker>] [--listen <address>] [-o <folder>]"
 
 const MAX_CERTIFICATE = 64 * 1024
 
@@ -26,6 +26,8 @@ export async function policyBroker(args: readonly string[], io: CliIo): Promise<
     config: { type: "string" },
     broker: { type: "string" },
     identity: { type: "string", multiple: true },
+    operator: { type: "string", multiple: true },
+    collector: { type: "string", multiple: true },
     files: { type: "string" },
     listen: { type: "string" },
     out: { type: "string", short: "o" },
@@ -53,7 +55,9 @@ export async function policyBroker(args: readonly string[], io: CliIo): Promise<
   }
   try {
     const identities = { ...(await commonNames(config)), ...given(values.identity ?? []) }
-    const made = writeBroker(policy, ends, values.broker ?? only, { identities, files, listen: values.listen ?? null })
+    const readers = { operators: values.operator ?? [], collectors: values.collector ?? [] }
+    const listen = values.listen ?? null
+    const made = writeBroker(policy, ends, values.broker ?? only, { identities, files, listen, readers })
     if (values.out === undefined) {
       io.out(`# ---- lockgate.conf\n${made.configuration}\n# ---- lockgate.acl\n${made.acl}`)
       return 0
@@ -74,7 +78,7 @@ export async function policyBroker(args: readonly string[], io: CliIo): Promise<
 }
 
 /** Common names of the certificates that are here; at a desk they may not be. */
-async function commonNames(config: GatewayConfig): Promise<Readonly<Record<string, string>>> {
+export async function commonNames(config: GatewayConfig): Promise<Readonly<Record<string, string>>> {
   const found: Record<string, string> = {}
   for (const [name, { certificateFile }] of Object.entries(config.credentials)) {
     const text = await readText(certificateFile, MAX_CERTIFICATE)
@@ -93,7 +97,8 @@ function commonNameOf(pem: string): string | null {
   }
 }
 
-function given(list: readonly string[]): Readonly<Record<string, string>> {
+/** `credential=common name`, each once. */
+export function given(list: readonly string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(
     list.map((one) => [one.slice(0, Math.max(0, one.indexOf("="))), one.slice(one.indexOf("=") + 1)]),
   )

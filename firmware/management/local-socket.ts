@@ -69,7 +69,7 @@ export function createLocalSocket(deps: LocalSocketDeps): LocalSocket {
       if (!(error instanceof InputError)) throw error
       return { ok: false, code: "ERR_COMMAND_MALFORMED", entry: await refusals.note("ERR_COMMAND_MALFORMED") }
     }
-    return commands.execute(LOCAL_OWNER, request)
+    return commands.execute(LOCAL_OWNER, request, line)
   }
 
   const serve = async (socket: Socket): Promise<void> => {

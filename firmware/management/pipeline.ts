@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto"
 import { InputError, LockgateError } from "../../policy/base/errors.ts"
 import type { ErrorDetail } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
@@ -12,8 +13,9 @@ import type {
   CommandRequest,
   Principal,
 } from "../../policy/command/port.ts"
-import { COMMANDS } from "../../policy/command/table.ts"
+import { COMMANDS, holdsSecret } from "../../policy/command/table.ts"
 import type { CommandRow } from "../../policy/command/table.ts"
+import type { KeptRequests } from "../audit/requests.ts"
 
 /** What a handler did. */
 export interface Executed {
@@ -32,6 +34,8 @@ export interface ManagementDeps {
   readonly handlers: Handlers
   /** Resolves to the entry's sequence number once it is on disk; rejects if the log cannot be written. */
   readonly audit: (event: AuditEvent) => Promise<number>
+  /** Where requests of people are kept as they were received. Without it entries bear their hash alone. */
+  readonly requests?: Pick<KeptRequests, "keep">
 }
 
 /**
@@ -43,10 +47,15 @@ export interface ManagementDeps {
  * have taken place. Only what is fail-safe (`isFailSafe`) is executed first and logged afterwards, if it can be. Reading
  * is answered even while the log is down, since that is when somebody must look.
  *
+ * A person's request is kept as it was received, on disk before a change is accepted: if it cannot be kept, the change is
+ * refused (`ERR_COMMAND_FAILED`, reason `ERR_REQUEST_NOT_KEPT` in the log). Of what is fail-safe or only reads it is kept
+ * afterwards, if it can be; `detail.kept` is false where it could not. What is refused leaves its hash alone. A request with a
+ * secret argument leaves neither.
+ *
  * Outside go codes alone; texts and inner codes stay in the log. `execute` never throws, but for an InvariantError of a
  * handler, which is not ours to catch: it must reach the process and end it.
  *
- * @see IEC 62443-4-2 CR 2.1, CR 2.8, CR 2.10, CR 3.7
+ * @see IEC 62443-4-2 CR 2.1, CR 2.8, CR 2.10, CR 2.12, CR 3.7
  */
 export function createManagement(deps: ManagementDeps): CommandPort {
   const { handlers, audit } = deps
@@ -60,49 +69,83 @@ export function createManagement(deps: ManagementDeps): CommandPort {
       return null
     }
   }
-  const refuse = async (
-    principal: Principal | null,
-    request: unknown,
-    code: CommandErrorCode,
-  ): Promise<CommandAnswer> => {
-    const entry = await write({ id: "command.refused", outcome: "denied", ...about(principal, request), reason: code })
+  const refuse = async (facts: Facts, code: CommandErrorCode, reason: string = code): Promise<CommandAnswer> => {
+    const entry = await write({ id: "command.refused", outcome: "denied", ...facts, reason })
     return { ok: false, code, entry }
   }
   // The type parameter keeps command and arguments together.
   const run = <Id extends CommandId>(checked: CheckedRequest<Id>, principal: Principal): Promise<Executed> =>
     handlers[checked.command](checked.arguments, principal)
+  /** What lets go of the request that was kept, once its entries are written; null if it could not be kept. */
+  const keep = async (bytes: Uint8Array | null, row: CommandRow): Promise<(() => void) | null> => {
+    if (bytes === null || deps.requests === undefined) return () => undefined
+    try {
+      return await deps.requests.keep(bytes, row.changes ? "change" : "reading")
+    } catch (error) {
+      if (!(error instanceof LockgateError) || isInvariant(error)) throw error
+      return null
+    }
+  }
 
-  const execute = async (principal: Principal | null, request: CommandRequest): Promise<CommandAnswer> => {
+  const execute = async (
+    principal: Principal | null,
+    request: CommandRequest,
+    received: Uint8Array | null = null,
+  ): Promise<CommandAnswer> => {
+    const unnamed = about(principal, request)
     const checked = check(request)
-    if (typeof checked === "string") return refuse(principal, request, checked)
-    const refusal = authorise(principal, checked.command)
-    if (principal === null || refusal !== null) return refuse(principal, request, refusal ?? "ERR_NOT_AUTHENTICATED")
-
+    if (typeof checked === "string") return refuse(unnamed, checked)
     const row: CommandRow = COMMANDS[checked.command]
+    // A secret that can be guessed could be found by its hash, too.
+    const bytes = holdsSecret(row, checked.arguments) ? null : received
+    const facts: Facts = bytes === null ? unnamed : { ...unnamed, request: sha256(bytes) }
+    const refusal = authorise(principal, checked.command)
+    if (principal === null || refusal !== null) return refuse(facts, refusal ?? "ERR_NOT_AUTHENTICATED")
+
     const { changes } = row
-    const facts = about(principal, request)
     const mustBeLogged = changes && !isFailSafe(checked)
     let accepted: number | null = null
+    let release: (() => void) | null = null
     if (mustBeLogged) {
+      release = await keep(bytes, row)
+      if (release === null) return refuse(facts, "ERR_COMMAND_FAILED", "ERR_REQUEST_NOT_KEPT")
       accepted = await write({ id: "command.accepted", outcome: "success", ...facts })
-      if (accepted === null) return { ok: false, code: "ERR_COMMAND_FAILED", entry: null }
+      if (accepted === null) {
+        release()
+        return { ok: false, code: "ERR_COMMAND_FAILED", entry: null }
+      }
     }
-    const id = changes ? "command.executed" : "command.read"
+    /** The entry after it; the request is kept before that, where it was not before the command. */
+    const conclude = async (
+      event: Pick<AuditEvent, "outcome" | "reason">,
+      more: ErrorDetail,
+    ): Promise<number | null> => {
+      if (!mustBeLogged) release = await keep(bytes, row)
+      const detail = { ...facts.detail, ...more, ...(release === null ? { kept: false } : {}) }
+      const id = changes ? "command.executed" : "command.read"
+      const entry = await write({ id, ...facts, ...event, detail })
+      release?.()
+      return entry
+    }
     try {
       const done = await run(checked, principal)
       if (row.quiet === true) return { ok: true, result: done.result }
-      const detail = { ...facts.detail, ...done.detail }
-      const entry = await write({ id, outcome: "success", ...facts, detail })
+      const entry = await conclude({ outcome: "success" }, done.detail ?? {})
       if (entry === null && mustBeLogged) return { ok: false, code: "ERR_COMMAND_FAILED", entry: accepted }
       return { ok: true, result: done.result }
     } catch (error) {
       if (isInvariant(error)) throw error
       const { code, reason, detail } = explain(error)
-      const event: AuditEvent = { id, outcome: "failure", ...facts, reason, detail: { ...facts.detail, ...detail } }
-      return { ok: false, code, entry: (await write(event)) ?? accepted }
+      return { ok: false, code, entry: (await conclude({ outcome: "failure", reason }, detail)) ?? accepted }
     }
   }
   return { execute }
+}
+
+type Facts = Omit<AuditEvent, "id" | "outcome"> & { readonly detail: ErrorDetail }
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex")
 }
 
 function check(request: CommandRequest): CheckedRequest | RequestErrorCode {
@@ -115,10 +158,7 @@ function check(request: CommandRequest): CheckedRequest | RequestErrorCode {
 }
 
 /** Who asked for what, for the log. The name of the command is foreign text until it was found in the table. */
-function about(
-  principal: Principal | null,
-  request: unknown,
-): Omit<AuditEvent, "id" | "outcome"> & { detail: ErrorDetail } {
+function about(principal: Principal | null, request: unknown): Facts {
   const command = typeof request === "object" && request !== null && "command" in request ? request.command : null
   const object = typeof command === "string" ? command.slice(0, 64).replace(/[^\x20-\x7e]/g, "?") : "?"
   const detail = { via: principal?.via ?? "unknown" }

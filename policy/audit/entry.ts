@@ -2,10 +2,11 @@
  * A log entry: one line of JSON, at most 1,024 bytes, its keys always in this order:
  *
  *     seq time earliest latest boot mono gateway source category type event outcome
- *     subject [conduit] [object] [rule] [reason] [count] requirement [detail]
+ *     subject [conduit] [object] [rule] [reason] [count] [request] requirement [detail]
  *
  * The line without its line end is the leaf of the log: what is stored, published, hashed and proved is this same run of
  * bytes. Keys in brackets are left out when there is nothing to say; `subject` is null when nobody was authenticated.
+ * `request`, of a person's command, is the SHA-256 of the request exactly as it was received; it is never cut (CR 2.12).
  *
  * @see IEC 62443-4-2 CR 2.8: timestamp is `time` (bounded by `earliest` and `latest`), source `source`, category
  * `category`, type `type` (how grave), event id `event`, result `outcome`.
@@ -54,6 +55,8 @@ export interface Entry {
   readonly rule?: string
   readonly reason?: string
   readonly count?: number
+  /** SHA-256 of the person's request as it was received, lower-case hex. */
+  readonly request?: string
   readonly requirement: string
   readonly detail?: Readonly<Record<string, string | number | boolean>>
 }
@@ -107,7 +110,8 @@ function tailOf(event: AuditEvent): string {
   const rule = event.rule === undefined ? "" : `,"rule":${word(event.rule)}`
   const reason = event.reason === undefined ? "" : `,"reason":${word(event.reason)}`
   const count = event.count === undefined ? "" : `,"count":${whole(event.count)}`
-  return `${rule}${reason}${count},"requirement":"${EVENTS[event.id].requirement}"`
+  const request = event.request === undefined ? "" : `,"request":${word(event.request)}`
+  return `${rule}${reason}${count}${request},"requirement":"${EVENTS[event.id].requirement}"`
 }
 
 function detailOf(event: AuditEvent, valueBytes: number, maxFacts: number): string {
@@ -169,6 +173,7 @@ export function parseEntry(line: Uint8Array): Entry {
     ...(Object.hasOwn(read, "rule") ? { rule: textAt(read, "rule") } : {}),
     ...(Object.hasOwn(read, "reason") ? { reason: textAt(read, "reason") } : {}),
     ...(Object.hasOwn(read, "count") ? { count: numberAt(read, "count") } : {}),
+    ...(Object.hasOwn(read, "request") ? { request: textAt(read, "request") } : {}),
     requirement: textAt(read, "requirement"),
     ...(Object.hasOwn(read, "detail") ? { detail: factsAt(read) } : {}),
   }

@@ -2,6 +2,7 @@
  * The event vocabulary: everything that Lockgate ever writes into its audit log. The rows stand in `event/`, a file a
  * concern; this is the one place that joins them.
  */
+import { ALARM_EVENTS } from "./event/alarm.ts"
 import { AUDIT_EVENTS } from "./event/audit.ts"
 import { BOARD_EVENTS } from "./event/board.ts"
 import { BOUNDARY_EVENTS } from "./event/boundary.ts"
@@ -32,6 +33,7 @@ export const EVENTS = {
   ...POSTURE_EVENTS,
   ...COMMAND_EVENTS,
   ...AUDIT_EVENTS,
+  ...ALARM_EVENTS,
 } as const
 
 /** The id of an event: the key of its row. */
@@ -54,6 +56,8 @@ export interface AuditEvent {
   readonly reason?: string
   /** How many alike; absent means one. */
   readonly count?: number
+  /** SHA-256 of the person's request exactly as it was received, lower-case hex (CR 2.12). */
+  readonly request?: string
   /** Further facts: fingerprint, issuer, old and new value. Never payload bytes or secrets. */
   readonly detail?: Readonly<Record<string, string | number | boolean>>
 }

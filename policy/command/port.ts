@@ -38,8 +38,13 @@ export type CommandErrorCode =
 
 /** The one door for every change. Implemented by `firmware/management`; every transport is a thin adapter onto it. */
 export interface CommandPort {
-  /** Never throws: faults become answers, and every call but those of a `quiet` row leaves an entry before it is answered. */
-  execute(principal: Principal | null, request: CommandRequest): Promise<CommandAnswer>
+  /**
+   * Never throws: faults become answers, and every call but those of a `quiet` row leaves an entry before it is answered.
+   *
+   * `received`: the request's bytes exactly as a person sent them; they are kept, and the entries bear their hash (CR 2.12).
+   * Without them it is the gateway itself that asks.
+   */
+  execute(principal: Principal | null, request: CommandRequest, received?: Uint8Array): Promise<CommandAnswer>
 }
 
 export type { CommandId }

@@ -2,10 +2,15 @@ import type { Permission } from "./port.ts"
 import { MAX_CHUNK_LENGTH, MAX_TRANSFER_BYTES } from "./transfer.ts"
 
 /** One argument: what values it takes. */
-export type ArgumentKind =
+export type ArgumentKind = (
   | { readonly kind: "string"; readonly maxLength: number }
   | { readonly kind: "integer"; readonly min: number; readonly max: number }
   | { readonly kind: "choice"; readonly of: readonly string[] }
+) & {
+  /** Whether the value must never be kept: a request that has it leaves neither its bytes nor their hash. To be said of
+   * every argument that is named like a secret. */
+  readonly secret?: boolean
+}
 
 /** One command: what it takes, and what it takes to give it. */
 export interface CommandRow {
@@ -182,5 +187,10 @@ export const COMMANDS = {
     arguments: {},
   },
 } as const satisfies Record<string, CommandRow>
+
+/** Whether a request for this command with these arguments holds anything that must never be kept, nor a hash of it. */
+export function holdsSecret(row: CommandRow, given: Readonly<Record<string, unknown>>): boolean {
+  return Object.entries(row.arguments).some(([name, kind]) => kind.secret === true && Object.hasOwn(given, name))
+}
 
 export type CommandId = keyof typeof COMMANDS

@@ -10,6 +10,7 @@
 import { InputError } from "../base/errors.ts"
 import type { MqttRule, Policy } from "../language/policy.ts"
 import { covers } from "../analysis/learn-topics.ts"
+import { aclLines, aclName, auditReaders, gatewayAudit, type AuditReaders } from "./audit-acl.ts"
 import type { ConduitEnds, GatewayEnds, Upstream } from "./ends.ts"
 
 /** Choices for the files of a broker. */
@@ -26,7 +27,11 @@ export interface BrokerOptions {
   }
   /** Address to listen on; null for all. */
   readonly listen: string | null
+  /** Who may read the gateway's audit there; nobody if absent. */
+  readonly readers?: AuditReaders
 }
+
+const NOBODY: AuditReaders = { operators: [], collectors: [] }
 
 /** `mosquitto.conf` and its ACL file. */
 export interface Broker {
@@ -83,13 +88,17 @@ export function writeBroker(policy: Policy, ends: GatewayEnds, broker: string, o
   if (speaks !== null) {
     const user = userOf(speaks)
     user.comments.push("the gateway itself")
-    user.write.push(`lockgate/${ends.gateway}/#`)
-    user.read.push(`lockgate/${ends.gateway}/command/#`)
+    const { read, write } = gatewayAudit(ends.gateway)
+    user.write.push(...write)
+    user.read.push(...read)
   }
+  const readers = speaks === null ? [] : auditReaders(ends.gateway, options.readers ?? NOBODY, [...users.keys()])
   const acl = [
     `# Access of gateway ${plain(ends.gateway)} under the policy "${plain(policy.name)}".`,
     "# Made by `lockgate policy broker`: change the policy or the board file, not this. Who is not named may do nothing.",
-    ...[...users].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([name, user]) => userLines(name, user)),
+    ...[...users].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([name, { comments, read, write }]) =>
+      aclLines({ name, comment: comments.map(plain).join(", "), read: leastOf(read), write: leastOf(write) })),
+    ...readers.flatMap(aclLines),
     "",
   ] // prettier-ignore
   return { configuration: configuration(policy, ends, first, options), acl: acl.join("\n") }
@@ -121,20 +130,6 @@ function configuration(
     `acl_file ${files.acl}`,
     "",
   ].join("\n")
-}
-
-function userLines(name: string, user: { comments: string[]; read: string[]; write: string[] }): readonly string[] {
-  const read = leastOf(user.read)
-  const write = leastOf(user.write)
-  const both = read.filter((topic) => write.includes(topic))
-  return [
-    "",
-    `# ${user.comments.map(plain).join(", ")}`,
-    `user ${name}`,
-    ...both.map((topic) => `topic readwrite ${topic}`),
-    ...write.filter((topic) => !both.includes(topic)).map((topic) => `topic write ${topic}`),
-    ...read.filter((topic) => !both.includes(topic)).map((topic) => `topic read ${topic}`),
-  ]
 }
 
 /** What the rules of a conduit let anybody publish, and receive. */
@@ -181,10 +176,7 @@ function identityOf(credential: string, { identities }: BrokerOptions): string {
       `the common name in the certificate of credential ${credential} is not known`,
     )
   }
-  if (/[^\x21-\x7e]/.test(name) || name.startsWith("#")) {
-    throw new InputError("ERR_BROKER_IDENTITY", "a common name for mosquitto is printable ASCII without spaces")
-  }
-  return name
+  return aclName(name)
 }
 
 function nameOf({ host, port }: Upstream): string {

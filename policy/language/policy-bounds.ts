@@ -10,9 +10,13 @@ export const POLICY_BOUNDS = {
   conduits: 64,
   rules: 100_000,
   radios: 16,
+  alarms: 128,
   topicsPerRule: MAX_TOPICS_OF_RULE,
   authoritiesPerZone: 16,
 } as const
+
+/** What one alarm may name. */
+export const ALARM_BOUNDS = { words: 64, conduits: 64, subjects: 64 } as const
 
 /** Ranges and points of one Modbus rule. */
 export const MODBUS_BOUNDS = { ranges: 1000, points: 1000, subFunctions: 256 } as const

@@ -3,6 +3,7 @@ import type { Placed } from "./group-shapes.ts"
 import type { PolicyDocument, SubjectEntry, ZoneEntry } from "./policy-shape.ts"
 import type { Report } from "./report.ts"
 import { parseAddressRange } from "../identity/address.ts"
+import { checkAlarms } from "./alarm-shape.ts"
 import { quote } from "./characters.ts"
 import { checkConduits } from "./conduit-checks.ts"
 import { declaredNames, faultAt } from "./locate.ts"
@@ -18,6 +19,7 @@ export function checkPolicy(document: PolicyDocument, root: DocNode, report: Rep
   for (const placed of document.subjects) checkAddress(placed, document.zones, report)
   checkRules(document, root, report)
   checkSets(document, root, report)
+  checkAlarms(document.alarms ?? [], root, report)
 }
 
 function checkSubjects(

@@ -11,7 +11,19 @@ import { readYamlComments } from "./yaml-text.ts"
 
 /** Order of the keys of each map, by its place: what a reader wants to know first comes first. */
 const ORDER: Readonly<Record<string, readonly string[]>> = {
-  "": ["lockgate-policy", "name", "sets", "zones", "roles", "subjects", "conduits", "radios", "rules", "island"],
+  "": [
+    "lockgate-policy",
+    "name",
+    "sets",
+    "zones",
+    "roles",
+    "subjects",
+    "conduits",
+    "radios",
+    "rules",
+    "island",
+    "alarms",
+  ],
   island: ["when", "restore"],
   "zones.*": ["level", "kind", "authorities", "tls-min", "clear-text"],
   "subjects.*": ["id", "zone", "match", "name", "modbus-role", "roles", "client-id"],
@@ -57,6 +69,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
     "emergency",
     "refusal",
   ],
+  "alarms.*": ["id", "on", "conduits", "subjects", "count", "within", "text"],
   "rules.*.hours": ["days", "from", "to", "utc"],
   "rules.*.form.sparkplug-b.*": ["metric", "types", "min", "max"],
   "rules.*.files.*": ["file", "records"],

@@ -1,6 +1,7 @@
 import type { Complaint, Shape } from "./shape.ts"
 import type { JsonSchema } from "./json-schema.ts"
 import type { NameSource } from "./policy.ts"
+import { alarmEntry } from "./alarm-shape.ts"
 import { conduit } from "./conduit-shape.ts"
 import { list, object, optional, placedList, placedMap, required, variants } from "./group-shapes.ts"
 import { inputConditions } from "./input-condition.ts"
@@ -155,6 +156,11 @@ export const policyShape = object("a policy", {
   ),
   rules: required(placedList(rule, { max: POLICY_BOUNDS.rules }), "What may pass. All else is denied; a deny wins."),
   island: optional(withStandIn(island, null), null, "Inputs of the board that order island mode."),
+  alarms: optional(
+    placedList(alarmEntry, { max: POLICY_BOUNDS.alarms }),
+    null,
+    "Which entries of the log become alarms; absent: every event of severity alarm, under its own id.",
+  ),
 })
 
 type ReadBy<S> = S extends Shape<infer T> ? T : never

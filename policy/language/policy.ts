@@ -4,6 +4,7 @@
  * All names are resolved and unique, all defaults filled in, all sets written out, all sizes in bytes: whoever holds a
  * `Policy` need not check it again. Arrays keep the order of the document; nothing but messages depends on that order.
  */
+import type { AlarmRule } from "../audit/alarm-rule.ts"
 import type { InputCondition } from "./input-condition.ts"
 import type { ModbusRule } from "./modbus-rule.ts"
 import type { PayloadForm } from "./payload-form.ts"
@@ -178,4 +179,6 @@ export interface Policy {
   readonly island?: IslandOrder | null
   /** Radio interfaces of the board that may be up; every other is an alarm. */
   readonly radios: readonly string[]
+  /** Which entries of the log become alarms; null or absent: what `DEFAULT_ALARMS` says. */
+  readonly alarms?: readonly AlarmRule[] | null
 }

@@ -70,6 +70,25 @@ export function keyStoreConformance(test: Test, fresh: () => Promise<KeyStore>):
     assert.equal(new Uint8Array(certificate.publicKey.export({ type: "spki", format: "der" })), spki)
   })
 
+  test("[CR 3.9] what a slot remembers is apart from its key, is replaced whole, and is bounded", async () => {
+    const keys = await fresh()
+    assert.is(await keys.recall("log"), null)
+    await keys.remember("log", DATA)
+    const mine = new Uint8Array(4096).fill(7)
+    await keys.remember("other", mine)
+    mine.fill(0)
+    assert.equal(new Uint8Array((await keys.recall("log")) ?? []), DATA)
+    assert.equal(new Uint8Array((await keys.recall("other")) ?? []), new Uint8Array(4096).fill(7))
+    assert.is(await keys.publicKey("log"), null)
+    await keys.generate("log", "Ed25519")
+    assert.equal(new Uint8Array((await keys.recall("log")) ?? []), DATA)
+    await keys.remember("log", new Uint8Array([1]))
+    assert.equal(new Uint8Array((await keys.recall("log")) ?? []), new Uint8Array([1]))
+    await rejects(() => keys.remember("log", new Uint8Array(4097)), "ERR_KEY_MEMORY")
+    await rejects(() => keys.remember("../a", DATA), "ERR_KEY_SLOT")
+    await rejects(() => keys.recall("../a"), "ERR_KEY_SLOT")
+  })
+
   test("a slot's name cannot lead elsewhere", async () => {
     const keys = await fresh()
     for (const slot of ["", "../a", "A", "a.b", "a/b", "a".repeat(33)]) {

@@ -31,6 +31,22 @@ export function storageConformance<S extends Storage>(
     assert.is(text(await again.read("a/b/c.json")), "2")
   })
 
+  test("a file can be replaced whole without waiting for the disk, and its folder goes with the last one", async () => {
+    const storage = await adapter.fresh()
+    await storage.writeCached("a/b.p/1", bytes("first"))
+    await storage.writeCached("a/b.p/1", bytes("2"))
+    await storage.writeCached("a/b.p/2", bytes("3"))
+    assert.is(text(await storage.read("a/b.p/1")), "2")
+    await storage.removeCached("a/b.p/1")
+    assert.equal(await storage.list("a/b.p"), ["2"])
+    await storage.removeCached("a/b.p/2")
+    assert.equal(await storage.list("a"), [])
+    await storage.removeCached("a/b.p/2")
+    await storage.removeCached("no/thing")
+    await storage.writeCached("a/b.p/3", bytes("4"))
+    assert.is(text(await storage.read("a/b.p/3")), "4")
+  })
+
   test("what was handed out or in can be changed without changing the file", async () => {
     const storage = await adapter.fresh()
     const mine = bytes("one")

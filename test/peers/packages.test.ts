@@ -16,8 +16,11 @@ test("every listed package has a command to be seen by", () => {
     "mbpoll",
     "nftables",
     "iproute2",
+    "chromium",
     "chrony",
     "faketime",
+    "rsyslog",
+    "rsyslog-gnutls",
   ]
   assert.equal(names, wanted)
   assert.is(debianPackages()[1]!.command, "mosquitto_pub")
@@ -26,6 +29,8 @@ test("every listed package has a command to be seen by", () => {
 test("finds commands in sbin, and says null for what is not there", () => {
   assert.match(commandPath("sh") ?? "", /\/sh$/)
   assert.is(commandPath("lockgate-no-such-command"), null)
+  assert.match(commandPath("/bin/s*") ?? "", /^\/bin\/s/)
+  assert.is(commandPath("/usr/lib/*/lockgate-no-such-file.so"), null)
 })
 
 test("knows from its imports which packages a test needs", () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process"
-import { accessSync, constants, readFileSync } from "node:fs"
+import { accessSync, constants, globSync, readFileSync } from "node:fs"
 import { homedir } from "node:os"
 import { join } from "node:path"
 import { closureOnDisk, ROOT } from "../support/source-tree.ts"
@@ -7,7 +7,7 @@ import { closureOnDisk, ROOT } from "../support/source-tree.ts"
 /** Where packages lie that cannot be installed beside what the machine has, unpacked. */
 export const UNPACKED = join(homedir(), ".cache", "lockgate-peers")
 
-/** A Debian package that tests need, and a command by which to see that it is there. */
+/** A Debian package that tests need, and a command, or the path of a file, by which to see that it is there. */
 export interface DebianPackage {
   readonly name: string
   readonly command: string
@@ -24,8 +24,10 @@ export function debianPackages(): DebianPackage[] {
     .map(([name, command, ...trial]) => ({ name: name!, command: command!, trial }))
 }
 
-/** Where `command` lies, or null. Looks into `sbin` too, which Debian leaves out of a user's PATH. */
+/** Where `command` lies, or null; a path may have stars. Looks into `sbin` too, which Debian leaves out of a user's PATH. */
 export function commandPath(command: string): string | null {
+  // What brings no command is seen by a file.
+  if (command.startsWith("/")) return globSync(command)[0] ?? null
   const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/local/sbin", "/usr/sbin", "/sbin"]
   folders.push(join(UNPACKED, "usr/bin"), join(UNPACKED, "usr/sbin"))
   for (const folder of folders) {

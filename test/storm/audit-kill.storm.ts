@@ -9,6 +9,8 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { createLinuxClock } from "../../hal/linux/clock.ts"
 import { openLinuxStorage } from "../../hal/linux/storage.ts"
+import { folderReader, verifyFolder } from "../support/independent-log-verifier.ts"
+import { folderOfStorage, judgeFolder } from "../support/log-folder.ts"
 import { allEntries, openTestLog } from "../support/audit.ts"
 import { seeded } from "../support/hostile.ts"
 
@@ -74,8 +76,12 @@ async function judge(
   const gaps = entries.filter((entry, index) => entry.seq !== index).length
   const told = entries.filter((entry) => entry.event === "audit.damaged").length
   const repaired = entries.filter((entry) => entry.event === "audit.repaired").length
-  const falseAlarms = gaps + told + log.state.damage.length
+  const falseAlarms = gaps + told + log.state.damage.length + (log.state.rolledBack ? 1 : 0)
   await log.close()
+  // The folder as anybody would check it: with the verifier of the house, and with one that shares no code with it.
+  const { faults } = await judgeFolder(await folderOfStorage(storage), [log.key])
+  if (faults.length > 0) throw new Error(JSON.stringify(faults.slice(0, 3)))
+  await verifyFolder(folderReader(join(folder, "audit")), log.key)
   await storage.close()
   return { rounds, acknowledged: acknowledged.size, lost, falseAlarms, repaired, entries: entries.length }
 }

@@ -25,6 +25,8 @@ const LAYERS: readonly (readonly [folder: RegExp, mayImport: readonly RegExp[]])
   [/^hal\/linux\//, [/^hal\//, BASE, /^node:/]],
   [/^hal\/memory\//, [/^hal\/memory\//, PORTS, BASE]],
   [/^hal\//, [PORTS, BASE]],
+  // Runs in the operator's browser.
+  [/^firmware\/console\/page\//, [/^firmware\/console\/page\//, /^policy\//, /^(mqtt|uplot|@noble\/hashes)$/]],
   [/^provisioning\/protocol\//, protocolAnd(/^protobufjs$/)],
   [/^provisioning\/oem\//, protocolAnd(/^provisioning\/oem\//, CERTIFICATES, FORGE)],
   [/^provisioning\/device\//, protocolAnd(/^provisioning\/device\//, CERTIFICATES)],

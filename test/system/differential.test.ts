@@ -83,12 +83,15 @@ const WAITED_S = 30
 const FLOWS = ["puback", "pubrec", "pubrel", "pubcomp"]
 
 /**
- * Acknowledgements by kind, behind all else: how far a flow has come when the next message is sent is a matter of who is
- * quicker, directly as through the gateway, and MQTT orders neither against the other (section 4.6).
+ * Messages of QoS 0 behind the others, and acknowledgements by kind behind all else: how far a flow has come when the next
+ * message is sent is a matter of who is quicker, directly as through the gateway. MQTT orders the messages of one QoS and
+ * no others (section 4.6): one of QoS 0 overtakes those that wait for Receive Maximum, or does not.
  */
 function byKind(packets: readonly any[]): any[] {
-  const kinds = ["", ...FLOWS]
-  return kinds.flatMap((kind) => packets.filter(({ cmd }) => (FLOWS.includes(cmd) ? cmd : "") === kind))
+  const kindOf = ({ cmd, qos }: any): string =>
+    cmd === "publish" && qos === 0 ? "qos 0" : FLOWS.includes(cmd) ? cmd : ""
+  const kinds = ["", "qos 0", ...FLOWS]
+  return kinds.flatMap((kind) => packets.filter((packet) => kindOf(packet) === kind))
 }
 
 /** A line for each packet. */

@@ -14,6 +14,36 @@ export const AUDIT_EVENTS = {
     requirement: "CR 3.9",
     severity: "alarm",
   },
+  "audit.tree-repaired": {
+    category: "audit-log",
+    text: "tiles or the checkpoint of the audit log were made again",
+    requirement: "CR 3.9",
+    severity: "notice",
+  },
+  "audit.rolled-back": {
+    category: "audit-log",
+    text: "the audit log is shorter than was signed, or another one",
+    requirement: "CR 3.9",
+    severity: "alarm",
+  },
+  "audit.key-made": {
+    category: "audit-log",
+    text: "the audit log has a new key; earlier checkpoints do not vouch for later ones",
+    requirement: "CR 3.9",
+    severity: "alarm",
+  },
+  "audit.key-changed": {
+    category: "audit-log",
+    text: "the audit log hands over to a new key; both sign this entry's checkpoint",
+    requirement: "CR 3.9",
+    severity: "notice",
+  },
+  "audit.unsigned": {
+    category: "audit-log",
+    text: "the checkpoint of the audit log cannot be signed",
+    requirement: "CR 3.9",
+    severity: "alarm",
+  },
   "audit.lost": {
     category: "audit-log",
     text: "events could not be written into the audit log",
@@ -31,5 +61,29 @@ export const AUDIT_EVENTS = {
     text: "the log is published again",
     requirement: "CR 2.8",
     severity: "notice",
+  },
+  "audit.retained-altered": {
+    category: "audit-log",
+    text: "somebody else changed what the broker keeps of the log; it was put right",
+    requirement: "CR 3.9",
+    severity: "alarm",
+  },
+  "audit.retained-unseen": {
+    category: "audit-log",
+    text: "the broker does not show what it took of the log: see its access list",
+    requirement: "CR 6.1",
+    severity: "warning",
+  },
+  "audit.requests-dropped": {
+    category: "audit-log",
+    text: "kept requests of people were given up, the oldest first",
+    requirement: "CR 2.12",
+    severity: "notice",
+  },
+  "audit.requests-damaged": {
+    category: "audit-log",
+    text: "kept requests of people are missing",
+    requirement: "CR 2.12",
+    severity: "alarm",
   },
 } as const satisfies Record<string, EventKind>

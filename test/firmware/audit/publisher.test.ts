@@ -56,6 +56,10 @@ class ScriptedBroker {
           this.sent.push({ topic, text: Buffer.from(payload).toString(), retain, acknowledge })
           if (this.auto) acknowledge()
         }),
+      subscribe: () => Promise.resolve(),
+      unsubscribe: () => Promise.resolve(),
+      onMessage: () => undefined,
+      maxPacketBytes: Infinity,
       onLost: (listener) => {
         if (lost) listener("ECONNRESET")
         else listeners.push(listener)

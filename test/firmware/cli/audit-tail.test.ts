@@ -104,6 +104,16 @@ test("colour is for terminals, or when asked for", async () => {
   assert.ok((await tail(["--state", folder], true)).out.includes(escape))
   assert.ok((await tail(["--state", folder, "--color"])).out.includes(escape))
   assert.not.ok((await tail(["--state", folder, "--json"], true)).out.includes(escape))
+  assert.not.ok((await tail(["--state", folder, "--no-color"], true)).out.includes(escape))
+  const quiet = { isTTY: true, noColour: true, signal: ending.signal, err: assert.unreachable }
+  for (const [more, coloured] of [
+    [[], false],
+    [["--color"], true],
+  ] as const) {
+    let out = ""
+    await auditTail(["--state", folder, ...more], { ...quiet, out: (text) => (out += text) })
+    assert.is(out.includes(escape), coloured, "NO_COLOR is honoured, unless colour is asked for")
+  }
 })
 
 test("filters choose, and the count is of what they chose", async () => {
@@ -122,13 +132,18 @@ test("filters choose, and the count is of what they chose", async () => {
   assert.equal(await found("--conduit", "field", "--outcome", "denied"), [7, 107, 207])
   assert.equal(await found("--event", "conduit.denied", "--since", "2030-01-01T00:01:48Z"), [107, 207])
   assert.equal(await found("--event", "conduit.denied", "--since", "2030-01-01T00:01:49Z"), [207])
+  assert.equal(await found("--seq", "100..210", "--subject", "rogue"), [107, 207])
+  assert.equal(await found("--seq", "299.."), [299])
+  assert.equal(await found("--severity", "warning", "-n", "2"), [107, 207])
+  assert.equal(await found("--where", "event=conduit.* subject=!-", "-n", "9"), [7, 107, 207])
+  assert.equal(await found("--from", "2030-01-01T00:03:20Z", "--to", "2030-01-01T00:03:22Z"), [199, 200, 201])
   assert.equal(await found("--category", "request-error"), [])
   assert.equal(await found("--subject", "-", "-n", "1"), [299])
   assert.is((await found("--since", "2030-01-01")).length, 300)
   assert.is((await found("--since", "2h")).length, 300)
 })
 
-test("[CR 3.7] wrong arguments are named and end with code 2", async () => {
+test("[CR 3.7] wrong arguments are named and end with code 1", async () => {
   const { folder } = await newLog(1)
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [[], /--state/],
@@ -136,33 +151,35 @@ test("[CR 3.7] wrong arguments are named and end with code 2", async () => {
     [["--state", folder, "-n", "-1"], /-n|-1/],
     [["--state", folder, "--since", "yesterday"], /yesterday/],
     [["--state", folder, "--nonsense"], /--nonsense/],
+    [["--state", folder, "--event", "conduit.denid"], /--event: no event is called "conduit.denid" .*conduit.denied/],
+    [["--state", folder, "--where", "seq=1 x=2"], /--where, character 7: no field is called "x"/],
     [["--state", folder, "stray"], /stray/],
     [["--state"], /--state/],
     [["--state", folder, "--since", "\u001b[2J"], /--since/],
   ]
   for (const [args, names] of cases) {
     const run = await tail(args)
-    assert.is(run.code, 2, args.join(" "))
+    assert.is(run.code, 1, args.join(" "))
     assert.match(run.err, names)
     assert.not.match(run.err, "\u001b")
     assert.is(run.out, "")
   }
 })
 
-test("a folder without a log says so and ends with code 1", async () => {
+test("a folder without a log says so and ends with code 3", async () => {
   const run = await tail(["--state", join(top, "nowhere")])
-  assert.is(run.code, 1)
+  assert.is(run.code, 3)
   assert.match(run.err, /no log/)
 })
 
-test("[CR 3.9] a damaged bundle is told, what can be read is shown, and the code is 1", async () => {
+test("[CR 3.9] a damaged bundle is told, what can be read is shown, and the code is 2", async () => {
   const { folder } = await newLog(300)
   const path = join(folder, "audit/tile/entries/000")
   const bytes = readFileSync(path)
   bytes[bytes.length >> 1] = 0
   writeFileSync(path, bytes)
   const run = await tail(["--state", folder, "--json", "-n", "300"])
-  assert.is(run.code, 1)
+  assert.is(run.code, 2)
   assert.match(run.err, /bundle 0/)
   assert.ok(run.lines.length > 150 && run.lines.length < 200)
 })

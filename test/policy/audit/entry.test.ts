@@ -78,6 +78,14 @@ test("an entry reads back as it was written", () => {
   )
 })
 
+test("[CR 2.12] a person's request is named whole, whatever else the entry holds, in a field of its own", () => {
+  const request = "0123456789abcdef".repeat(4)
+  const detail = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`fact-${i}`, "v".repeat(200)]))
+  const text = line(fields({ ...EVENT, object: "x".repeat(900), request, detail }))
+  assert.match(text, `"count":3,"request":"${request}","requirement":`)
+  assert.is(parseEntry(Buffer.from(text)).request, request)
+})
+
 test("[CR 2.8] every event of the vocabulary makes an entry", () => {
   for (const id of Object.keys(EVENTS) as EventId[]) {
     const entry = parseEntry(encodeEntry(fields({ id, outcome: "success", source: "test" })))
@@ -144,6 +152,7 @@ const anyEvent: fc.Arbitrary<AuditEvent> = fc
       rule: anyText,
       reason: anyText,
       count: fc.double(),
+      request: anyText,
       detail: fc.dictionary(anyText, fc.oneof(anyText, fc.double(), fc.boolean()), { maxKeys: 30 }),
     },
     { requiredKeys: ["id", "outcome", "source"] },
@@ -167,7 +176,16 @@ test("[CR 2.8] whatever is in an event, its entry is at most 1,024 bytes of UTF-
 test("the worst case fits", () => {
   const worst = "\u{e0041}".repeat(600)
   const detail = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`${worst}${i}`, worst]))
-  const event = { source: worst, subject: worst, conduit: worst, object: worst, rule: worst, reason: worst, detail }
+  const event = {
+    source: worst,
+    subject: worst,
+    conduit: worst,
+    object: worst,
+    rule: worst,
+    reason: worst,
+    request: worst,
+    detail,
+  }
   for (const id of Object.keys(EVENTS) as EventId[]) {
     const bytes = encodeEntry({
       ...fields({ ...event, id, outcome: "success", count: Infinity }),

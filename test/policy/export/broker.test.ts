@@ -37,8 +37,16 @@ test("the gateway may what the policy admits somebody, each topic once; everybod
     "topic write plant/+/#",
     "topic read all/+",
     "topic read lockgate/gw-1/command/#",
+    "topic read lockgate/gw-1/log/#",
     "topic read work/+",
   ])
+})
+
+test("[CR 3.9] who may read the audit is named, and may not write as the gateway", () => {
+  const readers = { operators: ["anna"], collectors: ["siem"] }
+  const { acl } = writeBroker(POLICY, ENDS, "broker.example:8883", { ...OPTIONS, readers })
+  assert.match(acl, /# operator\nuser anna\ntopic write lockgate\/gw-1\/log\/request\ntopic read lockgate\/gw-1\/#\n/)
+  assert.match(acl, /# collector\nuser siem\n/)
 })
 
 test("a conduit's direction counts, and its credential is who the broker sees", () => {

@@ -1,0 +1,356 @@
+import { LockgateError } from "../../policy/base/errors.ts"
+import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { Edge } from "../../policy/audit/edge-message.ts"
+import {
+  bundleOf,
+  bundlesToLeave,
+  firstWorthIt,
+  piecesWith,
+  type BundleCost,
+} from "../../policy/audit/retained-plan.ts"
+import { gatewayTopic, PART_BYTES, partsOf, pieceTopic, type PieceMessage } from "../../policy/audit/topics.ts"
+import { parsePiecePath, piecePath, TILE_WIDTH, type LogPiece } from "../../policy/audit/tlog/tile.ts"
+import type { Clock } from "../../hal/clock.ts"
+import { createLogRequests } from "./log-requests.ts"
+import { linkError, type MqttLink } from "./mqtt-link.ts"
+import { edgeOf, packEdge, packPiece, pieceOrNull, type RetainedLog } from "./retained-log.ts"
+import { createRetainedWatch, type RetainedWatch } from "./retained-watch.ts"
+import type { RetainedWindow } from "./retained-window.ts"
+
+/** Bundles whose acknowledgement is waited for together. */
+const IN_FLIGHT = 4
+const ACK_TIMEOUT_MS = 30_000
+/** When the disk could not be read. */
+const DISK_RETRY_MS = 5_000
+/** Repairs are gathered so long, so that two who overwrite each other do it slowly. */
+const REPAIR_MS = 1_000
+/** So long after the last retained message the broker has told all that it holds. */
+const QUIET_MS = 2_000
+/** So long is waited for a piece that was asked for by name. */
+const LOOK_MS = 1_000
+/** Room for topic and header in a packet. */
+const HEADER_BYTES = 256
+
+/** What is retained where, and how much. */
+export interface RetainedOptions {
+  /** Bytes that may stand at the broker; default 64 MiB. */
+  readonly windowBytes?: number
+  /** The edge is rewritten at most so often; default every 10 s. */
+  readonly edgeEveryMs?: number
+  /** Largest payload; default 128 KiB, and never more than the broker takes. */
+  readonly partBytes?: number
+}
+
+/** What a session over one link stands on. */
+export interface RetainedSessionDeps extends RetainedOptions {
+  readonly link: MqttLink
+  readonly log: RetainedLog
+  readonly window: RetainedWindow
+  readonly clock: Clock
+  readonly gateway: string
+  readonly signal: AbortSignal
+  readonly report: (event: AuditEvent) => void
+}
+
+/** A session as long as it runs. */
+export interface RetainedSession {
+  /** Why it ended: `stopped` for the signal. Rejects only with what is never caught. */
+  readonly ended: Promise<string>
+  /** Whether the broker, asked just now, shows the edge that it acknowledged last. */
+  readBack(): Promise<boolean>
+}
+
+/**
+ * Keeps bundles, tiles and edge of the log retained at the broker, over one link, until that ends or the signal stops it.
+ *
+ * The broker has acknowledged every full piece that a checkpoint covers before the edge with that checkpoint goes out. What
+ * leaves the window is cleared after an edge has said so. Every piece is published at least once; bundles in order.
+ *
+ * @see IEC 62443-4-2 CR 3.9, CR 6.1
+ */
+export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
+  const { link, log, window, clock, gateway, signal } = deps
+  const maxWindow = deps.windowBytes ?? 64 * 1024 * 1024
+  const edgeEveryMs = deps.edgeEveryMs ?? 10_000
+  const partBytes = Math.min(deps.partBytes ?? PART_BYTES, link.maxPacketBytes - HEADER_BYTES)
+  const edgeTopic = gatewayTopic(gateway, "log/edge")
+  const over = new AbortController()
+  let lost: string | null = null
+  let ring: () => void = () => undefined
+  let edge: Edge | null = null
+  let edgeAtMs = -Infinity
+  let edgeOfNote = ""
+  let repairAtMs: number | null = null
+  const damagedTold = new Set<number>()
+
+  const rung = (): void => ring()
+  const needsRepair = (): void => {
+    repairAtMs ??= clock.monotonicMs() + REPAIR_MS
+    ring()
+  }
+  const watch = createRetainedWatch({ gateway, log, window, clock, report: deps.report, ring: needsRepair })
+  const requests = createLogRequests({ gateway, log, clock, partBytes, publish: (t, bytes) => send(t, bytes, false) })
+
+  function send(topic: string, payload: Uint8Array, retain = true): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = clock.after(ACK_TIMEOUT_MS, () => reject(linkError("no-acknowledgement")))
+      link.publish(topic, payload, retain).then(resolve, reject).finally(cancel)
+    })
+  }
+
+  /** The messages that carry a piece. One that cannot be read has none, and is told. */
+  async function messagesOf(piece: LogPiece): Promise<readonly PieceMessage[]> {
+    const bytes = await pieceOrNull(log, piece)
+    if (bytes !== null) return partsOf(pieceTopic(gateway, piecePath(piece)), await packPiece(piece, bytes), partBytes)
+    tellDamaged(piece)
+    return []
+  }
+
+  async function sendAll(messages: readonly PieceMessage[]): Promise<void> {
+    await Promise.all(messages.map(({ topic, payload }) => send(topic, payload)))
+  }
+
+  function tellDamaged({ level, index }: LogPiece): void {
+    const bundle = level === "entries" ? index : -1
+    if (bundle < 0 || damagedTold.has(bundle)) return
+    damagedTold.add(bundle)
+    deps.report({
+      id: "audit.damaged",
+      outcome: "failure",
+      source: "audit",
+      reason: "ERR_AUDIT_DAMAGED",
+      object: "not retained",
+      detail: { from: bundle * TILE_WIDTH },
+    })
+  }
+
+  async function publishFull(size: number): Promise<void> {
+    const end = Math.floor(size / TILE_WIDTH)
+    const lowest = Math.max(firstWorthIt(end, maxWindow), Math.ceil((log.firstSeq ?? 0) / TILE_WIDTH))
+    // A log that is shorter than what was published is another log; one that went on for long without us leaves a gap.
+    if (window.next > end || window.next < lowest) window.restart(lowest)
+    const running: { readonly cost: BundleCost; readonly sent: Promise<void> }[] = []
+    const settle = async (most: number): Promise<void> => {
+      for (let first = running[0]; first !== undefined && running.length > most; first = running[0]) {
+        await first.sent
+        running.shift()
+        window.add(first.cost)
+        await makeRoom()
+      }
+    }
+    for (let bundle = window.next; bundle < end && !isOver(); bundle++) {
+      const pieces: (readonly PieceMessage[])[] = []
+      for (const piece of piecesWith(bundle)) pieces.push(await messagesOf(piece))
+      const messages = pieces.flat()
+      const sent = sendAll(messages)
+      sent.catch(() => undefined)
+      const bytes = messages.reduce((sum, { payload }) => sum + payload.length, 0)
+      running.push({ cost: { bytes, parts: Math.max(1, pieces[0]?.length ?? 1) }, sent })
+      await settle(IN_FLIGHT - 1)
+    }
+    if (!isOver()) await settle(0)
+  }
+
+  async function makeRoom(): Promise<void> {
+    const gone = Math.max(0, Math.ceil((log.firstSeq ?? 0) / TILE_WIDTH) - window.first)
+    const count = Math.max(bundlesToLeave(window.costs, maxWindow), Math.min(gone, window.costs.length))
+    if (count === 0) return
+    const [from, costs] = [window.first, window.costs.slice(0, count)]
+    window.leave(count)
+    // First it is known here and there that they leave: what is missing else would count as cleared by somebody.
+    await window.save()
+    if (edge !== null) await sendEdge({ ...edge, first: Math.max(edge.first, window.first * TILE_WIDTH) })
+    for (const [k, cost] of costs.entries()) {
+      const topics = piecesWith(from + k).flatMap((piece) => {
+        const topic = pieceTopic(gateway, piecePath(piece))
+        if (piece.level !== "entries" || cost.parts === 1) return [topic]
+        return Array.from({ length: cost.parts }, (_, n) => `${topic}/part/${n}`)
+      })
+      await Promise.all(topics.map((topic) => send(topic, new Uint8Array())))
+    }
+  }
+
+  async function sendEdge(next: Edge): Promise<void> {
+    if (next.first > Number(next.checkpoint.split("\n")[1])) return
+    const payload = await packEdge(next)
+    if (payload.length > link.maxPacketBytes - HEADER_BYTES) throw linkError("packet-too-large")
+    watch.edgeSent(payload)
+    await send(edgeTopic, payload)
+    edge = next
+  }
+
+  async function publishEdge(): Promise<void> {
+    const next = await edgeOf(log, window.first * TILE_WIDTH)
+    // The log may have filled another bundle meanwhile: its turn comes first.
+    if (next !== null && Math.floor(sizeOf(next) / TILE_WIDTH) > window.next) return
+    edgeAtMs = clock.monotonicMs()
+    if (next === null) return
+    await sendEdge(next)
+    edgeOfNote = next.checkpoint
+  }
+
+  async function repair(): Promise<void> {
+    repairAtMs = null
+    const wrong = watch.takeWrong()
+    for (const topic of wrong.clear) await send(topic, new Uint8Array())
+    for (const path of wrong.republish) {
+      const piece = parsePiecePath(path)
+      const bundle = bundleOf(piece)
+      if (bundle >= window.first && bundle < window.next) await sendAll(await messagesOf(piece))
+    }
+    if (wrong.edge && edge !== null) await sendEdge(edge)
+  }
+
+  /** What the broker did not show by itself is asked for by name: it may have been cleared while we were away. */
+  async function patrol(): Promise<void> {
+    let before = -1
+    while (before !== watch.retainedSeen && !isOver()) {
+      before = watch.retainedSeen
+      await rest(QUIET_MS)
+    }
+    for (let k = 0; k < 50 && !watch.showsEdge; k++) await rest(LOOK_MS / 10)
+    if (!watch.showsEdge && !isOver()) {
+      deps.report({ id: "audit.retained-unseen", outcome: "failure", source: "audit", reason: "not-shown" })
+      return
+    }
+    for (let bundle = window.first; bundle < window.next && !isOver(); bundle++) {
+      for (const piece of bundle < window.first ? [] : piecesWith(bundle)) {
+        const path = piecePath(piece)
+        if (watch.hasSeen(path) || (await pieceOrNull(log, piece)) === null) continue
+        const filters = [pieceTopic(gateway, path), `${pieceTopic(gateway, path)}/part/+`]
+        await link.subscribe(filters)
+        for (let k = 0; k < 10 && !watch.hasSeen(path) && !isOver(); k++) await rest(LOOK_MS / 10)
+        if (!watch.hasSeen(path) && bundle >= window.first) watch.missing(path)
+        await link.unsubscribe(filters)
+      }
+    }
+  }
+
+  async function turn(): Promise<void> {
+    await publishFull(log.checkpoint.size)
+    if (isOver()) return
+    if (repairAtMs !== null && clock.monotonicMs() >= repairAtMs) await repair()
+    const isDue = clock.monotonicMs() - edgeAtMs >= edgeEveryMs || signal.aborted
+    if (edgeOfNote !== log.checkpoint.note && isDue) await publishEdge()
+  }
+
+  function isOver(): boolean {
+    return over.signal.aborted
+  }
+
+  function isStopping(): boolean {
+    return signal.aborted
+  }
+
+  function rest(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (isOver()) return resolve()
+      const done = (): void => {
+        cancel()
+        over.signal.removeEventListener("abort", done)
+        resolve()
+      }
+      const cancel = clock.after(ms, done)
+      over.signal.addEventListener("abort", done, { once: true })
+    })
+  }
+
+  /** Until something is to be done: the log has grown and the edge is due, a repair is due, or it is over. */
+  function idle(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      let cancel = (): void => undefined
+      ring = () => {
+        cancel()
+        resolve()
+      }
+      cancel = clock.after(ms, ring)
+      if (isOver()) ring()
+    })
+  }
+
+  function waitMs(): number {
+    const nowMs = clock.monotonicMs()
+    const edgeIn = edgeOfNote === log.checkpoint.note ? Infinity : edgeAtMs + edgeEveryMs - nowMs
+    const repairIn = repairAtMs === null ? Infinity : repairAtMs - nowMs
+    return Math.max(0, Math.min(edgeIn, repairIn, 60_000))
+  }
+
+  async function run(): Promise<string> {
+    const end = (why: string): void => {
+      lost ??= why
+      over.abort()
+      ring()
+    }
+    link.onLost(end)
+    link.onMessage(async (message) => {
+      if (message.topic === gatewayTopic(gateway, "log/request")) requests.take(message.payload)
+      else await watch.take(message).catch((error: unknown) => unlessOurs(error))
+    })
+    const endCheckpoints = log.onCheckpoint(rung)
+    signal.addEventListener("abort", rung)
+    let patrolling: Promise<void> | null = null
+    try {
+      await link.subscribe(filtersOf(gateway))
+      while (!isOver()) {
+        const isLast = isStopping()
+        try {
+          await turn()
+        } catch (error) {
+          // A disk that cannot be read now: the log itself tells of it.
+          if (!(error instanceof LockgateError) || error.kind !== "hardware" || error.code === "ERR_LINK") throw error
+          await rest(DISK_RETRY_MS)
+        }
+        if (isLast) break
+        patrolling ??= edge === null ? null : patrol().catch(unlessOurs)
+        if (!isStopping()) await idle(waitMs())
+      }
+      return lost ?? "stopped"
+    } catch (error) {
+      if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
+      const { detail, code } = error as LockgateError
+      return typeof detail["reason"] === "string" ? detail["reason"] : code
+    } finally {
+      over.abort()
+      endCheckpoints()
+      signal.removeEventListener("abort", rung)
+      watch.stop()
+      await patrolling
+    }
+  }
+
+  return {
+    ended: run(),
+    async readBack() {
+      if (isOver() || edge === null) return false
+      return readBackOf(link, watch, edgeTopic, rest)
+    },
+  }
+}
+
+/** What a session listens to. */
+export function filtersOf(gateway: string): readonly string[] {
+  const topics = ["log/edge", "log/request"] as const
+  return [...topics.map((topic) => gatewayTopic(gateway, topic)), pieceTopic(gateway, "tile/#")]
+}
+
+async function readBackOf(
+  link: MqttLink,
+  watch: RetainedWatch,
+  topic: string,
+  rest: (ms: number) => Promise<void>,
+): Promise<boolean> {
+  const before = watch.retainedSeen
+  // Asked for again, the broker shows again what it holds, on either version.
+  await link.subscribe([topic])
+  for (let k = 0; k < 20 && (watch.retainedSeen === before || !watch.showsEdge); k++) await rest(100)
+  return watch.retainedSeen > before && watch.showsEdge
+}
+
+function sizeOf({ checkpoint }: Edge): number {
+  return Number(checkpoint.split("\n")[1])
+}
+
+/** What a link or disk does is not ours to die of. */
+function unlessOurs(error: unknown): void {
+  if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
+}

@@ -1,0 +1,244 @@
+import { LockgateError } from "../../policy/base/errors.ts"
+import type { AuditEvent } from "../../policy/audit/event.ts"
+import { parseEdge } from "../../policy/audit/edge-message.ts"
+import { bundleOf } from "../../policy/audit/retained-plan.ts"
+import { gatewayTopic, joinParts, pieceAt } from "../../policy/audit/topics.ts"
+import { TreeEdge } from "../../policy/audit/tlog/edge.ts"
+import { leafHash, sameHash } from "../../policy/audit/tlog/hash.ts"
+import { parseNote, verifyNote } from "../../policy/audit/tlog/note.ts"
+import { HASH_BYTES } from "../../policy/audit/tlog/hash.ts"
+import { parsePiecePath, TILE_WIDTH } from "../../policy/audit/tlog/tile.ts"
+import type { Clock } from "../../hal/clock.ts"
+import type { MqttMessage } from "./mqtt-link.ts"
+import { nodeSha256, verifyNoteSignature } from "./note-functions.ts"
+import { pieceOrNull, unpackEdge, unpackPiece, type RetainedLog } from "./retained-log.ts"
+import type { RetainedWindow } from "./retained-window.ts"
+
+/** Pieces of which parts are collected at a time. */
+const MAX_JOINING = 4
+/** One alarm at once, then at most one in this time, with a count. */
+const TELL_MS = 60_000
+
+/** What the watch stands on. */
+export interface RetainedWatchDeps {
+  readonly gateway: string
+  readonly log: RetainedLog
+  readonly window: Pick<RetainedWindow, "first" | "next">
+  readonly clock: Clock
+  readonly report: (event: AuditEvent) => void
+  /** There is something to put right: ask `wrong`. */
+  readonly ring: () => void
+}
+
+/** What is not as we published it. */
+export interface Wrong {
+  /** Paths of pieces to publish again. */
+  readonly republish: ReadonlySet<string>
+  /** Topics that hold what is not ours, to be cleared. */
+  readonly clear: ReadonlySet<string>
+  /** The edge is to be published again. */
+  readonly edge: boolean
+}
+
+/** Compares what the broker shows under our topics with the log. */
+export interface RetainedWatch {
+  /** A message under `log/`; reads the log, waits for nothing else. */
+  take(message: MqttMessage): Promise<void>
+  /** The edge that was just handed to the broker, as sent. */
+  edgeSent(payload: Uint8Array): void
+  /** Whether the broker has shown us this piece as we have it, since the link is up. */
+  hasSeen(path: string): boolean
+  /** Whether it has shown us the edge that we sent last. */
+  readonly showsEdge: boolean
+  /** Retained messages seen: no more of them, and the broker has told what it holds. */
+  readonly retainedSeen: number
+  /** The broker was asked for this piece, and does not have it. */
+  missing(path: string): void
+  /** What is to be put right; from then on that counts as done. */
+  takeWrong(): Wrong
+  stop(): void
+}
+
+/**
+ * Watches over what is retained: a piece or edge that somebody has overwritten or cleared is told (alarm) and named for repair.
+ *
+ * Content is compared, not packing: a newer zlib is no attack.
+ *
+ * @see IEC 62443-4-2 CR 3.9
+ */
+export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
+  const { gateway, log, window } = deps
+  const edgeTopic = gatewayTopic(gateway, "log/edge")
+  const seen = new Set<string>()
+  const joining = new Map<string, Map<number, Uint8Array>>()
+  /** Digests of edges that were sent and not shown yet, oldest first; and of the one shown last. */
+  let sent: string[] = []
+  let shown: string | null = null
+  let isFirstEdge = true
+  let retainedSeen = 0
+  let wrong = nothingWrong()
+  const teller = createTeller(deps)
+
+  function found(reason: "overwritten" | "cleared" | "foreign", object: string, mend: () => void): void {
+    mend()
+    teller.tell(reason, object)
+    deps.ring()
+  }
+
+  async function takeEdge(payload: Uint8Array): Promise<void> {
+    const digest = digestOf(payload)
+    const at = sent.indexOf(digest)
+    const isFirst = isFirstEdge
+    isFirstEdge = false
+    if (at >= 0) {
+      sent = sent.slice(at + 1)
+      shown = digest
+    } else if (digest !== shown && !(isFirst && (payload.length === 0 || (await isEdgeOf(log, payload))))) {
+      shown = null
+      found(payload.length === 0 ? "cleared" : "overwritten", "log/edge", () => (wrong.edge = true))
+    }
+  }
+
+  async function takePiece(topic: string, path: string, part: number | null, payload: Uint8Array): Promise<void> {
+    const piece = parsePiecePath(path)
+    const bundle = bundleOf(piece)
+    const isOurs = bundle >= window.first && bundle < window.next
+    if (payload.length === 0) {
+      // What left the window was cleared by us; what is not published yet will be.
+      if (isOurs) found("cleared", path, () => wrong.republish.add(path))
+      return
+    }
+    const whole = part === null ? payload : joined(path, part, payload)
+    if (whole === null) return
+    const own = await pieceOrNull(log, piece)
+    const bytes = own === null ? null : unpackPiece(piece, whole)
+    const isRight = own !== null && bytes !== null && sameHash(bytes, own)
+    if (bundle < window.first) {
+      // Left over from before; or somebody puts old things there.
+      if (own === null || isRight) {
+        wrong.clear.add(topic)
+        deps.ring()
+      } else found("foreign", path, () => wrong.clear.add(topic))
+    } else if (isRight) {
+      seen.add(path)
+    } else if (own !== null) {
+      seen.delete(path)
+      // What is not published yet will be, and so put right.
+      found("overwritten", path, () => {
+        if (isOurs) wrong.republish.add(path)
+      })
+    } else if (!isOurs) {
+      found("foreign", path, () => wrong.clear.add(topic))
+    }
+    // Else our own copy is damaged: what the broker has may be the better one, and stays.
+  }
+
+  function joined(path: string, part: number, payload: Uint8Array): Uint8Array | null {
+    const parts = joining.get(path) ?? new Map<number, Uint8Array>()
+    joining.set(path, parts.set(part, payload))
+    if (joining.size > MAX_JOINING) joining.delete(joining.keys().next().value ?? "")
+    const whole = joinParts(parts)
+    if (whole !== null) joining.delete(path)
+    return whole
+  }
+
+  return {
+    async take({ topic, payload, retained }) {
+      if (retained) retainedSeen++
+      if (topic === edgeTopic) return takeEdge(payload)
+      const at = pieceAt(gateway, topic)
+      if (at !== null) return takePiece(topic, at.path, at.part, payload)
+      if (payload.length > 0 && topic.startsWith(`lockgate/${gateway}/log/tile/`))
+        found("foreign", topic.slice(`lockgate/${gateway}/`.length, 200), () => wrong.clear.add(topic))
+    },
+    edgeSent(payload) {
+      sent.push(digestOf(payload))
+      shown = null
+    },
+    hasSeen: (path) => seen.has(path),
+    get showsEdge() {
+      return shown !== null && sent.length === 0
+    },
+    get retainedSeen() {
+      return retainedSeen
+    },
+    missing(path) {
+      found("cleared", path, () => wrong.republish.add(path))
+    },
+    takeWrong() {
+      const now = wrong
+      wrong = nothingWrong()
+      return now
+    },
+    stop: () => teller.stop(),
+  }
+}
+
+function nothingWrong(): { republish: Set<string>; clear: Set<string>; edge: boolean } {
+  return { republish: new Set(), clear: new Set(), edge: false }
+}
+
+/** Whether the payload is an edge that this log has signed, and says of it what is so. */
+async function isEdgeOf(log: RetainedLog, payload: Uint8Array): Promise<boolean> {
+  const bytes = unpackEdge(payload)
+  if (bytes === null) return false
+  try {
+    const { checkpoint, said, levels, entries } = parseEdge(bytes)
+    if (said.origin !== log.key.name || said.size > log.checkpoint.size) return false
+    const signed = await verifyNote(nodeSha256, parseNote(checkpoint), [log.key], verifyNoteSignature)
+    if (signed.length === 0) return false
+    const leaves = entries.map((entry) => leafHash(nodeSha256, entry))
+    const above = levels.map((tile) => hashesOf(tile))
+    const partials = said.size === 0 ? [] : [leaves, ...above]
+    return sameHash(new TreeEdge(nodeSha256, said.size, partials).root(), said.root)
+  } catch (error) {
+    if (error instanceof LockgateError && error.kind === "input") return false
+    throw error
+  }
+}
+
+function hashesOf(tile: Uint8Array): readonly Uint8Array[] {
+  const count = Math.min(TILE_WIDTH, tile.length / HASH_BYTES)
+  return Array.from({ length: count }, (_, k) => tile.subarray(k * HASH_BYTES, (k + 1) * HASH_BYTES))
+}
+
+function digestOf(payload: Uint8Array): string {
+  return Buffer.from(nodeSha256(payload)).toString("base64")
+}
+
+interface Teller {
+  tell(reason: string, object: string): void
+  stop(): void
+}
+
+/** Tells the first at once and the rest as one entry a minute: who overwrites in a loop must not fill the log. */
+function createTeller({ clock, report }: Pick<RetainedWatchDeps, "clock" | "report">): Teller {
+  let untold = { count: 0, reason: "", object: "" }
+  let cancel: (() => void) | null = null
+  const say = (reason: string, object: string, count: number): void => {
+    const many = count > 1 ? { count } : {}
+    report({ id: "audit.retained-altered", outcome: "failure", source: "audit", reason, object, ...many })
+  }
+  const flush = (): void => {
+    cancel = null
+    const { count, reason, object } = untold
+    if (count === 0) return
+    untold = { count: 0, reason: "", object: "" }
+    say(reason, object, count)
+    cancel = clock.after(TELL_MS, flush)
+  }
+  return {
+    tell(reason, object) {
+      if (cancel !== null) {
+        untold = { count: untold.count + 1, reason, object }
+        return
+      }
+      say(reason, object, 1)
+      cancel = clock.after(TELL_MS, flush)
+    },
+    stop() {
+      cancel?.()
+      if (untold.count > 0) say(untold.reason, untold.object, untold.count)
+    },
+  }
+}

@@ -1,0 +1,246 @@
+/** The page: takes what the worker tells, and shows it. */
+import { showDetail } from "./detail.ts"
+import { byId, elementOf } from "./dom.ts"
+import { createFilters } from "./filters.ts"
+import { showAlarms, showFleet } from "./fleet.ts"
+import type { GatewayReport, LinkState, News, Order } from "./messages.ts"
+import { wants, type Row } from "./rows.ts"
+import { createTable } from "./table.ts"
+import { createTimeline } from "./timeline.ts"
+import { showLimits, showVerdict } from "./verdict.ts"
+
+/** Rows are drawn anew at most this often. */
+const DRAW_MS = 120
+/** Counting facets over a long log costs more than drawing it. */
+const OFFER_MS = 1_000
+const WORKER = "/firmware/console/page/worker.ts"
+
+/** The rows of one gateway; `rows[seq]`, with holes for what has left the broker. */
+interface Store {
+  readonly rows: Row[]
+  count: number
+}
+
+interface TrustedTypes {
+  createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string }
+}
+
+const worker = startWorker()
+const order = (wanted: Order): void => worker.postMessage(wanted)
+const reports = new Map<string, GatewayReport>()
+const stores = new Map<string, Store>()
+let chosen: string | null = null
+let opened: { gateway: string; seq: number } | null = null
+let range: readonly [number, number] | null = null
+let link: LinkState | null = null
+let [drawTimer, offerTimer, offeredAt] = [0, 0, 0]
+
+const filters = createFilters(() => drawRows())
+const table = createTable(byId("table"), ({ seq }) => open(chosen ?? "", seq))
+const timeline = createTimeline(byId("timeline"), (picked) => {
+  range = picked
+  drawRows()
+})
+
+setUp()
+drawState()
+worker.onmessage = ({ data }: MessageEvent<News>) => hear(data)
+
+function hear(news: News): void {
+  switch (news.kind) {
+    case "remembered":
+      prefill(news.url, news.keys)
+      return
+    case "refused":
+      complain(news.text)
+      return
+    case "link":
+      link = news.link
+      byId("link").textContent = news.text
+      byId("link").dataset["link"] = news.link
+      if (news.link === "connected") toggleSetup(false)
+      drawState()
+      return
+    case "gateway":
+      reports.set(news.report.gateway, news.report)
+      if (chosen === null) choose(news.report.gateway)
+      drawState()
+      return
+    case "rows":
+      keep(news.gateway, news.rows)
+      if (news.gateway === chosen) drawSoon()
+      return
+    case "proof":
+      if (opened === null || opened.gateway !== news.gateway || opened.seq !== news.proof.seq) return
+      showDetail(byId("detail"), news.gateway, news.proof, closeDetail)
+      byId("main").classList.add("with-detail")
+      return
+  }
+}
+
+function keep(gateway: string, rows: readonly Row[]): void {
+  const store = stores.get(gateway) ?? { rows: [], count: 0 }
+  stores.set(gateway, store)
+  for (const row of rows) {
+    const before = store.rows[row.seq]
+    if (before === undefined) store.count++
+    if (before?.proven !== true) store.rows[row.seq] = row
+  }
+}
+
+function choose(gateway: string): void {
+  chosen = gateway
+  byId("log-title").textContent = `Log of ${gateway}`
+  range = null
+  offeredAt = 0
+  closeDetail()
+  drawState()
+  drawRows()
+}
+
+function open(gateway: string, seq: number): void {
+  if (gateway !== chosen) choose(gateway)
+  opened = { gateway, seq }
+  order({ kind: "prove", gateway, seq })
+}
+
+function closeDetail(): void {
+  if (opened === null) return
+  opened = null
+  byId("detail").hidden = true
+  byId("main").classList.remove("with-detail")
+  table.focus()
+}
+
+function drawState(): void {
+  const all = [...reports.values()].sort((one, other) => one.gateway.localeCompare(other.gateway))
+  const report = chosen === null ? null : (reports.get(chosen) ?? null)
+  byId("main").hidden = all.length === 0
+  showVerdict(byId("verdict"), report, all, link, {
+    limits: () => showLimits(elementOf("limits", HTMLDialogElement)),
+    forget,
+  })
+  showFleet(byId("fleet"), all, chosen, choose)
+  showAlarms(byId("alarms"), all, open)
+}
+
+function drawSoon(): void {
+  if (drawTimer === 0) drawTimer = window.setTimeout(drawRows, DRAW_MS)
+}
+
+function drawRows(): void {
+  window.clearTimeout(drawTimer)
+  drawTimer = 0
+  const store = stores.get(chosen ?? "")
+  const all = store === undefined ? [] : Object.values(store.rows).reverse()
+  const wanted = { ...filters.wanted(), range: null }
+  const inText = all.filter((row) => wants(wanted, row))
+  const shown = range === null ? inText : inText.filter((row) => wants({ ...wanted, range }, row))
+  table.show(shown)
+  timeline.show(inText)
+  offerSoon(all)
+  byId("count").textContent =
+    shown.length === all.length ? `${all.length} entries` : `${shown.length} of ${all.length} entries`
+  const clear = byId("range-clear")
+  clear.hidden = range === null
+  byId("range").textContent =
+    range === null ? "" : range.map((at) => new Date(at).toISOString().slice(0, 19)).join(" to ")
+}
+
+/** At once, if it was not just now; else a little later, and then with what is there by then. */
+function offerSoon(all: readonly Row[]): void {
+  window.clearTimeout(offerTimer)
+  const wait = offeredAt === 0 ? 0 : Math.max(0, offeredAt + OFFER_MS - performance.now())
+  offerTimer = window.setTimeout(() => {
+    filters.offer(all)
+    offeredAt = performance.now()
+  }, wait)
+}
+
+function forget(gateway: string): void {
+  const sure = `Forget what this browser has seen of ${gateway}? Do so only if its owner says that the log was begun anew. The page then loads again.`
+  if (!window.confirm(sure)) return
+  order({ kind: "forget", gateway })
+  window.setTimeout(() => window.location.reload(), 300)
+}
+
+function setUp(): void {
+  const form = elementOf("setup-form", HTMLFormElement)
+  form.addEventListener("submit", (event) => {
+    event.preventDefault()
+    connect()
+  })
+  elementOf("key-file", HTMLInputElement).addEventListener("change", (event) => {
+    const [file] = (event.target as HTMLInputElement).files ?? []
+    if (file === undefined || file.size > 65_536) return
+    void file.text().then((text) => {
+      const keys = elementOf("keys", HTMLTextAreaElement)
+      keys.value = `${keys.value.trim()}\n${text.trim()}`.trim()
+    })
+  })
+  byId("settings-button").addEventListener("click", () => toggleSetup(byId("setup").hidden !== false))
+  byId("range-clear").addEventListener("click", () => {
+    range = null
+    drawRows()
+  })
+  document.addEventListener("keydown", (event) => {
+    const inField = event.target instanceof Element && event.target.matches("input, textarea, select")
+    if (event.key === "/" && !inField && !elementOf("limits", HTMLDialogElement).open) {
+      event.preventDefault()
+      byId("search").focus()
+    } else if (event.key === "Escape") {
+      if (opened !== null) closeDetail()
+      else if (event.target === byId("search")) {
+        filters.clear()
+        table.focus()
+      }
+    }
+  })
+}
+
+function connect(): void {
+  const value = (id: string): string => elementOf(id, HTMLInputElement).value.trim()
+  const settings = {
+    url: value("url"),
+    keys: elementOf("keys", HTMLTextAreaElement).value,
+    username: value("username"),
+    password: elementOf("password", HTMLInputElement).value,
+  }
+  byId("setup-error").hidden = true
+  reports.clear()
+  stores.clear()
+  chosen = null
+  drawState()
+  drawRows()
+  order({ kind: "connect", settings })
+}
+
+/** What the command handed over goes before what is remembered; if both are there, nothing is left to ask. */
+function prefill(url: string, keys: string): void {
+  const told = new URLSearchParams(window.location.hash.slice(1))
+  const toldKeys = told.getAll("key").join("\n")
+  elementOf("url", HTMLInputElement).value = told.get("broker") ?? url
+  elementOf("keys", HTMLTextAreaElement).value = toldKeys === "" ? keys : toldKeys
+  elementOf("username", HTMLInputElement).value = told.get("user") ?? ""
+  if (told.has("broker") && toldKeys !== "" && !told.has("user")) connect()
+}
+
+function toggleSetup(isOpen: boolean): void {
+  byId("setup").hidden = !isOpen
+  byId("settings-button").setAttribute("aria-expanded", String(isOpen))
+}
+
+function complain(text: string): void {
+  const error = byId("setup-error")
+  error.textContent = text
+  error.hidden = false
+  toggleSetup(true)
+}
+
+/** Where the browser has Trusted Types, this is the only address that it may make a script of. */
+function startWorker(): Worker {
+  const { trustedTypes } = window as unknown as { trustedTypes?: TrustedTypes }
+  const rules = { createScriptURL: () => WORKER }
+  const url = trustedTypes?.createPolicy("lockgate-worker", rules).createScriptURL(WORKER) ?? WORKER
+  return new Worker(url, { type: "module" })
+}

@@ -1,0 +1,117 @@
+/** Entries as the table shows them: picked, searched, counted. Pure. */
+import { LockgateError } from "../../../policy/base/errors.ts"
+import { parseEntry } from "../../../policy/audit/entry.ts"
+
+/** One line of the table. */
+export interface Row {
+  readonly seq: number
+  /** What the gateway's clock showed, in milliseconds since 1970. */
+  readonly at: number
+  readonly severity: string
+  readonly event: string
+  readonly outcome: string
+  readonly subject: string
+  readonly conduit: string
+  /** Object, rule, reason, count in one text. */
+  readonly about: string
+  /** False while no verified checkpoint covers the entry. */
+  readonly proven: boolean
+}
+
+/** What a table can be narrowed by. */
+export const FACETS = ["severity", "outcome", "event", "subject", "conduit"] as const
+export type Facet = (typeof FACETS)[number]
+
+/** What is wanted of a table; empty texts want all. */
+export interface Wanted {
+  readonly text: string
+  readonly facets: Readonly<Record<Facet, string>>
+  /** Times, both included; null: all. */
+  readonly range: readonly [from: number, until: number] | null
+}
+
+/** Everything. */
+export const ALL: Wanted = {
+  text: "",
+  facets: { severity: "", outcome: "", event: "", subject: "", conduit: "" },
+  range: null,
+}
+
+/** How nobody and nothing are shown, and asked for. */
+export const NONE = "-"
+
+/** A line of the log as a row; one that is no entry keeps its place and says so. */
+export function rowOf(seq: number, line: Uint8Array, proven: boolean): Row {
+  try {
+    const entry = parseEntry(line)
+    const about = [entry.object, entry.rule, entry.reason, entry.count === undefined ? undefined : `${entry.count}×`]
+    return {
+      seq,
+      at: Date.parse(entry.time),
+      severity: entry.type,
+      event: entry.event,
+      outcome: entry.outcome,
+      subject: entry.subject ?? NONE,
+      conduit: entry.conduit ?? NONE,
+      about: about.filter((one) => one !== undefined).join(" · "),
+      proven,
+    }
+  } catch (error) {
+    if (!(error instanceof LockgateError) || error.kind !== "input") throw error
+    const unknown = { severity: "warning", event: "unreadable", outcome: NONE, subject: NONE, conduit: NONE }
+    return { seq, at: NaN, ...unknown, about: "this release cannot read the entry", proven }
+  }
+}
+
+/** Whether a row is wanted. `text` is looked for in everything that is shown, as words that must all occur. */
+export function wants({ text, facets, range }: Wanted, row: Row): boolean {
+  if (range !== null && !(row.at >= range[0] && row.at <= range[1])) return false
+  for (const facet of FACETS) if (facets[facet] !== "" && row[facet] !== facets[facet]) return false
+  if (text === "") return true
+  const said = `${row.seq} ${row.severity} ${row.event} ${row.outcome} ${row.subject} ${row.conduit} ${row.about}`
+  const low = said.toLowerCase()
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => low.includes(word))
+}
+
+/** Values of a facet with their counts, most frequent first, at most `max`. */
+export function counted(rows: readonly Row[], facet: Facet, max: number): readonly (readonly [string, number])[] {
+  const counts = new Map<string, number>()
+  for (const row of rows) counts.set(row[facet], (counts.get(row[facet]) ?? 0) + 1)
+  return [...counts].sort((one, other) => other[1] - one[1] || one[0].localeCompare(other[0])).slice(0, max)
+}
+
+/** Counts over time, for the timeline. */
+export interface Timeline {
+  /** Begin of each span, in seconds since 1970. */
+  readonly at: readonly number[]
+  readonly others: readonly number[]
+  readonly denials: readonly number[]
+  readonly spanSeconds: number
+}
+
+const SPANS = [1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600]
+
+/** `rows` in at most `max` equal spans of a round length. Rows without a time are left out. */
+export function timelineOf(rows: readonly Row[], max: number): Timeline {
+  let [first, last] = [Infinity, -Infinity]
+  for (const { at } of rows) {
+    if (at < first) first = at
+    if (at > last) last = at
+  }
+  if (first > last) return { at: [], others: [], denials: [], spanSeconds: 1 }
+  const spread = (last - first) / 1000
+  const span = SPANS.find((seconds) => spread / seconds < max - 1) ?? Math.ceil(spread / (max - 1))
+  const from = Math.floor(first / 1000 / span)
+  const count = Math.floor(last / 1000 / span) - from + 1
+  const [others, denials] = [new Array<number>(count).fill(0), new Array<number>(count).fill(0)]
+  for (const { at, outcome } of rows) {
+    if (Number.isNaN(at)) continue
+    const place = Math.floor(at / 1000 / span) - from
+    const counts = outcome === "denied" ? denials : others
+    counts[place] = (counts[place] ?? 0) + 1
+  }
+  return { at: others.map((_, k) => (from + k) * span), others, denials, spanSeconds: span }
+}

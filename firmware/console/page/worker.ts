@@ -1,0 +1,232 @@
+/**
+ * The worker: connects, verifies, remembers. The page stays free to draw, however long the log is.
+ */
+import mqtt, { type MqttClient } from "mqtt"
+import { InputError, LockgateError } from "../../../policy/base/errors.ts"
+import { encodeNoteKey, parseNoteKey, type NoteKey } from "../../../policy/audit/tlog/note.ts"
+import { GatewayWatch } from "./gateway-watch.ts"
+import { inflate } from "./inflate.ts"
+import { noMemory, openMemory, type Memory } from "./memory.ts"
+import type { News, Order, Settings } from "./messages.ts"
+import { canVerify, hexOf, sha256, verifySignature } from "./signatures.ts"
+
+/** What of a dedicated worker's scope is used; the library of the page has no type for it. */
+interface Port {
+  postMessage(news: News): void
+  onmessage: ((event: MessageEvent<Order>) => void) | null
+}
+
+const port = self as unknown as Port
+/** What comes within this time is judged together. */
+const SETTLE_MS = 25
+const TELL_MS = 1_000
+const MAX_GATEWAYS = 500
+const ORIGIN = /^lockgate\/([A-Za-z0-9._-]{1,64})\/log$/
+
+const tell = (news: News): void => port.postMessage(news)
+const memory: Promise<Memory> = openMemory().catch(() => noMemory())
+let session: { stop(): void; prove(gateway: string, seq: number): Promise<void> } | null = null
+
+void greet()
+port.onmessage = ({ data }) => void obey(data)
+
+async function greet(): Promise<void> {
+  const known = await (await memory).all()
+  tell({ kind: "remembered", url: await (await memory).url(), keys: known.flatMap(({ keys }) => keys).join("\n") })
+}
+
+async function obey(order: Order): Promise<void> {
+  switch (order.kind) {
+    case "connect":
+      session?.stop()
+      session = null
+      try {
+        session = await connect(order.settings)
+      } catch (error) {
+        if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
+        tell({ kind: "refused", text: error.message })
+      }
+      return
+    case "disconnect":
+      session?.stop()
+      session = null
+      return
+    case "prove":
+      await session?.prove(order.gateway, order.seq)
+      return
+    case "forget":
+      await (await memory).forget(order.gateway)
+      return
+  }
+}
+
+async function connect(settings: Settings): Promise<typeof session> {
+  const keys = keysIn(settings.keys)
+  const url = urlIn(settings.url)
+  if (!(await canVerify())) {
+    const text =
+      "This browser cannot verify Ed25519 signatures. Use Chromium or Edge from 137, Firefox from 129, Safari from 17."
+    throw new InputError("ERR_BROWSER", text)
+  }
+  const store = await memory
+  await store.rememberUrl(url)
+  const watches = new Map<string, GatewayWatch>()
+  const remembered = new Map((await store.all()).map((one) => [one.gateway, one]))
+  for (const [gateway, own] of keys) {
+    const lines = own.map((key) => encodeNoteKey(sha256, key))
+    const before = remembered.get(gateway) ?? null
+    const otherKey = before !== null && !before.keys.some((line) => lines.includes(line))
+    watches.set(
+      gateway,
+      new GatewayWatch({
+        gateway,
+        keys: own,
+        sha256,
+        verify: verifySignature,
+        inflate,
+        now: Date.now,
+        known: before,
+        otherKey,
+        hex: hexOf,
+        rows: (rows) => tell({ kind: "rows", gateway, rows }),
+        believe: ({ size, root }) => void store.remember({ gateway, keys: lines, size, root, at: Date.now() }),
+      }),
+    )
+  }
+  return run(url, settings, watches)
+}
+
+function run(url: string, { username, password }: Settings, watches: Map<string, GatewayWatch>): typeof session {
+  tell({ kind: "link", link: "connecting", text: `connecting to ${url}` })
+  const client: MqttClient = mqtt.connect(url, {
+    protocolVersion: 4,
+    clean: true,
+    resubscribe: false,
+    reconnectPeriod: 2_000,
+    connectTimeout: 10_000,
+    keepalive: 30,
+    clientId: `console-${crypto.randomUUID()}`,
+    timerVariant: "native",
+    ...(username === "" ? {} : { username }),
+    ...(password === "" ? {} : { password }),
+  })
+  const strangers = new Set<string>()
+  const queue: { topic: string; payload: Uint8Array; retained: boolean }[] = []
+  let [busy, stopped] = [false, false]
+
+  const report = (): void => {
+    for (const watch of watches.values()) tell({ kind: "gateway", report: watch.report() })
+  }
+  const work = async (): Promise<void> => {
+    if (busy) return
+    busy = true
+    const touched = new Set<GatewayWatch>()
+    let saidAt = performance.now()
+    for (let next = queue.shift(); next !== undefined && !stopped; next = queue.shift()) {
+      const watch = watches.get(next.topic.split("/")[1] ?? "")
+      if (watch === undefined) continue
+      await watch.take(next.topic, next.payload, next.retained)
+      touched.add(watch)
+      // A long history: what is done so far is shown meanwhile.
+      if (performance.now() - saidAt < 4 * SETTLE_MS) continue
+      for (const one of touched) await one.settle()
+      report()
+      saidAt = performance.now()
+    }
+    if (!stopped) for (const watch of touched) await watch.settle()
+    if (!stopped && touched.size > 0) report()
+    busy = false
+    if (queue.length > 0 && !stopped) void work()
+  }
+  let timer: ReturnType<typeof setTimeout> | null = null
+  client.on("message", (topic, payload, packet) => {
+    const gateway = topic.split("/")[1] ?? ""
+    if (!watches.has(gateway)) {
+      if (strangers.size < MAX_GATEWAYS && !strangers.has(gateway)) strange(gateway)
+      strangers.add(gateway)
+      return
+    }
+    queue.push({ topic, payload: new Uint8Array(payload), retained: packet.retain })
+    timer ??= setTimeout(() => {
+      timer = null
+      void work()
+    }, SETTLE_MS)
+  })
+  client.on("connect", () => {
+    const own = [...watches.keys()].flatMap((gateway) =>
+      ["log/edge", "log/tile/#", "audit/live", "heartbeat", "online", "alarm/#"].map((t) => `lockgate/${gateway}/${t}`),
+    )
+    client.subscribe([...own, "lockgate/+/online"], { qos: 1 }, (error, granted) => {
+      const refused = (granted ?? []).filter(({ qos }) => qos === 128).map(({ topic }) => topic)
+      const text = error !== null && refused.length === 0 ? error.message : `the broker refuses: ${refused.join(", ")}`
+      const isWhole = refused.filter((topic) => topic !== "lockgate/+/online").length === 0 && error === null
+      tell({ kind: "link", link: isWhole ? "connected" : "lost", text: isWhole ? `connected to ${url}` : text })
+    })
+  })
+  client.on("error", (error) => {
+    tell({
+      kind: "link",
+      link: "lost",
+      text: `${error.message === "" ? "the broker cannot be reached" : error.message}; trying again`,
+    })
+  })
+  client.on("close", () => {
+    if (!stopped)
+      tell({
+        kind: "link",
+        link: "lost",
+        text: `no connection to ${url}: address, certificate or network; trying again`,
+      })
+  })
+  const ticking = setInterval(report, TELL_MS)
+  report()
+  return {
+    stop() {
+      stopped = true
+      clearInterval(ticking)
+      client.end(true)
+    },
+    async prove(gateway, seq) {
+      const proof = await watches.get(gateway)?.prove(seq)
+      if (proof !== undefined && proof !== null) tell({ kind: "proof", gateway, proof })
+    },
+  }
+}
+
+/** A gateway that speaks at this broker, and whose key was not given. */
+function strange(gateway: string): void {
+  const nothing = {
+    faults: [],
+    findings: [],
+    checkpoint: null,
+    done: 0,
+    of: 0,
+    seen: "",
+    lastSignAt: null,
+    heartbeat: null,
+  }
+  const why = "its key was not given, so nothing of it can be verified"
+  tell({ kind: "gateway", report: { gateway, verdict: "unverified", why, ...nothing, life: "unknown", alarms: [] } })
+}
+
+/** The keys by gateway. @throws InputError `ERR_NOTE_KEY` */
+function keysIn(text: string): Map<string, NoteKey[]> {
+  const keys = new Map<string, NoteKey[]>()
+  const lines = text.split("\n").map((line) => line.trim())
+  for (const line of lines.filter((one) => one !== "" && !one.startsWith("#"))) {
+    const key = parseNoteKey(sha256, line)
+    const gateway = ORIGIN.exec(key.name)?.[1]
+    if (gateway === undefined) throw new InputError("ERR_NOTE_KEY", `${key.name} is not the name of a gateway's log`)
+    keys.set(gateway, [...(keys.get(gateway) ?? []), key])
+  }
+  if (keys.size === 0) throw new InputError("ERR_NOTE_KEY", "Give the log key of at least one gateway.")
+  return keys
+}
+
+/** @throws InputError `ERR_URL` */
+function urlIn(text: string): string {
+  const url = URL.parse(text)
+  if (url?.protocol !== "wss:" || url.username !== "" || url.password !== "")
+    throw new InputError("ERR_URL", "The broker's address begins with wss:// and holds no password.")
+  return url.href
+}

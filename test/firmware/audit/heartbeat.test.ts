@@ -1,0 +1,39 @@
+import { suite } from "uvu"
+import * as assert from "uvu/assert"
+import { makeHeartbeat } from "../../../firmware/audit/heartbeat.ts"
+import { nodeSha256, verifyNoteSignature } from "../../../firmware/audit/note-functions.ts"
+import { StateError } from "../../../policy/base/errors.ts"
+import { parseHeartbeat } from "../../../policy/audit/heartbeat.ts"
+import { parseNote, verifyNote } from "../../../policy/audit/tlog/note.ts"
+import { MemoryClock } from "../../../hal/memory/clock.ts"
+import { MemoryStorage } from "../../../hal/memory/storage.ts"
+import { createFileKeyStore } from "../../../hal/linux/key-store.ts"
+import { openTestLog, sampleEvent } from "../../support/audit.ts"
+
+const test = suite("firmware/audit/heartbeat")
+
+test("[CR 6.2] the heartbeat is signed by the key of the log and says how the gateway stands", async () => {
+  const [clock, storage] = [new MemoryClock(), new MemoryStorage()]
+  const keyStore = createFileKeyStore(storage)
+  const log = await openTestLog(storage, { clock, keyStore })
+  await log.append(sampleEvent("1"))
+  const deps = {
+    ...{ gateway: "gw", firmware: "1.2.3", log, keyStore, clock },
+    interval: () => ({ earliestAt: 5.5, latestAt: Infinity }),
+    policy: () => 7,
+    alarms: () => 2,
+  }
+  const note = parseNote(Buffer.from((await makeHeartbeat(deps))!).toString())
+  assert.is((await verifyNote(nodeSha256, note, [log.key], verifyNoteSignature)).length, 1)
+  const { root, ...rest } = parseHeartbeat(note.text)
+  assert.equal(rest, {
+    ...{ gateway: "gw", at: clock.wall().at, earliest: 5, latest: null, size: log.size, policy: 7 },
+    ...{ firmware: "1.2.3", alarms: 2, intervalSeconds: 30 },
+  })
+  assert.equal(Buffer.from(root), Buffer.from(log.checkpoint.root))
+  const refusing = { ...keyStore, sign: () => Promise.reject(new StateError("ERR_KEY_MISSING", "no key")) }
+  assert.is(await makeHeartbeat({ ...deps, keyStore: refusing }), null, "unsigned it is not sent")
+  await log.close()
+})
+
+test.run()

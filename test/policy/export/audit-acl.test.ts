@@ -1,0 +1,41 @@
+import { suite } from "uvu"
+import * as assert from "uvu/assert"
+import { writeAuditAcl } from "../../../policy/export/audit-acl.ts"
+import { rejects } from "../../support/rejects.ts"
+
+const test = suite("policy/export/audit-acl")
+const NOBODY = { operators: [], collectors: [] }
+
+test("[CR 3.9] the gateway alone writes; operators read all of it, collectors the log; both may ask for what is older", () => {
+  const acl = writeAuditAcl("gw-1", "gw-1-control", { operators: ["anna"], collectors: ["siem"] })
+  assert.equal(acl.split("\n").filter((line) => /^(user|topic)/.test(line)), [
+    "user gw-1-control",
+    "topic write lockgate/gw-1/#",
+    "topic read lockgate/gw-1/command/#",
+    "topic read lockgate/gw-1/log/#",
+    "user anna",
+    "topic write lockgate/gw-1/log/request",
+    "topic read lockgate/gw-1/#",
+    "user siem",
+    "topic write lockgate/gw-1/log/request",
+    "topic read lockgate/gw-1/audit/live",
+    "topic read lockgate/gw-1/log/#",
+    "topic read lockgate/gw-1/heartbeat",
+    "topic read lockgate/gw-1/online",
+  ]) // prettier-ignore
+})
+
+test("a name that mosquitto would read as another, or that stands for two, is refused", async () => {
+  for (const name of ["", "two words", "#x", "a\nuser root", "ü"]) {
+    await rejects(() => writeAuditAcl("gw", name, NOBODY), "ERR_BROKER_IDENTITY")
+    await rejects(() => writeAuditAcl("gw", "own", { ...NOBODY, operators: [name] }), "ERR_BROKER_IDENTITY")
+  }
+  for (const readers of [
+    { operators: ["own"], collectors: [] },
+    { operators: ["a", "a"], collectors: [] },
+    { operators: ["a"], collectors: ["a"] },
+  ])
+    await rejects(() => writeAuditAcl("gw", "own", readers), "ERR_BROKER_IDENTITY")
+})
+
+test.run()

@@ -1,0 +1,28 @@
+import { createPublicKey } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { bareEd25519, nodeSha256 } from "../../firmware/audit/note-functions.ts"
+import { openLinuxStorage } from "../../hal/linux/storage.ts"
+import { encodeNoteKey } from "../../policy/audit/tlog/note.ts"
+import type { AuditEvent } from "../../policy/audit/event.ts"
+import { openTestLog, sampleEvent } from "./audit.ts"
+
+/** Writes a log of `entries` entries, then the events, into a new state folder, and closes it: its last checkpoint covers all. */
+export async function writeLog(folder: string, entries: number, events: readonly AuditEvent[] = []): Promise<void> {
+  const storage = await openLinuxStorage(folder)
+  const log = await openTestLog(storage)
+  for (let done = 0; done < entries; done += 1024)
+    await Promise.all(
+      Array.from({ length: Math.min(1024, entries - done) }, (_, k) => log.append(sampleEvent(`${done + k}`))),
+    )
+  for (const event of events) await log.append(event)
+  await log.close()
+  await storage.close()
+}
+
+/** The line of the key that signs the log in this state folder. */
+export function keyLineOf(folder: string): string {
+  const pem = readFileSync(join(folder, "identity/keys/audit-log.pem"))
+  const publicKey = bareEd25519(createPublicKey(pem).export({ format: "der", type: "spki" }))!
+  return encodeNoteKey(nodeSha256, { name: "lockgate/gw/log", type: "ed25519", publicKey })
+}
