@@ -77,6 +77,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/console.ts")).consoleCommand,
   },
   {
+    words: "audit key",
+    usage: "(--config <gateway.yaml> | --state <folder>)",
+    summary: "the public key of this gateway's log, to be noted down for those who verify",
+    load: async () => (await import("./cli/audit-key.ts")).auditKey,
+  },
+  {
     words: "audit show",
     usage: "<number> (--config <gateway.yaml> | --state <folder>) [--key <key or file>] [--json]",
     summary: "one entry of the log, whole, and whether it is proved",

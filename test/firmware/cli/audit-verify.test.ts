@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { auditExport } from "../../../firmware/cli/audit-export.ts"
+import { auditKey } from "../../../firmware/cli/audit-key.ts"
 import { auditShow } from "../../../firmware/cli/audit-show.ts"
 import { auditVerify } from "../../../firmware/cli/audit-verify.ts"
 import { openTestLog, sampleEvent } from "../../support/audit.ts"
@@ -145,6 +146,12 @@ test("[CR 6.1] one entry is shown whole, with its proof, and drives no terminal"
   assert.is(wrong.code, 2)
   assert.match(wrong.out, /proof {8}WRONG: /)
   assert.is((await show("31", "--state", altered, "--key", KEY)).code, 0, "its neighbour is as it was")
+})
+
+test("the key of a log is printed at its gateway, and nowhere else", async () => {
+  const ran = await runCli((io) => auditKey(["--state", whole], io))
+  assert.equal(ran, { code: 0, out: `${KEY}\n`, err: "" })
+  assert.is((await runCli((io) => auditKey(["--state", join(copy(), "audit")], io))).code, 3)
 })
 
 test("[CR 3.5] wrong use ends with 1, what is not there with 3", async () => {
