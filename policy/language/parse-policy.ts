@@ -3,6 +3,7 @@ import type { Parsed } from "./fault.ts"
 import type { Placed } from "./group-shapes.ts"
 import type { PolicyDocument, SubjectEntry } from "./policy-shape.ts"
 import type { Policy, SubjectRule } from "./policy.ts"
+import { buildAudit } from "./audit-shape.ts"
 import { untrustedZones } from "./conduit-checks.ts"
 import { buildConduit } from "./conduit-shape.ts"
 import { DEFAULT_DOCUMENT_LIMITS } from "./document.ts"
@@ -63,6 +64,7 @@ function buildPolicy(document: PolicyDocument): Policy {
       value.protocol === "modbus" ? buildModbusRule(value.entry, ofModbus) : buildMqttRule(value.entry, ofMqtt, sets),
     ),
     ...(document.island === null ? {} : { island: document.island }),
+    ...(document.audit === null ? {} : { audit: buildAudit(document.audit) }),
   }
 }
 

@@ -11,7 +11,20 @@ import { readYamlComments } from "./yaml-text.ts"
 
 /** Order of the keys of each map, by its place: what a reader wants to know first comes first. */
 const ORDER: Readonly<Record<string, readonly string[]>> = {
-  "": ["lockgate-policy", "name", "sets", "zones", "roles", "subjects", "conduits", "radios", "rules", "island"],
+  "": [
+    "lockgate-policy",
+    "name",
+    "sets",
+    "zones",
+    "roles",
+    "subjects",
+    "conduits",
+    "radios",
+    "rules",
+    "island",
+    "audit",
+  ],
+  audit: ["when-full", "overwrite-uncollected", "warn-at", "window"],
   island: ["when", "restore"],
   "zones.*": ["level", "kind", "authorities", "tls-min", "clear-text"],
   "subjects.*": ["id", "zone", "match", "name", "modbus-role", "roles", "client-id"],

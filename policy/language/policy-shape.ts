@@ -1,6 +1,7 @@
 import type { Complaint, Shape } from "./shape.ts"
 import type { JsonSchema } from "./json-schema.ts"
 import type { NameSource } from "./policy.ts"
+import { audit } from "./audit-shape.ts"
 import { conduit } from "./conduit-shape.ts"
 import { list, object, optional, placedList, placedMap, required, variants } from "./group-shapes.ts"
 import { inputConditions } from "./input-condition.ts"
@@ -155,6 +156,11 @@ export const policyShape = object("a policy", {
   ),
   rules: required(placedList(rule, { max: POLICY_BOUNDS.rules }), "What may pass. All else is denied; a deny wins."),
   island: optional(withStandIn(island, null), null, "Inputs of the board that order island mode."),
+  audit: optional(
+    withStandIn(audit, null),
+    null,
+    "The room that the audit log takes, and what is done when it is full.",
+  ),
 })
 
 type ReadBy<S> = S extends Shape<infer T> ? T : never

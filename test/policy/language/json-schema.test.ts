@@ -198,6 +198,7 @@ rules:
   - { id: r, deny: publish, roles: [r], topics: [x], hours: { from: "01:00", to: "02:00" } }
   - { id: s, allow: publish, roles: [r], topics: [x], form: { json: { type: object } } }
 island: { when: key is island }
+audit: {}
 `) as JsonValue
   for (const one of [example, ...others, rest]) {
     const written = withDefaults(schema, one, schema["$defs"], hasNoEffect)
