@@ -5,7 +5,8 @@ import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Clock } from "../../hal/clock.ts"
 import type { AppendFile, Storage } from "../../hal/storage.ts"
-import { bundleFile, readBundle, TAIL, type LoggedEntry, type ReadBundle } from "./bundle-reader.ts"
+import { bundleFile, damageOf, readBundle, TAIL, type LoggedEntry, type ReadBundle } from "./bundle-reader.ts"
+import { readFirst, removeBelow, writeFirst } from "./dropping.ts"
 import { recoverLog, settleTail, type Tail } from "./recovery.ts"
 
 const FIRST_RETRY_MS = 1000
@@ -46,13 +47,20 @@ export interface AuditLog {
    */
   append(event: AuditEvent): Promise<number>
   /**
-   * Up to `max` entries from `fromSeq` on, in order; fewer at the end or before a damaged bundle.
+   * Up to `max` entries from `fromSeq` on, in order; fewer at the end or before a damaged bundle. Below `firstSeq` all are missing.
    * @throws IntegrityError `ERR_AUDIT_MISSING`, `ERR_AUDIT_DAMAGED` if the first one asked for is not there
    * @throws HardwareError `ERR_IO`
    */
   read(fromSeq: number, max: number): Promise<readonly LoggedEntry[]>
   /** Entries on disk: the next one gets this number. */
   readonly size: number
+  /** The first entry that is still there, a multiple of 256; those below it were dropped. */
+  readonly firstSeq: number
+  /**
+   * Give up the full bundles below `seq`, never the newest; the entry that says so must be written already. Reads find them gone at
+   * once; on disk before this resolves. May be repeated after a failure. @throws HardwareError `ERR_IO`
+   */
+  drop(seq: number): Promise<void>
   readonly state: AuditLogState
   /** Called after every change of `state.condition`; the returned function ends that. */
   onState(listener: (state: AuditLogState) => void): () => void
@@ -87,9 +95,10 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<AuditLog> {
   })
   const encode = (seq: number, event: AuditEvent, at = now()): Uint8Array =>
     encodeEntry({ seq, event, boot: deps.bootId, gateway: deps.gateway, ...at })
-  const { tail, damage } = await recoverLog(deps.storage, encode)
+  const dropped = await readFirst(deps.storage)
+  const { tail, damage } = await recoverLog(deps.storage, encode, dropped)
   const file = await deps.storage.openAppend(TAIL)
-  return new GroupCommitLog(deps, { now, encode }, file, tail, damage)
+  return new GroupCommitLog(deps, { now, encode }, file, tail, damage, dropped)
 }
 
 interface Stamping {
@@ -105,6 +114,8 @@ class GroupCommitLog implements AuditLog {
   readonly #growthListeners = new Set<() => void>()
   #file: AppendFile
   #firstSeq: number
+  /** Every entry below this one was dropped. */
+  #dropped: number
   /** Entries of the open bundle, all on disk: at most 256 of at most 1 KiB. */
   #lines: Uint8Array[]
   #condition: AuditLogState["condition"] = "writing"
@@ -119,7 +130,15 @@ class GroupCommitLog implements AuditLog {
   #cancelRetry: (() => void) | null = null
   #closing = false
 
-  constructor(deps: AuditLogDeps, stamping: Stamping, file: AppendFile, tail: Tail, damage: readonly IntegrityError[]) {
+  constructor(
+    deps: AuditLogDeps,
+    stamping: Stamping,
+    file: AppendFile,
+    tail: Tail,
+    damage: readonly IntegrityError[],
+    dropped: number,
+  ) {
+    this.#dropped = dropped
     this.#deps = deps
     this.#stamping = stamping
     this.#file = file
@@ -130,6 +149,21 @@ class GroupCommitLog implements AuditLog {
 
   get size(): number {
     return this.#firstSeq + this.#lines.length
+  }
+
+  get firstSeq(): number {
+    return this.#dropped
+  }
+
+  async drop(seq: number): Promise<void> {
+    const newest = this.#firstSeq - BUNDLE_ENTRIES
+    const first = Math.min(seq - (seq % BUNDLE_ENTRIES), newest)
+    if (first > this.#dropped) {
+      await writeFirst(this.#deps.storage, first)
+      this.#dropped = first
+      this.#cached = null
+    }
+    await removeBelow(this.#deps.storage, this.#dropped)
   }
 
   get state(): AuditLogState {
@@ -299,6 +333,7 @@ class GroupCommitLog implements AuditLog {
 
   async #bundle(index: number): Promise<ReadBundle> {
     if (this.#cached?.index === index) return this.#cached.bundle
+    if (index * BUNDLE_ENTRIES < this.#dropped) return { lines: [], fault: damageOf("ERR_AUDIT_MISSING", index) }
     const bundle = await readBundle(this.#deps.storage, index)
     if (bundle.fault === null) this.#cached = { index, bundle }
     return bundle

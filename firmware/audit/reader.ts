@@ -1,6 +1,7 @@
 import { BUNDLE_ENTRIES, scanBundle } from "../../policy/audit/entry-bundle.ts"
 import { parseEntry, type Entry } from "../../policy/audit/entry.ts"
 import type { Storage } from "../../hal/storage.ts"
+import { readFirst } from "./dropping.ts"
 import { listBundles, readBundle, TAIL } from "./bundle-reader.ts"
 
 /** An entry and the very bytes it was read from. */
@@ -11,6 +12,8 @@ export interface ReadEntry {
 
 /** Reads a log that a gateway may be writing at the same time: no lock, no change, no cache. */
 export interface LogReader {
+  /** The first entry that was not dropped. */
+  first(): Promise<number>
   /** One past the last entry that can be seen now; 0 if there is no log. */
   end(): Promise<number>
   /**
@@ -32,6 +35,8 @@ export function createLogReader(storage: Pick<Storage, "read" | "list">): LogRea
   }
 
   return {
+    first: () => readFirst(storage),
+
     async end() {
       const { firstSeq, entries } = await tail()
       if (firstSeq !== null) return firstSeq + entries.length
