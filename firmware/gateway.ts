@@ -15,6 +15,7 @@ import type { Inputs } from "../policy/filter/inputs.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
+import { openRetention } from "./audit/retention.ts"
 import { createBoundary } from "./boundary/keeper.ts"
 import { openFailedConduits, type FailedConduits } from "./boundary/failed-conduits.ts"
 import { watchRadios } from "./boundary/radios.ts"
@@ -227,6 +228,14 @@ async function build(
   })
   boundary.onLost((lost) => void posture.set("boundary-lost", lost))
   log.onState((state) => void posture.set("log-failing", state.condition === "failing"))
+  const retention = await openRetention({
+    log,
+    storage,
+    clock,
+    capacityBytes: config.audit.capacityBytes,
+    condition: (condition, holds) => posture.set(condition, holds),
+  })
+  closers.push(() => retention.stop())
   const island = orderedByInputs(await openIsland({ storage, audit, apply: (on) => posture.set("island", on) }))
   await posture.set("island", island.on)
 
@@ -300,6 +309,7 @@ async function build(
     verify: createBundleVerifier(trust.material.signers),
     prepare: (source) => compiler.prepare(source),
     apply: async (next) => {
+      await retention.policyChanged(next?.policy ?? null)
       await boundary.follow(next?.policy ?? null)
       await island.policyChanged(next?.policy.island ?? null)
       conduits.nowListening(
@@ -356,7 +366,7 @@ async function build(
     access: access.status(),
     conduits: conduits.status(failures.failed),
     buffered: spool.backlog(),
-    audit: { entries: log.size, publishing: publishing.state },
+    audit: { entries: log.size, publishing: publishing.state, room: retention.status },
   })
   const commands = createCommandDoor({
     config,
@@ -374,6 +384,7 @@ async function build(
     inForce: () => inForce,
     boundary,
     board,
+    auditRoom: retention,
     access,
     failures,
     incoming: createIncoming({ storage, audit }),

@@ -1,7 +1,7 @@
 import { HardwareError, LockgateError, StateError, type IntegrityError } from "../../policy/base/errors.ts"
 import { encodeEntry } from "../../policy/audit/entry.ts"
 import { BUNDLE_ENTRIES, encodeBundle } from "../../policy/audit/entry-bundle.ts"
-import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { AuditEvent, EventId } from "../../policy/audit/event.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Clock } from "../../hal/clock.ts"
 import type { AppendFile, Storage } from "../../hal/storage.ts"
@@ -43,7 +43,7 @@ export interface AuditLog {
    * Appends made while one is under way share its successor's fsync. After a rejection the event is counted as lost, and an
    * `audit.lost` entry says so later; it may be on disk all the same if the process dies before.
    * @throws HardwareError `ERR_AUDIT_FAILING` while the disk fails
-   * @throws StateError `ERR_AUDIT_OVERLOAD` if too many events wait; `ERR_AUDIT_CLOSED`
+   * @throws StateError `ERR_AUDIT_OVERLOAD` if too many events wait; `ERR_AUDIT_FULL` if there is no room for it; `ERR_AUDIT_CLOSED`
    */
   append(event: AuditEvent): Promise<number>
   /**
@@ -61,6 +61,8 @@ export interface AuditLog {
    * once; on disk before this resolves. May be repeated after a failure. @throws HardwareError `ERR_IO`
    */
   drop(seq: number): Promise<void>
+  /** From now on only events of whose id `judge` says so are taken; the others are counted as lost, and told once `judge` is null. */
+  admit(judge: ((id: EventId) => boolean) | null): void
   readonly state: AuditLogState
   /** Called after every change of `state.condition`; the returned function ends that. */
   onState(listener: (state: AuditLogState) => void): () => void
@@ -69,6 +71,8 @@ export interface AuditLog {
   /** Write what waits, then stop. Later appends are refused. */
   close(): Promise<void>
 }
+
+type Loss = "failing" | "overload" | "full"
 
 interface Waiting {
   readonly event: AuditEvent
@@ -125,7 +129,8 @@ class GroupCommitLog implements AuditLog {
   #cached: { readonly index: number; readonly bundle: ReadBundle } | null = null
   #lost = 0
   /** Lost and not yet told in the log. */
-  #untold = { failing: 0, overload: 0 }
+  #untold = { failing: 0, overload: 0, full: 0 }
+  #judge: ((id: EventId) => boolean) | null = null
   #retryMs = FIRST_RETRY_MS
   #cancelRetry: (() => void) | null = null
   #closing = false
@@ -166,6 +171,10 @@ class GroupCommitLog implements AuditLog {
     await removeBelow(this.#deps.storage, this.#dropped)
   }
 
+  admit(judge: ((id: EventId) => boolean) | null): void {
+    this.#judge = judge
+  }
+
   get state(): AuditLogState {
     return { condition: this.#condition, lost: this.#lost, damage: this.#damage }
   }
@@ -175,6 +184,10 @@ class GroupCommitLog implements AuditLog {
     if (this.#condition === "failing") {
       this.#countLost("failing", 1)
       return Promise.reject(failing())
+    }
+    if (this.#judge?.(event.id) === false) {
+      this.#countLost("full", 1)
+      return Promise.reject(new StateError("ERR_AUDIT_FULL", "the log is full and may drop nothing"))
     }
     if (this.#queue.length >= (this.#deps.maxQueued ?? 4096)) {
       this.#countLost("overload", 1)
@@ -310,9 +323,10 @@ class GroupCommitLog implements AuditLog {
   }
 
   #reportLosses(): void {
-    for (const reason of ["failing", "overload"] as const) {
+    for (const reason of ["failing", "overload", "full"] as const) {
       const count = this.#untold[reason]
-      if (count === 0) continue
+      // Each report of a full log would take of the room that there is not.
+      if (count === 0 || (reason === "full" && this.#judge !== null)) continue
       this.#untold[reason] = 0
       const ignore = (): void => undefined
       const event = lossEvent(reason, count)
@@ -320,7 +334,7 @@ class GroupCommitLog implements AuditLog {
     }
   }
 
-  #countLost(reason: "failing" | "overload", count: number): void {
+  #countLost(reason: Loss, count: number): void {
     this.#lost += count
     this.#untold[reason] += count
   }
@@ -344,6 +358,6 @@ function failing(): HardwareError {
   return new HardwareError("ERR_AUDIT_FAILING", "the disk does not take log entries")
 }
 
-function lossEvent(reason: "failing" | "overload", count: number): AuditEvent {
+function lossEvent(reason: Loss, count: number): AuditEvent {
   return { id: "audit.lost", outcome: "failure", source: "audit", reason, count }
 }
