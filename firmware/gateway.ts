@@ -122,6 +122,7 @@ async function build(
   const log = await openAuditLog({
     storage,
     clock,
+    keyStore: board.keyStore,
     gateway: config.gateway,
     bootId: randomUUID(),
     interval: () => time.logged(),

@@ -1,4 +1,4 @@
-import { StateError } from "../policy/base/errors.ts"
+import { InvariantError, StateError } from "../policy/base/errors.ts"
 import type { KeyAlgorithm } from "./key-store.ts"
 
 /** The arithmetic that a key store in software stands on; handed to it, so that the store itself needs no library. */
@@ -18,6 +18,11 @@ export interface KeyFunctions {
 /** Throws unless `slot` is a slot name. @throws StateError `ERR_KEY_SLOT` */
 export function checkSlot(slot: string): void {
   if (!/^[a-z0-9-]{1,32}$/.test(slot)) throw new StateError("ERR_KEY_SLOT", "not the name of a key slot")
+}
+
+/** Throws if `bytes` are more than a slot remembers. @throws InvariantError `ERR_KEY_MEMORY` */
+export function checkMemory(bytes: Uint8Array): void {
+  if (bytes.length > 4096) throw new InvariantError("ERR_KEY_MEMORY", `${bytes.length} bytes are too many to remember`)
 }
 
 /** True if both hold the same bytes. */

@@ -17,8 +17,25 @@ export interface KeyStore {
    * under them is readable to whoever holds this store, and to nobody else. @throws HardwareError `ERR_IO`
    */
   secret(slot: string): Promise<Uint8Array>
+  /**
+   * Keep up to 4,096 bytes under `slot`, apart from its key, in place of what was kept before. On disk before this resolves: old or
+   * new after a power cut, never a mixture. What must not go back when the state folder does. @throws HardwareError `ERR_IO`
+   */
+  remember(slot: string, bytes: Uint8Array): Promise<void>
+  /** What is kept under `slot`; null if nothing is. @throws HardwareError `ERR_IO` */
+  recall(slot: string): Promise<Uint8Array | null>
+  /** A counter of the hardware that nobody can set back; absent where the board has none. */
+  readonly counter?: MonotonicCounter
   /** Where keys lie, for the report. */
   readonly protection: "file" | "memory" | "tpm" | "pkcs11"
+}
+
+/** Counts up, and never down, whatever becomes of the disk. */
+export interface MonotonicCounter {
+  /** @throws HardwareError `ERR_IO` */
+  read(): Promise<number>
+  /** One more; returns the new count, which holds from then on. @throws HardwareError `ERR_IO` */
+  advance(): Promise<number>
 }
 
 export type KeyAlgorithm = "ES256" | "Ed25519"

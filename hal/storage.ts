@@ -16,6 +16,16 @@ export interface Storage {
   rename(from: string, to: string): Promise<void>
   /** Remove a file; no error if there is none. On disk before this resolves. @throws HardwareError `ERR_IO` */
   remove(path: string): Promise<void>
+  /**
+   * Replace the file whole for whoever reads, without waiting for the disk: after a power cut the old file, the new one, a torn
+   * one or none may be there. Only for what can be made again from files that are on disk. @throws HardwareError `ERR_IO`
+   */
+  writeCached(path: string, bytes: Uint8Array): Promise<void>
+  /**
+   * Remove a file, and its folder if that is empty then, without waiting for the disk: either may be back after a power cut.
+   * No error if there is none. @throws HardwareError `ERR_IO`
+   */
+  removeCached(path: string): Promise<void>
   /** Names in a folder, sorted, without temporary files; folders end in `/`. Empty if there is no such folder. */
   list(folder: string): Promise<readonly string[]>
   /**

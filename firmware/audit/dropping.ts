@@ -5,15 +5,16 @@
  *     audit/collected    {"format":1,"seq":900}    the first entry that no collector has acknowledged; absent: 0
  *
  * The new first entry is on disk before anything is removed, so that a bundle which is missing is either below it or missed; what a power
- * cut left of bundles below it goes at the next start. Of the tree only tiles of level 0 go, whose entries all have gone: every proof about
- * an entry that is left, and every proof of consistency between trees that end in what is left, is made of the others.
+ * cut left of bundles below it goes at the next start. Of the tree only tiles of level 0 go, and only those whose hashes are all in full
+ * tiles of level 1: at most 255 of dropped entries stay, 2 MiB. Every proof about an entry that is left, and of consistency between trees
+ * that end in what is left, is made of what stays.
  *
  * @see C2SP tlog-tiles, "Pruning"; IEC 62443-4-2 CR 2.9
  */
 import type { Storage } from "../../hal/storage.ts"
 import { BUNDLE_ENTRIES } from "../../policy/audit/entry-bundle.ts"
-import { piecePath } from "../../policy/audit/tlog/tile.ts"
 import { bundleFile, listBundles } from "./bundle-reader.ts"
+import { firstLeafTile, listPieces, pieceFile } from "./tile-files.ts"
 
 const FIRST = "audit/first"
 const COLLECTED = "audit/collected"
@@ -39,24 +40,27 @@ export function writeFirst(storage: Pick<Storage, "write">, first: number): Prom
   return writeSeq(storage, FIRST, first)
 }
 
-/** Remove every bundle below `first`, with its tile, that is still there. May be repeated. @throws HardwareError `ERR_IO` */
-export async function removeBelow(storage: Pick<Storage, "list" | "remove">, first: number): Promise<void> {
+/**
+ * Remove every bundle below `first`, and the tiles of level 0 that nothing needs any more. May be repeated. What a power cut brings back
+ * goes at the next start. @throws HardwareError `ERR_IO`
+ */
+export async function removeBelow(storage: Pick<Storage, "list" | "removeCached">, first: number): Promise<void> {
+  if (first === 0) return
   for (const index of await listBundles(storage)) {
-    if (index >= first / BUNDLE_ENTRIES) return
-    // The tile first: as long as the bundle is there, the next attempt finds both.
-    await storage.remove(leafTileFile(index))
-    await storage.remove(bundleFile(index))
+    if (index < first / BUNDLE_ENTRIES) await storage.removeCached(bundleFile(index))
+  }
+  for (const index of (await listPieces(storage, 0)).full) {
+    if (index < firstLeafTile(first)) await storage.removeCached(leafTileFile(index))
   }
 }
 
-/** What a bundle takes on the disk with its tile. @throws HardwareError `ERR_IO` */
+/** What a bundle takes on the disk; its tile stays for a while. @throws HardwareError `ERR_IO` */
 export async function bundleSpace(storage: Pick<Storage, "space">, index: number): Promise<number> {
-  const parts = await Promise.all([bundleFile(index), leafTileFile(index)].map((path) => storage.space(path)))
-  return parts.reduce((sum, { usedBytes }) => sum + usedBytes, 0)
+  return (await storage.space(bundleFile(index))).usedBytes
 }
 
 function leafTileFile(index: number): string {
-  return `audit/${piecePath({ level: 0, index, width: BUNDLE_ENTRIES })}`
+  return pieceFile({ level: 0, index, width: BUNDLE_ENTRIES })
 }
 
 /** 0 for anything that was not written here: then nothing counts as dropped or collected, and what is missing is told. */

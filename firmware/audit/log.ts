@@ -2,12 +2,17 @@ import { HardwareError, LockgateError, StateError, type IntegrityError } from ".
 import { encodeEntry } from "../../policy/audit/entry.ts"
 import { BUNDLE_ENTRIES, encodeBundle } from "../../policy/audit/entry-bundle.ts"
 import type { AuditEvent, EventId } from "../../policy/audit/event.ts"
+import type { NoteKey } from "../../policy/audit/tlog/note.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Clock } from "../../hal/clock.ts"
+import type { KeyStore } from "../../hal/key-store.ts"
 import type { AppendFile, Storage } from "../../hal/storage.ts"
+import { createAnchorKeeper } from "./anchor.ts"
 import { bundleFile, damageOf, readBundle, TAIL, type LoggedEntry, type ReadBundle } from "./bundle-reader.ts"
 import { readFirst, removeBelow, writeFirst } from "./dropping.ts"
-import { recoverLog, settleTail, type Tail } from "./recovery.ts"
+import { openLogKey, type LogSigner, type SignedCheckpoint } from "./log-key.ts"
+import { LogTree, type LogTreeDeps } from "./log-tree.ts"
+import { recoverLog, settleTail, type RecoveredLog } from "./recovery.ts"
 
 const FIRST_RETRY_MS = 1000
 const LONGEST_RETRY_MS = 60_000
@@ -16,6 +21,8 @@ const LONGEST_RETRY_MS = 60_000
 export interface AuditLogDeps {
   readonly storage: Storage
   readonly clock: Clock
+  /** Holds the key of the log, and what must not go back with its folder. */
+  readonly keyStore: KeyStore
   readonly gateway: string
   /** Names this run of the gateway, at most 36 characters. */
   readonly bootId: string
@@ -33,6 +40,8 @@ export interface AuditLogState {
   readonly lost: number
   /** What was found missing or damaged when it was opened. */
   readonly damage: readonly IntegrityError[]
+  /** Whether it was found shorter than, or another one than, what had been signed of it. */
+  readonly rolledBack: boolean
 }
 
 /** The audit log: append-only, every acknowledged entry on disk. */
@@ -63,6 +72,18 @@ export interface AuditLog {
   drop(seq: number): Promise<void>
   /** From now on only events of whose id `judge` says so are taken; the others are counted as lost, and told once `judge` is null. */
   admit(judge: ((id: EventId) => boolean) | null): void
+  /** The key that signs checkpoints. */
+  readonly key: NoteKey
+  /** Size and root of everything that is acknowledged, signed. Older only while the key store does not sign (`audit.unsigned`). */
+  readonly checkpoint: SignedCheckpoint
+  /** Called after each new checkpoint; the returned function ends that. */
+  onCheckpoint(listener: (checkpoint: SignedCheckpoint) => void): () => void
+  /**
+   * A tile or an entry bundle by its tlog-tiles path, partial ones up to the size of now included; null if the log has it not.
+   * @throws InputError `ERR_TLOG_PATH`
+   * @throws HardwareError `ERR_IO`
+   */
+  piece(path: string): Promise<Uint8Array | null>
   readonly state: AuditLogState
   /** Called after every change of `state.condition`; the returned function ends that. */
   onState(listener: (state: AuditLogState) => void): () => void
@@ -100,9 +121,17 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<AuditLog> {
   const encode = (seq: number, event: AuditEvent, at = now()): Uint8Array =>
     encodeEntry({ seq, event, boot: deps.bootId, gateway: deps.gateway, ...at })
   const dropped = await readFirst(deps.storage)
-  const { tail, damage } = await recoverLog(deps.storage, encode, dropped)
+  const signer = await openLogKey(deps.keyStore, deps.gateway)
+  const anchor = createAnchorKeeper(deps.keyStore)
+  const recovered = await recoverLog({ storage: deps.storage, signer, anchor, encode, dropped })
+  const { edge } = recovered
+  const checkpoint = await signer.sign({ origin: signer.key.name, size: edge.size, root: edge.root() })
   const file = await deps.storage.openAppend(TAIL)
-  return new GroupCommitLog(deps, { now, encode }, file, tail, damage, dropped)
+  const treeOf = (ofLog: OfLog): LogTree =>
+    new LogTree({ ...ofLog, storage: deps.storage, clock: deps.clock, signer, anchor }, checkpoint, recovered)
+  const log = new GroupCommitLog(deps, { now, encode }, file, signer, recovered, treeOf, dropped)
+  await log.start()
+  return log
 }
 
 interface Stamping {
@@ -110,10 +139,15 @@ interface Stamping {
   encode(seq: number, event: AuditEvent, at?: Pick<Waiting, "wallAt" | "monotonicMs" | "time">): Uint8Array
 }
 
+/** What the log itself gives to its tree. */
+type OfLog = Pick<LogTreeDeps, "open" | "isWriting" | "report">
+
 class GroupCommitLog implements AuditLog {
   readonly #deps: AuditLogDeps
   readonly #stamping: Stamping
-  readonly #damage: readonly IntegrityError[]
+  readonly #recovered: RecoveredLog
+  readonly #signer: LogSigner
+  readonly #tree: LogTree
   readonly #stateListeners = new Set<(state: AuditLogState) => void>()
   readonly #growthListeners = new Set<() => void>()
   #file: AppendFile
@@ -139,17 +173,45 @@ class GroupCommitLog implements AuditLog {
     deps: AuditLogDeps,
     stamping: Stamping,
     file: AppendFile,
-    tail: Tail,
-    damage: readonly IntegrityError[],
+    signer: LogSigner,
+    recovered: RecoveredLog,
+    treeOf: (log: OfLog) => LogTree,
     dropped: number,
   ) {
     this.#dropped = dropped
     this.#deps = deps
     this.#stamping = stamping
     this.#file = file
-    this.#firstSeq = tail.firstSeq
-    this.#lines = [...tail.lines]
-    this.#damage = damage
+    this.#signer = signer
+    this.#recovered = recovered
+    this.#firstSeq = recovered.tail.firstSeq
+    this.#lines = [...recovered.tail.lines]
+    this.#tree = treeOf({
+      open: () => ({ firstSeq: this.#firstSeq, lines: this.#lines }),
+      isWriting: () => this.#condition === "writing",
+      report: (event) => void this.append(event).catch(() => undefined),
+    })
+  }
+
+  /** Bring the files of the tree up to date. */
+  start(): Promise<void> {
+    return this.#tree.start()
+  }
+
+  get key(): NoteKey {
+    return this.#signer.key
+  }
+
+  get checkpoint(): SignedCheckpoint {
+    return this.#tree.checkpoint
+  }
+
+  onCheckpoint(listener: (checkpoint: SignedCheckpoint) => void): () => void {
+    return this.#tree.onCheckpoint(listener)
+  }
+
+  piece(path: string): Promise<Uint8Array | null> {
+    return this.#tree.piece(path)
   }
 
   get size(): number {
@@ -176,7 +238,8 @@ class GroupCommitLog implements AuditLog {
   }
 
   get state(): AuditLogState {
-    return { condition: this.#condition, lost: this.#lost, damage: this.#damage }
+    const { damage, rolledBack } = this.#recovered
+    return { condition: this.#condition, lost: this.#lost, damage, rolledBack }
   }
 
   append(event: AuditEvent): Promise<number> {
@@ -231,6 +294,7 @@ class GroupCommitLog implements AuditLog {
     this.#closing = true
     this.#cancelRetry?.()
     while (this.#work !== null) await this.#work
+    await this.#tree.close()
     this.#become("closed")
     await this.#file.close()
   }
@@ -255,6 +319,7 @@ class GroupCommitLog implements AuditLog {
       const batch = this.#queue.splice(0, BUNDLE_ENTRIES - this.#lines.length)
       const first = this.size
       const lines = batch.map((waiting, index) => this.#stamping.encode(first + index, waiting.event, waiting))
+      const growth = this.#tree.grow(lines)
       try {
         await this.#file.append(encodeBundle(lines))
       } catch (error) {
@@ -262,6 +327,7 @@ class GroupCommitLog implements AuditLog {
         return
       }
       this.#lines.push(...lines)
+      await this.#tree.accept(growth)
       batch.forEach((waiting, index) => waiting.resolve(first + index))
       for (const listener of this.#growthListeners) listener()
       if (this.#lines.length < BUNDLE_ENTRIES) continue
@@ -275,11 +341,14 @@ class GroupCommitLog implements AuditLog {
 
   /** The full tail becomes a bundle by its name alone, so that no bundle is ever seen half written. */
   async #rotate(): Promise<void> {
+    // Tiles first, so that a bundle never lies there without its tile.
+    await this.#tree.writeFilled()
     await this.#file.close()
     await this.#deps.storage.rename(TAIL, bundleFile(this.#firstSeq / BUNDLE_ENTRIES))
     this.#file = await this.#deps.storage.openAppend(TAIL)
     this.#firstSeq += BUNDLE_ENTRIES
     this.#lines = []
+    this.#tree.anchorSoon()
   }
 
   #fail(error: unknown, batch: readonly Waiting[]): void {
@@ -308,6 +377,7 @@ class GroupCommitLog implements AuditLog {
   async #heal(): Promise<void> {
     try {
       await this.#file.close()
+      await this.#tree.writeFilled()
       const tail = await settleTail(this.#deps.storage, { firstSeq: this.#firstSeq, lines: this.#lines })
       this.#file = await this.#deps.storage.openAppend(TAIL)
       this.#firstSeq = tail.firstSeq
@@ -319,6 +389,7 @@ class GroupCommitLog implements AuditLog {
     }
     this.#retryMs = FIRST_RETRY_MS
     this.#become("writing")
+    this.#tree.schedule()
     this.#reportLosses()
   }
 

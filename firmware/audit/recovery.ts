@@ -18,7 +18,13 @@ import { BUNDLE_ENTRIES, encodeBundle, scanBundle } from "../../policy/audit/ent
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { Storage } from "../../hal/storage.ts"
 import { removeBelow } from "./dropping.ts"
+import { leafHash } from "../../policy/audit/tlog/hash.ts"
+import type { AnchorKeeper } from "./anchor.ts"
 import { bundleFile, damageOf, listBundles, readBundle, TAIL } from "./bundle-reader.ts"
+import type { LogSigner } from "./log-key.ts"
+import { nodeSha256 } from "./note-functions.ts"
+import { pieceFile } from "./tile-files.ts"
+import { recoverTree, type RecoveredTree } from "./tree-recovery.ts"
 
 const ASIDE = "audit/aside"
 const MAX_ASIDE = 8
@@ -30,30 +36,33 @@ export interface Tail {
   readonly lines: readonly Uint8Array[]
 }
 
-/** Where the log goes on, and what it has to tell about itself. */
-export interface Recovered {
+/** Where the log goes on, and what was found out about it. */
+export interface RecoveredLog extends Omit<RecoveredTree, "events"> {
   readonly tail: Tail
   readonly damage: readonly IntegrityError[]
 }
 
-interface Examined extends Recovered {
+interface Examined extends Pick<RecoveredLog, "tail" | "damage"> {
   /** Bytes that are in no entry of the log; empty if nothing was torn. */
   readonly cut: Uint8Array
 }
 
 /**
- * Examine the log, repair its tail, and write what was found into it: on disk before this resolves.
+ * Examine the log, repair its tail and its tree, and write what was found into it: on disk before this resolves.
  *
  * Only the newest full bundle is read; the others are only looked for. `encode` makes the line of an event. Entries below
  * `dropped`, a multiple of 256, were given up: what is left of their bundles goes.
  *
  * @throws HardwareError `ERR_IO`: nothing changed that a further call would not find.
  */
-export async function recoverLog(
-  storage: Storage,
-  encode: (seq: number, event: AuditEvent) => Uint8Array,
-  dropped = 0,
-): Promise<Recovered> {
+export async function recoverLog(deps: {
+  readonly storage: Storage
+  readonly signer: LogSigner
+  readonly anchor: AnchorKeeper
+  readonly dropped: number
+  readonly encode: (seq: number, event: AuditEvent) => Uint8Array
+}): Promise<RecoveredLog> {
+  const { storage, encode, dropped } = deps
   await removeBelow(storage, dropped)
   const { tail, damage, cut } = await examine(storage, dropped / BUNDLE_ENTRIES)
   const events: AuditEvent[] = damage.map((fault) => ({
@@ -63,6 +72,8 @@ export async function recoverLog(
     reason: fault.code,
     ...(typeof fault.detail["bundle"] === "number" ? { object: bundleFile(fault.detail["bundle"]) } : {}),
   }))
+  const { events: ofTree, ...tree } = await recoverTree(storage, deps.signer, await deps.anchor.read(), tail, dropped)
+  events.push(...ofTree)
   const nextSeq = tail.firstSeq + tail.lines.length
   if (cut.length > 0) {
     const kept = await putAside(storage, `tail-${nextSeq}`, cut)
@@ -73,8 +84,11 @@ export async function recoverLog(
       detail: { bytes: cut.length, ...(kept === null ? {} : { kept }) },
     })
   }
-  const lines = [...tail.lines, ...events.map((event, index) => encode(nextSeq + index, event))]
-  return { tail: await settleTail(storage, { firstSeq: tail.firstSeq, lines }), damage }
+  const told = events.map((event, index) => encode(nextSeq + index, event))
+  for (const line of told)
+    for (const tile of tree.edge.add(leafHash(nodeSha256, line))) await storage.write(pieceFile(tile), tile.bytes)
+  const lines = [...tail.lines, ...told]
+  return { ...tree, tail: await settleTail(storage, { firstSeq: tail.firstSeq, lines }), damage }
 }
 
 /**

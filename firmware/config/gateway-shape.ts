@@ -217,7 +217,7 @@ const workers: Shape<number | "auto"> = {
 const NO_AUDIT = { capacity: DEFAULT_AUDIT.capacityBytes }
 const audit = object("audit", {
   capacity: optional(
-    size(MIB, 64 * KIB * MIB),
+    size(8 * MIB, 64 * KIB * MIB),
     NO_AUDIT.capacity,
     "What the audit log may take on the disk, all in all.",
     sizeText(NO_AUDIT.capacity),

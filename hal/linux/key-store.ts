@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises"
 import { IntegrityError, StateError } from "../../policy/base/errors.ts"
-import { checkSlot, sameBytes } from "../key-functions.ts"
+import { checkMemory, checkSlot, sameBytes } from "../key-functions.ts"
 import type { KeyStore } from "../key-store.ts"
 import type { Storage } from "../storage.ts"
 import { errnoOf, ioError } from "./durable.ts"
@@ -97,6 +97,17 @@ export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<stri
       return made
     },
 
+    async remember(slot, bytes) {
+      checkSlot(slot)
+      checkMemory(bytes)
+      await storage.write(memoryPath(slot), bytes)
+    },
+
+    async recall(slot) {
+      checkSlot(slot)
+      return storage.read(memoryPath(slot))
+    },
+
     async tlsKey(slot) {
       const pem = await privateKey(slot)
       nodeKeyFunctions.publicKeyOf(pem)
@@ -113,6 +124,10 @@ const SECRET_BYTES = 32
 
 function secretPath(slot: string): string {
   return `identity/keys/${slot}.secret`
+}
+
+function memoryPath(slot: string): string {
+  return `identity/keys/${slot}.memory`
 }
 
 function certificatePath(slot: string): string {

@@ -1,4 +1,4 @@
-import { lstat, mkdir, open, readdir, readFile, rename, statfs, unlink } from "node:fs/promises"
+import { lstat, mkdir, open, readdir, readFile, rename, rmdir, statfs, unlink, writeFile } from "node:fs/promises"
 import { dirname, join, resolve } from "node:path"
 import { LockgateError, StateError } from "../../policy/base/errors.ts"
 import { checkFolder, checkPath, folderOf, foldersAbove, nameOf } from "../storage-path.ts"
@@ -93,6 +93,31 @@ function linuxStorage(root: string, unlock: () => void): LinuxStorage {
           throw error
         }
         await syncFolder(join(root, folderOf(path)))
+      }),
+
+    writeCached: (path, bytes) =>
+      guarded("write", path, async () => {
+        await prepareFolders(path)
+        const temporary = join(root, folderOf(path), `${TEMPORARY}${temporaries++}-${nameOf(path).slice(0, 64)}`)
+        try {
+          await writeFile(temporary, bytes, { flag: "wx", mode: 0o600 })
+          await rename(temporary, join(root, path))
+        } catch (error) {
+          await unlink(temporary).catch(() => undefined)
+          throw error
+        }
+      }),
+
+    removeCached: (path) =>
+      guarded("remove", path, async () => {
+        const folder = folderOf(path)
+        try {
+          await unlink(join(root, path))
+          if (folder !== "") await rmdir(join(root, folder))
+          durable.delete(folder)
+        } catch (error) {
+          if (!["ENOENT", "ENOTDIR", "ENOTEMPTY", "EEXIST"].includes(errnoOf(error))) throw error
+        }
       }),
 
     rename: (from, to) =>

@@ -1,6 +1,6 @@
 import { IntegrityError, StateError } from "../../policy/base/errors.ts"
-import { checkSlot, sameBytes, type KeyFunctions } from "../key-functions.ts"
-import type { KeyAlgorithm, KeyStore } from "../key-store.ts"
+import { checkMemory, checkSlot, sameBytes, type KeyFunctions } from "../key-functions.ts"
+import type { KeyAlgorithm, KeyStore, MonotonicCounter } from "../key-store.ts"
 
 interface Slot {
   readonly pkcs8Pem: string
@@ -10,13 +10,18 @@ interface Slot {
 
 /** Keys in memory, gone with the process. `functions` does the arithmetic. */
 export class MemoryKeyStore implements KeyStore {
-  readonly protection = "memory"
+  /** What this store pretends to be. */
+  readonly protection: KeyStore["protection"]
+  readonly counter?: MonotonicCounter
   readonly #functions: KeyFunctions
   readonly #slots = new Map<string, Slot>()
+  readonly #memories = new Map<string, Uint8Array>()
   readonly #secrets = new Map<string, Uint8Array>()
 
-  constructor(functions: KeyFunctions) {
+  constructor(functions: KeyFunctions, pretend: Partial<Pick<KeyStore, "protection" | "counter">> = {}) {
     this.#functions = functions
+    this.protection = pretend.protection ?? "memory"
+    if (pretend.counter !== undefined) this.counter = pretend.counter
   }
 
   async generate(slot: string, algorithm: KeyAlgorithm): Promise<Uint8Array> {
@@ -59,6 +64,17 @@ export class MemoryKeyStore implements KeyStore {
     const known = this.#secrets.get(slot) ?? this.#functions.secret()
     this.#secrets.set(slot, known)
     return known.slice()
+  }
+
+  async remember(slot: string, bytes: Uint8Array): Promise<void> {
+    checkSlot(slot)
+    checkMemory(bytes)
+    this.#memories.set(slot, bytes.slice())
+  }
+
+  async recall(slot: string): Promise<Uint8Array | null> {
+    checkSlot(slot)
+    return this.#memories.get(slot)?.slice() ?? null
   }
 
   #key(slot: string): Slot {

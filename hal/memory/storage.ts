@@ -98,6 +98,31 @@ export class MemoryStorage implements Storage {
     await this.#disk.sync(folderOf(path), folder)
   }
 
+  async writeCached(path: string, bytes: Uint8Array): Promise<void> {
+    checkPath(path)
+    const folder = await this.#prepare(path)
+    const temporary = `${TEMPORARY}${this.#temporaries++}`
+    const file: FileNode = { kind: "file", seen: new Uint8Array(), disk: new Uint8Array() }
+    await this.#disk.makeName("create", path, folder, temporary, file)
+    try {
+      await this.#disk.write(path, file, bytes)
+      await this.#disk.rename(path, folder, temporary, folder, nameOf(path))
+    } catch (error) {
+      folder.seen.delete(temporary)
+      throw error
+    }
+  }
+
+  async removeCached(path: string): Promise<void> {
+    checkPath(path)
+    const folder = this.#folder(folderOf(path))
+    if (folder?.seen.has(nameOf(path)) !== true) return
+    await this.#disk.removeName(path, folder, nameOf(path))
+    const above = this.#folder(folderOf(folderOf(path)))
+    if (folder.seen.size > 0 || folder === this.#disk.top || above === null) return
+    await this.#disk.removeName(path, above, nameOf(folderOf(path)))
+  }
+
   async rename(from: string, to: string): Promise<void> {
     checkPath(from)
     checkPath(to)

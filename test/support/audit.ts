@@ -2,6 +2,7 @@ import { openAuditLog, type AuditLog, type AuditLogDeps } from "../../firmware/a
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import { parseEntry, type Entry } from "../../policy/audit/entry.ts"
 import { MemoryClock } from "../../hal/memory/clock.ts"
+import { createFileKeyStore } from "../../hal/linux/key-store.ts"
 import type { Storage } from "../../hal/storage.ts"
 
 /** An event that can be told from every other by `name`. */
@@ -13,7 +14,8 @@ export function sampleEvent(name: string): AuditEvent {
 export function openTestLog(storage: Storage, more: Partial<AuditLogDeps> = {}): Promise<AuditLog> {
   const clock = more.clock ?? new MemoryClock()
   const interval = (): { earliestAt: number; latestAt: number } => ({ earliestAt: 0, latestAt: Infinity })
-  return openAuditLog({ storage, clock, gateway: "gw", bootId: "boot", interval, ...more })
+  const keyStore = more.keyStore ?? createFileKeyStore(storage)
+  return openAuditLog({ storage, clock, keyStore, gateway: "gw", bootId: "boot", interval, ...more })
 }
 
 /** Every entry of the log, in order. */

@@ -62,6 +62,36 @@ export const AUDIT_EVENTS = {
     requirement: "CR 2.9",
     severity: "warning",
   },
+  "audit.tree-repaired": {
+    category: "audit-log",
+    text: "tiles or the checkpoint of the audit log were made again",
+    requirement: "CR 3.9",
+    severity: "notice",
+  },
+  "audit.rolled-back": {
+    category: "audit-log",
+    text: "the audit log is shorter than was signed, or another one",
+    requirement: "CR 3.9",
+    severity: "alarm",
+  },
+  "audit.key-made": {
+    category: "audit-log",
+    text: "the audit log has a new key; earlier checkpoints do not vouch for later ones",
+    requirement: "CR 3.9",
+    severity: "alarm",
+  },
+  "audit.key-changed": {
+    category: "audit-log",
+    text: "the audit log hands over to a new key; both sign this entry's checkpoint",
+    requirement: "CR 3.9",
+    severity: "notice",
+  },
+  "audit.unsigned": {
+    category: "audit-log",
+    text: "the checkpoint of the audit log cannot be signed",
+    requirement: "CR 3.9",
+    severity: "alarm",
+  },
   "audit.lost": {
     category: "audit-log",
     text: "events could not be written into the audit log",

@@ -81,7 +81,7 @@ test("appends made together share one fsync, and those made during one share the
   assert.is(storage.syncs - before, 3)
 })
 
-test("256 entries make a bundle of the tlog-tiles layout, and no bundle is ever partial", async () => {
+test("256 entries make a bundle of the tlog-tiles layout; what is left over is a partial one", async () => {
   const storage = new MemoryStorage()
   const log = await openTestLog(storage)
   await Promise.all(Array.from({ length: 255 }, (_, i) => log.append(sampleEvent(`${i}`))))
@@ -91,7 +91,8 @@ test("256 entries make a bundle of the tlog-tiles layout, and no bundle is ever 
   assert.equal(await storage.list("audit/tile/entries"), ["000"])
   await Promise.all(Array.from({ length: 600 }, (_, i) => log.append(sampleEvent(`${256 + i}`))))
   await log.close()
-  assert.equal(await storage.list("audit/tile/entries"), ["000", "001", "002"])
+  assert.equal(await storage.list("audit/tile/entries"), ["000", "001", "002", "003.p/"])
+  assert.equal(await storage.read("audit/tile/entries/003.p/88"), await storage.read("audit/tail"))
   const lines = parseBundle((await storage.read("audit/tile/entries/001")) ?? new Uint8Array())
   assert.is(lines.length, 256)
   assert.equal(
@@ -316,7 +317,7 @@ test("[CR 3.9] a tail that contradicts a bundle is put aside and told", async ()
   assert.equal(await storage.list("audit/aside"), ["tail-512"])
   assert.equal(
     (await log.read(512, 5)).map(({ line }) => parseEntry(line).event),
-    ["audit.damaged", "audit.repaired"],
+    ["audit.damaged", "audit.rolled-back", "audit.repaired"],
   )
 })
 
