@@ -1,6 +1,7 @@
 import type { Board } from "../hal/board.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
+import type { Retention } from "./audit/retention.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Alarms } from "./audit/alarms.ts"
 import type { KeptRequests } from "./audit/requests.ts"
@@ -39,6 +40,7 @@ export interface CommandDoorDeps {
   readonly policy: PolicyActivation
   readonly incoming: Incoming
   readonly boundary: Boundary
+  readonly auditRoom: Retention
   readonly access: Access
   readonly failures: FailedConduits
   readonly board: Board
@@ -110,6 +112,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       atRest: { spool: deps.spool, files: deps.board.storage },
       lines: () => deps.lines.status(),
       time: { ...deps.clocks, examine: (text) => deps.signedTimes.examine(text) },
+      auditRoom: deps.auditRoom,
     })
     const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
     await audit({

@@ -17,6 +17,7 @@ import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
 import { openAlarms } from "./audit/alarms.ts"
 import { openKeptRequests } from "./audit/requests.ts"
+import { openRetention } from "./audit/retention.ts"
 import { createBoundary } from "./boundary/keeper.ts"
 import { openFailedConduits, type FailedConduits } from "./boundary/failed-conduits.ts"
 import { watchRadios } from "./boundary/radios.ts"
@@ -249,6 +250,14 @@ async function build(
   log.onState((state) => void posture.set("log-failing", state.condition === "failing"))
   // A log that was cut short or put back is altered state; it goes on, and so do essential flows.
   await posture.set("integrity-failure", log.state.rolledBack)
+  const retention = await openRetention({
+    log,
+    storage,
+    clock,
+    capacityBytes: config.audit.capacityBytes,
+    condition: (condition, holds) => posture.set(condition, holds),
+  })
+  closers.push(() => retention.stop())
   const island = orderedByInputs(await openIsland({ storage, audit, apply: (on) => posture.set("island", on) }))
   await posture.set("island", island.on)
 
@@ -322,6 +331,7 @@ async function build(
     verify: createBundleVerifier(trust.material.signers),
     prepare: (source) => compiler.prepare(source),
     apply: async (next) => {
+      await retention.policyChanged(next?.policy ?? null)
       await boundary.follow(next?.policy ?? null)
       await island.policyChanged(next?.policy.island ?? null)
       conduits.nowListening(
@@ -388,7 +398,7 @@ async function build(
     buffered: spool.backlog(),
     alarms: alarms.open,
     time: time.report(),
-    audit: { entries: log.size, publishing: publishing.state },
+    audit: { entries: log.size, publishing: publishing.state, room: retention.status },
   })
   const commands = createCommandDoor({
     config,
@@ -423,6 +433,7 @@ async function build(
     inForce: () => inForce,
     boundary,
     board,
+    auditRoom: retention,
     access,
     failures,
     incoming: createIncoming({ storage, audit }),

@@ -28,8 +28,25 @@ export interface Storage {
   removeCached(path: string): Promise<void>
   /** Names in a folder, sorted, without temporary files; folders end in `/`. Empty if there is no such folder. */
   list(folder: string): Promise<readonly string[]>
+  /**
+   * What a file, or everything below a folder, takes, each file reckoned in whole blocks of 4 KiB; 0 if there is none. And what the
+   * disk has left. Nothing is read but names and lengths. @throws HardwareError `ERR_IO`
+   */
+  space(path: string): Promise<Space>
   /** Open (or make) a file for appending. One owner per path. @throws HardwareError `ERR_IO` */
   openAppend(path: string): Promise<AppendFile>
+}
+
+/** Room on the disk, in bytes. */
+export interface Space {
+  readonly usedBytes: number
+  /** What may still be written; Infinity where there is no bound. */
+  readonly freeBytes: number
+}
+
+/** Bytes of a file in whole blocks of a disk. */
+export function inBlocks(bytes: number): number {
+  return Math.ceil(bytes / 4096) * 4096
 }
 
 /** A file that only grows, open. */

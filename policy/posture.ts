@@ -95,17 +95,17 @@ export const POSTURE: Readonly<Record<Condition, PostureRow>> = {
     clause: "CR 2.10",
   },
   "log-full-uncollected": {
-    when: "the audit log has no room, and no collector has acknowledged its oldest entries",
+    when: "the audit log has no room, and its oldest entries may not go: no collector has acknowledged them, or policy keeps all",
     normal: "closed",
     essential: "open",
-    why: "Each new entry would destroy one that nobody holds; what may be lost for ever must not be added to at leisure.",
+    why: "Each new entry would destroy one that nobody else holds; what may be lost for ever must not be added to at leisure.",
     clause: "CR 2.9, CR 2.10",
   },
   "log-full": {
-    when: "the audit log has no room and drops its oldest entries, all of which a collector has acknowledged",
+    when: "the audit log has no room and drops its oldest entries, which a collector has acknowledged or policy gives up",
     normal: "open",
     essential: "open",
-    why: "Nothing is lost; were flows closed, whoever can cause many entries could switch the plant off.",
+    why: "Nothing is lost that the owner wants kept; were flows closed, whoever can cause many entries could switch the plant off.",
     clause: "CR 2.9, CR 2.10",
   },
   "policy-uncertain": {

@@ -12,6 +12,7 @@ import { bundlesAreAuthentic, noCodeFromText, noInspector } from "./probes/code.
 import { outputsAreHeld, tamperIsTold, tamperIsWatched } from "./probes/lines.ts"
 import { floodsAreHeldOff, memoryIsBounded, silenceEnds } from "./probes/load.ts"
 import { commandsNeedPermission, errorsAreCodes, onlyDeclaredSockets } from "./probes/management.ts"
+import { logFailureIsAnswered, logHasRoom, logWarns } from "./probes/log-room.ts"
 import { noPersonToPerson } from "./probes/person-to-person.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "./probes/transport.ts"
 import { noWayAround, packetFilterInForce } from "./probes/beside.ts"
@@ -61,6 +62,9 @@ export const PROBES: readonly GatewayProbe[] = [
   clockFollowsSource,
   stepsAreTold,
   forgedTimeIsRefused,
+  logHasRoom,
+  logWarns,
+  logFailureIsAnswered,
 ]
 
 const MOBILE_CODE = {
@@ -170,6 +174,29 @@ export const CONTROLS: readonly Control[] = [
       "is not believed are entries with before and after. By command the time is set by signature alone.",
     enforcedIn: ["policy/time/step-watch.ts", "policy/time/sync-watch.ts", "firmware/time/signed-time.ts"],
     probes: [stepsAreTold.id, forgedTimeIsRefused.id],
+  },
+  {
+    requirement: "CR 2.9",
+    claim:
+      "The board file gives the log its room, all that belongs to it counted; when it is used up the oldest entries make room by " +
+      "policy, told by an entry, and the tree over the log stays verifiable; or normal flows close.",
+    enforcedIn: ["policy/audit/retention.ts", "firmware/audit/retention.ts", "firmware/audit/dropping.ts"],
+    probes: [logHasRoom.id, logFailureIsAnswered.id],
+  },
+  {
+    requirement: "CR 2.9 RE(1)",
+    claim:
+      "The log warns by an entry when it passes the threshold of the policy, once, and says when it is below it again.",
+    enforcedIn: ["policy/audit/retention.ts", "policy/audit/retention-event.ts", "firmware/audit/retention.ts"],
+    probes: [logWarns.id],
+  },
+  {
+    requirement: "CR 2.10",
+    claim:
+      "A log that cannot be written, or is full and may drop nothing, closes normal flows and never an essential one; it goes on " +
+      "by itself when it can, and says how many entries were lost.",
+    enforcedIn: ["policy/posture.ts", "firmware/audit/log.ts", "firmware/audit/retention.ts"],
+    probes: [logFailureIsAnswered.id],
   },
   {
     requirement: "CR 3.1",

@@ -6,6 +6,7 @@ import type { CommandPort } from "../../policy/command/port.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import type { Probe } from "../../policy/requirements/control.ts"
+import type { Retention } from "../audit/retention.ts"
 import type { LoadRehearsal } from "../conduits/load/rehearse-load.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FlowPosture, Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
@@ -100,6 +101,8 @@ export interface ProbeContext {
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
   readonly atRest: AtRestView
   readonly time: TimeView
+  /** The room of the audit log, and what would be done with it. */
+  readonly auditRoom: Pick<Retention, "status" | "fill" | "rehearse" | "measure">
   /** The lines of the board as they are now. */
   lines(): GpioStatus
 }

@@ -1,14 +1,15 @@
 import { HardwareError, LockgateError, StateError, type IntegrityError } from "../../policy/base/errors.ts"
 import { encodeEntry } from "../../policy/audit/entry.ts"
 import { BUNDLE_ENTRIES, encodeBundle } from "../../policy/audit/entry-bundle.ts"
-import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { AuditEvent, EventId } from "../../policy/audit/event.ts"
 import type { NoteKey } from "../../policy/audit/tlog/note.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Clock } from "../../hal/clock.ts"
 import type { KeyStore } from "../../hal/key-store.ts"
 import type { AppendFile, Storage } from "../../hal/storage.ts"
 import { createAnchorKeeper } from "./anchor.ts"
-import { bundleFile, readBundle, TAIL, type LoggedEntry, type ReadBundle } from "./bundle-reader.ts"
+import { bundleFile, damageOf, readBundle, TAIL, type LoggedEntry, type ReadBundle } from "./bundle-reader.ts"
+import { readFirst, removeBelow, writeFirst } from "./dropping.ts"
 import { openLogKey, type LogSigner, type SignedCheckpoint } from "./log-key.ts"
 import { LogTree, type LogTreeDeps } from "./log-tree.ts"
 import { recoverLog, settleTail, type RecoveredLog } from "./recovery.ts"
@@ -51,19 +52,26 @@ export interface AuditLog {
    * Appends made while one is under way share its successor's fsync. After a rejection the event is counted as lost, and an
    * `audit.lost` entry says so later; it may be on disk all the same if the process dies before.
    * @throws HardwareError `ERR_AUDIT_FAILING` while the disk fails
-   * @throws StateError `ERR_AUDIT_OVERLOAD` if too many events wait; `ERR_AUDIT_CLOSED`
+   * @throws StateError `ERR_AUDIT_OVERLOAD` if too many events wait; `ERR_AUDIT_FULL` if there is no room for it; `ERR_AUDIT_CLOSED`
    */
   append(event: AuditEvent): Promise<number>
   /**
-   * Up to `max` entries from `fromSeq` on, in order; fewer at the end or before a damaged bundle.
+   * Up to `max` entries from `fromSeq` on, in order; fewer at the end or before a damaged bundle. Below `firstSeq` all are missing.
    * @throws IntegrityError `ERR_AUDIT_MISSING`, `ERR_AUDIT_DAMAGED` if the first one asked for is not there
    * @throws HardwareError `ERR_IO`
    */
   read(fromSeq: number, max: number): Promise<readonly LoggedEntry[]>
   /** Entries on disk: the next one gets this number. */
   readonly size: number
-  /** The oldest entry that is still kept. */
+  /** The first entry that is still there, a multiple of 256; those below it were dropped. */
   readonly firstSeq: number
+  /**
+   * Give up the full bundles below `seq`, never the newest; the entry that says so must be written already. Reads find them gone at
+   * once; on disk before this resolves. May be repeated after a failure. @throws HardwareError `ERR_IO`
+   */
+  drop(seq: number): Promise<void>
+  /** From now on only events of whose id `judge` says so are taken; the others are counted as lost, and told once `judge` is null. */
+  admit(judge: ((id: EventId) => boolean) | null): void
   /** The key that signs checkpoints. */
   readonly key: NoteKey
   /** Size and root of everything that is acknowledged, signed. Older only while the key store does not sign (`audit.unsigned`). */
@@ -84,6 +92,8 @@ export interface AuditLog {
   /** Write what waits, then stop. Later appends are refused. */
   close(): Promise<void>
 }
+
+type Loss = "failing" | "overload" | "full"
 
 interface Waiting {
   readonly event: AuditEvent
@@ -110,15 +120,16 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<AuditLog> {
   })
   const encode = (seq: number, event: AuditEvent, at = now()): Uint8Array =>
     encodeEntry({ seq, event, boot: deps.bootId, gateway: deps.gateway, ...at })
+  const dropped = await readFirst(deps.storage)
   const signer = await openLogKey(deps.keyStore, deps.gateway)
   const anchor = createAnchorKeeper(deps.keyStore)
-  const recovered = await recoverLog({ storage: deps.storage, signer, anchor, encode })
+  const recovered = await recoverLog({ storage: deps.storage, signer, anchor, encode, dropped })
   const { edge } = recovered
   const checkpoint = await signer.sign({ origin: signer.key.name, size: edge.size, root: edge.root() })
   const file = await deps.storage.openAppend(TAIL)
   const treeOf = (ofLog: OfLog): LogTree =>
     new LogTree({ ...ofLog, storage: deps.storage, clock: deps.clock, signer, anchor }, checkpoint, recovered)
-  const log = new GroupCommitLog(deps, { now, encode }, file, signer, recovered, treeOf)
+  const log = new GroupCommitLog(deps, { now, encode }, file, signer, recovered, treeOf, dropped)
   await log.start()
   return log
 }
@@ -141,6 +152,8 @@ class GroupCommitLog implements AuditLog {
   readonly #growthListeners = new Set<() => void>()
   #file: AppendFile
   #firstSeq: number
+  /** Every entry below this one was dropped. */
+  #dropped: number
   /** Entries of the open bundle, all on disk: at most 256 of at most 1 KiB. */
   #lines: Uint8Array[]
   #condition: AuditLogState["condition"] = "writing"
@@ -150,7 +163,8 @@ class GroupCommitLog implements AuditLog {
   #cached: { readonly index: number; readonly bundle: ReadBundle } | null = null
   #lost = 0
   /** Lost and not yet told in the log. */
-  #untold = { failing: 0, overload: 0 }
+  #untold = { failing: 0, overload: 0, full: 0 }
+  #judge: ((id: EventId) => boolean) | null = null
   #retryMs = FIRST_RETRY_MS
   #cancelRetry: (() => void) | null = null
   #closing = false
@@ -162,7 +176,9 @@ class GroupCommitLog implements AuditLog {
     signer: LogSigner,
     recovered: RecoveredLog,
     treeOf: (log: OfLog) => LogTree,
+    dropped: number,
   ) {
+    this.#dropped = dropped
     this.#deps = deps
     this.#stamping = stamping
     this.#file = file
@@ -180,10 +196,6 @@ class GroupCommitLog implements AuditLog {
   /** Bring the files of the tree up to date. */
   start(): Promise<void> {
     return this.#tree.start()
-  }
-
-  get firstSeq(): number {
-    return 0
   }
 
   get key(): NoteKey {
@@ -206,6 +218,25 @@ class GroupCommitLog implements AuditLog {
     return this.#firstSeq + this.#lines.length
   }
 
+  get firstSeq(): number {
+    return this.#dropped
+  }
+
+  async drop(seq: number): Promise<void> {
+    const newest = this.#firstSeq - BUNDLE_ENTRIES
+    const first = Math.min(seq - (seq % BUNDLE_ENTRIES), newest)
+    if (first > this.#dropped) {
+      await writeFirst(this.#deps.storage, first)
+      this.#dropped = first
+      this.#cached = null
+    }
+    await removeBelow(this.#deps.storage, this.#dropped)
+  }
+
+  admit(judge: ((id: EventId) => boolean) | null): void {
+    this.#judge = judge
+  }
+
   get state(): AuditLogState {
     const { damage, rolledBack } = this.#recovered
     return { condition: this.#condition, lost: this.#lost, damage, rolledBack }
@@ -216,6 +247,10 @@ class GroupCommitLog implements AuditLog {
     if (this.#condition === "failing") {
       this.#countLost("failing", 1)
       return Promise.reject(failing())
+    }
+    if (this.#judge?.(event.id) === false) {
+      this.#countLost("full", 1)
+      return Promise.reject(new StateError("ERR_AUDIT_FULL", "the log is full and may drop nothing"))
     }
     if (this.#queue.length >= (this.#deps.maxQueued ?? 4096)) {
       this.#countLost("overload", 1)
@@ -359,9 +394,10 @@ class GroupCommitLog implements AuditLog {
   }
 
   #reportLosses(): void {
-    for (const reason of ["failing", "overload"] as const) {
+    for (const reason of ["failing", "overload", "full"] as const) {
       const count = this.#untold[reason]
-      if (count === 0) continue
+      // Each report of a full log would take of the room that there is not.
+      if (count === 0 || (reason === "full" && this.#judge !== null)) continue
       this.#untold[reason] = 0
       const ignore = (): void => undefined
       const event = lossEvent(reason, count)
@@ -369,7 +405,7 @@ class GroupCommitLog implements AuditLog {
     }
   }
 
-  #countLost(reason: "failing" | "overload", count: number): void {
+  #countLost(reason: Loss, count: number): void {
     this.#lost += count
     this.#untold[reason] += count
   }
@@ -382,6 +418,7 @@ class GroupCommitLog implements AuditLog {
 
   async #bundle(index: number): Promise<ReadBundle> {
     if (this.#cached?.index === index) return this.#cached.bundle
+    if (index * BUNDLE_ENTRIES < this.#dropped) return { lines: [], fault: damageOf("ERR_AUDIT_MISSING", index) }
     const bundle = await readBundle(this.#deps.storage, index)
     if (bundle.fault === null) this.#cached = { index, bundle }
     return bundle
@@ -392,6 +429,6 @@ function failing(): HardwareError {
   return new HardwareError("ERR_AUDIT_FAILING", "the disk does not take log entries")
 }
 
-function lossEvent(reason: "failing" | "overload", count: number): AuditEvent {
+function lossEvent(reason: Loss, count: number): AuditEvent {
   return { id: "audit.lost", outcome: "failure", source: "audit", reason, count }
 }

@@ -14,7 +14,7 @@ const DRAIN_MS = 2_000
 /** What a session over one link stands on. */
 export interface SessionDeps {
   readonly link: MqttLink
-  readonly log: Pick<AuditLog, "read" | "size" | "onGrowth">
+  readonly log: Pick<AuditLog, "read" | "size" | "firstSeq" | "onGrowth">
   readonly clock: Clock
   readonly topic: string
   /** The first entry to publish. */
@@ -67,8 +67,14 @@ export async function runPublishSession(deps: SessionDeps): Promise<string> {
       (error: unknown) => end(reasonOf(error)),
     )
   }
+  const passOver = (to: number): void => {
+    next = to
+    inFlight.push({ next, done: true })
+    settle()
+  }
   /** Read on; a bundle that cannot be read is passed over as if it were acknowledged, once. */
   const fill = async (): Promise<void> => {
+    if (next < log.firstSeq) passOver(log.firstSeq)
     try {
       const entries = await log.read(next, WINDOW - inFlight.length)
       if (ended.why !== null) return
@@ -82,10 +88,10 @@ export async function runPublishSession(deps: SessionDeps): Promise<string> {
         end(fault.code)
         return
       }
+      // Dropped while it was being read: the entry that says so is on its way.
+      if (next < log.firstSeq) return
       deps.skipped(fault, next)
-      next = (Math.floor(next / BUNDLE_ENTRIES) + 1) * BUNDLE_ENTRIES
-      inFlight.push({ next, done: true })
-      settle()
+      passOver((Math.floor(next / BUNDLE_ENTRIES) + 1) * BUNDLE_ENTRIES)
     }
   }
 

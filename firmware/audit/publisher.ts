@@ -21,7 +21,7 @@ const DRAIN_MS = 2_000
 
 /** What the publisher stands on. */
 export interface AuditPublisherDeps {
-  readonly log: Pick<AuditLog, "read" | "size" | "onGrowth">
+  readonly log: Pick<AuditLog, "read" | "size" | "firstSeq" | "onGrowth">
   /** Dial the broker once. @throws HardwareError `ERR_LINK` */
   readonly connect: () => Promise<MqttLink>
   readonly storage: Storage

@@ -1,6 +1,7 @@
 import { BUNDLE_ENTRIES, scanBundle } from "../../policy/audit/entry-bundle.ts"
 import { parseEntry, type Entry } from "../../policy/audit/entry.ts"
 import type { Storage } from "../../hal/storage.ts"
+import { readFirst } from "./dropping.ts"
 import { listBundles, readBundle, TAIL } from "./bundle-reader.ts"
 
 /** An entry and the very bytes it was read from. */
@@ -11,7 +12,7 @@ export interface ReadEntry {
 
 /** Reads a log that a gateway may be writing at the same time: no lock, no change, no cache. */
 export interface LogReader {
-  /** The first entry that is kept; those before it, if any, are gone. 0 if there is no log. */
+  /** The first entry that was not dropped. */
   first(): Promise<number>
   /** One past the last entry that can be seen now; 0 if there is no log. */
   end(): Promise<number>
@@ -34,14 +35,7 @@ export function createLogReader(storage: Pick<Storage, "read" | "list">): LogRea
   }
 
   return {
-    async first() {
-      const { firstSeq } = await tail()
-      const kept = (await listBundles(storage))[0]
-      return Math.min(
-        kept === undefined ? Infinity : kept * BUNDLE_ENTRIES,
-        firstSeq ?? (kept === undefined ? 0 : Infinity),
-      )
-    },
+    first: () => readFirst(storage),
 
     async end() {
       const { firstSeq, entries } = await tail()

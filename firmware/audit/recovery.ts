@@ -7,6 +7,7 @@
  * | entries of a bundle that is there, alike | dropped: power went between the two steps of a rotation |
  * | entries of a bundle that is there, not alike | put aside, reported |
  * | entries of a later bundle | gone on with; the bundles between are reported missing |
+ * | entries of a bundle that was dropped | put aside, reported: the log goes on from its first entry |
  * | nothing good | begun anew after the last bundle; what was there is put aside |
  *
  * The tail is always written anew before it is appended to. What a process sees after a failed fsync may not be on disk, and
@@ -16,6 +17,7 @@ import { LockgateError, type IntegrityError } from "../../policy/base/errors.ts"
 import { BUNDLE_ENTRIES, encodeBundle, scanBundle } from "../../policy/audit/entry-bundle.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { Storage } from "../../hal/storage.ts"
+import { removeBelow } from "./dropping.ts"
 import { leafHash } from "../../policy/audit/tlog/hash.ts"
 import type { AnchorKeeper } from "./anchor.ts"
 import { bundleFile, damageOf, listBundles, readBundle, TAIL } from "./bundle-reader.ts"
@@ -48,7 +50,8 @@ interface Examined extends Pick<RecoveredLog, "tail" | "damage"> {
 /**
  * Examine the log, repair its tail and its tree, and write what was found into it: on disk before this resolves.
  *
- * Only the newest full bundle is read; the others are only looked for. `encode` makes the line of an event.
+ * Only the newest full bundle is read; the others are only looked for. `encode` makes the line of an event. Entries below
+ * `dropped`, a multiple of 256, were given up: what is left of their bundles goes.
  *
  * @throws HardwareError `ERR_IO`: nothing changed that a further call would not find.
  */
@@ -56,10 +59,12 @@ export async function recoverLog(deps: {
   readonly storage: Storage
   readonly signer: LogSigner
   readonly anchor: AnchorKeeper
+  readonly dropped: number
   readonly encode: (seq: number, event: AuditEvent) => Uint8Array
 }): Promise<RecoveredLog> {
-  const { storage, encode } = deps
-  const { tail, damage, cut } = await examine(storage)
+  const { storage, encode, dropped } = deps
+  await removeBelow(storage, dropped)
+  const { tail, damage, cut } = await examine(storage, dropped / BUNDLE_ENTRIES)
   const events: AuditEvent[] = damage.map((fault) => ({
     id: "audit.damaged",
     outcome: "failure",
@@ -67,7 +72,7 @@ export async function recoverLog(deps: {
     reason: fault.code,
     ...(typeof fault.detail["bundle"] === "number" ? { object: bundleFile(fault.detail["bundle"]) } : {}),
   }))
-  const { events: ofTree, ...tree } = await recoverTree(storage, deps.signer, await deps.anchor.read(), tail)
+  const { events: ofTree, ...tree } = await recoverTree(storage, deps.signer, await deps.anchor.read(), tail, dropped)
   events.push(...ofTree)
   const nextSeq = tail.firstSeq + tail.lines.length
   if (cut.length > 0) {
@@ -102,9 +107,9 @@ export async function settleTail(storage: Storage, tail: Tail): Promise<Tail> {
   return { firstSeq, lines }
 }
 
-async function examine(storage: Storage): Promise<Examined> {
+async function examine(storage: Storage, firstBundle: number): Promise<Examined> {
   const bundles = await listBundles(storage)
-  const last = bundles.at(-1) ?? -1
+  const last = bundles.at(-1) ?? firstBundle - 1
   const nextFirst = (last + 1) * BUNDLE_ENTRIES
   const bytes = (await storage.read(TAIL)) ?? new Uint8Array()
   const scan = scanBundle(bytes, null)
@@ -112,12 +117,12 @@ async function examine(storage: Storage): Promise<Examined> {
   const first = scan.firstSeq ?? nextFirst
 
   const damage: IntegrityError[] = []
-  if (last >= 0) {
+  if (last >= firstBundle) {
     const { fault } = await readBundle(storage, last)
     if (fault !== null) damage.push(fault)
   }
   const aligned = first % BUNDLE_ENTRIES === 0
-  for (const index of gaps(bundles, aligned ? first / BUNDLE_ENTRIES : last + 1)) {
+  for (const index of gaps(bundles, firstBundle, aligned ? first / BUNDLE_ENTRIES : last + 1)) {
     if (damage.length < MAX_DAMAGE) damage.push(damageOf("ERR_AUDIT_MISSING", index))
   }
   if (aligned && first >= nextFirst) return { tail: { firstSeq: first, lines: scan.entries }, damage, cut }
@@ -131,9 +136,9 @@ async function examine(storage: Storage): Promise<Examined> {
   return { tail: empty, damage, cut: bytes }
 }
 
-/** Indexes below `end` that are not in `bundles`. */
-function* gaps(bundles: readonly number[], end: number): Generator<number> {
-  let next = 0
+/** Indexes from `start` to below `end` that are not in `bundles`. */
+function* gaps(bundles: readonly number[], start: number, end: number): Generator<number> {
+  let next = start
   for (const index of [...bundles, end]) {
     for (; next < index; next++) yield next
     next = index + 1

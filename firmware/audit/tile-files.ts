@@ -27,9 +27,10 @@ export interface TileFiles {
  * The full tiles in this storage.
  *
  * Entries that no bundle holds any more have a hash of zeros when their tile has to be made again: no entry has that one.
- * With `fromEntries` no tile that lies there is believed: all that are asked for are made of entries, and written where they differ.
+ * Tiles of entries below `firstSeq`, which were dropped, are believed as they lie there: nothing is left to make them of.
+ * With `fromEntries` no other tile that lies there is believed: all that are asked for are made of entries, and written where they differ.
  */
-export function createTileFiles(storage: Storage, fromEntries = false): TileFiles {
+export function createTileFiles(storage: Storage, firstSeq: number, fromEntries = false): TileFiles {
   const remade: Tile[] = []
   const done = new Map<string, readonly Uint8Array[]>()
 
@@ -48,6 +49,8 @@ export function createTileFiles(storage: Storage, fromEntries = false): TileFile
     if (known !== undefined) return known
     const bytes = await storage.read(path)
     const isWhole = bytes?.length === TILE_WIDTH * HASH_BYTES
+    if (isOfDropped(level, index, firstSeq))
+      return tileHashes(isWhole ? bytes : new Uint8Array(TILE_WIDTH * HASH_BYTES), TILE_WIDTH)
     if (isWhole && !fromEntries) return tileHashes(bytes, TILE_WIDTH)
     const hashes = await made(level, index)
     const right = joinedHashes(hashes)
@@ -60,6 +63,16 @@ export function createTileFiles(storage: Storage, fromEntries = false): TileFile
   }
 
   return { full, remade }
+}
+
+/** Tiles of level 0 below this one went with their entries: those whose hashes are all in full tiles of level 1. */
+export function firstLeafTile(firstSeq: number): number {
+  const bundle = firstSeq / BUNDLE_ENTRIES
+  return bundle - (bundle % TILE_WIDTH)
+}
+
+function isOfDropped(level: number, index: number, firstSeq: number): boolean {
+  return level === 0 ? index < firstSeq / BUNDLE_ENTRIES : level === 1 && index < firstLeafTile(firstSeq) / TILE_WIDTH
 }
 
 async function bundleLeaves(storage: Storage, index: number): Promise<readonly Uint8Array[]> {

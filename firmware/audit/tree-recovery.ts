@@ -4,8 +4,9 @@
  * | found | what is done |
  * |---|---|
  * | no tile at all | an old log: all tiles are made of its entries |
- * | a full tile missing or of another length | made again of what lies below it, told |
+ * | another full tile missing or of another length | made again of what lies below it, told |
  * | a full tile that is not of its entries | found when a signed root does not fit: all are made of the entries again, told |
+ * | tiles of entries that were dropped | believed, until a signed root does not fit: nothing is left to make them of |
  * | partial tiles, partial bundle | never read: written anew from the entries, the old ones removed |
  * | checkpoint behind the entries | the usual case after a kill: goes on from the entries |
  * | checkpoint missing or torn | a new one is signed, told |
@@ -28,7 +29,7 @@ import type { Anchor } from "./anchor.ts"
 import type { LogSigner } from "./log-key.ts"
 import { nodeSha256, verifyNoteSignature } from "./note-functions.ts"
 import type { Tail } from "./recovery.ts"
-import { CHECKPOINT, createTileFiles, listPieces, pieceFile, type TileFiles } from "./tile-files.ts"
+import { CHECKPOINT, createTileFiles, firstLeafTile, listPieces, pieceFile, type TileFiles } from "./tile-files.ts"
 
 /** The tree that a log goes on with. */
 export interface RecoveredTree {
@@ -58,19 +59,20 @@ export async function recoverTree(
   signer: Pick<LogSigner, "key" | "origin">,
   anchor: Anchor,
   tail: Tail,
+  dropped: number,
 ): Promise<RecoveredTree> {
   const size = tail.firstSeq + tail.lines.length
-  const { events, stale } = await completeTiles(storage, tail.firstSeq)
+  const { events, stale } = await completeTiles(storage, tail.firstSeq, dropped)
   const bytes = await storage.read(CHECKPOINT)
   const evidence = {
     checkpoint: await judged(bytes === null ? null : new TextDecoder().decode(bytes), signer),
     anchor: await judged(anchor.note, signer),
   }
-  let files = createTileFiles(storage)
+  let files = createTileFiles(storage, dropped)
   let edge = await edgeOf(storage, files, tail)
   let wrong = await contradicted(evidence, files, edge)
   if (wrong?.reason === "altered") {
-    files = createTileFiles(storage, true)
+    files = createTileFiles(storage, dropped, true)
     edge = await edgeOf(storage, files, tail)
     wrong = await contradicted(evidence, files, edge)
     const [first] = files.remade
@@ -90,8 +92,9 @@ export async function recoverTree(
 async function completeTiles(
   storage: Storage,
   firstSeq: number,
+  dropped: number,
 ): Promise<{ readonly events: AuditEvent[]; readonly stale: readonly string[] }> {
-  const files = createTileFiles(storage)
+  const files = createTileFiles(storage, dropped)
   const stale = [...(await listPieces(storage, "entries")).partialFiles]
   let found = 0
   for (let [level, count] = [0, firstSeq / TILE_WIDTH]; level < 6; level++, count = Math.floor(count / TILE_WIDTH)) {
@@ -99,7 +102,8 @@ async function completeTiles(
     stale.push(...listed.partialFiles)
     found += listed.full.length
     const there = new Set(listed.full)
-    for (let index = 0; index < count; index++) if (!there.has(index)) await files.full(level, index)
+    const first = level === 0 ? firstLeafTile(dropped) : 0
+    for (let index = first; index < count; index++) if (!there.has(index)) await files.full(level, index)
   }
   const [first] = files.remade
   if (first === undefined) return { events: [], stale }

@@ -46,13 +46,38 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     ...(conduits.length === 0 ? ["conduits  none"] : []),
     ...bufferedLines(report.buffered),
     ...alarmLines(report.alarms),
-    `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}`,
+    `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}${roomWords(audit.room)}`,
+    ...roomLines(audit.room),
   ]
 }
 
 /** Nothing where nothing waits for a person. */
 function alarmLines(open = 0): string[] {
   return open === 0 ? [] : [`alarms    ${open} OPEN: \`lockgate alarms\` lists them`]
+}
+
+/** How full the log is, in a few words. */
+function roomWords(room: StatusReport["audit"]["room"]): string {
+  if (room === undefined) return ""
+  const mib = (bytes: number): string => thousands(Math.ceil(bytes / 1024 / 1024))
+  const percent = Math.round((100 * room.usedBytes) / room.limitBytes)
+  return `, ${percent} % of ${mib(room.limitBytes)} MiB${room.limitBytes < room.capacityBytes ? " (all that the disk has)" : ""}`
+}
+
+/** What of the log wants a person, and what to do. */
+function roomLines(room: StatusReport["audit"]["room"]): string[] {
+  if (room === undefined) return []
+  const more =
+    "give it more room in the board file (audit: capacity), or let policy give entries up (audit: overwrite-uncollected)"
+  const words: Record<typeof room.level, readonly string[]> = {
+    roomy: [],
+    "nearly full": [`NEARLY FULL: it warns at ${room.warnAtPercent} %`],
+    full: [`FULL: the oldest entries make room; it begins at entry ${thousands(room.firstSeq)}`],
+    blocked: ["FULL, AND NOTHING MAY BE DROPPED: normal flows are closed", `collect the log, ${more}`],
+  }
+  const lost = room.lost === 0 ? [] : [`${thousands(room.lost)} EVENTS LOST since the start, see audit.lost`]
+  const failing = room.failing ? ["CANNOT BE WRITTEN: look at the disk; it is tried again by itself"] : []
+  return [...failing, ...words[room.level], ...lost].map((text) => `          ${text}`)
 }
 
 /** What waits for brokers, in a line a conduit. */

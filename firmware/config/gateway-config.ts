@@ -53,6 +53,8 @@ export interface GatewayConfig {
   readonly inspector: "refuse" | "allow"
   /** Lines for general purpose; none where the board file has no section `gpio`. */
   readonly gpio: GpioConfig
+  /** Room for the audit log. */
+  readonly audit: AuditConfig
   /** Seconds a policy stays on trial until it is confirmed or rolled back. */
   readonly trialSeconds: number
 }
@@ -66,6 +68,15 @@ export interface TimeConfig {
   /** chronyd's command socket; null: its usual place. */
   readonly chronySocket: string | null
 }
+
+/** What the board has for the audit log. */
+export interface AuditConfig {
+  /** What the folder of the log may take on the disk: entries, tiles, kept requests, all of it. */
+  readonly capacityBytes: number
+}
+
+/** What the log may take where the board file says nothing. */
+export const DEFAULT_AUDIT: AuditConfig = { capacityBytes: 256 * 1024 * 1024 }
 
 /** Where a conduit listens on this board, and where its broker or its units are. */
 export interface ConduitEnds {

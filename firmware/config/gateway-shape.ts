@@ -1,7 +1,7 @@
 import type { Complaint, Shape } from "../../policy/language/shape.ts"
 import type { JsonSchema } from "../../policy/language/json-schema.ts"
 import type { Placed } from "../../policy/language/group-shapes.ts"
-import { DEFAULT_LIMITS } from "./gateway-config.ts"
+import { DEFAULT_AUDIT, DEFAULT_LIMITS } from "./gateway-config.ts"
 import { LOAD_LIMIT_FIELDS, NO_LOAD_LIMITS } from "./load-limit-keys.ts"
 import { choice, integer, mismatch, name, text, version, withStandIn } from "../../policy/language/shape.ts"
 import { object, optional, placedMap, required } from "../../policy/language/group-shapes.ts"
@@ -221,6 +221,16 @@ const workers: Shape<number | "auto"> = {
   schema: () => ({ oneOf: [workerWord.schema(), workerCount.schema()] }),
 }
 
+const NO_AUDIT = { capacity: DEFAULT_AUDIT.capacityBytes }
+const audit = object("audit", {
+  capacity: optional(
+    size(8 * MIB, 64 * KIB * MIB),
+    NO_AUDIT.capacity,
+    "What the audit log may take on the disk, all in all.",
+    sizeText(NO_AUDIT.capacity),
+  ),
+})
+
 /** The board file. Every key, default and bound: `README.md`. */
 export const gatewayShape = object("a board file", {
   "lockgate-gateway": required(withStandIn(version(1), 1), "Version of this format."),
@@ -270,6 +280,7 @@ export const gatewayShape = object("a board file", {
     "Whether the gateway starts with the runtime's inspector, which shows keys: for a developer's desk alone.",
     "refuse",
   ),
+  audit: optional(withStandIn(audit, NO_AUDIT), NO_AUDIT, "Room for the audit log.", {}),
   trial: optional(
     withStandIn(duration(5000, 86_400_000), 300_000),
     300_000,

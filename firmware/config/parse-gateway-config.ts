@@ -81,6 +81,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     packetFilter: document["packet-filter"],
     inspector: document.inspector,
     gpio: buildGpio(document.gpio),
+    audit: { capacityBytes: document.audit.capacity },
     trialSeconds: document.trial / 1000,
   }
 }

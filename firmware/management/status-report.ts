@@ -1,6 +1,7 @@
 import type { BoundaryStatus } from "../boundary/keeper.ts"
 import type { ConduitCounters } from "../conduits/messages.ts"
 import type { GpioStatus } from "../gpio/lines.ts"
+import type { LogRoom } from "../audit/retention.ts"
 import type { Backlog } from "../spool/store.ts"
 import type { TimeReport } from "../time-keeper.ts"
 import type { AccessStatus } from "./access.ts"
@@ -39,6 +40,8 @@ export interface StatusReport {
     readonly entries: number
     /** `off`: no upstream for the log is configured. */
     readonly publishing: "yes" | "no" | "off"
+    /** How full it is; absent in answers of a gateway before this. */
+    readonly room?: LogRoom
   }
 }
 

@@ -1,8 +1,8 @@
-import { mkdir, open, readdir, readFile, rename, rmdir, unlink, writeFile } from "node:fs/promises"
+import { lstat, mkdir, open, readdir, readFile, rename, rmdir, statfs, unlink, writeFile } from "node:fs/promises"
 import { dirname, join, resolve } from "node:path"
 import { LockgateError, StateError } from "../../policy/base/errors.ts"
 import { checkFolder, checkPath, folderOf, foldersAbove, nameOf } from "../storage-path.ts"
-import type { Storage } from "../storage.ts"
+import { inBlocks, type Space, type Storage } from "../storage.ts"
 import { openAppendFile } from "./append-file.ts"
 import { errnoOf, ioError, makeFolder, syncFolder, writeAll } from "./durable.ts"
 import { lockFolder } from "./folder-lock.ts"
@@ -145,6 +145,8 @@ function linuxStorage(root: string, unlock: () => void): LinuxStorage {
         }
       }),
 
+    space: (path) => spaceOf(root, path),
+
     async openAppend(path) {
       checkPath(path)
       if (openFiles.has(path)) throw new StateError("ERR_ALREADY_OPEN", `${path} has an owner`, { detail: { path } })
@@ -190,6 +192,30 @@ async function listFolder(root: string, folder: string): Promise<readonly string
   } catch (error) {
     if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return []
     throw ioError("list", folder, error)
+  }
+}
+
+async function spaceOf(root: string, path: string): Promise<Space> {
+  checkPath(path)
+  try {
+    const { bavail, bsize } = await statfs(root)
+    return { usedBytes: await usedBelow(join(root, path)), freeBytes: bavail * bsize }
+  } catch (error) {
+    throw ioError("space", path, error)
+  }
+}
+
+/** What goes while it is looked at counts as gone. */
+async function usedBelow(path: string): Promise<number> {
+  try {
+    const found = await lstat(path)
+    if (!found.isDirectory()) return inBlocks(found.size)
+    let used = 0
+    for (const name of await readdir(path)) used += await usedBelow(join(path, name))
+    return used
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return 0
+    throw error
   }
 }
 

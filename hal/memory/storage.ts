@@ -1,6 +1,6 @@
 import { HardwareError, InvariantError, StateError } from "../../policy/base/errors.ts"
 import { checkFolder, checkPath, folderOf, foldersAbove, nameOf } from "../storage-path.ts"
-import type { AppendFile, Storage } from "../storage.ts"
+import { inBlocks, type AppendFile, type Space, type Storage } from "../storage.ts"
 import { folderAt, ioError, MemoryDisk, newFolder, type FileNode, type FolderNode } from "./disk.ts"
 import type { Failure, FaultPlan, StepKind, Unsynced } from "./fault-plan.ts"
 
@@ -14,6 +14,8 @@ export class MemoryStorage implements Storage {
   readonly #disk: MemoryDisk
   readonly #open = new Set<string>()
   #temporaries = 0
+  /** What `space` says that the disk has left. It bounds nothing: `fail` makes writes fail. */
+  freeBytes = Infinity
 
   constructor(disk: MemoryDisk = new MemoryDisk()) {
     this.#disk = disk
@@ -140,6 +142,16 @@ export class MemoryStorage implements Storage {
     await this.#disk.sync(folderOf(path), folder)
   }
 
+  async space(path: string): Promise<Space> {
+    checkPath(path)
+    this.#disk.checkPower("space", path)
+    const folder = this.#folder(path)
+    return {
+      usedBytes: folder === null ? inBlocks(this.#file(path)?.seen.length ?? 0) : usedBelow(folder),
+      freeBytes: this.freeBytes,
+    }
+  }
+
   async openAppend(path: string): Promise<AppendFile> {
     checkPath(path)
     if (this.#open.has(path)) throw new StateError("ERR_ALREADY_OPEN", `${path} has an owner`, { detail: { path } })
@@ -231,6 +243,12 @@ class MemoryAppendFile implements AppendFile {
       throw error
     }
   }
+}
+
+function usedBelow(folder: FolderNode): number {
+  let used = 0
+  for (const node of folder.seen.values()) used += node.kind === "folder" ? usedBelow(node) : inBlocks(node.seen.length)
+  return used
 }
 
 /** What the Linux adapter does at open: temporary files of a crash are removed. */

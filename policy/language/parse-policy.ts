@@ -4,6 +4,7 @@ import type { Placed } from "./group-shapes.ts"
 import type { PolicyDocument, SubjectEntry } from "./policy-shape.ts"
 import type { Policy, SubjectRule } from "./policy.ts"
 import { buildAlarm } from "./alarm-shape.ts"
+import { buildAudit } from "./audit-shape.ts"
 import { untrustedZones } from "./conduit-checks.ts"
 import { buildConduit } from "./conduit-shape.ts"
 import { DEFAULT_DOCUMENT_LIMITS } from "./document.ts"
@@ -65,6 +66,7 @@ function buildPolicy(document: PolicyDocument): Policy {
     ),
     ...(document.island === null ? {} : { island: document.island }),
     ...(document.alarms === null ? {} : { alarms: document.alarms.map(buildAlarm) }),
+    ...(document.audit === null ? {} : { audit: buildAudit(document.audit) }),
   }
 }
 

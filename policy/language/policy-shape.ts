@@ -2,6 +2,7 @@ import type { Complaint, Shape } from "./shape.ts"
 import type { JsonSchema } from "./json-schema.ts"
 import type { NameSource } from "./policy.ts"
 import { alarmEntry } from "./alarm-shape.ts"
+import { audit } from "./audit-shape.ts"
 import { conduit } from "./conduit-shape.ts"
 import { list, object, optional, placedList, placedMap, required, variants } from "./group-shapes.ts"
 import { inputConditions } from "./input-condition.ts"
@@ -160,6 +161,11 @@ export const policyShape = object("a policy", {
     placedList(alarmEntry, { max: POLICY_BOUNDS.alarms }),
     null,
     "Which entries of the log become alarms; absent: every event of severity alarm, under its own id.",
+  ),
+  audit: optional(
+    withStandIn(audit, null),
+    null,
+    "The room that the audit log takes, and what is done when it is full.",
   ),
 })
 

@@ -166,6 +166,18 @@ export interface IslandOrder {
   readonly restore: "command" | "input"
 }
 
+/** What becomes of the audit log when it fills up, and how much of it the broker keeps. @see IEC 62443-4-2 CR 2.9, CR 2.10 */
+export interface AuditStorage {
+  /** `overwrite`: the oldest entries make room. `close`: none is ever dropped, normal flows close. */
+  readonly whenFull: "overwrite" | "close"
+  /** Whether entries that no collector has acknowledged may make room. */
+  readonly overwriteUncollected: boolean
+  /** How full, in percent of the capacity, the log is when it warns. */
+  readonly warnAtPercent: number
+  /** Most bytes of the log that are retained at the broker. */
+  readonly windowBytes: number
+}
+
 /** A whole policy, checked. */
 export interface Policy {
   readonly format: 1
@@ -177,6 +189,8 @@ export interface Policy {
   readonly rules: readonly Rule[]
   /** Null or absent: island mode comes by command alone. */
   readonly island?: IslandOrder | null
+  /** Absent: the defaults, see `auditStorageOf`. */
+  readonly audit?: AuditStorage
   /** Radio interfaces of the board that may be up; every other is an alarm. */
   readonly radios: readonly string[]
   /** Which entries of the log become alarms; null or absent: what `DEFAULT_ALARMS` says. */

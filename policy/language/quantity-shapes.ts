@@ -45,6 +45,23 @@ export function sizeText(bytes: number): string {
   return `${bytes}B`
 }
 
+/** A share: `80%`. */
+export function percent(min: number, max: number): Shape<number> {
+  const expected = `a share ${min}%..${max}%`
+  const pattern = /^[0-9]{1,3}%$/
+  return {
+    expected,
+    read(node, path, report) {
+      const written = textOf(node)
+      const value = pattern.test(written) ? parseInt(written, 10) : NaN
+      if (value >= min && value <= max) return value
+      const bare = node.kind === "scalar" && typeof node.value === "number" ? `write ${node.source}%` : null
+      return mismatch(node, path, report, expected, bare)
+    },
+    schema: () => ({ type: "string", pattern: pattern.source }),
+  }
+}
+
 const PER_SECOND: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600 }
 const MAX_RATE = 1_000_000
 

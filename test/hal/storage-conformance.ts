@@ -79,6 +79,18 @@ export function storageConformance<S extends Storage>(
     await rejects(() => storage.rename("nothing", "a"), "ERR_IO")
   })
 
+  test("[CR 2.9] what a file or a folder takes is told in whole blocks, and what the disk has left", async () => {
+    const storage = await adapter.fresh()
+    await storage.write("a/one", new Uint8Array(1))
+    await storage.write("a/b/two", new Uint8Array(4097))
+    assert.is((await storage.space("a")).usedBytes, 3 * 4096)
+    assert.is((await storage.space("a/b/two")).usedBytes, 2 * 4096)
+    assert.is((await storage.space("a/nothing/here")).usedBytes, 0)
+    assert.ok((await storage.space("a")).freeBytes > 0)
+    await storage.remove("a/b/two")
+    assert.is((await storage.space("a")).usedBytes, 4096)
+  })
+
   test("a removed file is gone", async () => {
     const storage = await adapter.fresh()
     await storage.write("d/a", bytes("1"))

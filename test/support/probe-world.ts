@@ -7,7 +7,9 @@ import { createServer as createUnixServer } from "node:net"
 import { createServer, type Server, type TlsOptions } from "node:tls"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { MemoryClock } from "../../hal/memory/clock.ts"
 import { MemoryStorage } from "../../hal/memory/storage.ts"
+import { openRetention } from "../../firmware/audit/retention.ts"
 import { PROBES } from "../../firmware/assess/controls.ts"
 import type { GpioStatus } from "../../firmware/gpio/lines.ts"
 import type { ProbeContext } from "../../firmware/assess/probe-context.ts"
@@ -35,6 +37,7 @@ import { compilePolicy } from "../../policy/compile/compile.ts"
 import { parsePolicy } from "../../policy/language/parse-policy.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import { createAuthority, issue } from "../../provisioning/owner/authority.ts"
+import { openTestLog } from "./audit.ts"
 import { aStatement, makeSigner } from "./bundles.ts"
 import { keptBoundary } from "./kept-boundary.ts"
 import { clocksOf } from "./clocks.ts"
@@ -107,6 +110,15 @@ export const commands: CommandPort = {
 export const OUTPUT = { name: "led", shows: "fault", on: false, safe: "on" } as const
 export const DOOR = { name: "door", state: "shut", tamper: "open" }
 export const LINES: GpioStatus = { inputs: [DOOR], outputs: [OUTPUT], tampered: [], simulated: true }
+
+/** A log with all the room it wants. */
+export async function roomyLog(storage = new MemoryStorage()): Promise<ProbeContext["auditRoom"]> {
+  const clock = new MemoryClock()
+  const log = await openTestLog(storage, { clock })
+  const room = await openRetention({ log, storage, clock, capacityBytes: 2 ** 21, condition: () => undefined })
+  await room.policyChanged(null)
+  return room
+}
 
 /** What probes look at, its credential, and the end of it. */
 export interface World {
@@ -188,6 +200,7 @@ export async function world(
       atRest: { spool, files: storage },
       lines: () => LINES,
       time: await clocksOf([signer.trusted]),
+      auditRoom: await roomyLog(),
       revocations: (authority) => (authority === "field-ca" ? [{ issuerDer: "30", serials: ["a", "b"] }] : []),
       isRevoked: async (_conduit, issuerDer, serial) => issuerDer === "30" && ["a", "b"].includes(serial),
       ownCertificates: new Map([

@@ -2,7 +2,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { parse } from "yaml"
 import { clash } from "../../../firmware/config/address.ts"
-import { DEFAULT_LIMITS, DEFAULT_LINE } from "../../../firmware/config/gateway-config.ts"
+import { DEFAULT_AUDIT, DEFAULT_LIMITS, DEFAULT_LINE } from "../../../firmware/config/gateway-config.ts"
 import { boardText, EXAMPLE_BOARD, readBoard, UPSTREAM } from "../../support/board-files.ts"
 import { faulty, good, type Expected } from "../../support/faults.ts"
 
@@ -125,6 +125,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
       ],
     },
     workers: 1,
+    audit: { capacityBytes: 512 * 1024 * 1024 },
     trialSeconds: 300,
   })
 })
@@ -142,6 +143,7 @@ test("workers are a number, or left to the board", () => {
 test("what may be left out has its default", () => {
   const config = good(readBoard(boardText({})))
   assert.equal(config.limits, DEFAULT_LIMITS)
+  assert.equal(config.audit, DEFAULT_AUDIT)
   assert.is(config.trialSeconds, 300)
   assert.is(config.workers, 1)
   assert.is(config.policyBundleFile, null)

@@ -2,7 +2,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { DEFAULT_LIMITS, type GatewayConfig } from "../../../firmware/config/gateway-config.ts"
+import { DEFAULT_AUDIT, DEFAULT_LIMITS, type GatewayConfig } from "../../../firmware/config/gateway-config.ts"
 import { judgePeerChain } from "../../../firmware/tls/accept-peer.ts"
 import { certificateFacts } from "../../../firmware/tls/certificate-facts.ts"
 import { factsFromPem, parsePemChain } from "../../../firmware/tls/pem.ts"
@@ -60,6 +60,7 @@ const config: GatewayConfig = {
   },
   management: { socket: at("s"), mqtt: null },
   limits: DEFAULT_LIMITS,
+  audit: DEFAULT_AUDIT,
   trialSeconds: 60,
 }
 

@@ -199,6 +199,7 @@ rules:
   - { id: s, allow: publish, roles: [r], topics: [x], form: { json: { type: object } } }
 island: { when: key is island }
 alarms: [{ id: grave, on: alarm }]
+audit: {}
 `) as JsonValue
   for (const one of [example, ...others, rest]) {
     const written = withDefaults(schema, one, schema["$defs"], hasNoEffect)

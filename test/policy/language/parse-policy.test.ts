@@ -5,6 +5,7 @@ import * as fc from "fast-check"
 import { parse } from "yaml"
 import type { Policy } from "../../../policy/language/policy.ts"
 import type { Parsed } from "../../../policy/language/fault.ts"
+import { auditStorageOf, DEFAULT_AUDIT_STORAGE } from "../../../policy/language/audit-shape.ts"
 import { formatFault } from "../../../policy/language/fault.ts"
 import { POLICY_LIMITS, parsePolicy } from "../../../policy/language/parse-policy.ts"
 import { policyAsJson } from "../../../policy/language/policy-as-json.ts"
@@ -17,6 +18,18 @@ const test = suite("policy/language/parse-policy")
 
 const example = readFileSync(new URL("../../../policy/examples/pumping-station.yaml", import.meta.url), "utf8")
 const read = (text: string): Parsed<Policy> => parsePolicy(text, "policy.yaml")
+
+test("[CR 2.9] what the policy says of the log's room is read, and the defaults stand where it says nothing", () => {
+  const MIB = 1024 * 1024
+  const own = { whenFull: "overwrite", overwriteUncollected: false, warnAtPercent: 75, windowBytes: 32 * MIB } as const
+  assert.equal(good(read(example)).audit, own)
+  const none = good(read(policy({ rules: "rules: []" })))
+  assert.is(none.audit, undefined)
+  assert.equal(auditStorageOf(none), DEFAULT_AUDIT_STORAGE)
+  assert.equal(auditStorageOf(null), DEFAULT_AUDIT_STORAGE)
+  assert.equal(good(read(policy({ rules: "rules: []\naudit: {}" }))).audit, DEFAULT_AUDIT_STORAGE)
+  assert.is(good(read(policy({ rules: "rules: []\naudit: { when-full: close }" }))).audit?.whenFull, "close")
+})
 
 test("the worked example is read whole, every default filled in", () => {
   const value = good(read(example))
