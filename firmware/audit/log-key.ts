@@ -4,8 +4,11 @@ import { encodeNote, keyIdOf, type NoteKey, type NoteSignature } from "../../pol
 import type { KeyStore } from "../../hal/key-store.ts"
 import { bareEd25519, ecdsaDer, nodeSha256 } from "./note-functions.ts"
 
-/** Slot of the key that signs checkpoints. */
+/** Slot of the key that signs checkpoints; after a rotation it is the other one, and so on in turn. */
 export const LOG_SLOT = "audit-log"
+const OTHER_SLOT = "audit-log-2"
+/** Remembers which of the two it is. */
+const TURN_SLOT = "audit-log-turn"
 /** Slot of the board's own key for the second line, where keys lie in hardware. */
 export const BOARD_SLOT = "audit-board"
 
@@ -16,14 +19,24 @@ export interface SignedCheckpoint extends Checkpoint {
 
 /** Signs for the log. */
 export interface LogSigner {
-  /** Ed25519; its name is the origin of the log. */
+  /** Ed25519; its name is the origin of the log. Another one after `rotate`. */
   readonly key: NoteKey
+  /** The key before, while the store has it: what it signed is believed at a start. */
+  readonly previous: NoteKey | null
   /** ECDSA P-256 of the board's hardware; null where keys are files. */
   readonly boardKey: NoteKey | null
   /** `kept`: the key was there. `made`: there was none. `replaced`: there was one, and it could not be read. */
   readonly origin: "kept" | "made" | "replaced"
   /** The note over a checkpoint: a line of the log key, then one of the board's. @throws LockgateError whatever the key store throws */
   sign(checkpoint: Checkpoint): Promise<SignedCheckpoint>
+  /**
+   * Make the next key: `named` puts it into the log and returns the checkpoint that covers that. Both keys sign this one; `kept` brings the
+   * note to disk; then the next key is in force. After a failure, or a power cut before that, the old one still is.
+   */
+  rotate(steps: {
+    named: (next: NoteKey) => Promise<Checkpoint>
+    kept: (handover: SignedCheckpoint) => Promise<void>
+  }): Promise<SignedCheckpoint>
 }
 
 /**
@@ -36,24 +49,57 @@ export interface LogSigner {
  */
 export async function openLogKey(keyStore: KeyStore, gateway: string): Promise<LogSigner> {
   const name = originOf(gateway)
-  const [spki, origin] = await keyIn(keyStore, LOG_SLOT, "Ed25519")
-  const publicKey = bareEd25519(spki)
-  if (publicKey === null) throw new IntegrityError("ERR_KEY_DAMAGED", `the key in slot ${LOG_SLOT} is not Ed25519`)
+  const bare = (spki: Uint8Array | null): NoteKey | null => {
+    const publicKey = spki === null ? null : bareEd25519(spki)
+    return publicKey === null ? null : { name, type: "ed25519", publicKey }
+  }
+  const turn = await keyStore.recall(TURN_SLOT)
+  let slot = turn !== null && new TextDecoder().decode(turn) === OTHER_SLOT ? OTHER_SLOT : LOG_SLOT
+  const otherOf = (one: string): string => (one === LOG_SLOT ? OTHER_SLOT : LOG_SLOT)
+  const [spki, origin] = await keyIn(keyStore, slot, "Ed25519")
+  const found = bare(spki)
+  if (found === null) throw new IntegrityError("ERR_KEY_DAMAGED", `the key in slot ${slot} is not Ed25519`)
+  let key = found
+  let previous = bare(await keyStore.publicKey(otherOf(slot)).catch(unlessDamaged))
   const inHardware = keyStore.protection === "tpm" || keyStore.protection === "pkcs11"
   const board = inHardware ? (await keyIn(keyStore, BOARD_SLOT, "ES256"))[0] : null
-  const key: NoteKey = { name, type: "ed25519", publicKey }
   const boardKey: NoteKey | null = board === null ? null : { name, type: "ecdsa", publicKey: board }
+
+  async function lines(text: string, more: readonly NoteSignature[] = []): Promise<string> {
+    const signed = [await noteSignature(keyStore, slot, key, text), ...more]
+    if (boardKey !== null) signed.push(await noteSignature(keyStore, BOARD_SLOT, boardKey, text))
+    return encodeNote(text, signed)
+  }
+
   return {
-    key,
     boardKey,
     origin,
-    async sign(checkpoint) {
+    get key() {
+      return key
+    },
+    get previous() {
+      return previous
+    },
+    sign: async (checkpoint) => ({ ...checkpoint, note: await lines(encodeCheckpoint(checkpoint)) }),
+    async rotate({ named, kept }) {
+      const nextSlot = otherOf(slot)
+      const next = bare(await keyStore.generate(nextSlot, "Ed25519"))
+      if (next === null) throw new IntegrityError("ERR_KEY_DAMAGED", `the key in slot ${nextSlot} is not Ed25519`)
+      const checkpoint = await named(next)
       const text = encodeCheckpoint(checkpoint)
-      const lines = [await noteSignature(keyStore, LOG_SLOT, key, text)]
-      if (boardKey !== null) lines.push(await noteSignature(keyStore, BOARD_SLOT, boardKey, text))
-      return { ...checkpoint, note: encodeNote(text, lines) }
+      const byNext = await noteSignature(keyStore, nextSlot, next, text)
+      const handover = { ...checkpoint, note: await lines(text, [byNext]) }
+      await kept(handover)
+      await keyStore.remember(TURN_SLOT, new TextEncoder().encode(nextSlot))
+      ;[previous, key, slot] = [key, next, nextSlot]
+      return handover
     },
   }
+}
+
+function unlessDamaged(error: unknown): null {
+  if (error instanceof LockgateError && error.kind === "integrity") return null
+  throw error
 }
 
 /** A signature line by the key in `slot`. @throws LockgateError whatever the key store throws */

@@ -5,7 +5,8 @@ import type { AuditEvent } from "../../policy/audit/event.ts"
 import { BUNDLE_ENTRIES, encodeBundle } from "../../policy/audit/entry-bundle.ts"
 import type { TileData, TreeEdge } from "../../policy/audit/tlog/edge.ts"
 import { HASH_BYTES, leafHash } from "../../policy/audit/tlog/hash.ts"
-import { parsePiecePath, TILE_WIDTH } from "../../policy/audit/tlog/tile.ts"
+import { parsePiecePath, piecePath, TILE_WIDTH, tileHashes } from "../../policy/audit/tlog/tile.ts"
+import { nodesOfTiles, rootOf } from "../../policy/audit/tlog/tree.ts"
 import type { AnchorKeeper } from "./anchor.ts"
 import type { LogSigner, SignedCheckpoint } from "./log-key.ts"
 import { nodeSha256 } from "./note-functions.ts"
@@ -124,11 +125,30 @@ export class LogTree {
       this.schedule()
       return
     }
-    this.#checkpoint = checkpoint
-    this.#signedEdge = edge
-    this.#isDirty = true
+    // Signed anew meanwhile, by a key that came after.
+    if (checkpoint.size > this.#checkpoint.size) this.#show(checkpoint, edge)
+  }
+
+  /** Sign what is there anew, with the key that is in force now. */
+  async signAgain(): Promise<void> {
+    for (let edge: TreeEdge | null = null; edge !== this.#edge;) {
+      edge = this.#edge
+      const checkpoint = await this.#sign(edge)
+      if (checkpoint === null) return
+      if (edge === this.#edge) this.#show(checkpoint, edge)
+    }
+    this.#anchored = -1
+    this.anchorSoon()
     this.schedule()
-    for (const listener of this.#listeners) listener(checkpoint)
+  }
+
+  /** Root of the first `size` entries. @throws HardwareError `ERR_IO` */
+  rootAt(size: number): Promise<Uint8Array> {
+    const node = nodesOfTiles(nodeSha256, this.#edge.size, async (tile) => {
+      const bytes = await this.piece(piecePath(tile))
+      return tileHashes(bytes ?? new Uint8Array(), tile.width)
+    })
+    return rootOf(nodeSha256, size, node)
   }
 
   /** Bring the tiles that are full now to disk. To be repeated after a failure. @throws HardwareError `ERR_IO` */
@@ -186,6 +206,14 @@ export class LogTree {
   /** Write the anchor with the next writing, whatever its time. */
   anchorSoon(): void {
     this.#anchoredMs = -Infinity
+  }
+
+  #show(checkpoint: SignedCheckpoint, edge: TreeEdge): void {
+    this.#checkpoint = checkpoint
+    this.#signedEdge = edge
+    this.#isDirty = true
+    this.schedule()
+    for (const listener of this.#listeners) listener(checkpoint)
   }
 
   #isBehind(): boolean {

@@ -2,7 +2,7 @@ import { HardwareError, LockgateError, StateError, type IntegrityError } from ".
 import { encodeEntry } from "../../policy/audit/entry.ts"
 import { BUNDLE_ENTRIES, encodeBundle } from "../../policy/audit/entry-bundle.ts"
 import type { AuditEvent, EventId } from "../../policy/audit/event.ts"
-import type { NoteKey } from "../../policy/audit/tlog/note.ts"
+import { encodeNoteKey, type NoteKey } from "../../policy/audit/tlog/note.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Clock } from "../../hal/clock.ts"
 import type { KeyStore } from "../../hal/key-store.ts"
@@ -12,6 +12,7 @@ import { bundleFile, damageOf, readBundle, TAIL, type LoggedEntry, type ReadBund
 import { readFirst, removeBelow, writeFirst } from "./dropping.ts"
 import { openLogKey, type LogSigner, type SignedCheckpoint } from "./log-key.ts"
 import { LogTree, type LogTreeDeps } from "./log-tree.ts"
+import { nodeSha256 } from "./note-functions.ts"
 import { recoverLog, settleTail, type RecoveredLog } from "./recovery.ts"
 
 const FIRST_RETRY_MS = 1000
@@ -89,6 +90,12 @@ export interface AuditLog {
   onState(listener: (state: AuditLogState) => void): () => void
   /** Called after entries have reached the disk; the returned function ends that. */
   onGrowth(listener: () => void): () => void
+  /**
+   * Hand over to a new key: an entry names it (`audit.key-changed`), and the checkpoint over that entry is signed by both. The note is
+   * kept as `audit/handover-<size>` and returned, so that whoever trusts the old key can follow.
+   * @throws LockgateError whatever the disk or the key store throws; the old key is in force then
+   */
+  rotateKey(): Promise<SignedCheckpoint>
   /** Write what waits, then stop. Later appends are refused. */
   close(): Promise<void>
 }
@@ -287,6 +294,20 @@ class GroupCommitLog implements AuditLog {
   onGrowth(listener: () => void): () => void {
     this.#growthListeners.add(listener)
     return () => this.#growthListeners.delete(listener)
+  }
+
+  async rotateKey(): Promise<SignedCheckpoint> {
+    const handover = await this.#signer.rotate({
+      named: async (next) => {
+        const key = encodeNoteKey(nodeSha256, next)
+        const event = { id: "audit.key-changed", outcome: "success", source: "audit", detail: { key } } as const
+        const size = (await this.append(event)) + 1
+        return { origin: next.name, size, root: await this.#tree.rootAt(size) }
+      },
+      kept: ({ size, note }) => this.#deps.storage.write(`audit/handover-${size}`, new TextEncoder().encode(note)),
+    })
+    await this.#tree.signAgain()
+    return handover
   }
 
   async close(): Promise<void> {

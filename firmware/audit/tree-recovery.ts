@@ -56,7 +56,7 @@ type Evidence =
  */
 export async function recoverTree(
   storage: Storage,
-  signer: Pick<LogSigner, "key" | "origin">,
+  signer: Pick<LogSigner, "key" | "previous" | "origin">,
   anchor: Anchor,
   tail: Tail,
   dropped: number,
@@ -155,12 +155,12 @@ async function contradicted(
   return found
 }
 
-async function judged(note: string | null, { key }: Pick<LogSigner, "key">): Promise<Evidence> {
+async function judged(note: string | null, { key, previous }: Pick<LogSigner, "key" | "previous">): Promise<Evidence> {
   if (note === null) return { is: "missing" }
   try {
     const parsed = parseNote(note)
     const checkpoint = parseCheckpoint(parsed.text)
-    const good = await verifyNote(nodeSha256, parsed, [key], verifyNoteSignature)
+    const good = await verifyNote(nodeSha256, parsed, previous === null ? [key] : [key, previous], verifyNoteSignature)
     return good.length > 0 && checkpoint.origin === key.name ? { is: "good", checkpoint } : { is: "foreign" }
   } catch (error) {
     if (!(error instanceof LockgateError) || error.kind !== "input") throw error

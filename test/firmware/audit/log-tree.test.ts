@@ -3,7 +3,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { parseEntry } from "../../../policy/audit/entry.ts"
 import { parseCheckpoint } from "../../../policy/audit/tlog/checkpoint.ts"
-import { parseNote, verifyNote } from "../../../policy/audit/tlog/note.ts"
+import { parseNote, parseNoteKey, verifyNote } from "../../../policy/audit/tlog/note.ts"
 import { verifyLog } from "../../../policy/audit/tlog/verify-log.ts"
 import type { AuditLog } from "../../../firmware/audit/log.ts"
 import { nodeSha256, verifyNoteSignature } from "../../../firmware/audit/note-functions.ts"
@@ -264,6 +264,72 @@ test("[CR 3.9] where keys lie in hardware, the board's key signs a second line",
       good.map(({ key }) => key.type),
       ["ed25519", "ecdsa"],
     )
+  }
+})
+
+test("[CR 3.9] a log hands over to a new key: an entry names it, both sign for that, and whoever has the old one can follow", async () => {
+  for (const protection of ["memory", "tpm"] as const) {
+    const keyStore = new MemoryKeyStore(nodeKeyFunctions, { protection })
+    const storage = new MemoryStorage()
+    const log = await openTestLog(storage, { keyStore })
+    await grown(log, 300)
+    const old = log.key
+    const handover = await log.rotateKey()
+    assert.not.equal([...log.key.publicKey], [...old.publicKey])
+    const note = parseNote(handover.note)
+    const both = await verifyNote(nodeSha256, note, [old, log.key], verifyNoteSignature)
+    assert.is(both.length, 2)
+    assert.is(parseCheckpoint(note.text).size, 301)
+    const [last] = await log.read(300, 1)
+    const entry = parseEntry(last!.line)
+    assert.is(entry.event, "audit.key-changed")
+    const named = parseNoteKey(nodeSha256, String(entry.detail?.["key"]))
+    assert.equal([...named.publicKey], [...log.key.publicKey])
+    assert.is(log.checkpoint.size, 301)
+    const byNew = await verifyNote(nodeSha256, parseNote(log.checkpoint.note), [log.key], verifyNoteSignature)
+    assert.is(byNew.length, 1)
+    assert.is(parseNote(log.checkpoint.note).signatures.length, protection === "tpm" ? 2 : 1)
+    await log.append(sampleEvent("after"))
+    await log.close()
+    const next = await openTestLog(storage, { keyStore })
+    assert.equal([...next.key.publicKey], [...log.key.publicKey])
+    assert.equal([next.size, next.state.rolledBack], [302, false])
+    const known = parseCheckpoint(note.text)
+    assert.equal((await judgeFolder(await folderOfStorage(storage), [next.key], { known })).faults, [])
+    await next.rotateKey()
+    assert.not.equal([...next.key.publicKey], [...old.publicKey])
+    await next.close()
+    assert.not((await openTestLog(storage, { keyStore })).state.rolledBack)
+  }
+})
+
+test("[CR 3.9] a power cut at any step of a change of keys leaves a log that goes on, with one key or the other", async () => {
+  const whole = new MemoryStorage()
+  const first = await openTestLog(whole)
+  await grown(first, 3)
+  await first.close()
+  const base = whole.powerCut("kept")
+  const run = async (storage: MemoryStorage): Promise<void> => {
+    const log = await openTestLog(storage)
+    await log.rotateKey()
+    await log.append(sampleEvent("after"))
+    await log.close()
+  }
+  const counted = base.powerCut("kept")
+  await run(counted)
+  for (let cutAt = 1; cutAt <= counted.steps; cutAt++) {
+    const storage = base.powerCut("kept")
+    storage.plan = { cutAt, landed: cutAt % 2 === 0 ? "all" : "none", unsynced: cutAt % 3 === 0 ? "kept" : "lost" }
+    await run(storage).catch(() => undefined)
+    const found = storage.powerCut()
+    const log = await openTestLog(found)
+    assert.not(log.state.rolledBack, `${cutAt}`)
+    assert.equal(
+      (await told(log, 0)).filter((text) => /damaged|key-made/.test(text)),
+      [],
+      `${cutAt}`,
+    )
+    await goesOn(log, found)
   }
 })
 
