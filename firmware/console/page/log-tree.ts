@@ -23,6 +23,8 @@ interface Piece {
   readonly fold: Uint8Array
 }
 
+const EMPTY = new Uint8Array(0)
+
 /** A size and root that somebody signed. */
 export interface Seen {
   readonly size: number
@@ -173,12 +175,19 @@ export class LogTree {
     const { level, index } = parsePiecePath(path)
     if (level !== "entries") {
       const hashes = tileHashes(bytes, TILE_WIDTH)
-      return { level, index, hashes, lines: [], fold: foldWhole(this.#sha256, hashes) }
+      return { level, index, hashes, lines: [], fold: this.#foldOf(level === 0 ? "entries" : null, index, hashes) }
     }
     const lines = parseBundle(bytes)
     if (lines.length !== TILE_WIDTH) throw new InputError("ERR_AUDIT_BUNDLE", `${lines.length} entries, not 256`)
     const hashes = lines.map((line) => leafHash(this.#sha256, line))
-    return { level, index, hashes, lines, fold: foldWhole(this.#sha256, hashes) }
+    return { level, index, hashes, lines, fold: this.#foldOf(0, index, hashes) }
+  }
+
+  /** The lowest tile and the bundle hold the same hashes, if all is right: then they are folded once. */
+  #foldOf(twin: 0 | "entries" | null, index: number, hashes: readonly Uint8Array[]): Uint8Array {
+    const other = twin === null ? undefined : this.#pieces.get(piecePath({ level: twin, index, width: TILE_WIDTH }))
+    const isSame = other?.hashes.every((hash, k) => sameHash(hash, hashes[k] ?? EMPTY)) === true
+    return other !== undefined && isSame ? other.fold : foldWhole(this.#sha256, hashes)
   }
 
   /** What stands is not given up for what does not fit. */
