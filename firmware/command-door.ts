@@ -3,7 +3,8 @@ import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Alarms } from "./audit/alarms.ts"
-import type { KeptRequests } from "./audit/requests.ts"
+import type { AuditLog } from "./audit/log.ts"
+import { readKeptRequest, type KeptRequests } from "./audit/requests.ts"
 import type { FailedConduits } from "./boundary/failed-conduits.ts"
 import type { Boundary } from "./boundary/keeper.ts"
 import type { RowResult } from "./assess/run.ts"
@@ -22,6 +23,7 @@ import type { Island } from "./management/island.ts"
 import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
+import type { Publishing } from "./publishing.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
 import { ROOMS } from "./rooms.ts"
 import type { Spool } from "./spool/store.ts"
@@ -35,6 +37,8 @@ export interface CommandDoorDeps {
   readonly audit: (event: AuditEvent) => Promise<number>
   readonly requests: KeptRequests
   readonly alarms: Alarms
+  readonly log: AuditLog
+  readonly publishing: Pick<Publishing, "next">
   readonly policy: PolicyActivation
   readonly incoming: Incoming
   readonly boundary: Boundary
@@ -106,6 +110,16 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       ownCertificates: deps.trust.material.ownCertificates,
       atRest: { spool: deps.spool, files: deps.board.storage },
       lines: () => deps.lines.status(),
+      trail: {
+        append: (event) => deps.log.append(event),
+        read: (from, max) => deps.log.read(from, max),
+        get size() {
+          return deps.log.size
+        },
+        keptRequest: (hash) => readKeptRequest(deps.board.storage, hash),
+        alarmsLookedAt: () => deps.alarms.next,
+        published: () => deps.publishing.next,
+      },
     })
     const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
     await audit({

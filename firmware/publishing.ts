@@ -28,6 +28,8 @@ export interface PublishingDeps {
 export interface Publishing {
   /** `off`: the board file names no broker for it. */
   readonly state: "yes" | "no" | "off"
+  /** The first entry that the broker has not acknowledged; null where there is none. */
+  readonly next: number | null
   /** The trust has changed: a connection to a broker whose certificate is revoked is cut, any other stays. CR 1.9. */
   trustChanged(): void
   stop(): Promise<void>
@@ -37,7 +39,7 @@ export interface Publishing {
 export async function startPublishing(deps: PublishingDeps): Promise<Publishing> {
   const { config, trust, log, storage, clock } = deps
   const first = trust.material.management
-  if (first === null) return { state: "off", trustChanged: () => undefined, stop: () => Promise.resolve() }
+  if (first === null) return { state: "off", next: null, trustChanged: () => undefined, stop: () => Promise.resolve() }
   const { end } = first
   const [{ dialMqtt }, { createAuditPublisher }, { publishAlarms }] = await ROOMS.publication()
   let open: Dialled | null = null
@@ -73,6 +75,9 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
   return {
     get state() {
       return publisher.status.online ? "yes" : "no"
+    },
+    get next() {
+      return publisher.status.next
     },
     trustChanged: () => {
       const revoked = trust.revoked(end.authority)

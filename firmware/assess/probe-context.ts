@@ -1,6 +1,7 @@
 import type { NetworkInterfaces } from "../../hal/network-interfaces.ts"
 import type { FilterState } from "../../hal/packet-filter.ts"
 import type { Storage } from "../../hal/storage.ts"
+import type { AuditLog } from "../audit/log.ts"
 import type { CommandPort } from "../../policy/command/port.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
@@ -36,6 +37,16 @@ export interface AtRestView {
   readonly spool: Pick<Spool, "put" | "batch" | "settle" | "forget">
   /** The raw files of the state folder. */
   readonly files: Pick<Storage, "read" | "list">
+}
+
+/** The audit trail, as a probe sees it. */
+export interface TrailView extends Pick<AuditLog, "append" | "read" | "size"> {
+  /** The request that is kept under this SHA-256; null if it is not. @throws IntegrityError `ERR_REQUEST_DAMAGED` */
+  keptRequest(hash: string): Promise<Uint8Array | null>
+  /** The first entry that the alarm rules have not looked at. */
+  alarmsLookedAt(): number
+  /** The first entry that the operators' broker has not acknowledged; null if there is no broker for the log. */
+  published(): number | null
 }
 
 /** What a probe may touch of the live gateway. */
@@ -87,6 +98,7 @@ export interface ProbeContext {
   /** Leaf certificates that the gateway shows, by use: `conduit/<name>`, `upstream/<name>`, `management/mqtt`. */
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
   readonly atRest: AtRestView
+  readonly trail: TrailView
   /** The lines of the board as they are now. */
   lines(): GpioStatus
 }
