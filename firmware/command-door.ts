@@ -4,7 +4,8 @@ import type { CommandPort } from "../policy/command/port.ts"
 import type { Retention } from "./audit/retention.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Alarms } from "./audit/alarms.ts"
-import type { KeptRequests } from "./audit/requests.ts"
+import type { AuditLog } from "./audit/log.ts"
+import { readKeptRequest, type KeptRequests } from "./audit/requests.ts"
 import type { FailedConduits } from "./boundary/failed-conduits.ts"
 import type { Boundary } from "./boundary/keeper.ts"
 import type { TimeView } from "./assess/probe-context.ts"
@@ -24,6 +25,7 @@ import type { Island } from "./management/island.ts"
 import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
+import type { Publishing } from "./publishing.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
 import { ROOMS } from "./rooms.ts"
 import type { Spool } from "./spool/store.ts"
@@ -37,6 +39,8 @@ export interface CommandDoorDeps {
   readonly audit: (event: AuditEvent) => Promise<number>
   readonly requests: KeptRequests
   readonly alarms: Alarms
+  readonly log: AuditLog
+  readonly publishing: Pick<Publishing, "next">
   readonly policy: PolicyActivation
   readonly incoming: Incoming
   readonly boundary: Boundary
@@ -113,6 +117,16 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       lines: () => deps.lines.status(),
       time: { ...deps.clocks, examine: (text) => deps.signedTimes.examine(text) },
       auditRoom: deps.auditRoom,
+      trail: {
+        append: (event) => deps.log.append(event),
+        read: (from, max) => deps.log.read(from, max),
+        get size() {
+          return deps.log.size
+        },
+        keptRequest: (hash) => readKeptRequest(deps.board.storage, hash),
+        alarmsLookedAt: () => deps.alarms.next,
+        published: () => deps.publishing.next,
+      },
     })
     const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length
     await audit({

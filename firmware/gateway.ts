@@ -16,7 +16,7 @@ import type { Policy } from "../policy/language/policy.ts"
 import type { Condition } from "../policy/posture.ts"
 import { openAuditLog, type AuditLog } from "./audit/log.ts"
 import { openAlarms } from "./audit/alarms.ts"
-import { openKeptRequests } from "./audit/requests.ts"
+import { dropWithLog, openKeptRequests } from "./audit/requests.ts"
 import { openRetention } from "./audit/retention.ts"
 import { createBoundary } from "./boundary/keeper.ts"
 import { openFailedConduits, type FailedConduits } from "./boundary/failed-conduits.ts"
@@ -150,6 +150,7 @@ async function build(
   })
   const requests = await openKeptRequests({ storage, audit, logSize: () => log.size })
   closers.push(() => requests.close())
+  dropWithLog(requests, log)
   const alarms = await openAlarms({ log, storage, clock, audit })
   closers.push(() => alarms.stop())
   const { identity, watchdog } = board
@@ -405,6 +406,8 @@ async function build(
     audit,
     requests,
     alarms,
+    log,
+    publishing,
     policy,
     posture,
     island,

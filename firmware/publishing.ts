@@ -33,6 +33,8 @@ export interface PublishingDeps {
 export interface Publishing {
   /** `off`: the board file names no broker for it. */
   readonly state: "yes" | "no" | "off"
+  /** The first entry that the broker has not acknowledged; null where there is none. */
+  readonly next: number | null
   /** The trust has changed: a connection to a broker whose certificate is revoked is cut, any other stays. CR 1.9. */
   trustChanged(): void
   /** Whether the broker, asked just now, shows the edge of the log as it was published; null if the board file names no broker. */
@@ -42,6 +44,7 @@ export interface Publishing {
 
 const OFF: Publishing = {
   state: "off",
+  next: null,
   trustChanged: () => undefined,
   readBack: () => Promise.resolve(null),
   stop: () => Promise.resolve(),
@@ -99,6 +102,9 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
   return {
     get state() {
       return publisher.status.online ? "yes" : "no"
+    },
+    get next() {
+      return publisher.status.next
     },
     trustChanged: () => {
       const revoked = trust.revoked(end.authority)

@@ -20,6 +20,7 @@ import { brokerRefusesStrangers } from "./probes/broker.ts"
 import { faultsClose, islandCloses, waysInAreControlled, waysInNeedApproval } from "./probes/closing.ts"
 import { clockFollowsSource, entriesAreStamped, forgedTimeIsRefused, stepsAreTold } from "./probes/time.ts"
 import { onlyNamedRadios } from "./probes/radios.ts"
+import { eventsAreWritten, operatorsHear, recordedFlowsHaveProof, requestsAreKept } from "./probes/trail.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
 /** Every probe there is, in the order in which they run. */
@@ -65,6 +66,10 @@ export const PROBES: readonly GatewayProbe[] = [
   logHasRoom,
   logWarns,
   logFailureIsAnswered,
+  eventsAreWritten,
+  requestsAreKept,
+  recordedFlowsHaveProof,
+  operatorsHear,
 ]
 
 const MOBILE_CODE = {
@@ -199,6 +204,30 @@ export const CONTROLS: readonly Control[] = [
     probes: [logFailureIsAnswered.id],
   },
   {
+    requirement: "CR 2.8",
+    claim:
+      "Access, refused requests, control system events, changes of configuration and what the log says of itself are written, each with " +
+      "time, source, category, type, event id and outcome, on disk before a change is executed. Nothing is backed up yet.",
+    enforcedIn: ["policy/audit/event.ts", "policy/audit/entry.ts", "firmware/audit/log.ts"],
+    probes: [eventsAreWritten.id],
+  },
+  {
+    requirement: "CR 2.12",
+    claim:
+      "Entries of a person's command name the SHA-256 of the request as it was received, which is kept to the byte. Until requests are " +
+      "signed, the local socket's peer credentials alone vouch for who sent it; a policy bundle is signed by people.",
+    enforcedIn: ["firmware/management/pipeline.ts", "firmware/audit/requests.ts", "policy/audit/entry.ts"],
+    probes: [requestsAreKept.id],
+  },
+  {
+    requirement: "CR 2.12 RE(1)",
+    claim:
+      "What policy says to record of devices is an entry with the fingerprint of the certificate that the peer showed; of a peer in " +
+      "clear text with its address, which proves little.",
+    enforcedIn: ["policy/audit/flows.ts", "firmware/conduits/protocol.ts", "firmware/conduits/flow-recorder.ts"],
+    probes: [recordedFlowsHaveProof.id],
+  },
+  {
     requirement: "CR 3.1",
     claim:
       "Every end of every conduit speaks TLS with authenticated encryption; an altered record ends the connection. A policy " +
@@ -262,6 +291,14 @@ export const CONTROLS: readonly Control[] = [
       "force before any listener opens, forwards nothing, and is put back when it is lost.",
     enforcedIn: ["policy/export/firewall.ts", "firmware/boundary/keeper.ts", "hal/linux/packet-filter.ts"],
     probes: [packetFilterInForce.id, noWayAround.id, brokerRefusesStrangers.id],
+  },
+  {
+    requirement: "CR 6.2",
+    claim:
+      "Each entry goes to the operators' broker as it is written, denials and load among them; rules of the policy make alarms of entries, " +
+      "which stand at the broker until a person acknowledges them.",
+    enforcedIn: ["firmware/audit/publisher.ts", "firmware/audit/alarms.ts", "policy/audit/alarm.ts"],
+    probes: [operatorsHear.id],
   },
   {
     requirement: "CR 7.1",

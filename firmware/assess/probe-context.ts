@@ -2,6 +2,7 @@ import type { NetworkInterfaces } from "../../hal/network-interfaces.ts"
 import type { FilterState } from "../../hal/packet-filter.ts"
 import type { Storage } from "../../hal/storage.ts"
 import type { Entry } from "../../policy/audit/entry.ts"
+import type { AuditLog } from "../audit/log.ts"
 import type { CommandPort } from "../../policy/command/port.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
@@ -49,6 +50,16 @@ export interface TimeView extends Pick<TimeKeeper, "report" | "rehearseStep">, P
   monotonicMs(): number
   /** The newest entry on disk; null if there is none. */
   newestEntry(): Promise<Entry | null>
+}
+
+/** The audit trail, as a probe sees it. */
+export interface TrailView extends Pick<AuditLog, "append" | "read" | "size"> {
+  /** The request that is kept under this SHA-256; null if it is not. @throws IntegrityError `ERR_REQUEST_DAMAGED` */
+  keptRequest(hash: string): Promise<Uint8Array | null>
+  /** The first entry that the alarm rules have not looked at. */
+  alarmsLookedAt(): number
+  /** The first entry that the operators' broker has not acknowledged; null if there is no broker for the log. */
+  published(): number | null
 }
 
 /** What a probe may touch of the live gateway. */
@@ -103,6 +114,7 @@ export interface ProbeContext {
   readonly time: TimeView
   /** The room of the audit log, and what would be done with it. */
   readonly auditRoom: Pick<Retention, "status" | "fill" | "rehearse" | "measure">
+  readonly trail: TrailView
   /** The lines of the board as they are now. */
   lines(): GpioStatus
 }

@@ -17,6 +17,7 @@ import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { AppendFile, Storage } from "../../hal/storage.ts"
 import { createQueue } from "../bundles/queue.ts"
 import { survivable } from "../bundles/refusal.ts"
+import type { AuditLog } from "./log.ts"
 import { formatOrder, ORDER, parseOrder, requestFile, REQUESTS, type KeptRequest } from "./request-order.ts"
 
 /** What a request was for: each kind has room of its own, so that reading pushes out no change. */
@@ -217,6 +218,17 @@ export async function openKeptRequests(deps: KeptRequestsDeps): Promise<KeptRequ
         file = null
       }),
   }
+}
+
+/** From now on requests go with the entries that name them, as the log drops its oldest. */
+export function dropWithLog(requests: KeptRequests, log: Pick<AuditLog, "firstSeq" | "onGrowth">): void {
+  let dropped = 0
+  log.onGrowth(() => {
+    if (log.firstSeq <= dropped) return
+    dropped = log.firstSeq
+    // What fails now is given up with the next, or at the bound.
+    requests.dropBelow(dropped).catch(survivable)
+  })
 }
 
 function sum(requests: readonly KeptRequest[]): number {

@@ -221,6 +221,8 @@ export interface RehearsalResult {
   readonly answered: Uint8Array
   readonly denied: readonly { readonly action: Action; readonly reason: string; readonly rule: string | null }[]
   readonly closed: string | null
+  /** Messages that a rule wanted in the log; absent: none. */
+  readonly recorded?: number
 }
 
 export type FromEngine =

@@ -37,7 +37,10 @@ import { compilePolicy } from "../../policy/compile/compile.ts"
 import { parsePolicy } from "../../policy/language/parse-policy.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import { createAuthority, issue } from "../../provisioning/owner/authority.ts"
+import { createManagement } from "../../firmware/management/pipeline.ts"
+import { openKeptRequests, readKeptRequest } from "../../firmware/audit/requests.ts"
 import { openTestLog } from "./audit.ts"
+import { recordingHandlers } from "./commands.ts"
 import { aStatement, makeSigner } from "./bundles.ts"
 import { keptBoundary } from "./kept-boundary.ts"
 import { clocksOf } from "./clocks.ts"
@@ -164,6 +167,8 @@ export async function world(
   const kept = await keptBoundary()
   const storage = new MemoryStorage()
   const spool = await openSpool({ storage, secret: randomBytes(32), note: () => undefined })
+  const log = await openTestLog(storage)
+  const requests = await openKeptRequests({ storage, audit: (event) => log.append(event), logSize: () => log.size })
   const row = { purpose: "", authentication: "", kind: "tcp-tls" } as const
   return {
     credential,
@@ -182,7 +187,7 @@ export async function world(
       codeFromText: async () => ({ gateway: canMakeCode(), engine: false }),
       execArgv: process.execArgv,
       inspector: () => ({ allowed: false, open: inspectorIsOpen() }),
-      commands,
+      commands: createManagement({ handlers: recordingHandlers([]), audit: (event) => log.append(event), requests }),
       commandSocket,
       interfaces: [
         { ...row, name: "conduit/telemetry", direction: "listens", at },
@@ -201,6 +206,16 @@ export async function world(
       lines: () => LINES,
       time: await clocksOf([signer.trusted]),
       auditRoom: await roomyLog(),
+      trail: {
+        append: (event) => log.append(event),
+        read: (from, max) => log.read(from, max),
+        get size() {
+          return log.size
+        },
+        keptRequest: (hash) => readKeptRequest(storage, hash),
+        alarmsLookedAt: () => log.size,
+        published: () => log.size,
+      },
       revocations: (authority) => (authority === "field-ca" ? [{ issuerDer: "30", serials: ["a", "b"] }] : []),
       isRevoked: async (_conduit, issuerDer, serial) => issuerDer === "30" && ["a", "b"].includes(serial),
       ownCertificates: new Map([

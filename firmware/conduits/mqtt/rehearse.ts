@@ -31,6 +31,7 @@ export function rehearse(
   const answered: Uint8Array[] = []
   const denied: { action: "publish" | "subscribe" | "receive"; reason: string; rule: string | null }[] = []
   let closed: string | null = null
+  let recorded = 0
   let version: 4 | 5 = 4
   const session = createSession(
     {
@@ -40,7 +41,9 @@ export function rehearse(
       denied: (action, v) => {
         denied.push({ action, reason: reasonName(v), rule: nameAt(compiled.ruleNames, ruleOf(v)) })
       },
-      recorded: () => undefined,
+      recorded: () => {
+        recorded++
+      },
       passed: () => undefined,
       requested: () => undefined,
       connected: () => undefined,
@@ -70,7 +73,7 @@ export function rehearse(
   session.fromClient(rehearsal.bytes.slice(), nowMs)
   // The session ignores a broker that it has not dialled, and whatever comes after its end.
   session.fromUpstream(CONNACK[version].slice(), nowMs)
-  return { forwarded: joined(forwarded), answered: joined(answered), denied, closed }
+  return { forwarded: joined(forwarded), answered: joined(answered), denied, closed, recorded }
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

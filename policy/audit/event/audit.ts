@@ -134,4 +134,10 @@ export const AUDIT_EVENTS = {
     requirement: "CR 2.12",
     severity: "alarm",
   },
+  "audit.probed": {
+    category: "audit-log",
+    text: "an assessment wrote this entry, to read it back",
+    requirement: "CR 2.8",
+    severity: "info",
+  },
 } as const satisfies Record<string, EventKind>
