@@ -85,8 +85,8 @@ export interface Decision {
 
 /** The bounds under these circumstances. Always `warn <= full < limit`. */
 export function marksOf(rules: Pick<AuditStorage, "warnAtPercent">, capacityBytes: number, measured: Measured): Marks {
-  const spare = clamp(capacityBytes / 64, 64 * KIB, 4 * MIB)
-  const onDisk = measured.usedBytes + measured.freeBytes - spare
+  const there = measured.usedBytes + measured.freeBytes
+  const onDisk = there - clamp(Math.min(capacityBytes, there) / 64, 64 * KIB, 4 * MIB)
   const byDisk = onDisk < capacityBytes
   const limit = Math.max(256 * KIB, Math.floor(byDisk ? onDisk : capacityBytes))
   const reserve = Math.floor(clamp(limit / 16, 64 * KIB, MIB))

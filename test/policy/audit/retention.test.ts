@@ -92,7 +92,7 @@ test("[CR 2.9] the newest bundle never goes, and what is wanted is no reason to 
 test("[CR 2.9] where the disk has less than the capacity, what it has counts", () => {
   const marks = marksOf(rules(), CAPACITY, { usedBytes: 10 * MIB, freeBytes: 6 * MIB, bundleBytes: BUNDLE })
   assert.ok(marks.byDisk)
-  assert.is(marks.limit, 15 * MIB)
+  assert.is(marks.limit, 15.75 * MIB)
   const roomy = marksOf(rules(), CAPACITY, { usedBytes: 10 * MIB, freeBytes: 60 * MIB, bundleBytes: BUNDLE })
   assert.is(roomy.limit, CAPACITY)
   assert.not(roomy.byDisk)
