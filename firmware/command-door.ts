@@ -22,6 +22,7 @@ import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
 import { ROOMS } from "./rooms.ts"
+import type { Publishing } from "./publishing.ts"
 import type { Spool } from "./spool/store.ts"
 import type { TrustKeeper } from "./trust/keeper.ts"
 import type { RecordingKeeper } from "./recording/keeper.ts"
@@ -43,6 +44,7 @@ export interface CommandDoorDeps {
   readonly lines: GpioLines
   readonly conduits: RunningConduits
   readonly spool: Spool
+  readonly publishing: Pick<Publishing, "readBack">
   readonly status: () => StatusReport
   readonly trust: TrustKeeper
   /** Why the live reader refuses a policy document, or null. */
@@ -99,6 +101,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       isRevoked: (...asked) => conduits.engine.isRevoked(...asked),
       ownCertificates: deps.trust.material.ownCertificates,
       atRest: { spool: deps.spool, files: deps.board.storage },
+      audit: { gateway: config.gateway, readBack: () => deps.publishing.readBack() },
       lines: () => deps.lines.status(),
     })
     const count = (result: RowResult["result"]): number => rows.filter((row) => row.result === result).length

@@ -382,6 +382,7 @@ async function build(
     access,
     failures,
     incoming: createIncoming({ storage, audit }),
+    publishing,
     readPolicy: async (text) => {
       try {
         await compiler.prepare({ policy: text, file: "probe.yaml", cases: null })

@@ -3,6 +3,7 @@ import type { KeyStore } from "../hal/key-store.ts"
 import type { Storage } from "../hal/storage.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { TimeInterval } from "../policy/time/interval.ts"
+import type { AuditView } from "./assess/probe-context.ts"
 import type { AuditLog } from "./audit/log.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import type { Dialled } from "./tls/dial.ts"
@@ -34,15 +35,15 @@ export interface Publishing {
   readonly state: "yes" | "no" | "off"
   /** The trust has changed: a connection to a broker whose certificate is revoked is cut, any other stays. CR 1.9. */
   trustChanged(): void
-  /** Whether the broker, asked just now, shows the edge of the log as it was published; null if the board file names no broker. */
-  readBack(): Promise<boolean | null>
+  /** Whether the broker, asked just now, shows the edge of the log as it was published. */
+  readBack: AuditView["readBack"]
   stop(): Promise<void>
 }
 
 const OFF: Publishing = {
   state: "off",
   trustChanged: () => undefined,
-  readBack: () => Promise.resolve(null),
+  readBack: () => Promise.resolve("off"),
   stop: () => Promise.resolve(),
 }
 
@@ -112,7 +113,12 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
       open?.socket.destroy()
       open = null
     },
-    readBack: () => publisher.readBack(),
+    readBack: async () => {
+      for (let k = 0; k < 20 && !publisher.status.online; k++)
+        await new Promise<void>((resolve) => void clock.after(100, resolve))
+      if (!publisher.status.online) return "offline"
+      return (await publisher.readBack()) ? "shown" : "not-shown"
+    },
     stop: async () => {
       stopping.abort()
       await running

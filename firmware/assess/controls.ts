@@ -18,6 +18,7 @@ import { noWayAround, packetFilterInForce } from "./probes/beside.ts"
 import { brokerRefusesStrangers } from "./probes/broker.ts"
 import { faultsClose, islandCloses, waysInAreControlled, waysInNeedApproval } from "./probes/closing.ts"
 import { onlyNamedRadios } from "./probes/radios.ts"
+import { brokerShowsLog, strangersReadNoAudit } from "./probes/audit.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
 /** Every probe there is, in the order in which they run. */
@@ -56,6 +57,8 @@ export const PROBES: readonly GatewayProbe[] = [
   faultsClose,
   waysInAreControlled,
   waysInNeedApproval,
+  strangersReadNoAudit,
+  brokerShowsLog,
 ]
 
 const MOBILE_CODE = {
@@ -179,6 +182,14 @@ export const CONTROLS: readonly Control[] = [
     probes: [errorsAreCodes.id],
   },
   {
+    requirement: "CR 3.9",
+    claim:
+      "Who may read the log is the broker's access list, which is printed; a change of what the broker keeps is alarmed and put " +
+      "right, and one of the log itself does not fit its signed tree.",
+    enforcedIn: ["policy/export/audit-acl.ts", "firmware/audit/retained-watch.ts", "policy/audit/tlog/verify-log.ts"],
+    probes: [strangersReadNoAudit.id, brokerShowsLog.id],
+  },
+  {
     requirement: "CR 4.1",
     claim:
       "On disk a message lies only while its broker is lost, encrypted; log and recordings hold no payload. With a key store " +
@@ -206,6 +217,19 @@ export const CONTROLS: readonly Control[] = [
       "force before any listener opens, forwards nothing, and is put back when it is lost.",
     enforcedIn: ["policy/export/firewall.ts", "firmware/boundary/keeper.ts", "hal/linux/packet-filter.ts"],
     probes: [packetFilterInForce.id, noWayAround.id, brokerRefusesStrangers.id],
+  },
+  {
+    requirement: "CR 6.1",
+    claim: "Named operators and collectors read the log at the broker, with its proofs, and can change nothing of it.",
+    enforcedIn: ["policy/export/audit-acl.ts", "firmware/audit/retained-session.ts", "firmware/audit/publisher.ts"],
+    probes: [brokerShowsLog.id, strangersReadNoAudit.id],
+  },
+  {
+    requirement: "CR 6.1 RE(1)",
+    claim:
+      "Every entry is published over MQTT as it is written; bundles, tiles and edge stay there for any program to fetch.",
+    enforcedIn: ["firmware/audit/publisher.ts", "firmware/audit/retained-session.ts", "firmware/audit/mqtt-source.ts"],
+    probes: [brokerShowsLog.id],
   },
   {
     requirement: "CR 7.1",

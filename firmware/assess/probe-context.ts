@@ -38,6 +38,14 @@ export interface AtRestView {
   readonly files: Pick<Storage, "read" | "list">
 }
 
+/** The audit log on its way to its readers, as a probe sees it. */
+export interface AuditView {
+  /** The gateway's name in its topics. */
+  readonly gateway: string
+  /** Whether the broker, asked just now, shows the edge of the log as it was published last. */
+  readBack(): Promise<"shown" | "not-shown" | "offline" | "off">
+}
+
 /** What a probe may touch of the live gateway. */
 export interface ProbeContext {
   /** The policy in force; null when there is none. */
@@ -87,6 +95,7 @@ export interface ProbeContext {
   /** Leaf certificates that the gateway shows, by use: `conduit/<name>`, `upstream/<name>`, `management/mqtt`. */
   readonly ownCertificates: ReadonlyMap<string, CertificateFacts>
   readonly atRest: AtRestView
+  readonly audit: AuditView
   /** The lines of the board as they are now. */
   lines(): GpioStatus
 }

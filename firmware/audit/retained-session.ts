@@ -321,6 +321,8 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   return {
     ended: run(),
     async readBack() {
+      // Just connected, the first edge is on its way.
+      for (let k = 0; k < 30 && edge === null && !isOver(); k++) await rest(100)
       if (isOver() || edge === null) return false
       return readBackOf(link, watch, edgeTopic, rest)
     },

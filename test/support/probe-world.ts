@@ -185,6 +185,7 @@ export async function world(
       access: () => [],
       boundary: kept,
       atRest: { spool, files: storage },
+      audit: { gateway: "gw", readBack: async () => "shown" },
       lines: () => LINES,
       revocations: (authority) => (authority === "field-ca" ? [{ issuerDer: "30", serials: ["a", "b"] }] : []),
       isRevoked: async (_conduit, issuerDer, serial) => issuerDer === "30" && ["a", "b"].includes(serial),
