@@ -25,9 +25,9 @@ import type { Island } from "./management/island.ts"
 import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
-import type { Publishing } from "./publishing.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
 import { ROOMS } from "./rooms.ts"
+import type { Publishing } from "./publishing.ts"
 import type { Spool } from "./spool/store.ts"
 import type { SignedTimes } from "./time/signed-time.ts"
 import type { TrustKeeper } from "./trust/keeper.ts"
@@ -40,7 +40,6 @@ export interface CommandDoorDeps {
   readonly requests: KeptRequests
   readonly alarms: Alarms
   readonly log: AuditLog
-  readonly publishing: Pick<Publishing, "next">
   readonly policy: PolicyActivation
   readonly incoming: Incoming
   readonly boundary: Boundary
@@ -55,6 +54,7 @@ export interface CommandDoorDeps {
   readonly lines: GpioLines
   readonly conduits: RunningConduits
   readonly spool: Spool
+  readonly publishing: Pick<Publishing, "readBack" | "next">
   readonly status: () => StatusReport
   readonly trust: TrustKeeper
   readonly signedTimes: SignedTimes
@@ -114,6 +114,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       isRevoked: (...asked) => conduits.engine.isRevoked(...asked),
       ownCertificates: deps.trust.material.ownCertificates,
       atRest: { spool: deps.spool, files: deps.board.storage },
+      audit: { gateway: config.gateway, readBack: () => deps.publishing.readBack() },
       lines: () => deps.lines.status(),
       time: { ...deps.clocks, examine: (text) => deps.signedTimes.examine(text) },
       auditRoom: deps.auditRoom,

@@ -6,23 +6,23 @@
  *
  * Stopping runs it backwards. Nothing here decides: facts go from ports to `policy/`, decisions come back.
  */
-import { createHash, randomBytes, randomUUID } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
 import type { Board } from "../hal/board.ts"
 import { LockgateError } from "../policy/base/errors.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
 import type { Inputs } from "../policy/filter/inputs.ts"
 import type { Policy } from "../policy/language/policy.ts"
+import { auditStorageOf } from "../policy/language/audit-shape.ts"
 import type { Condition } from "../policy/posture.ts"
-import { openAuditLog, type AuditLog } from "./audit/log.ts"
-import { openAlarms } from "./audit/alarms.ts"
-import { dropWithLog, openKeptRequests } from "./audit/requests.ts"
+import type { AuditLog } from "./audit/log.ts"
 import { openRetention } from "./audit/retention.ts"
 import { createBoundary } from "./boundary/keeper.ts"
 import { openFailedConduits, type FailedConduits } from "./boundary/failed-conduits.ts"
 import { watchRadios } from "./boundary/radios.ts"
 import { createCommandDoor } from "./command-door.ts"
 import { startConduits } from "./running-conduits.ts"
+import { startLog } from "./running-log.ts"
 import type { EnginePort } from "./conduits/engine-port.ts"
 import type { HeldSubject, Listening } from "./conduits/messages.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
@@ -35,7 +35,7 @@ import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { orderedByInputs } from "./gpio/island-order.ts"
 import { gpioWhenNeeded, NO_OUTPUTS } from "./gpio/late.ts"
-import { createSupervisor, resetEvent } from "./health/supervisor.ts"
+import { createSupervisor } from "./health/supervisor.ts"
 import { openAccess } from "./management/access.ts"
 import { openIsland } from "./management/island.ts"
 import { openOverrides } from "./management/overrides.ts"
@@ -52,11 +52,10 @@ import { createSpoolAnswers } from "./spool/answers.ts"
 import { spoolWhenNeeded } from "./spool/late.ts"
 import { startPublishing } from "./publishing.ts"
 import { openTrust } from "./trust/keeper.ts"
-import { newestEntry, raiseByNewestEntry } from "./time/own-log.ts"
+import { newestEntry } from "./time/own-log.ts"
 import { createSignedTimes } from "./time/signed-time.ts"
 import { createTimeVerifier } from "./time/statement.ts"
-import { createTimeKeeper } from "./time-keeper.ts"
-import { BUILT_AT, VERSION } from "./version.ts"
+import { VERSION } from "./version.ts"
 
 const TICK_MS = 1_000
 const WATCHDOG_MS = 15_000
@@ -114,7 +113,7 @@ async function build(
   closers: (() => void | Promise<void>)[],
   stop: () => Promise<void>,
 ): Promise<Gateway> {
-  const { clock, storage } = board
+  const { clock, storage, watchdog } = board
   const startedAt = clock.wall().at
 
   // Before anything else the outputs are safe, whatever ended the gateway before.
@@ -123,46 +122,7 @@ async function build(
   closers.push(() => outputs.release())
 
   // Time and log: from here on everything that happens is written down.
-  const time = await createTimeKeeper({
-    clock,
-    storage,
-    builtAt: BUILT_AT,
-    sync: board.timeSync,
-    network: config.time.network,
-    ...(config.time.rtcErrorMs === null ? {} : { rtcErrorMs: config.time.rtcErrorMs }),
-  })
-  const bootId = randomUUID()
-  const log = await openAuditLog({
-    storage,
-    clock,
-    keyStore: board.keyStore,
-    gateway: config.gateway,
-    bootId,
-    interval: () => time.logged(),
-  })
-  const audit = (event: AuditEvent): Promise<number> => log.append(event)
-  /** For what happened anyway: the log counts what it cannot take, and its state closes what must close. */
-  const note = (event: AuditEvent): void => void log.append(event).catch(() => undefined)
-  await raiseByNewestEntry(time, log)
-  closers.push(async () => {
-    note({ id: "gateway.stopped", outcome: "success", source: "gateway" })
-    await log.close()
-  })
-  const requests = await openKeptRequests({ storage, audit, logSize: () => log.size })
-  closers.push(() => requests.close())
-  dropWithLog(requests, log)
-  const alarms = await openAlarms({ log, storage, clock, audit })
-  closers.push(() => alarms.stop())
-  const { identity, watchdog } = board
-  note({
-    id: "gateway.started",
-    outcome: "success",
-    source: "gateway",
-    detail: { version: VERSION, board: identity.model, serial: identity.serial, reset: watchdog.lastReset },
-  })
-  time.onEvent(note)
-  const reset = resetEvent(watchdog.lastReset)
-  if (reset !== null) note(reset)
+  const { time, bootId, log, audit, note, requests, alarms } = await startLog(board, config, closers)
   // Nothing goes beside the conduits, from before the first of them listens.
   const { packetFilter, interfaces } = board
   const boundary = createBoundary({
@@ -379,6 +339,7 @@ async function build(
     keyStore: board.keyStore,
     firmware: VERSION,
     policyVersion: () => policy.status().inForce?.version ?? null,
+    windowBytes: () => auditStorageOf(inForce).windowBytes,
   })
   closers.push(() => publishing.stop())
   trust.onChange(async () => {

@@ -4,6 +4,7 @@ import type { Storage } from "../hal/storage.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { TimeInterval } from "../policy/time/interval.ts"
 import type { Alarms } from "./audit/alarms.ts"
+import type { AuditView } from "./assess/probe-context.ts"
 import type { AuditLog } from "./audit/log.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import type { Dialled } from "./tls/dial.ts"
@@ -27,6 +28,8 @@ export interface PublishingDeps {
   /** What the heartbeat says beside the log. */
   readonly firmware: string
   policyVersion(): number | null
+  /** How much of the log the broker keeps, by the policy in force. */
+  windowBytes(): number
 }
 
 /** The log on its way to the operators. */
@@ -37,8 +40,8 @@ export interface Publishing {
   readonly next: number | null
   /** The trust has changed: a connection to a broker whose certificate is revoked is cut, any other stays. CR 1.9. */
   trustChanged(): void
-  /** Whether the broker, asked just now, shows the edge of the log as it was published; null if the board file names no broker. */
-  readBack(): Promise<boolean | null>
+  /** Whether the broker, asked just now, shows the edge of the log as it was published. */
+  readBack: AuditView["readBack"]
   stop(): Promise<void>
 }
 
@@ -46,7 +49,7 @@ const OFF: Publishing = {
   state: "off",
   next: null,
   trustChanged: () => undefined,
-  readBack: () => Promise.resolve(null),
+  readBack: () => Promise.resolve("off"),
   stop: () => Promise.resolve(),
 }
 
@@ -65,7 +68,7 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
     clock,
     gateway: config.gateway,
     report: (event) => deps.report(event),
-    retained: { log },
+    retained: { log, windowBytes: () => deps.windowBytes() },
     heartbeat: {
       everyMs: HEARTBEAT_SECONDS * 1000,
       make: () =>
@@ -121,7 +124,12 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
       open?.socket.destroy()
       open = null
     },
-    readBack: () => publisher.readBack(),
+    readBack: async () => {
+      for (let k = 0; k < 20 && !publisher.status.online; k++)
+        await new Promise<void>((resolve) => void clock.after(100, resolve))
+      if (!publisher.status.online) return "offline"
+      return (await publisher.readBack()) ? "shown" : "not-shown"
+    },
     stop: async () => {
       stopping.abort()
       await running

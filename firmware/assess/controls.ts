@@ -21,6 +21,7 @@ import { faultsClose, islandCloses, waysInAreControlled, waysInNeedApproval } fr
 import { clockFollowsSource, entriesAreStamped, forgedTimeIsRefused, stepsAreTold } from "./probes/time.ts"
 import { onlyNamedRadios } from "./probes/radios.ts"
 import { eventsAreWritten, operatorsHear, recordedFlowsHaveProof, requestsAreKept } from "./probes/trail.ts"
+import { brokerShowsLog, strangersReadNoAudit } from "./probes/audit.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
 /** Every probe there is, in the order in which they run. */
@@ -70,6 +71,8 @@ export const PROBES: readonly GatewayProbe[] = [
   requestsAreKept,
   recordedFlowsHaveProof,
   operatorsHear,
+  strangersReadNoAudit,
+  brokerShowsLog,
 ]
 
 const MOBILE_CODE = {
@@ -264,6 +267,14 @@ export const CONTROLS: readonly Control[] = [
     probes: [errorsAreCodes.id],
   },
   {
+    requirement: "CR 3.9",
+    claim:
+      "Who may read the log is the broker's access list, which is printed; a change of what the broker keeps is alarmed and put " +
+      "right, and one of the log itself does not fit its signed tree.",
+    enforcedIn: ["policy/export/audit-acl.ts", "firmware/audit/retained-watch.ts", "policy/audit/tlog/verify-log.ts"],
+    probes: [strangersReadNoAudit.id, brokerShowsLog.id],
+  },
+  {
     requirement: "CR 4.1",
     claim:
       "On disk a message lies only while its broker is lost, encrypted; log and recordings hold no payload. With a key store " +
@@ -299,6 +310,19 @@ export const CONTROLS: readonly Control[] = [
       "which stand at the broker until a person acknowledges them.",
     enforcedIn: ["firmware/audit/publisher.ts", "firmware/audit/alarms.ts", "policy/audit/alarm.ts"],
     probes: [operatorsHear.id],
+  },
+  {
+    requirement: "CR 6.1",
+    claim: "Named operators and collectors read the log at the broker, with its proofs, and can change nothing of it.",
+    enforcedIn: ["policy/export/audit-acl.ts", "firmware/audit/retained-session.ts", "firmware/audit/publisher.ts"],
+    probes: [brokerShowsLog.id, strangersReadNoAudit.id],
+  },
+  {
+    requirement: "CR 6.1 RE(1)",
+    claim:
+      "Every entry is published over MQTT as it is written; bundles, tiles and edge stay there for any program to fetch.",
+    enforcedIn: ["firmware/audit/publisher.ts", "firmware/audit/retained-session.ts", "firmware/audit/mqtt-source.ts"],
+    probes: [brokerShowsLog.id],
   },
   {
     requirement: "CR 7.1",

@@ -62,6 +62,14 @@ export interface TrailView extends Pick<AuditLog, "append" | "read" | "size"> {
   published(): number | null
 }
 
+/** The audit log on its way to its readers, as a probe sees it. */
+export interface AuditView {
+  /** The gateway's name in its topics. */
+  readonly gateway: string
+  /** Whether the broker, asked just now, shows the edge of the log as it was published last. */
+  readBack(): Promise<"shown" | "not-shown" | "offline" | "off">
+}
+
 /** What a probe may touch of the live gateway. */
 export interface ProbeContext {
   /** The policy in force; null when there is none. */
@@ -115,6 +123,7 @@ export interface ProbeContext {
   /** The room of the audit log, and what would be done with it. */
   readonly auditRoom: Pick<Retention, "status" | "fill" | "rehearse" | "measure">
   readonly trail: TrailView
+  readonly audit: AuditView
   /** The lines of the board as they are now. */
   lines(): GpioStatus
 }

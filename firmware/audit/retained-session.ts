@@ -34,7 +34,7 @@ const HEADER_BYTES = 256
 /** What is retained where, and how much. */
 export interface RetainedOptions {
   /** Bytes that may stand at the broker; default 64 MiB. */
-  readonly windowBytes?: number
+  readonly windowBytes?: () => number
   /** The edge is rewritten at most so often; default every 10 s. */
   readonly edgeEveryMs?: number
   /** Largest payload; default 128 KiB, and never more than the broker takes. */
@@ -70,7 +70,7 @@ export interface RetainedSession {
  */
 export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   const { link, log, window, clock, gateway, signal } = deps
-  const maxWindow = deps.windowBytes ?? 64 * 1024 * 1024
+  const maxWindow = (): number => deps.windowBytes?.() ?? 64 * 1024 * 1024
   const edgeEveryMs = deps.edgeEveryMs ?? 10_000
   const partBytes = Math.min(deps.partBytes ?? PART_BYTES, link.maxPacketBytes - HEADER_BYTES)
   const edgeTopic = gatewayTopic(gateway, "log/edge")
@@ -126,7 +126,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
 
   async function publishFull(size: number): Promise<void> {
     const end = Math.floor(size / TILE_WIDTH)
-    const lowest = Math.max(firstWorthIt(end, maxWindow), Math.ceil((log.firstSeq ?? 0) / TILE_WIDTH))
+    const lowest = Math.max(firstWorthIt(end, maxWindow()), Math.ceil((log.firstSeq ?? 0) / TILE_WIDTH))
     // A log that is shorter than what was published is another log; one that went on for long without us leaves a gap.
     if (window.next > end || window.next < lowest) window.restart(lowest)
     const running: { readonly cost: BundleCost; readonly sent: Promise<void> }[] = []
@@ -153,7 +153,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
 
   async function makeRoom(): Promise<void> {
     const gone = Math.max(0, Math.ceil((log.firstSeq ?? 0) / TILE_WIDTH) - window.first)
-    const count = Math.max(bundlesToLeave(window.costs, maxWindow), Math.min(gone, window.costs.length))
+    const count = Math.max(bundlesToLeave(window.costs, maxWindow()), Math.min(gone, window.costs.length))
     if (count === 0) return
     const [from, costs] = [window.first, window.costs.slice(0, count)]
     window.leave(count)
@@ -321,6 +321,8 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   return {
     ended: run(),
     async readBack() {
+      // Just connected, the first edge is on its way.
+      for (let k = 0; k < 30 && edge === null && !isOver(); k++) await rest(100)
       if (isOver() || edge === null) return false
       return readBackOf(link, watch, edgeTopic, rest)
     },

@@ -203,6 +203,7 @@ export async function world(
       access: () => [],
       boundary: kept,
       atRest: { spool, files: storage },
+      audit: { gateway: "gw", readBack: async () => "shown" },
       lines: () => LINES,
       time: await clocksOf([signer.trusted]),
       auditRoom: await roomyLog(),

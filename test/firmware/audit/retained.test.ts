@@ -232,7 +232,7 @@ test("[CR 6.1] publishing goes on after an outage where it stopped; the durable 
 
 test("what leaves the window is cleared, the rest still verifies, and the edge says from where", async () => {
   const log = treeLog("window", 256 * 12 + 5)
-  const publishing = await publish(log, "window", { windowBytes: 200_000 })
+  const publishing = await publish(log, "window", { windowBytes: () => 200_000 })
   await until("all are there", () => publishing.window.next === 12)
   log.grow(300)
   await publishing.stop()
@@ -249,7 +249,7 @@ test("what leaves the window is cleared, the rest still verifies, and the edge s
 
 test("[CR 6.1] what the broker no longer holds comes by request, on 3.1.1 too; what is not there is said so", async () => {
   const log = treeLog("asked", 256 * 12)
-  const publishing = await publish(log, "asked", { windowBytes: 200_000, partBytes: 3_000 })
+  const publishing = await publish(log, "asked", { windowBytes: () => 200_000, partBytes: 3_000 })
   await until("all are there", () => publishing.window.next === 12)
   let n = 0
   const source = await reader("asked", { nonce: () => `nonce-nonce-nonce-${++n}`, waitMs: 1_000 })
