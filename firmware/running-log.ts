@@ -17,9 +17,9 @@ export interface RunningLog {
   /** Names this run of the gateway in the log. */
   readonly bootId: string
   /** Write an event; resolves with its number once it is on disk. */
-  audit(event: AuditEvent): Promise<number>
+  readonly audit: (event: AuditEvent) => Promise<number>
   /** For what happened anyway: the log counts what it cannot take, and its state closes what must close. */
-  note(event: AuditEvent): void
+  readonly note: (event: AuditEvent) => void
   readonly requests: KeptRequests
   readonly alarms: Alarms
 }

@@ -36,8 +36,8 @@ for (const proxy of [nodePipe("tcp"), pooledPipe(), nodePipe("tls")]) {
     const running = await proxy.start({ upstreamPort, material, core: null })
     try {
       await rig.connected(running.port, proxy.transport, async () => {
-        const bulk = await rig.run(running.pid, { mode: "bulk", count: 20_000 })
-        assert.is(bulk.messages, 20_000)
+        const bulk = await rig.run(running.pid, { mode: "bulk", count: 400_000 })
+        assert.is(bulk.messages, 400_000)
         assert.ok(bulk.proxyMs > 0)
         const batch = await rig.run(running.pid, { mode: "batch8", count: 1_600 })
         assert.is(batch.perRead, 8)

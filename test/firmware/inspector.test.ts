@@ -72,11 +72,12 @@ test("[NDR 2.4] finds every option for an inspector, however it is spelt; and no
 })
 
 test("[NDR 2.4] [CR 4.1] the gateway does not start with an inspector, and says why and what to do", async () => {
-  const run = ["run", "--config", board()]
+  // Each with a state folder of its own: a second gateway on one is refused for that.
+  const run = (): readonly string[] => ["run", "--config", board()]
   const starts = await Promise.all([
-    start([...process.execArgv, "--inspect=127.0.0.1:0", CLI, ...run]),
-    start([...process.execArgv, CLI, ...run], { NODE_OPTIONS: "--inspect=127.0.0.1:0" }),
-    start([LAUNCHER, ...run], { NODE_OPTIONS: "--inspect-port=0" }),
+    start([...process.execArgv, "--inspect=127.0.0.1:0", CLI, ...run()]),
+    start([...process.execArgv, CLI, ...run()], { NODE_OPTIONS: "--inspect=127.0.0.1:0" }),
+    start([LAUNCHER, ...run()], { NODE_OPTIONS: "--inspect-port=0" }),
   ])
   for (const { said, ended, child } of starts) {
     child.kill("SIGTERM")
