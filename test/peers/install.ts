@@ -27,7 +27,11 @@ export interface Machine {
 }
 
 /** Packages that bring a service, and its unit. */
-const SERVICES: Readonly<Record<string, string>> = { mosquitto: "mosquitto.service", chrony: "chrony.service", rsyslog: "rsyslog.service" }
+const SERVICES: Readonly<Record<string, string>> = {
+  mosquitto: "mosquitto.service",
+  chrony: "chrony.service",
+  rsyslog: "rsyslog.service",
+}
 
 /** Words of a shell that unpack package `$2` below folder `$1`, without installing it. */
 const UNPACK = 'mkdir -p "$1" && cd "$1" && apt-get -qq download "$2" && dpkg-deb -x "$2"_*.deb . && rm -f "$2"_*.deb'
