@@ -202,7 +202,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   }
 
   /** What the broker did not show by itself is asked for by name: it may have been cleared while we were away. */
-  async function patrol(): Promise<void> {
+  async function patrol(hadPieces: boolean): Promise<void> {
     let before = -1
     while (before !== watch.retainedSeen && !isOver()) {
       before = watch.retainedSeen
@@ -213,9 +213,16 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
       deps.report({ id: "audit.retained-unseen", outcome: "failure", source: "audit", reason: "not-shown" })
       return
     }
+    // Who clears some pieces leaves others; a broker that was set up anew, or keeps nothing over its restart, has none.
+    const hasLostAll = watch.retainedSeen === 0 && hadPieces
+    if (hasLostAll) deps.report({ id: "audit.retained-lost", outcome: "failure", source: "audit", reason: "empty" })
     for (let bundle = window.first; bundle < window.next && !isOver(); bundle++) {
       for (const piece of bundle < window.first ? [] : piecesWith(bundle)) {
         const path = piecePath(piece)
+        if (hasLostAll) {
+          watch.lost(path)
+          continue
+        }
         if (watch.hasSeen(path) || (await pieceOrNull(log, piece)) === null) continue
         const filters = [pieceTopic(gateway, path), `${pieceTopic(gateway, path)}/part/+`]
         await link.subscribe(filters)
@@ -290,6 +297,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     signal.addEventListener("abort", rung)
     let patrolling: Promise<void> | null = null
     try {
+      const hadPieces = window.next > window.first
       await link.subscribe(filtersOf(gateway))
       while (!isOver()) {
         const isLast = isStopping()
@@ -301,7 +309,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
           await rest(DISK_RETRY_MS)
         }
         if (isLast) break
-        patrolling ??= edge === null ? null : patrol().catch(unlessOurs)
+        patrolling ??= edge === null ? null : patrol(hadPieces).catch(unlessOurs)
         if (!isStopping()) await idle(waitMs())
       }
       return lost ?? "stopped"

@@ -54,6 +54,8 @@ export interface RetainedWatch {
   readonly retainedSeen: number
   /** The broker was asked for this piece, and does not have it. */
   missing(path: string): void
+  /** It lost everything that it had, this piece with it: to be published again, without an alarm for each. */
+  lost(path: string): void
   /** What is to be put right; from then on that counts as done. */
   takeWrong(): Wrong
   stop(): void
@@ -161,6 +163,10 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
     },
     get retainedSeen() {
       return retainedSeen
+    },
+    lost(path) {
+      wrong.republish.add(path)
+      deps.ring()
     },
     missing(path) {
       found("cleared", path, () => wrong.republish.add(path))

@@ -4,18 +4,22 @@ import { Aedes, type Client } from "aedes"
 import { HardwareError, StateError } from "../../policy/base/errors.ts"
 import { MAX_TELEMETRY_BYTES, setpointTopic, telemetryTopic, type PlantConfig } from "./plant-config.ts"
 import type { PlantReport } from "./plant-report.ts"
+import { openViewerDoor } from "./viewer-door.ts"
 
 /** The control zone's broker, running. */
 export interface Broker {
   readonly port: number
+  /** Where a browser on this machine may read the audit topics. */
+  readonly viewerPort: number
   counts(): PlantReport["broker"]
   stop(): Promise<void>
 }
 
-type Peer = keyof PlantConfig["broker"]["clients"]
+type Peer = keyof PlantConfig["broker"]["clients"] | "viewer"
 
 /**
- * Starts the control zone's broker: MQTT 3.1.1 over TLS on loopback, for three client certificates and no other.
+ * Starts the control zone's broker: MQTT 3.1.1 over TLS on loopback, for three client certificates and no other; and for browsers
+ * on this machine, which may only read `lockgate/`, over WebSocket.
  *
  * `lockgate/<gateway>/` is writable by the gateway's management alone. What the conduit brings is counted, and what it
  * should never bring is counted as leaked: that is the demo's proof, seen from the far side of the gateway.
@@ -32,11 +36,14 @@ export async function startBroker(config: PlantConfig): Promise<Broker> {
     authorizePublish(client, packet, done) {
       const peer = peerOf(client)
       const own = packet.topic.startsWith(`${reserved}${config.gateway.name}/`)
-      const allowed = peer === "management" ? own : !packet.topic.startsWith(reserved)
+      const allowed = peer === "management" ? own : peer !== "viewer" && !packet.topic.startsWith(reserved)
       if (peer === "conduit" && !allowed) leaked++
       done(allowed ? null : new StateError("ERR_PLANT_TOPIC", `${peer ?? "nobody"} may not write there`))
     },
   })
+  aedes.authorizeSubscribe = (client, subscription, done) => {
+    done(null, peerOf(client) !== "viewer" || subscription.topic.startsWith(reserved) ? subscription : null)
+  }
   aedes.on("publish", (packet, client) => {
     const peer = peerOf(client)
     if (peer === "management") management++
@@ -86,10 +93,16 @@ export async function startBroker(config: PlantConfig): Promise<Broker> {
     })
     server.listen(config.broker.port, "127.0.0.1", resolve)
   })
+  const door = await openViewerDoor((stream) => {
+    peers.set(stream, "viewer")
+    aedes.handle(stream)
+  })
   return {
     port: config.broker.port,
+    viewerPort: door.port,
     counts: () => ({ clients: aedes.connectedClients, arrived, byClient: { ...byClient }, leaked, management }),
     async stop() {
+      await door.stop()
       const closed = new Promise((resolve) => server.close(resolve))
       await new Promise<void>((resolve) => aedes.close(resolve))
       for (const socket of sockets) socket.destroy()
@@ -99,8 +112,8 @@ export async function startBroker(config: PlantConfig): Promise<Broker> {
 }
 
 /** Which of the known clients this is, by the URI in its certificate; null for anybody else. */
-function identify(socket: TLSSocket, clients: Readonly<Record<Peer, string>>): Peer | null {
+function identify(socket: TLSSocket, clients: PlantConfig["broker"]["clients"]): Peer | null {
   const names = (socket.getPeerX509Certificate()?.subjectAltName ?? "").split(", ")
-  const known = Object.keys(clients) as Peer[]
+  const known = Object.keys(clients) as (keyof typeof clients)[]
   return known.find((peer) => names.includes(`URI:${clients[peer]}`)) ?? null
 }

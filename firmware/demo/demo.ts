@@ -8,6 +8,7 @@ import { openScreen, wantsColour } from "../console/terminal.ts"
 import { callLocal } from "../management/local-client.ts"
 import type { StatusReport } from "../management/status-report.ts"
 import { startChild, type Child } from "./child.ts"
+import { openConsole, type ConsoleScene } from "./console-scene.ts"
 import { createExplainer } from "./explained.ts"
 import { demoHints } from "./hints.ts"
 import { playIsland } from "./island-scene.ts"
@@ -62,8 +63,11 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
     model = { ...model, story: [...model.story, line].slice(-3) }
     if (!io.isTTY) io.out(`>> ${line}\n`)
   }
+  let viewerPort: number | null = null
+  let page: ConsoleScene | null = null
   const plant = startChild("plant.ts", [paths.plant], (line) => {
     const said = parsePlantLine(line)
+    if (said.kind === "ready") viewerPort = said.viewerPort
     if (said.kind !== "report") return
     model = { ...model, plant: said }
     if (said.broker.arrived > 0) first.afterMs ??= performance.now() - startedMs
@@ -92,7 +96,21 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
     if (status !== null) model = withStatus(model, status)
     model = { ...model, explained: await explainer.lines(performance.now()) }
   }
+  /** The page, once the broker is there and the gateway has a key for its log. */
+  const showPage = async (): Promise<void> => {
+    if (page !== null || viewerPort === null || signal.aborted) return
+    const port = viewerPort
+    viewerPort = null
+    page = await openConsole(paths, port)
+    if (page === null) viewerPort = port
+    else {
+      const hint = `# the log, verified in your browser: ${page.url}`
+      model = { ...model, hints: [hint, ...model.hints] }
+      if (!io.isTTY) io.out(`${hint}\n`)
+    }
+  }
   const timer = setInterval(() => {
+    void showPage().catch(unplayed("the console"))
     void look().then(() => show.update())
   }, REFRESH_MS)
   const unplayed = (what: string) => (error: unknown) => {
@@ -110,6 +128,7 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   await Promise.all([entries, story])
   show.close()
   await Promise.all([gateway.stop(), plant.stop(), scene.stop()])
+  await (page as ConsoleScene | null)?.stop()
   if (fallen === null) {
     const after = first.afterMs === null ? "" : `; first message forwarded after ${(first.afterMs / 1000).toFixed(1)} s`
     io.out(`lockgate demo: stopped${after}\n`)

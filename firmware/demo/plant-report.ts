@@ -34,7 +34,7 @@ export interface PlantReport {
 }
 
 export type PlantLine =
-  | { readonly kind: "ready"; readonly port: number }
+  | { readonly kind: "ready"; readonly port: number; readonly viewerPort: number }
   | PlantReport
   | { readonly kind: "fault"; readonly code: string; readonly message: string }
 

@@ -20,7 +20,7 @@ function tell(line: PlantLine): void {
 
 async function runPlant(config: PlantConfig, stopped: Promise<void>): Promise<void> {
   const broker = await startBroker(config)
-  tell({ kind: "ready", port: broker.port })
+  tell({ kind: "ready", port: broker.port, viewerPort: broker.viewerPort })
   const sensors = startSensors(config)
   const operator = startOperator(config)
   const rogue = startRogue(config)

@@ -116,6 +116,12 @@ export const AUDIT_EVENTS = {
     requirement: "CR 3.9",
     severity: "alarm",
   },
+  "audit.retained-lost": {
+    category: "audit-log",
+    text: "the broker keeps nothing of the log any more, as if it had been set up anew; it is published again",
+    requirement: "CR 6.1",
+    severity: "warning",
+  },
   "audit.retained-unseen": {
     category: "audit-log",
     text: "the broker does not show what it took of the log: see its access list",

@@ -337,6 +337,25 @@ test("[CR 3.9] what was overwritten or cleared while the gateway was away is fou
   assert.equal([back.reports[0]?.reason, back.reports[1]?.count], ["overwritten", 2])
 })
 
+test("[CR 6.1] a broker that keeps nothing any more is told as that, once, and filled again", async () => {
+  const log = treeLog("anew", 1100)
+  const storage = new MemoryStorage()
+  await (await publish(log, "anew", { storage })).stop()
+  // As if it had been set up anew: nothing of this gateway is there.
+  const pieces = ["edge", ...[0, 1, 2, 3].flatMap((n) => [`tile/entries/00${n}`, `tile/0/00${n}`])]
+  for (const topic of pieces)
+    await mosquittoPub({ port: broker.port, topic: `lockgate/anew/log/${topic}`, message: "", retain: true, qos: 1 })
+  const back = await publish(log, "anew", { storage })
+  const source = await reader("anew")
+  await until("all is there", async () => Array.isArray(await verified(source, log).catch(() => "")))
+  await source.end()
+  await back.stop()
+  assert.equal(
+    back.reports.map(({ id }) => id),
+    ["audit.retained-lost"],
+  )
+})
+
 test("a log that is another than the one at the broker takes its place", async () => {
   const storage = new MemoryStorage()
   await (await publish(treeLog("other", 900), "other", { storage })).stop()
