@@ -30,16 +30,7 @@ export const nodeKeyFunctions: KeyFunctions = {
     }
   },
 
-  async sign(pkcs8Pem, data) {
-    const key = parse(pkcs8Pem)
-    const algorithm = key.asymmetricKeyType === "ed25519" ? null : "sha256"
-    return new Promise((resolve, reject) => {
-      sign(algorithm, data, { key, dsaEncoding: "ieee-p1363" }, (cause, signature) => {
-        if (cause !== null) reject(new IntegrityError("ERR_KEY_DAMAGED", "signing failed", { cause }))
-        else resolve(new Uint8Array(signature))
-      })
-    })
-  },
+  sign: async (pkcs8Pem, data) => signerOf(pkcs8Pem)(data),
 }
 
 function newKey(algorithm: "ES256" | "Ed25519"): Promise<KeyObject> {
@@ -51,6 +42,19 @@ function newKey(algorithm: "ES256" | "Ed25519"): Promise<KeyObject> {
     if (algorithm === "ES256") generateKeyPair("ec", { namedCurve: "P-256" }, done)
     else generateKeyPair("ed25519", {}, done)
   })
+}
+
+/** Signs with one key, taken apart once: reading PEM costs more than signing. @throws IntegrityError `ERR_KEY_DAMAGED` */
+export function signerOf(pkcs8Pem: string): (data: Uint8Array) => Promise<Uint8Array> {
+  const key = parse(pkcs8Pem)
+  const algorithm = key.asymmetricKeyType === "ed25519" ? null : "sha256"
+  return (data) =>
+    new Promise((resolve, reject) => {
+      sign(algorithm, data, { key, dsaEncoding: "ieee-p1363" }, (cause, signature) => {
+        if (cause !== null) reject(new IntegrityError("ERR_KEY_DAMAGED", "signing failed", { cause }))
+        else resolve(new Uint8Array(signature))
+      })
+    })
 }
 
 function parse(pem: string): KeyObject {

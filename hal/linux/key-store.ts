@@ -4,7 +4,7 @@ import { checkMemory, checkSlot, sameBytes } from "../key-functions.ts"
 import type { KeyStore } from "../key-store.ts"
 import type { Storage } from "../storage.ts"
 import { errnoOf, ioError } from "./durable.ts"
-import { nodeKeyFunctions } from "./key-functions.ts"
+import { nodeKeyFunctions, signerOf } from "./key-functions.ts"
 import { certificatesOfPem, pemOfCertificates } from "./pem.ts"
 
 /** A key and its chain that lie outside the state folder, e.g. put there by the plant's own tooling. PEM files. */
@@ -26,6 +26,8 @@ export interface KeyFiles {
  */
 export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<string, KeyFiles>> = {}): KeyStore {
   const fixedSlots = new Map(Object.entries(fixed))
+  /** Own keys that have signed: the log signs with each batch, and nobody but this store writes them. */
+  const signers = new Map<string, ReturnType<typeof signerOf>>()
 
   function writable(slot: string): void {
     if (fixedSlots.has(slot)) {
@@ -61,12 +63,15 @@ export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<stri
       writable(slot)
       const { pkcs8Pem, spki } = await nodeKeyFunctions.generate(algorithm)
       await storage.write(keyPath(slot), Buffer.from(pkcs8Pem, "latin1"))
+      signers.delete(slot)
       await storage.remove(certificatePath(slot))
       return spki
     },
 
     async sign(slot, data) {
-      return nodeKeyFunctions.sign(await privateKey(slot), data)
+      const sign = signers.get(slot) ?? signerOf(await privateKey(slot))
+      if (!fixedSlots.has(slot)) signers.set(slot, sign)
+      return sign(data)
     },
 
     async certificate(slot) {
