@@ -29,7 +29,7 @@ export interface EngineRig {
   epochOf(number: number, policy: Policy): EngineEpoch
   /** A TLS connection to the port, as the device; it reads nothing until it is told to. */
   knock(port: number): TLSSocket
-  /** The same, once it is connected by MQTT too. */
+  /** The same, once it is connected by MQTT too; rejects at once if it is cut instead. */
   peer(port: number): Promise<TLSSocket>
   stop(): Promise<void>
 }
@@ -102,9 +102,16 @@ export async function startEngineRig(
     knock,
     async peer(to) {
       const client = knock(to)
-      await once(client, "secureConnect", { signal: AbortSignal.timeout(5_000) })
-      client.write(generate(CONNECT as Packet))
-      await once(client, "data", { signal: AbortSignal.timeout(5_000) })
+      const cut = new AbortController()
+      client.once("close", () => cut.abort(new Error("the connection was cut before it was in")))
+      const signal = AbortSignal.any([cut.signal, AbortSignal.timeout(5_000)])
+      try {
+        await once(client, "secureConnect", { signal })
+        client.write(generate(CONNECT as Packet))
+        await once(client, "data", { signal })
+      } catch (error) {
+        throw signal.aborted ? signal.reason : error
+      }
       return client
     },
     async stop() {
