@@ -400,15 +400,7 @@ async function build(
     access,
     failures,
     incoming: createIncoming({ storage, audit }),
-    readPolicy: async (text) => {
-      try {
-        await compiler.prepare({ policy: text, file: "probe.yaml", cases: null })
-        return null
-      } catch (error) {
-        if (error instanceof LockgateError && error.kind !== "invariant") return String(error.code)
-        throw error
-      }
-    },
+    readPolicies: (documents) => compiler.examine(documents),
   })
   const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit })
   await socket.start()
