@@ -21,6 +21,9 @@ import { makeSigner, type Signer } from "./bundles.ts"
 
 const CLI = fileURLToPath(new URL("../../firmware/cli.ts", import.meta.url))
 
+/** A gateway that is told to stop ends within this, on a machine that is busy with other tests too. */
+const STOP_MS = 8_000
+
 /** A policy of two roles that most tests can do with. */
 export const POLICY = `
 lockgate-policy: 1
@@ -314,10 +317,16 @@ function gatewayProcess(
   let output = ""
   let ended: Promise<number | null> = Promise.resolve(0)
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
-    const patience = setTimeout(() => child?.kill("SIGKILL"), 8_000)
+    let hangs = false
+    const patience = setTimeout(() => {
+      hangs = true
+      child?.kill("SIGKILL")
+    }, STOP_MS)
     child?.kill(signal)
     const code = await ended
     clearTimeout(patience)
+    // What keeps a stopped gateway alive is a defect, and would be so for systemd, too.
+    if (hangs) throw new Error(`the gateway did not end within ${STOP_MS} ms of ${signal}:\n${output}`)
     return code
   }
   return {
