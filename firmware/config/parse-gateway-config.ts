@@ -70,7 +70,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     })),
     policyBundleFile: document["policy-bundle"] === null ? null : toPath(document["policy-bundle"]),
     conduits: record(document.conduits, buildEnds),
-    lines: record(document.lines, buildLine),
+    lines: record(document.lines, (entry) => buildLine(entry, document.gpio)),
     management: {
       socket: toPath(management.socket),
       mqtt: management.mqtt === null ? null : buildEnd(management.mqtt),
