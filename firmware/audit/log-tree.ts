@@ -71,7 +71,8 @@ export class LogTree {
   #anchored: number
   #anchoredMs: number
   #cancel: (() => void) | null = null
-  #flushing: Promise<void> | null = null
+  /** Writings come one after the other. */
+  #writing: Promise<void> = Promise.resolve()
   #isClosed = false
 
   /** Goes on from what recovery found; `checkpoint` is of that. */
@@ -90,7 +91,7 @@ export class LogTree {
    * later power cut leaves some good one, and a missing one means that somebody took it away.
    */
   async start(): Promise<void> {
-    await this.#flush(false)
+    await this.#inTurn(() => this.#flush(false))
     try {
       await this.#deps.storage.write(CHECKPOINT, new TextEncoder().encode(this.#checkpoint.note))
     } catch (error) {
@@ -188,8 +189,7 @@ export class LogTree {
     this.#cancel = this.#deps.clock.after(FLUSH_MS, () => {
       this.#cancel = null
       if (!this.#deps.isWriting()) return
-      this.#flushing = this.#flush(false).finally(() => {
-        this.#flushing = null
+      void this.#inTurn(() => this.#flush(false)).finally(() => {
         if (this.#isBehind()) this.schedule()
       })
     })
@@ -199,8 +199,24 @@ export class LogTree {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cancel?.()
-    await this.#flushing
-    if (this.#deps.isWriting()) await this.#flush(true)
+    await this.#inTurn(async () => {
+      if (this.#deps.isWriting()) await this.#flush(true)
+    })
+  }
+
+  /** Bring the checkpoint of now, with its partial pieces, to disk: the checkpoint is there before this resolves. @throws HardwareError `ERR_IO` */
+  keepCheckpoint(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { note } = this.#checkpoint
+      await this.#writePartials(false)
+      await this.#deps.storage.write(CHECKPOINT, new TextEncoder().encode(note))
+    })
+  }
+
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const done = this.#writing.then(write)
+    this.#writing = done.catch(() => undefined)
+    return done
   }
 
   /** Write the anchor with the next writing, whatever its time. */

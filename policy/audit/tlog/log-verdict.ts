@@ -17,6 +17,8 @@ export type LogFaultCode =
   | "ERR_LOG_TILE_MISSING"
   | "ERR_LOG_TILE_ALTERED"
   | "ERR_LOG_BUNDLE_MISSING"
+  /** The oldest entries are gone, and the log does not say that it gave them up. */
+  | "ERR_LOG_START_MISSING"
   | "ERR_LOG_BUNDLE_MALFORMED"
   /** Not the entry that was signed at this place. */
   | "ERR_LOG_ENTRY_ALTERED"

@@ -1,10 +1,11 @@
 import { LockgateError } from "../../base/errors.ts"
 import { parseCheckpoint, type Checkpoint } from "./checkpoint.ts"
 import { HASH_BYTES, sameHash, type Sha256 } from "./hash.ts"
+import { LogStart } from "./log-start.ts"
 import { FaultList, type LogFault } from "./log-verdict.ts"
 import { parseNote, verifyNote, type NoteKey, type VerifySignature } from "./note.ts"
 import { piecePath, TILE_WIDTH, type Tile } from "./tile.ts"
-import { nodesOfTiles, proveConsistency } from "./tree.ts"
+import { nodesOfTiles, proveConsistency, rootOf, type NodeReader } from "./tree.ts"
 import { verifyConsistency } from "./verify.ts"
 import { hashesOf, verifyPieces } from "./verify-pieces.ts"
 
@@ -26,8 +27,13 @@ export interface VerifyLogDeps {
 
 /** What may be said about the log beforehand. */
 export interface VerifyLogOptions {
-  /** Entries before this one are not looked at, for they are gone; its bundle is. Default 0. */
+  /** Entries before this one are not looked at, for the source says that they are gone; its bundle is. Default 0. */
   readonly from?: number
+  /**
+   * The source holds a window of the log, such as a broker: what is before `from` lies elsewhere, and nothing is said of it. Without it
+   * an entry of the log must say that everything below the first that is there was given up.
+   */
+  readonly window?: boolean
   /** A checkpoint that was verified before: this log must be its continuation. */
   readonly known?: Checkpoint
   progress?(done: number, of: number): void
@@ -39,6 +45,8 @@ export interface LogVerdict {
   readonly checkpoint: Checkpoint | null
   /** The first entry that was looked at. */
   readonly from: number
+  /** Entries below this one were given up, as an entry of the log says; 0 for none. */
+  readonly dropped: number
   /** How many entries are right. */
   readonly entries: number
   readonly faults: readonly LogFault[]
@@ -61,18 +69,22 @@ export async function verifyLog(
   const faults = new FaultList()
   const from = Math.max(0, Math.floor((options.from ?? 0) / TILE_WIDTH) * TILE_WIDTH)
   const checkpoint = await trustedCheckpoint(deps, await source.checkpoint(), faults)
-  if (checkpoint === null) return { checkpoint, from, entries: 0, faults: faults.found }
+  if (checkpoint === null) return { checkpoint, from, dropped: 0, entries: 0, faults: faults.found }
+  const start = new LogStart(from, options.window === true)
   const piece = (path: string): Promise<Uint8Array | null> => source.piece(path)
   const entries = await verifyPieces({
     ...checkpoint,
     sha256: deps.sha256,
     from,
     faults,
+    start,
     piece,
+    heard: (entry) => start.hear(entry),
     progress: (done) => options.progress?.(Math.max(0, done - from), Math.max(0, checkpoint.size - from)),
   })
+  await start.judge(faults, (size) => rootAt(deps.sha256, size, checkpoint, piece))
   if (options.known !== undefined) await continues(deps.sha256, options.known, checkpoint, piece, faults)
-  return { checkpoint, from, entries, faults: faults.found }
+  return { checkpoint, from, dropped: start.dropped, entries, faults: faults.found }
 }
 
 /** The checkpoint of a note if one of the keys has signed it; what is wrong goes into `faults`. */
@@ -127,12 +139,7 @@ async function continues(
   }
   const damaged = faults.found.find(({ code }) => code === "ERR_LOG_TILE_MISSING" || code === "ERR_LOG_TILE_ALTERED")
   const missing: string[] = []
-  const node = nodesOfTiles(sha256, now.size, async (tile: Tile) => {
-    const hashes = await hashesOf({ piece }, tile)
-    if (typeof hashes !== "string") return hashes
-    missing.push(piecePath(tile))
-    return Array.from({ length: tile.width }, () => new Uint8Array(HASH_BYTES))
-  })
+  const node = nodesOf(sha256, now, piece, missing)
   const proof = await proveConsistency(sha256, known.size, now.size, node)
   const claim = { first: known.size, second: now.size, firstRoot: known.root, secondRoot: now.root, proof }
   if (verifyConsistency(sha256, claim)) return
@@ -142,4 +149,26 @@ async function continues(
     const text = "without this tile nobody can tell whether the log goes on from what was known"
     faults.add(unknown, "ERR_LOG_TILE_MISSING", text)
   }
+}
+
+/** Root of the first `size` entries by the tiles of the tree `now`; null if some are missing. */
+async function rootAt(
+  sha256: Sha256,
+  size: number,
+  now: Checkpoint,
+  piece: LogSource["piece"],
+): Promise<Uint8Array | null> {
+  const missing: string[] = []
+  const root = size > now.size ? null : await rootOf(sha256, size, nodesOf(sha256, now, piece, missing))
+  return missing.length > 0 ? null : root
+}
+
+/** Nodes of a tree by its tiles. One that is missing has hashes of zeros, and goes into `missing`. */
+function nodesOf(sha256: Sha256, { size }: Checkpoint, piece: LogSource["piece"], missing: string[]): NodeReader {
+  return nodesOfTiles(sha256, size, async (tile: Tile) => {
+    const hashes = await hashesOf({ piece }, tile)
+    if (typeof hashes !== "string") return hashes
+    missing.push(piecePath(tile))
+    return Array.from({ length: tile.width }, () => new Uint8Array(HASH_BYTES))
+  })
 }
