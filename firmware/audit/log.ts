@@ -10,6 +10,7 @@ import type { AppendFile, Storage } from "../../hal/storage.ts"
 import { createAnchorKeeper } from "./anchor.ts"
 import { bundleFile, damageOf, readBundle, TAIL, type LoggedEntry, type ReadBundle } from "./bundle-reader.ts"
 import { readBeginning, removeBelow, writeBeginning, type LogBeginning } from "./dropping.ts"
+import { keepHandover, lastHandover } from "./handover.ts"
 import { openLogKey, type LogSigner, type SignedCheckpoint } from "./log-key.ts"
 import { LogTree, type LogTreeDeps } from "./log-tree.ts"
 import { nodeSha256 } from "./note-functions.ts"
@@ -95,7 +96,7 @@ export interface AuditLog {
   onGrowth(listener: () => void): () => void
   /**
    * Hand over to a new key: an entry names it (`audit.key-changed`), and the checkpoint over that entry is signed by both. The note is
-   * kept as `audit/handover-<size>` and returned, so that whoever trusts the old key can follow.
+   * kept as `audit/handover-<size>`, a proof file, and returned, so that whoever trusts the old key can follow.
    * @throws LockgateError whatever the disk or the key store throws; the old key is in force then
    */
   rotateKey(): Promise<SignedCheckpoint>
@@ -131,7 +132,7 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<AuditLog> {
   const encode = (seq: number, event: AuditEvent, at = now()): Uint8Array =>
     encodeEntry({ seq, event, boot: deps.bootId, gateway: deps.gateway, ...at })
   const beginning = await readBeginning(deps.storage)
-  const signer = await openLogKey(deps.keyStore, deps.gateway)
+  const signer = await openLogKey(deps.keyStore, deps.gateway, await lastHandover(deps.storage))
   const anchor = createAnchorKeeper(deps.keyStore)
   const recovered = await recoverLog({ storage: deps.storage, signer, anchor, encode, beginning })
   const { edge } = recovered
@@ -305,6 +306,18 @@ class GroupCommitLog implements AuditLog {
   }
 
   async rotateKey(): Promise<SignedCheckpoint> {
+    this.#tree.hold(-1)
+    try {
+      return await this.#changeKey()
+    } finally {
+      this.#tree.hold(Infinity)
+      // The change has been made or not: what a disk does that fails now is told by the next writing.
+      await this.#tree.keepCheckpoint().catch(unlessHardware)
+    }
+  }
+
+  async #changeKey(): Promise<SignedCheckpoint> {
+    const from = this.key
     const handover = await this.#signer.rotate({
       named: async (next) => {
         const key = encodeNoteKey(nodeSha256, next)
@@ -312,7 +325,15 @@ class GroupCommitLog implements AuditLog {
         const size = (await this.append(event)) + 1
         return { origin: next.name, size, root: await this.#tree.rootAt(size) }
       },
-      kept: ({ size, note }) => this.#deps.storage.write(`audit/handover-${size}`, new TextEncoder().encode(note)),
+      kept: async (checkpoint) => {
+        const [entry] = await this.read(checkpoint.size - 1, 1)
+        if (entry === undefined) throw damageOf("ERR_AUDIT_MISSING", Math.floor(checkpoint.size / BUNDLE_ENTRIES))
+        // Nobody finds the log shorter than its handover.
+        this.#tree.hold(checkpoint.size)
+        await this.#tree.keepCheckpoint()
+        const proof = await this.#tree.proofOf(entry.seq, checkpoint.size)
+        await keepHandover(this.#deps.storage, { from, entry, proof, checkpoint })
+      },
     })
     await this.#tree.signAgain()
     return handover
@@ -452,6 +473,10 @@ class GroupCommitLog implements AuditLog {
     if (bundle.fault === null) this.#cached = { index, bundle }
     return bundle
   }
+}
+
+function unlessHardware(error: unknown): void {
+  if (!(error instanceof LockgateError) || error.kind !== "hardware") throw error
 }
 
 function failing(): HardwareError {

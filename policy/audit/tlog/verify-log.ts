@@ -1,6 +1,8 @@
 import { LockgateError } from "../../base/errors.ts"
 import { parseCheckpoint, type Checkpoint } from "./checkpoint.ts"
 import { HASH_BYTES, sameHash, type Sha256 } from "./hash.ts"
+import { followHandovers, type Handover, type KeyChain } from "../key-chain.ts"
+import { isSameKey } from "../proof-file.ts"
 import { LogStart } from "./log-start.ts"
 import { FaultList, type LogFault } from "./log-verdict.ts"
 import { parseNote, verifyNote, type NoteKey, type VerifySignature } from "./note.ts"
@@ -15,13 +17,15 @@ export interface LogSource {
   checkpoint(): Promise<string | null>
   /** A tile or a bundle by its tlog-tiles path; null if it is not there. */
   piece(path: string): Promise<Uint8Array | null>
+  /** The changes of its key that it keeps, in any order; a source that keeps none has no such method. */
+  handovers?(): Promise<readonly Handover[]>
 }
 
 /** What verifying stands on. */
 export interface VerifyLogDeps {
   readonly sha256: Sha256
   readonly verify: VerifySignature
-  /** The keys of the log that are trusted: one of them must have signed. */
+  /** The keys of the log that are trusted: one of them must have signed, or have handed over to the one that did. */
   readonly keys: readonly NoteKey[]
 }
 
@@ -43,6 +47,8 @@ export interface VerifyLogOptions {
 export interface LogVerdict {
   /** Verified; null if there is none that a trusted key signed. */
   readonly checkpoint: Checkpoint | null
+  /** The key that signed it: another one than was trusted if that handed over. */
+  readonly key: NoteKey | null
   /** The first entry that was looked at. */
   readonly from: number
   /** Entries below this one were given up, as an entry of the log says; 0 for none. */
@@ -68,8 +74,12 @@ export async function verifyLog(
 ): Promise<LogVerdict> {
   const faults = new FaultList()
   const from = Math.max(0, Math.floor((options.from ?? 0) / TILE_WIDTH) * TILE_WIDTH)
-  const checkpoint = await trustedCheckpoint(deps, await source.checkpoint(), faults)
-  if (checkpoint === null) return { checkpoint, from, dropped: 0, entries: 0, faults: faults.found }
+  // The checkpoint first: a handover that comes after it is not needed for it.
+  const note = await source.checkpoint()
+  const chain = await followHandovers(deps, (await source.handovers?.()) ?? [], faults)
+  const signed = await signedCheckpoint(deps, chain, note, faults)
+  if (signed === null) return { checkpoint: null, key: null, from, dropped: 0, entries: 0, faults: faults.found }
+  const { checkpoint, key } = signed
   const start = new LogStart(from, options.window === true)
   const piece = (path: string): Promise<Uint8Array | null> => source.piece(path)
   const entries = await verifyPieces({
@@ -83,16 +93,39 @@ export async function verifyLog(
     progress: (done) => options.progress?.(Math.max(0, done - from), Math.max(0, checkpoint.size - from)),
   })
   await start.judge(faults, (size) => rootAt(deps.sha256, size, checkpoint, piece))
-  if (options.known !== undefined) await continues(deps.sha256, options.known, checkpoint, piece, faults)
-  return { checkpoint, from, dropped: start.dropped, entries, faults: faults.found }
+  const known = options.known === undefined ? [] : [options.known]
+  for (const before of [...chain.checkpoints, ...known]) await continues(deps.sha256, before, checkpoint, piece, faults)
+  return { checkpoint, key, from, dropped: start.dropped, entries, faults: faults.found }
+}
+
+/** The checkpoint of a note if a key of the chain has signed it, and had not handed over before. */
+async function signedCheckpoint(
+  deps: VerifyLogDeps,
+  { keys, retired }: KeyChain,
+  note: string | null,
+  faults: FaultList,
+): Promise<SignedBy | null> {
+  const before = retired.map(({ key }) => key).filter((old) => !keys.some((key) => isSameKey(key, old)))
+  const found = await trustedCheckpoint({ ...deps, keys: [...keys, ...before] }, note, faults)
+  if (found === null || keys.some((key) => isSameKey(key, found.key))) return found
+  const until = Math.max(...retired.filter(({ key }) => isSameKey(key, found.key)).map((one) => one.until))
+  if (found.checkpoint.size <= until) return found
+  const text = `the checkpoint is signed by a key that handed over at ${until} entries`
+  faults.add("checkpoint", "ERR_LOG_OTHER_KEY", text)
+  return null
+}
+
+interface SignedBy {
+  readonly checkpoint: Checkpoint
+  readonly key: NoteKey
 }
 
 /** The checkpoint of a note if one of the keys has signed it; what is wrong goes into `faults`. */
-export async function trustedCheckpoint(
+async function trustedCheckpoint(
   { sha256, verify, keys }: VerifyLogDeps,
   note: string | null,
   faults: FaultList,
-): Promise<Checkpoint | null> {
+): Promise<SignedBy | null> {
   if (note === null) {
     faults.add("checkpoint", "ERR_LOG_NO_CHECKPOINT", "there is no checkpoint")
     return null
@@ -101,7 +134,8 @@ export async function trustedCheckpoint(
     const parsed = parseNote(note)
     const checkpoint = parseCheckpoint(parsed.text)
     const signed = (await verifyNote(sha256, parsed, keys, verify)).filter(({ key }) => key.type !== "cosignature")
-    if (signed.some(({ key }) => key.name === checkpoint.origin)) return checkpoint
+    const by = signed.find(({ key }) => key.name === checkpoint.origin)
+    if (by !== undefined) return { checkpoint, key: by.key }
     if (keys.some(({ name }) => name === checkpoint.origin))
       faults.add("checkpoint", "ERR_LOG_OTHER_KEY", "the checkpoint is not signed by the key of this log")
     else faults.add("checkpoint", "ERR_LOG_OTHER_LOG", `the checkpoint is of another log: ${checkpoint.origin}`)
