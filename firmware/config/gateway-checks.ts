@@ -9,6 +9,7 @@ import { declaredNames, faultAt, find } from "../../policy/language/locate.ts"
 import { linesSocket } from "../lines/socket-path.ts"
 import { clash, LISTEN_PORTS, SCHEMES, splitUrl } from "./address.ts"
 import { checkGpio, directionLines } from "./gpio-shape.ts"
+import { checkWitnesses } from "./witness-shape.ts"
 
 /** Longest path of a local socket on Linux: `sun_path` less its end. */
 const MAX_SOCKET_BYTES = 107
@@ -90,6 +91,7 @@ export function checkGateway(document: GatewayDocument, root: DocNode, folder: s
     faultAt(report, top, ["state"], message, "choose a folder nearer to the root")
   }
   checkGpio(document.gpio, root, report)
+  checkWitnesses(document.gateway, document.management.mqtt !== null, document.audit, root, report)
   const socketBytes = utf8Length(resolve(folder, document.management.socket))
   if (socketBytes > MAX_SOCKET_BYTES) {
     const message = `the path of a socket has at most ${MAX_SOCKET_BYTES} bytes, this one has ${socketBytes}`
