@@ -2,6 +2,7 @@ import { LockgateError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import { parseEdge } from "../../policy/audit/edge-message.ts"
 import { bundleOf } from "../../policy/audit/retained-plan.ts"
+import { edgePartAt, type EdgeMessages } from "../../policy/audit/edge-parts.ts"
 import { gatewayTopic, joinParts, pieceAt } from "../../policy/audit/topics.ts"
 import { TreeEdge } from "../../policy/audit/tlog/edge.ts"
 import { leafHash, sameHash } from "../../policy/audit/tlog/hash.ts"
@@ -16,6 +17,8 @@ import type { RetainedWindow } from "./retained-window.ts"
 
 /** Pieces of which parts are collected at a time. */
 const MAX_JOINING = 4
+/** Parts of edges of which an echo may still come. */
+const MAX_FORMER = 512
 /** One alarm at once, then at most one in this time, with a count. */
 const TELL_MS = 60_000
 
@@ -44,8 +47,10 @@ export interface Wrong {
 export interface RetainedWatch {
   /** A message under `log/`; reads the log, waits for nothing else. */
   take(message: MqttMessage): Promise<void>
-  /** The edge that was just handed to the broker, as sent. */
-  edgeSent(payload: Uint8Array): void
+  /** The edge that is about to be handed to the broker. */
+  edgeSent(messages: EdgeMessages): void
+  /** The edge that was sent last is acknowledged: parts of others may go. */
+  edgeStands(): void
   /** Whether the broker has shown us this piece as we have it, since the link is up. */
   hasSeen(path: string): boolean
   /** Whether it has shown us the edge that we sent last. */
@@ -72,11 +77,18 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   const { gateway, log, window } = deps
   const edgeTopic = gatewayTopic(gateway, "log/edge")
   const seen = new Set<string>()
+  /** Pieces that were told of, until they are shown as they should be. */
+  const told = new Set<string>()
   const joining = new Map<string, Map<number, Uint8Array>>()
   /** Digests of edges that were sent and not shown yet, oldest first; and of the one shown last. */
   let sent: string[] = []
   let shown: string | null = null
   let isFirstEdge = true
+  /** Digests of the parts of the edges that may stand now, by topic; and which edges stood before, the newest last. */
+  const parts = new Map<string, string>()
+  let newest = new Set<string>()
+  const unshown = new Set<string>()
+  let former: string[] = []
   let retainedSeen = 0
   let wrong = nothingWrong()
   const teller = createTeller(deps)
@@ -85,6 +97,11 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
     mend()
     teller.tell(reason, object)
     deps.ring()
+  }
+
+  function pieceIsWrong(reason: "overwritten" | "cleared", path: string): void {
+    told.add(path)
+    found(reason, path, () => wrong.republish.add(path))
   }
 
   async function takeEdge(payload: Uint8Array): Promise<void> {
@@ -101,13 +118,31 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
     }
   }
 
+  function takeEdgePart(topic: string, edge: string, payload: Uint8Array, retained: boolean): void {
+    const own = parts.get(topic)
+    if (own === undefined) {
+      if (payload.length === 0) return
+      const clear = (): void => void wrong.clear.add(topic)
+      // Left over from before; what is told live, and not by us, is somebody's.
+      if (!retained && !former.includes(edge)) found("foreign", "log/edge", clear)
+      else if (retained) {
+        clear()
+        deps.ring()
+      }
+    } else if (payload.length > 0 && digestOf(payload) === own) unshown.delete(topic)
+    else {
+      if (newest.has(topic)) unshown.add(topic)
+      found(payload.length === 0 ? "cleared" : "overwritten", "log/edge", () => (wrong.edge = true))
+    }
+  }
+
   async function takePiece(topic: string, path: string, part: number | null, payload: Uint8Array): Promise<void> {
     const piece = parsePiecePath(path)
     const bundle = bundleOf(piece)
     const isOurs = bundle >= window.first && bundle < window.next
     if (payload.length === 0) {
       // What left the window was cleared by us; what is not published yet will be.
-      if (isOurs) found("cleared", path, () => wrong.republish.add(path))
+      if (isOurs) pieceIsWrong("cleared", path)
       return
     }
     const whole = part === null ? payload : joined(path, part, payload)
@@ -123,12 +158,12 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
       } else found("foreign", path, () => wrong.clear.add(topic))
     } else if (isRight) {
       seen.add(path)
+      told.delete(path)
     } else if (own !== null) {
       seen.delete(path)
       // What is not published yet will be, and so put right.
-      found("overwritten", path, () => {
-        if (isOurs) wrong.republish.add(path)
-      })
+      if (isOurs) pieceIsWrong("overwritten", path)
+      else found("overwritten", path, () => undefined)
     } else if (!isOurs) {
       found("foreign", path, () => wrong.clear.add(topic))
     }
@@ -148,18 +183,36 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
     async take({ topic, payload, retained }) {
       if (retained) retainedSeen++
       if (topic === edgeTopic) return takeEdge(payload)
+      const part = edgePartAt(gateway, topic)
+      if (part !== null) {
+        takeEdgePart(topic, part.edge, payload, retained)
+        return
+      }
       const at = pieceAt(gateway, topic)
       if (at !== null) return takePiece(topic, at.path, at.part, payload)
-      if (payload.length > 0 && topic.startsWith(`lockgate/${gateway}/log/tile/`))
+      if (payload.length > 0 && ["tile", "edge"].some((place) => topic.startsWith(`lockgate/${gateway}/log/${place}/`)))
         found("foreign", topic.slice(`lockgate/${gateway}/`.length, 200), () => wrong.clear.add(topic))
     },
-    edgeSent(payload) {
-      sent.push(digestOf(payload))
+    edgeSent({ head, parts: pieces }) {
+      sent.push(digestOf(head.payload))
       shown = null
+      newest = new Set(pieces.map(({ topic }) => topic))
+      unshown.clear()
+      for (const { topic, payload } of pieces) {
+        parts.set(topic, digestOf(payload))
+        unshown.add(topic)
+      }
+    },
+    edgeStands() {
+      for (const topic of parts.keys()) {
+        if (newest.has(topic)) continue
+        parts.delete(topic)
+        former = [...former, edgePartAt(gateway, topic)?.edge ?? ""].slice(-MAX_FORMER)
+      }
     },
     hasSeen: (path) => seen.has(path),
     get showsEdge() {
-      return shown !== null && sent.length === 0
+      return shown !== null && sent.length === 0 && unshown.size === 0
     },
     get retainedSeen() {
       return retainedSeen
@@ -169,7 +222,8 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
       deps.ring()
     },
     missing(path) {
-      found("cleared", path, () => wrong.republish.add(path))
+      if (told.has(path)) this.lost(path)
+      else pieceIsWrong("cleared", path)
     },
     takeWrong() {
       const now = wrong
@@ -186,6 +240,8 @@ function nothingWrong(): { republish: Set<string>; clear: Set<string>; edge: boo
 
 /** Whether the payload is an edge that this log has signed, and says of it what is so. */
 async function isEdgeOf(log: RetainedLog, payload: Uint8Array): Promise<boolean> {
+  // Where one lay: it is replaced in this moment, and nobody puts another together than the one that is named.
+  if (payload[0] === 0x7b) return true
   const bytes = unpackEdge(payload)
   if (bytes === null) return false
   try {

@@ -6,6 +6,7 @@
  *     lockgate/<gateway>/heartbeat           the signed sign of life
  *     lockgate/<gateway>/alarm/<id>          retained: an alarm as JSON, until it is acknowledged
  *     lockgate/<gateway>/log/edge            retained: checkpoint and what no full tile or bundle holds yet
+ *     lockgate/<gateway>/log/edge/...        retained: parts of a large edge (`edge-parts.ts`)
  *     lockgate/<gateway>/log/tile/...        retained: full tiles, raw; full bundles, gzipped
  *     lockgate/<gateway>/log/request         what a reader asks for that the broker no longer holds
  *     lockgate/<gateway>/log/answer/<nonce>  and where it gets that
