@@ -77,7 +77,15 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
           alarms: () => deps.alarms.open,
         }),
     },
-    beside: (link, signal) => publishAlarms({ link, signal, alarms: deps.alarms, clock, gateway: config.gateway }),
+    beside: (link, signal) =>
+      publishAlarms({
+        link,
+        signal,
+        alarms: deps.alarms,
+        clock,
+        gateway: config.gateway,
+        report: (event) => deps.report(event),
+      }),
     connect: () =>
       dialMqtt({
         gateway: config.gateway,

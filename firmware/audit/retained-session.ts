@@ -251,7 +251,8 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     link.onLost(end)
     link.onMessage(async (message) => {
       if (message.topic === gatewayTopic(gateway, "log/request")) requests.take(message.payload)
-      else await watch.take(message).catch((error: unknown) => unlessOurs(error))
+      else if (message.topic.startsWith(gatewayTopic(gateway, "log/")))
+        await watch.take(message).catch((error: unknown) => unlessOurs(error))
     })
     const endCheckpoints = log.onCheckpoint(rung)
     signal.addEventListener("abort", rung)

@@ -13,14 +13,13 @@ import type { Clock } from "../../hal/clock.ts"
 import type { MqttMessage } from "./mqtt-link.ts"
 import { nodeSha256, verifyNoteSignature } from "./note-functions.ts"
 import { pieceOrNull, unpackEdge, unpackPiece, type RetainedLog } from "./retained-log.ts"
+import { createAlterationTeller } from "./retained-teller.ts"
 import type { RetainedWindow } from "./retained-window.ts"
 
 /** Pieces of which parts are collected at a time. */
 const MAX_JOINING = 4
 /** Parts of edges of which an echo may still come. */
 const MAX_FORMER = 512
-/** One alarm at once, then at most one in this time, with a count. */
-const TELL_MS = 60_000
 
 /** What the watch stands on. */
 export interface RetainedWatchDeps {
@@ -91,7 +90,7 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   let former: string[] = []
   let retainedSeen = 0
   let wrong = nothingWrong()
-  const teller = createTeller(deps)
+  const teller = createAlterationTeller(deps, "audit.retained-altered")
 
   function found(reason: "overwritten" | "cleared" | "foreign", object: string, mend: () => void): void {
     mend()
@@ -266,41 +265,4 @@ function hashesOf(tile: Uint8Array): readonly Uint8Array[] {
 
 function digestOf(payload: Uint8Array): string {
   return Buffer.from(nodeSha256(payload)).toString("base64")
-}
-
-interface Teller {
-  tell(reason: string, object: string): void
-  stop(): void
-}
-
-/** Tells the first at once and the rest as one entry a minute: who overwrites in a loop must not fill the log. */
-function createTeller({ clock, report }: Pick<RetainedWatchDeps, "clock" | "report">): Teller {
-  let untold = { count: 0, reason: "", object: "" }
-  let cancel: (() => void) | null = null
-  const say = (reason: string, object: string, count: number): void => {
-    const many = count > 1 ? { count } : {}
-    report({ id: "audit.retained-altered", outcome: "failure", source: "audit", reason, object, ...many })
-  }
-  const flush = (): void => {
-    cancel = null
-    const { count, reason, object } = untold
-    if (count === 0) return
-    untold = { count: 0, reason: "", object: "" }
-    say(reason, object, count)
-    cancel = clock.after(TELL_MS, flush)
-  }
-  return {
-    tell(reason, object) {
-      if (cancel !== null) {
-        untold = { count: untold.count + 1, reason, object }
-        return
-      }
-      say(reason, object, 1)
-      cancel = clock.after(TELL_MS, flush)
-    },
-    stop() {
-      cancel?.()
-      if (untold.count > 0) say(untold.reason, untold.object, untold.count)
-    },
-  }
 }

@@ -23,7 +23,8 @@ import { InputError } from "../base/errors.ts"
 import { parsePiecePath } from "./tlog/tile.ts"
 
 /** Topics below `lockgate/<gateway>/` of which there is one; the rest of `lockgate/` is not the gateway's own. */
-export type GatewayTopic = "audit/live" | "online" | "heartbeat" | "log/edge" | "log/request" | `alarm/${string}`
+export type GatewayTopic =
+  "audit/live" | "online" | "heartbeat" | "log/edge" | "log/" | "log/request" | `alarm/${string}`
 
 /** A payload of more bytes is cut into parts. */
 export const PART_BYTES = 128 * 1024
