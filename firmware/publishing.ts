@@ -4,6 +4,7 @@ import type { AuditEvent } from "../policy/audit/event.ts"
 import type { TimeInterval } from "../policy/time/interval.ts"
 import type { Alarms } from "./audit/alarms.ts"
 import type { AuditView } from "./assess/probe-context.ts"
+import { createFolderSource } from "./audit/folder-source.ts"
 import type { AuditLog } from "./audit/log.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import type { Dialled } from "./tls/dial.ts"
@@ -66,7 +67,11 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
     clock,
     gateway: config.gateway,
     report: (event) => deps.report(event),
-    retained: { log, windowBytes: () => deps.windowBytes() },
+    retained: {
+      log,
+      windowBytes: () => deps.windowBytes(),
+      handovers: () => createFolderSource(storage).handovers(),
+    },
     heartbeat: {
       everyMs: HEARTBEAT_SECONDS * 1000,
       make: () =>

@@ -1,5 +1,6 @@
 import { LockgateError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import type { Handover } from "../../policy/audit/key-chain.ts"
 import {
   bundleOf,
   bundlesToLeave,
@@ -36,6 +37,8 @@ export interface RetainedOptions {
   readonly windowBytes?: () => number
   /** The edge is rewritten at most so often; default every 10 s. */
   readonly edgeEveryMs?: number
+  /** The changes of the log's key, for those who know an older one. */
+  readonly handovers?: () => Promise<readonly Handover[]>
   /** Largest payload; default 128 KiB, and never more than the broker takes. */
   readonly partBytes?: number
 }
@@ -77,6 +80,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   let ring: () => void = () => undefined
   let edgeAtMs = -Infinity
   let edgeOfNote = ""
+  let handedOverTo: RetainedLog["key"] | null = null
   let repairAtMs: number | null = null
   const damagedTold = new Set<number>()
 
@@ -171,12 +175,24 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     }
   }
 
+  /** Who knows an older key finds them before the first checkpoint by the new one. */
+  async function publishHandovers(): Promise<void> {
+    if (handedOverTo === log.key) return
+    const key = log.key
+    for (const { where, text } of (await deps.handovers?.()) ?? []) {
+      const size = Number(where.slice("handover-".length))
+      await send(gatewayTopic(gateway, `log/handover/${size}`), new TextEncoder().encode(text))
+    }
+    handedOverTo = key
+  }
+
   async function publishEdge(): Promise<void> {
     const next = await edgeOf(log, window.first * TILE_WIDTH)
     // The log may have filled another bundle meanwhile: its turn comes first.
     if (next !== null && Math.floor(sizeOf(next) / TILE_WIDTH) > window.next) return
     edgeAtMs = clock.monotonicMs()
     if (next === null) return
+    await publishHandovers()
     await kept.put(next)
     edgeOfNote = next.checkpoint
   }

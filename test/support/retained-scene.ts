@@ -16,6 +16,7 @@ import { piecePath, tileHashes } from "../../policy/audit/tlog/tile.ts"
 import type { Clock } from "../../hal/clock.ts"
 import { createLinuxClock } from "../../hal/linux/clock.ts"
 import { MemoryStorage } from "../../hal/memory/storage.ts"
+import type { RetainedLog } from "../../firmware/audit/retained-log.ts"
 import type { TreeLog } from "./tree-log.ts"
 
 const real = createLinuxClock()
@@ -54,7 +55,7 @@ export interface PublishOptions extends RetainedOptions {
 /** A gateway and its readers at a broker. */
 export interface RetainedScene {
   readonly openStream: () => Promise<Socket>
-  publish(log: TreeLog, gateway: string, options?: PublishOptions): Promise<Publishing>
+  publish(log: RetainedLog, gateway: string, options?: PublishOptions): Promise<Publishing>
   reader(gateway: string, more?: ReaderOptions): Promise<MqttSource & { end(): Promise<void> }>
   /** Whatever a test that failed has left open. */
   end(): void
@@ -78,7 +79,7 @@ export function retainedScene(port: () => number): RetainedScene {
     return socket
   }
 
-  async function publish(log: TreeLog, gateway: string, options: PublishOptions = {}): Promise<Publishing> {
+  async function publish(log: RetainedLog, gateway: string, options: PublishOptions = {}): Promise<Publishing> {
     const { storage = new MemoryStorage(), version = "3.1.1", ...rest } = options
     const window = await openRetainedWindow(storage)
     const link = await dialMqtt({ gateway, openStream, version })
@@ -107,7 +108,7 @@ export function retainedScene(port: () => number): RetainedScene {
     const { version = "3.1.1", ...rest } = more
     const link = await dialReader({ clientId: `reader-${++readers}`, openStream, version })
     links.push(link)
-    const source = createMqttSource({ link, gateway, clock, waitMs: 1_500, ...rest })
+    const source = createMqttSource({ link, gateway, clock, waitMs: 6_000, ...rest })
     return Object.assign(Object.create(source) as MqttSource, { end: () => link.close() })
   }
 

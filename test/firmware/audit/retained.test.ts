@@ -2,14 +2,19 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { dialMqtt, dialReader, type MqttLink } from "../../../firmware/audit/mqtt-link.ts"
+import { createFolderSource } from "../../../firmware/audit/folder-source.ts"
+import { nodeSha256, verifyNoteSignature } from "../../../firmware/audit/note-functions.ts"
 import { unpackEdge } from "../../../firmware/audit/retained-log.ts"
 import { runRetainedSession } from "../../../firmware/audit/retained-session.ts"
 import { openRetainedWindow } from "../../../firmware/audit/retained-window.ts"
 import { parseEdge } from "../../../policy/audit/edge-message.ts"
+import { verifyLog } from "../../../policy/audit/tlog/verify-log.ts"
 import { piecePath, tilesOf } from "../../../policy/audit/tlog/tile.ts"
 import { MemoryStorage } from "../../../hal/memory/storage.ts"
 import { mosquittoSub } from "../../peers/mosquitto-clients.ts"
 import { startMosquitto, type Mosquitto } from "../../peers/mosquitto.ts"
+import { openTestLog } from "../../support/audit.ts"
+import { appendMany } from "../../support/publish-scene.ts"
 import { clock, linesOf, retainedScene, until, verified } from "../../support/retained-scene.ts"
 import { treeLog } from "../../support/tree-log.ts"
 
@@ -188,6 +193,31 @@ test("no more of the log is in memory than what is on its way", async () => {
   await session.ended
   await link.close()
   assert.ok(most <= 8, `${most} messages, two a bundle`)
+})
+
+test("[CR 3.9] who knows the first key of a log follows its changes at the broker alone; without them another key is no key of it", async () => {
+  const storage = new MemoryStorage()
+  const log = await openTestLog(storage)
+  const { key } = log
+  for (let turn = 0; turn < 2; turn++) {
+    await appendMany(log, 200)
+    await log.rotateKey()
+  }
+  const handovers = () => createFolderSource(storage).handovers()
+  for (const [version, more, codes] of [
+    ["3.1.1", {}, ["ERR_LOG_OTHER_KEY"]],
+    ["3.1.1", { handovers }, []],
+    ["5", { handovers }, []],
+  ] as const) {
+    const publishing = await publish(log, "gw", { ...more, version })
+    await publishing.stop()
+    const source = await reader("gw", { version })
+    const deps = { sha256: nodeSha256, verify: verifyNoteSignature, keys: [key] }
+    const { faults } = await verifyLog(deps, source)
+    assert.equal(faults.map(({ code }) => code), codes, JSON.stringify(faults)) // prettier-ignore
+    await source.end()
+  }
+  await log.close()
 })
 
 test.run()
