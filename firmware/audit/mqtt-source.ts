@@ -19,7 +19,7 @@ const AHEAD = 8
 const KEPT = 8 * AHEAD
 const MAX_NONCE_BYTES = 24
 /** So long after the answer to the question all of them have come. */
-const HANDOVERS_MS = 1_000
+const HANDOVERS_MS = 2_500
 /** More changes of keys are not looked at. */
 const MAX_HANDOVERS = 256
 

@@ -168,8 +168,10 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     for (const [k, cost] of costs.entries()) {
       const topics = piecesWith(from + k).flatMap((piece) => {
         const topic = pieceTopic(gateway, piecePath(piece))
-        if (piece.level !== "entries" || cost.parts === 1) return [topic]
-        return Array.from({ length: cost.parts }, (_, n) => `${topic}/part/${n}`)
+        if (cost.parts === 1) return [topic]
+        const parts = Array.from({ length: cost.parts }, (_, n) => `${topic}/part/${n}`)
+        // A tile goes in parts only at a broker that takes little, and never in more than the bundle.
+        return piece.level === "entries" ? parts : [topic, ...parts]
       })
       await Promise.all(topics.map((topic) => send(topic, new Uint8Array())))
     }

@@ -195,6 +195,27 @@ test("no more of the log is in memory than what is on its way", async () => {
   assert.ok(most <= 8, `${most} messages, two a bundle`)
 })
 
+test("[CR 6.1] bundles and edge keep to the packet limit that a real broker says: MQTT 5, 8 KiB, tiles in parts", async () => {
+  const small = await startMosquitto({ quiet: true, config: ["max_packet_size 8192"] })
+  const there = retainedScene(() => small.port)
+  try {
+    const log = treeLog("small", 256 * 3 + 255)
+    const publishing = await there.publish(log, "small", { version: "5" })
+    assert.is(await publishing.stop(), "stopped")
+    assert.equal(publishing.reports, [])
+    assert.ok(publishing.window.costs.every(({ parts }) => parts > 1))
+    const source = await there.reader("small", { version: "5" })
+    assert.equal(await verified(source, log), linesOf(log))
+    await source.end()
+    const edge = await mosquittoSub({ port: small.port, topics: ["lockgate/small/log/edge/#"], qos: 1 })
+    assert.ok((await edge.take(3)).every(({ payload }) => payload.length <= 8_192))
+    await edge.stop()
+  } finally {
+    there.end()
+    await small.stop()
+  }
+})
+
 test("[CR 3.9] who knows the first key of a log follows its changes at the broker alone; without them another key is no key of it", async () => {
   const storage = new MemoryStorage()
   const log = await openTestLog(storage)
