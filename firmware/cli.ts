@@ -91,10 +91,12 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "audit verify",
-    usage: "(<folder> | <proof file> | --config <gateway.yaml>) [--key <key or file>] [--known <file>] [--json]",
+    usage:
+      "(<folder> | <proof file> | --config <gateway.yaml> | --broker mqtts://<host>[:<port>]) [--key <key or file>] [--known <file>] [--json]",
     summary: "say whether a log, or the proof of one entry, is what the gateway signed, and which entry or tile is not",
     details: [
       "--key      the key of this gateway's log, from elsewhere: without it nobody vouches, and the code is 4",
+      "--broker   from the broker alone, the gateway may be off: with --ca, --cert, --cert-key <pem>, --ask, --mqtt 5",
       "--known    remember the checkpoint in a file, so that a log that was put back is noticed the next time",
       ...AUDIT_EXIT_HELP,
     ],
@@ -113,16 +115,10 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "audit acl",
-    usage: "--config <gateway.yaml> [--operator <common name>]... [--collector <common name>]...",
+    usage:
+      "--config <gateway.yaml> [--operator <common name>]... [--collector <common name>[=<cosigner>]]... [--witness <common name>[=<cosigner>]]...",
     summary: "who may read a gateway's audit at its broker, as a mosquitto ACL file",
     load: async () => (await import("./cli/audit-acl.ts")).auditAcl,
-  },
-  {
-    words: "audit broker",
-    usage:
-      "mqtts://<host>[:<port>] --key <key of the log> [--ca <pem>] [--cert <pem> --cert-key <pem>] [--ask] [--json]",
-    summary: "verify a gateway's log from its broker alone",
-    load: async () => (await import("./cli/audit-broker.ts")).auditBroker,
   },
   {
     words: "policy check",

@@ -31,6 +31,8 @@ export interface LogSigner {
   readonly origin: "kept" | "made" | "replaced"
   /** The note over a checkpoint: a line of the log key, then one of the board's. @throws LockgateError whatever the key store throws */
   sign(checkpoint: Checkpoint): Promise<SignedCheckpoint>
+  /** A note over any text that is no checkpoint, by the log key in force alone. @throws LockgateError whatever the key store throws */
+  signNote(text: string): Promise<string>
   /**
    * Make the next key: `named` puts it into the log and returns the checkpoint that covers that. Both keys sign this one; `kept` brings the
    * note to disk; then the next key is in force. After a failure, or a power cut before that, the old one still is.
@@ -92,6 +94,7 @@ export async function openLogKey(
       return previous
     },
     sign: async (checkpoint) => ({ ...checkpoint, note: await lines(encodeCheckpoint(checkpoint)) }),
+    signNote: async (text) => encodeNote(text, [await noteSignature(keyStore, slot, key, text)]),
     async rotate({ named, kept }) {
       const nextSlot = otherOf(slot)
       const next = bare(await keyStore.generate(nextSlot, "Ed25519"))

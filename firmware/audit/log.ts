@@ -79,6 +79,8 @@ export interface AuditLog {
   admit(judge: ((id: EventId) => boolean) | null): void
   /** The key that signs checkpoints. */
   readonly key: NoteKey
+  /** A note over `text`, which is no checkpoint, by the key in force now. @throws LockgateError whatever the key store throws */
+  signNote(text: string): Promise<string>
   /** Size and root of everything that is acknowledged, signed. Older only while the key store does not sign (`audit.unsigned`). */
   readonly checkpoint: SignedCheckpoint
   /** Called after each new checkpoint; the returned function ends that. */
@@ -210,6 +212,10 @@ class GroupCommitLog implements AuditLog {
 
   get key(): NoteKey {
     return this.#signer.key
+  }
+
+  signNote(text: string): Promise<string> {
+    return this.#signer.signNote(text)
   }
 
   get checkpoint(): SignedCheckpoint {

@@ -9,6 +9,7 @@ import { HardwareError, InputError, LockgateError, StateError } from "../../poli
 import { errnoOf } from "../../hal/linux/durable.ts"
 import { createFolderSource } from "../audit/folder-source.ts"
 import { nodeSha256, verifyNoteSignature } from "../audit/note-functions.ts"
+import { BROKER_OPTIONS, brokerLogin, verifyBroker, type BrokerLogin } from "./audit-broker.ts"
 import { AUDIT_EXIT } from "./audit-exit.ts"
 import { namedKeys, ownLogKey, vouchLocally } from "./audit-log-key.ts"
 import {
@@ -27,9 +28,11 @@ import { writeWhole } from "./policy-file.ts"
 import { createProgress } from "./progress.ts"
 import { thousands } from "./text.ts"
 
-const USAGE = `usage: lockgate audit verify (<folder> | <proof file> | --config <gateway.yaml>) [options]
+const USAGE = `usage: lockgate audit verify (<folder> | <proof file> | --config <gateway.yaml> | --broker mqtts://<host>[:<port>]) [options]
   --key <key or file>  the key of this gateway's log, name+id+base64, from the provisioning receipt or the owner's inventory
   --known <file>       remember the checkpoint of each log there, and hold it against that the next time: a rewind is noticed
+  --broker <url>       the log as the broker alone holds it, the gateway may be off; --key says whose; with --ca, --cert, --cert-key <pem>,
+                       --mqtt 5, and --ask: what the broker no longer holds is asked of the gateway
   --json               the verdict for scripts
   --color, --no-color
 `
@@ -58,6 +61,7 @@ export async function auditVerify(args: readonly string[], io: CliIo): Promise<n
       {
         ...LOG_OPTIONS,
         ...COLOUR_OPTIONS,
+        ...BROKER_OPTIONS,
         key: { type: "string", multiple: true },
         known: { type: "string" },
         json: { type: "boolean" },
@@ -68,6 +72,10 @@ export async function auditVerify(args: readonly string[], io: CliIo): Promise<n
     const asked = { keys, known: values.known, json: values.json === true, colour: wantsColour(values, io) }
     const [place] = positionals
     if (place !== undefined && (values.config ?? values.state) !== undefined) throw wrongUse("one log at a time")
+    if (values.broker !== undefined) {
+      if (place !== undefined || (values.config ?? values.state) !== undefined) throw wrongUse("one log at a time")
+      return verifyAtBroker(await brokerLogin(values.broker, values), asked, io)
+    }
     const file = place === undefined ? null : await fileText(place)
     if (file !== null) return verifyFile(place ?? "", file, asked, io)
     return verifyFolder(await namedLog(place === undefined ? values : { state: place }), asked, io)
@@ -158,6 +166,31 @@ async function verifyFolder(log: NamedLog, asked: Asked, io: CliIo): Promise<num
     io.err(`lockgate audit verify: nothing is remembered of ${printable(origin)}\n`)
   tellFolder(verdict, { asked, code, end, known, signer }, io)
   const { checkpoint, key } = verdict
+  if (code === AUDIT_EXIT.done && asked.known !== undefined && note !== null && checkpoint !== null && key !== null) {
+    const text = encodeKnownLogs(nodeSha256, remember(remembered, { key, note, checkpoint }))
+    if (!(await writeWhole(text, asked.known, io))) return AUDIT_EXIT.unreadable
+  }
+  return code
+}
+
+async function verifyAtBroker(login: BrokerLogin, asked: Asked, io: CliIo): Promise<number> {
+  const remembered = asked.known === undefined ? [] : await readKnown(asked.known)
+  const [first, ...more] = asked.keys.length > 0 ? asked.keys : remembered.map(({ key }) => key)
+  if (first === undefined || (asked.keys.length === 0 && more.length > 0))
+    throw wrongUse("--broker: whose log? --key says it")
+  const known = remembered.find(({ checkpoint: { origin } }) => origin === first.name) ?? null
+  const progress = createProgress(io, "entries")
+  const verdict = await verifyBroker(login, [first, ...more], {
+    ...(known === null ? {} : { known: known.checkpoint }),
+    progress(done, of) {
+      if (io.signal.aborted) throw new StateError("ERR_INTERRUPTED", "interrupted")
+      progress.show(done, of)
+    },
+  }).finally(() => progress.clear())
+  const { faults, checkpoint, key, note, from } = verdict
+  const code = faults.length > 0 ? AUDIT_EXIT.wrong : AUDIT_EXIT.done
+  tellFolder(verdict, { asked, code, end: checkpoint?.size ?? 0, known, signer: [key ?? first] }, io)
+  if (from > 0) io.err(`the broker no longer holds entries below ${from}: ask the gateway with --ask\n`)
   if (code === AUDIT_EXIT.done && asked.known !== undefined && note !== null && checkpoint !== null && key !== null) {
     const text = encodeKnownLogs(nodeSha256, remember(remembered, { key, note, checkpoint }))
     if (!(await writeWhole(text, asked.known, io))) return AUDIT_EXIT.unreadable

@@ -1,6 +1,7 @@
 /** One gateway as the worker follows it: its log, its signs of life, its alarms, and the verdict over all of that. */
 import { LockgateError, StateError } from "../../../policy/base/errors.ts"
 import { MAX_EDGE_BYTES, parseEdge, type ParsedEdge } from "../../../policy/audit/edge-message.ts"
+import { createEdgeInbox, type EdgeInbox } from "../../../policy/audit/edge-parts.ts"
 import { MAX_ENTRY_BYTES, parseEntry } from "../../../policy/audit/entry.ts"
 import type { Heartbeat } from "../../../policy/audit/heartbeat.ts"
 import { leafHash, nodeHash, sameHash, type Sha256 } from "../../../policy/audit/tlog/hash.ts"
@@ -44,6 +45,7 @@ export class GatewayWatch {
   readonly #deps: WatchDeps
   readonly #tree: LogTree
   readonly #since: number
+  readonly #edges: EdgeInbox
   readonly #parts = new Map<string, Map<number, Uint8Array>>()
   readonly #pending = new Map<number, Uint8Array>()
   readonly #faults = new Map<string, Fault>()
@@ -62,6 +64,7 @@ export class GatewayWatch {
   constructor(deps: WatchDeps) {
     this.#deps = deps
     this.#tree = new LogTree(deps.sha256)
+    this.#edges = createEdgeInbox(deps.sha256, deps.gateway)
     this.#known = deps.known
     this.#since = deps.now()
     if (deps.otherKey)
@@ -77,7 +80,7 @@ export class GatewayWatch {
     const root = `lockgate/${this.#deps.gateway}/`
     const rest = topic.slice(root.length)
     try {
-      if (rest === "log/edge") await this.#takeEdge(payload)
+      if (rest === "log/edge" || rest.startsWith("log/edge/")) await this.#takeEdge(this.#edges.take(topic, payload))
       else if (rest === "audit/live") this.#takeLine(payload)
       else if (rest === "heartbeat") await this.#takeHeartbeat(payload, retained)
       else if (rest === "online") this.#offline = new TextDecoder().decode(payload.subarray(0, 16)) === "offline"
@@ -166,7 +169,8 @@ export class GatewayWatch {
     return { ...said, tree: { size, root: hex(root), steps, holds } }
   }
 
-  async #takeEdge(payload: Uint8Array): Promise<void> {
+  async #takeEdge(payload: Uint8Array | null): Promise<void> {
+    if (payload === null) return
     const { gateway, keys, sha256, verify } = this.#deps
     if (payload.length === 0) {
       this.#say("checkpoint", "ERR_LOG_CLEARED", "somebody cleared the log's edge at the broker")

@@ -177,7 +177,7 @@ function run(url: string, { username, password }: Settings, watches: Map<string,
   client.on("connect", () => {
     for (const one of queues.values()) one.restart()
     const own = [...watches.keys()].flatMap((gateway) =>
-      ["log/edge", "audit/live", "heartbeat", "online", "alarm/#"].map((t) => `lockgate/${gateway}/${t}`),
+      ["log/edge/#", "audit/live", "heartbeat", "online", "alarm/#"].map((t) => `lockgate/${gateway}/${t}`),
     )
     client.subscribe([...own, "lockgate/+/online"], { qos: 1 }, (error, granted) => {
       const refused = (granted ?? []).filter(({ qos }) => qos === 128).map(({ topic }) => topic)
