@@ -104,8 +104,9 @@ const COMMANDS: readonly Entry[] = [
     words: "audit export",
     usage:
       "(--config <gateway.yaml> | --state <folder>) [-o <file> | --proof <number> | --syslog <host:port> ...] [filters]",
-    summary: "entries as JSON lines, the proof of one in a file, or all to a syslog receiver over TLS",
+    summary: "entries as JSON lines, CEF or OCSF, the proof of one in a file, or all to a syslog receiver over TLS",
     details: [
+      "--format   json (as they lie in the log), cef or ocsf, a line each",
       "--syslog   with --ca, --cert, --cert-key <pem> and --cursor <file>; -f goes on, and waits for a receiver that went away",
       ...AUDIT_EXIT_HELP,
     ],

@@ -116,6 +116,15 @@ test("filters choose what goes out; the cursor passes over the rest", async () =
   assert.is(received().length, before + 1)
 })
 
+test("[CR 6.1] the entries go as CEF where the receiver wants that", async () => {
+  const before = received().length
+  assert.match((await send("as-cef", ["--format", "cef", "--seq", "0"])).err, /^1 entries sent/)
+  const one = received()[before]
+  assert.is(one?.msgid, "conduit.denied")
+  assert.match(one.msg, /^ ?CEF:0\|Lockgate\|Lockgate\|[^|]+\|conduit\.denied\|/)
+  assert.ok(one.msg.includes('cs2=a"]\\\\ü\\\\u202e cs2Label=object'), one.msg)
+})
+
 test("[CR 1.2] a receiver is not spoken to by whom it does not know, nor by us if we do not know it", async () => {
   const before = received().length
   const strange = await send("strange", [], stranger)
