@@ -126,6 +126,18 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./cli/audit-broker.ts")).auditBroker,
   },
   {
+    words: "audit collect",
+    usage:
+      "--broker mqtts://<host>[:<port>]... --store <folder> --key <file> (--gateway <name>=<key>... | --inventory <file>) ...",
+    summary:
+      "keep verified copies of gateways' logs on a server, cosign and so acknowledge them; --new-key makes its key",
+    details: [
+      "--once     fetch what there is, and end; code 5 if not all was to be had, 2 if a log is accused of a fork, a rewind or a hole",
+      ...AUDIT_EXIT_HELP,
+    ],
+    load: async () => (await import("./cli/audit-collect.ts")).auditCollect,
+  },
+  {
     words: "policy check",
     usage: "[--strict] [--posture] <policy.yaml>...",
     summary: "list every fault of a policy, and what its author may not have meant",

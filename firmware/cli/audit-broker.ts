@@ -4,7 +4,7 @@ import { HardwareError, InputError, LockgateError } from "../../policy/base/erro
 import { parseNoteKey, type NoteKey } from "../../policy/audit/tlog/note.ts"
 import { verifyLog, type LogVerdict } from "../../policy/audit/tlog/verify-log.ts"
 import { createLinuxClock } from "../../hal/linux/clock.ts"
-import { dialReader } from "../audit/mqtt-link.ts"
+import { dialReader, type MqttLink } from "../audit/mqtt-link.ts"
 import { createMqttSource, type MqttSource } from "../audit/mqtt-source.ts"
 import { nodeSha256, verifyNoteSignature } from "../audit/note-functions.ts"
 import { readText } from "../config/read-text.ts"
@@ -37,16 +37,25 @@ export async function openBrokerLog(
   login: BrokerLogin,
   gateway: string,
 ): Promise<{ readonly source: MqttSource; close(): Promise<void> }> {
-  const { host, port } = placeOf(login.url)
-  const link = await dialReader({
-    clientId: `lockgate-reader-${randomBytes(6).toString("hex")}`,
-    version: login.version ?? "3.1.1",
-    openStream: () => secureStream({ host, port, ...pemOf(login) }),
-  })
+  const link = await dialBroker(login, "reader")
   const nonce = (): string => randomBytes(16).toString("base64url")
   const asking = login.ask === true ? { nonce } : {}
   const source = createMqttSource({ link, gateway, clock: createLinuxClock(), ...asking })
   return { source, close: () => link.close() }
+}
+
+/**
+ * A connection to a broker under a client id of its own. The broker proves itself by `ca`, or the machine's authorities.
+ *
+ * @throws HardwareError `ERR_LINK`, InputError `ERR_BROKER_URL`
+ */
+export function dialBroker(login: BrokerLogin, as: "reader" | "collector"): Promise<MqttLink> {
+  const { host, port } = placeOf(login.url)
+  return dialReader({
+    clientId: `lockgate-${as}-${randomBytes(6).toString("hex")}`,
+    version: login.version ?? "3.1.1",
+    openStream: () => secureStream({ host, port, ...pemOf(login) }),
+  })
 }
 
 /** Verify everything that the broker holds of the log whose key this is. @throws HardwareError `ERR_LINK` */
@@ -124,7 +133,8 @@ function gatewayOf({ name }: NoteKey): string {
   return found
 }
 
-function placeOf(url: string): { readonly host: string; readonly port: number } {
+/** Host and port of a broker. @throws InputError `ERR_BROKER_URL` */
+export function placeOf(url: string): { readonly host: string; readonly port: number } {
   const found = URL.canParse(url) ? new URL(url) : null
   if (found?.protocol !== "mqtts:" || found.hostname === "" || found.username !== "")
     throw new InputError("ERR_BROKER_URL", "where is the broker? mqtts://<host>:<port>")
