@@ -50,6 +50,7 @@ import { ROOMS } from "./rooms.ts"
 import { createSpoolAnswers } from "./spool/answers.ts"
 import { spoolWhenNeeded } from "./spool/late.ts"
 import { startPublishing } from "./publishing.ts"
+import { startWitnessing, type Witnessing } from "./witnessing.ts"
 import { openTrust } from "./trust/keeper.ts"
 import { newestEntry } from "./time/own-log.ts"
 import { createSignedTimes } from "./time/signed-time.ts"
@@ -157,6 +158,7 @@ async function build(
   }
 
   let inForce: Policy | null = null
+  let witnessing: Witnessing | null = null
 
   // What waits on disk for brokers that were lost.
   const buffered = await spoolWhenNeeded(storage, async () => {
@@ -311,7 +313,7 @@ async function build(
     conditionsChanged: (conditions) => {
       const ofPolicy: readonly Condition[] = ["no-policy", "policy-expired", "policy-uncertain", "integrity-failure"]
       const holds = new Set<Condition>(conditions)
-      if (log.state.rolledBack) holds.add("integrity-failure")
+      if (log.state.rolledBack || witnessing?.isPutBack === true) holds.add("integrity-failure")
       for (const condition of ofPolicy) void posture.set(condition, holds.has(condition))
     },
   })
@@ -341,9 +343,16 @@ async function build(
     windowBytes: () => auditStorageOf(inForce).windowBytes,
   })
   closers.push(() => publishing.stop())
+  const witnesses = await startWitnessing({
+    ...{ config, trust, log, storage, clock, time, retention, report: note, keyStore: board.keyStore },
+    putBack: () => void posture.set("integrity-failure", true),
+  })
+  witnessing = witnesses
+  closers.push(() => witnesses.stop())
   trust.onChange(async () => {
     conduits.nowListening(await engine.setTrust(trust.engineTrust()))
     publishing.trustChanged()
+    witnesses.trustChanged()
   })
   const status = (): StatusReport => ({
     gateway: config.gateway,
@@ -359,7 +368,7 @@ async function build(
     buffered: spool.backlog(),
     alarms: alarms.open,
     time: time.report(),
-    audit: { entries: log.size, publishing: publishing.state, room: retention.status },
+    audit: { entries: log.size, publishing: publishing.state, room: retention.status, witnesses: witnesses.status },
   })
   const commands = createCommandDoor({
     config,

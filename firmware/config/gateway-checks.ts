@@ -8,6 +8,7 @@ import { didYouMean } from "../../policy/language/suggestion.ts"
 import { declaredNames, faultAt, find } from "../../policy/language/locate.ts"
 import { linesSocket } from "../lines/socket-path.ts"
 import { clash, LISTEN_PORTS, SCHEMES, splitUrl } from "./address.ts"
+import { checkWitnesses } from "./witness-shape.ts"
 import { checkGpio } from "./gpio-shape.ts"
 
 /** Longest path of a local socket on Linux: `sun_path` less its end. */
@@ -80,6 +81,7 @@ export function checkGateway(document: GatewayDocument, root: DocNode, folder: s
     faultAt(report, top, ["state"], message, "choose a folder nearer to the root")
   }
   checkGpio(document.gpio, root, report)
+  checkWitnesses(document.gateway, document.management.mqtt !== null, document.audit, root, report)
   const socketBytes = utf8Length(resolve(folder, document.management.socket))
   if (socketBytes > MAX_SOCKET_BYTES) {
     const message = `the path of a socket has at most ${MAX_SOCKET_BYTES} bytes, this one has ${socketBytes}`

@@ -1,8 +1,12 @@
-import { InputError, InvariantError } from "../../base/errors.ts"
+import { InputError } from "../../base/errors.ts"
 import type { Sha256 } from "../tlog/hash.ts"
 import { piecePath, tileHashes } from "../tlog/tile.ts"
-import { nodesOfTiles, proveConsistency, rootOf } from "../tlog/tree.ts"
+import { nodesOfTiles, proveConsistency, rootOf, type NodeReader } from "../tlog/tree.ts"
 import type { Shown } from "./cosigner.ts"
+
+/** Six levels of tiles: more no log of a gateway ever has, and none that says so is looked at. */
+const MAX_SIZE = 2 ** 47
+const NO_TILE: ReadonlySet<string> = new Set(["ERR_TLOG_TILE", "ERR_TLOG_PATH"])
 
 /** Gives a tile by its tlog-tiles path, unverified; null if it cannot be had. */
 export type PieceReader = (path: string) => Promise<Uint8Array | null>
@@ -20,18 +24,36 @@ export async function consistencyOf(
   piece: PieceReader,
 ): Promise<Pick<Shown, "proof" | "rootThen">> {
   if (known === 0 || known >= size) return { proof: [] }
-  const missing = new InputError("ERR_TLOG_TILE", "a tile is missing")
-  const node = nodesOfTiles(sha256, size, async (tile) => {
-    const bytes = await piece(piecePath(tile))
-    if (bytes === null) throw missing
-    return tileHashes(bytes, tile.width)
-  })
+  if (size > MAX_SIZE) return { proof: null }
+  const node = nodesFrom(sha256, size, piece)
   try {
     const proof = await proveConsistency(sha256, known, size, node)
     return { proof, rootThen: await rootOf(sha256, known, node) }
   } catch (error) {
-    if (!(error instanceof InputError) && !(error instanceof InvariantError)) throw error
-    if (error.code !== "ERR_TLOG_TILE") throw error
-    return { proof: null }
+    if (isNoTile(error)) return { proof: null }
+    throw error
   }
+}
+
+/** The root of the first `size` entries from whatever tiles there are; null if one of them is missing. */
+export async function rootFrom(sha256: Sha256, size: number, piece: PieceReader): Promise<Uint8Array | null> {
+  const node = nodesFrom(sha256, size, piece)
+  try {
+    return size > MAX_SIZE ? null : await rootOf(sha256, size, node)
+  } catch (error) {
+    if (isNoTile(error)) return null
+    throw error
+  }
+}
+
+function isNoTile(error: unknown): boolean {
+  return error instanceof InputError && NO_TILE.has(String(error.code))
+}
+
+function nodesFrom(sha256: Sha256, size: number, piece: PieceReader): NodeReader {
+  return nodesOfTiles(sha256, size, async (tile) => {
+    const bytes = await piece(piecePath(tile))
+    if (bytes === null) throw new InputError("ERR_TLOG_TILE", "a tile is missing")
+    return tileHashes(bytes, tile.width)
+  })
 }
