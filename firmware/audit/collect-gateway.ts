@@ -7,6 +7,7 @@ import { nodesOfTiles, rootOf } from "../../policy/audit/tlog/tree.ts"
 import { consistencyOf } from "../../policy/audit/witness/consistency.ts"
 import { withCosignature } from "../../policy/audit/witness/cosignature.ts"
 import { decideCosigner, openSigned, type Refusal } from "../../policy/audit/witness/cosigner.ts"
+import { followKeys } from "../../policy/audit/witness/handover.ts"
 import { refusedTopic, witnessTopic } from "../../policy/audit/witness/place.ts"
 import { encodeRefusal, signedRefusal } from "../../policy/audit/witness/refusal.ts"
 import { copyStorage, openCopy, type CopyStorage, type LogCopy, type NotedCheckpoint } from "./collect-copy.ts"
@@ -18,6 +19,8 @@ import { nodeSha256, verifyNoteSignature } from "./note-functions.ts"
 
 /** Runs of older bundles that are fetched before newer entries are looked at again. */
 const OLDER_RUNS = 4
+/** What is known is signed again so often: a sign of life where the log is quiet. */
+const SIGN_AGAIN_S = 15 * 60
 const FUNCTIONS = { sha256: nodeSha256, verify: verifyNoteSignature }
 
 /** How the copy of one gateway's log stands. */
@@ -64,13 +67,16 @@ type Told = Pick<CollectStatus, "state" | "text">
 
 /** Opens the copy in the store. @throws HardwareError `ERR_IO`, IntegrityError if what was remembered cannot be read */
 export async function openCollectGateway(deps: CollectGatewayDeps): Promise<CollectGateway> {
-  const { gateway, keys, cosigner } = deps
-  const copy = await openCopy(copyStorage(deps.storage, `logs/${gateway}`), keys)
+  const { gateway, cosigner } = deps
   const memory = await openMemory(deps.storage, gateway)
+  /** Those that were given, and those that the log has handed over to since. */
+  const keys = [...deps.keys, ...(memory.key === null ? [] : [memory.key])]
+  const copy = await openCopy(copyStorage(deps.storage, `logs/${gateway}`), keys)
   const log = { origin: originOf(gateway), keys }
   let shown = 0
   let cosigned: number | null = null
   let published = ""
+  let signedAt = 0
   let isRefused = false
   let told: Told = { state: "waiting", text: "nothing of its log was seen yet" }
   /** A rewind is believed at the second look: a broker that comes back from a backup is behind for a moment. */
@@ -125,7 +131,7 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
     }
     const opened = await openSigned(FUNCTIONS, log, checkpoint.note)
     if ("reason" in opened) return
-    const key = keys[0]
+    const key = await signerOf(log, checkpoint.note)
     if (memory.known?.note !== checkpoint.note && key !== undefined) await memory.remember(checkpoint, key)
     const signature = cosigner.sign(opened.note.text, at)
     const note = withCosignature(nodeSha256, opened.note, cosigner.key, at, signature)
@@ -133,6 +139,7 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
     if (isRefused) await source.publish(refusedTopic(gateway, cosigner.key.name), new Uint8Array())
     isRefused = false
     published = `${source.link} ${checkpoint.note}`
+    signedAt = at
     cosigned = checkpoint.size
     tell("current", `${entries}, cosigned`)
   }
@@ -160,12 +167,24 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
   async function takeOver(source: CollectSource, now: NotedCheckpoint, tree: SignedTree): Promise<boolean> {
     if (copy.checkpoint === null || copy.checkpoint.size < now.size) {
       const begin = Math.min(source.first, now.size)
-      await copy.extend(now, tree, begin - (begin % TILE_WIDTH), () => deps.told({ ...status(), state: "catching-up" }))
+      const progress = (entries: number): void =>
+        deps.told({ ...status(), state: "catching-up", size: entries, text: "newer entries are fetched" })
+      await copy.extend(now, tree, begin - (begin % TILE_WIDTH), progress)
     }
     if (!copy.isComplete && (await older(source, tree))) return true
     if (!copy.isComplete) return false
-    if (published !== `${source.link} ${now.note}`) await acknowledge(source, now)
+    const isQuiet = ((await deps.now()) ?? 0) - signedAt >= SIGN_AGAIN_S
+    if (isQuiet || published !== `${source.link} ${now.note}`) await acknowledge(source, now)
     return false
+  }
+
+  /** The log may have gone over to another key, which the last one that is known vouches for; true if there is a new one. */
+  async function followHandovers(source: CollectSource): Promise<boolean> {
+    const last = keys.at(-1)
+    if (last === undefined) return false
+    const next = (await followKeys(FUNCTIONS, last, await source.handovers())).slice(1)
+    keys.push(...next)
+    return next.length > 0
   }
 
   async function look(source: CollectSource): Promise<boolean> {
@@ -175,7 +194,9 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
       if (told.state === "waiting") tell("waiting", "the broker shows nothing of its log")
       return false
     }
-    const opened = await openSigned(FUNCTIONS, log, note)
+    let opened = await openSigned(FUNCTIONS, log, note)
+    if ("reason" in opened && opened.reason === "unknown-key" && (await followHandovers(source)))
+      opened = await openSigned(FUNCTIONS, log, note)
     if ("reason" in opened) {
       tell("held", refusalText(opened.reason, keys))
       return false
@@ -213,6 +234,16 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
       }
     },
   }
+}
+
+/** Which of the keys has signed the note. */
+async function signerOf(
+  log: { readonly origin: string; readonly keys: readonly NoteKey[] },
+  note: string,
+): Promise<NoteKey | undefined> {
+  for (const key of log.keys)
+    if (!("reason" in (await openSigned(FUNCTIONS, { ...log, keys: [key] }, note)))) return key
+  return undefined
 }
 
 function isOf(error: unknown, kind: "integrity"): error is IntegrityError {

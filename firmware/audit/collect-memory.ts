@@ -27,6 +27,8 @@ export interface Evidence {
 /** Of one gateway. All methods throw HardwareError `ERR_IO`. */
 export interface CollectMemory {
   readonly known: NotedCheckpoint | null
+  /** The key that signed it. */
+  readonly key: NoteKey | null
   /** On disk before this resolves; then it may be signed. */
   remember(checkpoint: NotedCheckpoint, key: NoteKey): Promise<void>
   /** Keeps both notes, once; resolves to the file. */
@@ -40,15 +42,18 @@ export async function openMemory(
 ): Promise<CollectMemory> {
   const file = `known/${gateway}`
   const bytes = await storage.read(file)
-  let known = bytes === null ? null : knownIn(file, bytes)
+  let [known, key] = bytes === null ? [null, null] : knownIn(file, bytes)
   return {
     get known() {
       return known
     },
-    async remember(checkpoint, key) {
-      const text = encodeKnownLog(nodeSha256, { key, note: checkpoint.note })
+    get key() {
+      return key
+    },
+    async remember(checkpoint, by) {
+      const text = encodeKnownLog(nodeSha256, { key: by, note: checkpoint.note })
       await storage.write(file, new TextEncoder().encode(text))
-      known = checkpoint
+      ;[known, key] = [checkpoint, by]
     },
     async convict({ reason, known: first, shown }, at) {
       const folder = `evidence/${gateway}`
@@ -62,10 +67,10 @@ export async function openMemory(
   }
 }
 
-function knownIn(file: string, bytes: Uint8Array): NotedCheckpoint {
+function knownIn(file: string, bytes: Uint8Array): [NotedCheckpoint, NoteKey] {
   try {
-    const { checkpoint, note } = parseKnownLog(nodeSha256, new TextDecoder().decode(bytes))
-    return { ...checkpoint, note }
+    const { checkpoint, note, key } = parseKnownLog(nodeSha256, new TextDecoder().decode(bytes))
+    return [{ ...checkpoint, note }, key]
   } catch (error) {
     if (!(error instanceof LockgateError)) throw error
     throw new LockgateError("integrity", error.code, `${file}: ${error.message}`)

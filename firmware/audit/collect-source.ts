@@ -3,6 +3,7 @@ import { answerTopic, gatewayTopic, joinParts } from "../../policy/audit/topics.
 import { parsePiecePath, TILE_WIDTH } from "../../policy/audit/tlog/tile.ts"
 import type { Clock } from "../../hal/clock.ts"
 import type { SharedLink } from "./collect-link.ts"
+import { handoversOver } from "./witness-link.ts"
 import { createMqttSource } from "./mqtt-source.ts"
 import { unpackPiece } from "./retained-log.ts"
 
@@ -23,6 +24,8 @@ export interface CollectSource {
   ask(path: string): Promise<Uint8Array | null>
   /** `gone`: the gateway said that it has not got what it was asked for last. */
   readonly lastAnswer: "here" | "gone" | "silent"
+  /** What the broker holds of changes of the log's key. @throws HardwareError `ERR_LINK` */
+  handovers(): Promise<readonly string[]>
   /** Retained. @throws HardwareError `ERR_LINK` */
   publish(topic: string, payload: Uint8Array): Promise<void>
 }
@@ -41,7 +44,7 @@ export interface CollectSourceDeps {
 /** A gateway's log by one connection to a broker. `close` gives up what it listens to. */
 export function createCollectSource(deps: CollectSourceDeps): CollectSource & { close(): void } {
   const { link, gateway, clock, waitMs = 3_000 } = deps
-  const view = link.view()
+  const [view, handoverView] = [link.view(), link.view()]
   const atBroker = createMqttSource({ link: view, gateway, clock, waitMs })
   let lastAnswer: CollectSource["lastAnswer"] = "silent"
   let askedMs = -Infinity
@@ -89,8 +92,12 @@ export function createCollectSource(deps: CollectSourceDeps): CollectSource & { 
       lastAnswer = answer === null ? "silent" : answer.length === 0 ? "gone" : "here"
       return answer === null || answer.length === 0 ? null : unpackPiece(piece, answer)
     },
+    handovers: handoversOver(handoverView, gateway, clock),
     publish: (topic, payload) => view.publish(topic, payload, true),
-    close: () => view.close(),
+    close() {
+      view.close()
+      handoverView.close()
+    },
   }
 }
 

@@ -5,7 +5,7 @@ import { printable } from "../../policy/audit/json-text.ts"
 import { encodeNoteKey, type NoteKey } from "../../policy/audit/tlog/note.ts"
 import { HardwareError, LockgateError } from "../../policy/base/errors.ts"
 import { createLinuxClock } from "../../hal/linux/clock.ts"
-import { openLinuxStorage } from "../../hal/linux/storage.ts"
+import { openLinuxStorage, type LinuxStorage } from "../../hal/linux/storage.ts"
 import { createLinuxTimeSync } from "../../hal/linux/time-sync.ts"
 import type { TimeSync } from "../../hal/time-sync.ts"
 import { openCollectGateway, type CollectGateway, type CollectStatus } from "../audit/collect-gateway.ts"
@@ -106,7 +106,7 @@ async function collect(values: Values, io: CliIo): Promise<number> {
   const cosigner = await cosignerKey(values.key)
   const logins = await loginsOf(values)
   const now = earliestNow(createLinuxTimeSync(), clockBoundOf(values["clock-bound"]))
-  const storage = await openLinuxStorage(store)
+  const storage = await openStore(store)
   try {
     const tell = teller(io, values.json === true)
     const gateways = new Map<string, CollectGateway>()
@@ -133,6 +133,16 @@ async function collect(values: Values, io: CliIo): Promise<number> {
       : AUDIT_EXIT.done
   } finally {
     await storage.close()
+  }
+}
+
+/** @throws HardwareError `ERR_STORE_IN_USE`, `ERR_IO` */
+async function openStore(store: string): Promise<LinuxStorage> {
+  try {
+    return await openLinuxStorage(store)
+  } catch (error) {
+    if (!(error instanceof LockgateError) || error.code !== "ERR_STATE_FOLDER_IN_USE") throw error
+    throw new HardwareError("ERR_STORE_IN_USE", `another collector works in ${store}`)
   }
 }
 

@@ -29,6 +29,7 @@ export interface Shown {
   isAway: boolean
   /** Changes what the broker gives. */
   alter: (path: string, bytes: Uint8Array | null) => Uint8Array | null
+  handovers: readonly string[]
   readonly asked: string[]
   readonly published: { readonly topic: string; readonly payload: Uint8Array }[]
   readonly source: CollectSource
@@ -43,7 +44,7 @@ export function show(files: LogFolder): Shown {
     return (index * TILE_WIDTH + width) * span
   }
   const shown: Shown = {
-    ...{ files, first: 0, goneBelow: 0, isAway: false, asked: [], published: [] },
+    ...{ files, first: 0, goneBelow: 0, isAway: false, handovers: [], asked: [], published: [] },
     alter: (_path, bytes) => bytes,
     source: {
       link: "link 1",
@@ -61,6 +62,7 @@ export function show(files: LogFolder): Shown {
         lastAnswer = shown.isAway ? "silent" : bytes === undefined ? "gone" : "here"
         return shown.isAway ? null : (bytes ?? null)
       },
+      handovers: async () => shown.handovers,
       publish: async (topic, payload) => void shown.published.push({ topic, payload }),
     },
   }

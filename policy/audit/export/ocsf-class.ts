@@ -153,6 +153,22 @@ export const OCSF_KINDS: Readonly<Record<string, OcsfKind>> = {
   "audit.requests-damaged": FOUND,
   "audit.probed": OTHER,
 
+  "audit.alarm-altered": FOUND,
+
+  "witness.begun": CHANGED,
+  "witness.refused": FOUND,
+  "witness.held-up": OTHER,
+  "witness.resumed": OTHER,
+  "witness.key-followed": CHANGED,
+  "witness.clock-uncertain": OTHER,
+  "witness.key-made": CHANGED,
+  "witness.rolled-back": FOUND,
+  "witness.accused": FOUND,
+  "witness.objected": FOUND,
+  "witness.invalid": FOUND,
+  "witness.silent": OTHER,
+  "witness.returned": OTHER,
+
   "alarm.raised": FOUND,
   "alarm.acknowledged": RESOLVED,
 }
