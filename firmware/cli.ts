@@ -106,8 +106,9 @@ const COMMANDS: readonly Entry[] = [
     words: "audit export",
     usage:
       "(--config <gateway.yaml> | --state <folder>) [-o <file> | --proof <number> | --syslog <host:port> ...] [filters]",
-    summary: "entries as JSON lines, the proof of one in a file, or all to a syslog receiver over TLS",
+    summary: "entries as JSON lines, CEF or OCSF, the proof of one in a file, or all to a syslog receiver over TLS",
     details: [
+      "--format   json (as they lie in the log), cef or ocsf, a line each",
       "--syslog   with --ca, --cert, --cert-key <pem> and --cursor <file>; -f goes on, and waits for a receiver that went away",
       ...AUDIT_EXIT_HELP,
     ],
@@ -119,6 +120,18 @@ const COMMANDS: readonly Entry[] = [
       "--config <gateway.yaml> [--operator <common name>]... [--collector <common name>[=<cosigner>]]... [--witness <common name>[=<cosigner>]]...",
     summary: "who may read a gateway's audit at its broker, as a mosquitto ACL file",
     load: async () => (await import("./cli/audit-acl.ts")).auditAcl,
+  },
+  {
+    words: "audit collect",
+    usage:
+      "--broker mqtts://<host>[:<port>]... --store <folder> --key <file> (--gateway <name>=<key>... | --inventory <file>) ...",
+    summary:
+      "keep verified copies of gateways' logs on a server, cosign and so acknowledge them; --new-key makes its key",
+    details: [
+      "--once     fetch what there is, and end; code 5 if not all was to be had, 2 if a log is accused of a fork, a rewind or a hole",
+      ...AUDIT_EXIT_HELP,
+    ],
+    load: async () => (await import("./cli/audit-collect.ts")).auditCollect,
   },
   {
     words: "policy check",

@@ -4,7 +4,7 @@ import { HardwareError, InputError } from "../../policy/base/errors.ts"
 import type { NoteKey } from "../../policy/audit/tlog/note.ts"
 import { verifyLog, type LogVerdict, type VerifyLogOptions } from "../../policy/audit/tlog/verify-log.ts"
 import { createLinuxClock } from "../../hal/linux/clock.ts"
-import { dialReader } from "../audit/mqtt-link.ts"
+import { dialReader, type MqttLink } from "../audit/mqtt-link.ts"
 import { createMqttSource, type MqttSource } from "../audit/mqtt-source.ts"
 import { nodeSha256, verifyNoteSignature } from "../audit/note-functions.ts"
 import { readText } from "../config/read-text.ts"
@@ -31,16 +31,25 @@ export async function openBrokerLog(
   login: BrokerLogin,
   gateway: string,
 ): Promise<{ readonly source: MqttSource; close(): Promise<void> }> {
-  const { host, port } = placeOf(login.url)
-  const link = await dialReader({
-    clientId: `lockgate-reader-${randomBytes(6).toString("hex")}`,
-    version: login.version ?? "3.1.1",
-    openStream: () => secureStream({ host, port, ...pemOf(login) }),
-  })
+  const link = await dialBroker(login, "reader")
   const nonce = (): string => randomBytes(16).toString("base64url")
   const asking = login.ask === true ? { nonce } : {}
   const source = createMqttSource({ link, gateway, clock: createLinuxClock(), ...asking })
   return { source, close: () => link.close() }
+}
+
+/**
+ * A connection to a broker under a client id of its own. The broker proves itself by `ca`, or the machine's authorities.
+ *
+ * @throws HardwareError `ERR_LINK`, InputError `ERR_ARGUMENT`
+ */
+export function dialBroker(login: BrokerLogin, as: "reader" | "collector"): Promise<MqttLink> {
+  const { host, port } = placeOf(login.url)
+  return dialReader({
+    clientId: `lockgate-${as}-${randomBytes(6).toString("hex")}`,
+    version: login.version ?? "3.1.1",
+    openStream: () => secureStream({ host, port, ...pemOf(login) }),
+  })
 }
 
 /** What was found at the broker, and the note that it shows. */
@@ -110,7 +119,8 @@ function gatewayOf({ name }: NoteKey): string {
   return found
 }
 
-function placeOf(url: string): { readonly host: string; readonly port: number } {
+/** Host and port of a broker. @throws InputError `ERR_ARGUMENT` */
+export function placeOf(url: string): { readonly host: string; readonly port: number } {
   const found = URL.canParse(url) ? new URL(url) : null
   if (found?.protocol !== "mqtts:" || found.hostname === "" || found.username !== "")
     throw new InputError("ERR_ARGUMENT", "--broker: where is the broker? mqtts://<host>:<port>")

@@ -225,6 +225,9 @@ test("[CR 3.5] wrong use ends with 1, what is not there with 3", async () => {
     [verify(whole, "--nonsense"), 1, /--nonsense/],
     [exported("--state", join(top, "none")), 3, /no log/],
     [exported("--state", whole, "--syslog", "127.0.0.1"), 1, /--cert/],
+    [exported("--state", whole, "--format", "leef"), 1, /json, cef or ocsf/],
+    [exported("--state", whole, "--format", "cef", "--proof", "1"), 1, /proof/],
+    [exported("--state", whole, "--format", "ocsf", "--syslog", "127.0.0.1"), 1, /--format cef/],
     [exported("--state", whole, "--syslog", ":::"), 1, /host/],
     [exported("--state", whole, "-o", join(top, "none/file")), 3, /cannot be written/],
   ]
@@ -243,6 +246,16 @@ test("JSON lines are the very bytes of the log, filtered, and the file is there 
   assert.equal(lines.map((line) => (JSON.parse(line) as { seq: number }).seq), Array.from({ length: 11 }, (_, k) => 250 + k)) // prettier-ignore
   assert.ok(readFileSync(join(whole, "audit/tile/entries/000")).includes(lines[0] ?? "?"))
   assert.is((await exported("--state", whole, "--seq", "250..260")).out, readFileSync(file, "utf8"))
+  for (const [format, start] of [
+    ["cef", /^CEF:0\|Lockgate\|/],
+    ["ocsf", /^\{"class_uid":/],
+  ] as const) {
+    const ran = await exported("--state", whole, "--format", format)
+    const lines = ran.out.split("\n").slice(0, -1)
+    assert.is(lines.length, 701)
+    assert.ok(lines.every((line) => start.test(line)))
+    assert.not.match(ran.out, DRIVES)
+  }
 })
 
 test("a log is verified while it grows", async () => {
