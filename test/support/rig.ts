@@ -81,6 +81,8 @@ export interface RigOptions {
   readonly brokerConfig?: readonly string[]
   /** The broker keeps sessions and messages over a stop, for `brokerBack`. */
   readonly brokerKeeps?: boolean
+  /** Called with the state folder before the gateway starts for the first time. */
+  readonly beforeStart?: (stateFolder: string) => void
   /** Environment of the gateway's process. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -291,6 +293,7 @@ ${options.board ?? ""}
     },
   }
   try {
+    options.beforeStart?.(stateFolder)
     await gateway.start()
   } catch (error) {
     await rig.stop()
