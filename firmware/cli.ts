@@ -113,7 +113,8 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     words: "audit acl",
-    usage: "--config <gateway.yaml> [--operator <common name>]... [--collector <common name>]...",
+    usage:
+      "--config <gateway.yaml> [--operator <common name>]... [--collector <common name>[=<cosigner>]]... [--witness <common name>[=<cosigner>]]...",
     summary: "who may read a gateway's audit at its broker, as a mosquitto ACL file",
     load: async () => (await import("./cli/audit-acl.ts")).auditAcl,
   },

@@ -335,7 +335,6 @@ async function build(
     clock,
     report: note,
     interval: () => time.interval(),
-    keyStore: board.keyStore,
     firmware: VERSION,
     policyVersion: () => policy.status().inForce?.version ?? null,
     windowBytes: () => auditStorageOf(inForce).windowBytes,

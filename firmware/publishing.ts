@@ -1,5 +1,4 @@
 import type { Clock } from "../hal/clock.ts"
-import type { KeyStore } from "../hal/key-store.ts"
 import type { Storage } from "../hal/storage.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { TimeInterval } from "../policy/time/interval.ts"
@@ -24,7 +23,6 @@ export interface PublishingDeps {
   readonly clock: Clock
   interval(): TimeInterval
   report(event: AuditEvent): void
-  readonly keyStore: KeyStore
   /** What the heartbeat says beside the log. */
   readonly firmware: string
   policyVersion(): number | null
@@ -73,13 +71,21 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
       everyMs: HEARTBEAT_SECONDS * 1000,
       make: () =>
         makeHeartbeat({
-          ...{ log, clock, gateway: config.gateway, keyStore: deps.keyStore, firmware: deps.firmware },
+          ...{ log, clock, gateway: config.gateway, firmware: deps.firmware },
           interval: () => deps.interval(),
           policy: () => deps.policyVersion(),
           alarms: () => deps.alarms.open,
         }),
     },
-    beside: (link, signal) => publishAlarms({ link, signal, alarms: deps.alarms, clock, gateway: config.gateway }),
+    beside: (link, signal) =>
+      publishAlarms({
+        link,
+        signal,
+        alarms: deps.alarms,
+        clock,
+        gateway: config.gateway,
+        report: (event) => deps.report(event),
+      }),
     connect: () =>
       dialMqtt({
         gateway: config.gateway,

@@ -308,7 +308,12 @@ export const CONTROLS: readonly Control[] = [
     claim:
       "Each entry goes to the operators' broker as it is written, denials and load among them; rules of the policy make alarms of entries, " +
       "which stand at the broker until a person acknowledges them.",
-    enforcedIn: ["firmware/audit/publisher.ts", "firmware/audit/alarms.ts", "policy/audit/alarm.ts"],
+    enforcedIn: [
+      "firmware/audit/publisher.ts",
+      "firmware/audit/alarms.ts",
+      "firmware/audit/alarm-watch.ts",
+      "policy/audit/alarm.ts",
+    ],
     probes: [operatorsHear.id],
   },
   {

@@ -1,5 +1,6 @@
 import { InputError } from "../../policy/base/errors.ts"
 import { parseEdge, type ParsedEdge } from "../../policy/audit/edge-message.ts"
+import { createEdgeInbox, edgeFilters } from "../../policy/audit/edge-parts.ts"
 import { encodeBundle } from "../../policy/audit/entry-bundle.ts"
 import { encodeLogRequest } from "../../policy/audit/log-request.ts"
 import { answerTopic, gatewayTopic, joinParts, pieceTopic } from "../../policy/audit/topics.ts"
@@ -64,24 +65,38 @@ export function createMqttSource(deps: MqttSourceDeps): MqttSource {
 
   /** What comes to `topic`, whole or in parts; null after `waitMs` from when the broker has taken the question. */
   function arrival(topic: string, question: Promise<void>): Promise<Uint8Array | null> {
+    const parts = new Map<number, Uint8Array>()
+    return collected((at, payload) => {
+      if (at === topic) return payload
+      const part = at.startsWith(`${topic}/part/`) ? Number(at.slice(topic.length + 6)) : NaN
+      return part >= 0 && part < 255 ? joinParts(parts.set(part, payload)) : null
+    }, question)
+  }
+
+  /** What `take` makes of what arrives, once it makes something of it; null after `waitMs`. Rejects with what it throws. */
+  function collected(
+    take: (topic: string, payload: Uint8Array) => Uint8Array | null,
+    question: Promise<void>,
+  ): Promise<Uint8Array | null> {
     return new Promise((resolve, reject) => {
-      const parts = new Map<number, Uint8Array>()
       let cancel = (): void => undefined
-      const done = (payload: Uint8Array | null): void => {
+      const stop = (): void => {
         cancel()
         awaited.delete(one)
+      }
+      const done = (payload: Uint8Array | null): void => {
+        stop()
         resolve(payload)
       }
       const one: Awaited = {
         take(at, payload) {
-          if (at === topic) {
-            done(payload)
-            return
+          try {
+            const whole = take(at, payload)
+            if (whole !== null) done(whole)
+          } catch (error) {
+            stop()
+            reject(error instanceof Error ? error : new InputError("ERR_EDGE", "not the edge of a log"))
           }
-          const part = at.startsWith(`${topic}/part/`) ? Number(at.slice(topic.length + 6)) : NaN
-          if (!(part >= 0 && part < 255)) return
-          const whole = joinParts(parts.set(part, payload))
-          if (whole !== null) done(whole)
         },
       }
       awaited.add(one)
@@ -108,6 +123,20 @@ export function createMqttSource(deps: MqttSourceDeps): MqttSource {
     asked()
     void Promise.allSettled(arrivals).then(() => link.unsubscribe(filters).catch(() => undefined))
     return arrivals
+  }
+
+  /** The gzipped edge as the broker holds it. @throws InputError `ERR_EDGE` */
+  async function edgeNow(): Promise<Uint8Array | null> {
+    const inbox = createEdgeInbox(nodeSha256, gateway)
+    const filters = edgeFilters(gateway)
+    let asked: () => void = () => undefined
+    const ready = new Promise<void>((resolve) => (asked = resolve))
+    const arriving = collected(
+      (topic, payload) => inbox.take(topic, payload),
+      ready.then(() => link.subscribe(filters)),
+    )
+    asked()
+    return arriving.finally(() => void link.unsubscribe(filters).catch(() => undefined))
   }
 
   async function byRequest(path: string): Promise<Uint8Array | null> {
@@ -153,9 +182,9 @@ export function createMqttSource(deps: MqttSourceDeps): MqttSource {
     async checkpoint() {
       kept.clear()
       edge = null
-      const payload = await retainedAt([gatewayTopic(gateway, "log/edge")])[0]
-      if (payload === null || payload === undefined || payload.length === 0) return null
       try {
+        const payload = await edgeNow()
+        if (payload === null || payload.length === 0) return null
         edge = parseEdge(unpackEdge(payload) ?? new Uint8Array())
         return edge.checkpoint
       } catch (error) {

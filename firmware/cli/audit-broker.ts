@@ -62,7 +62,8 @@ export async function verifyBroker(
     await source.checkpoint()
     const deps = { sha256: nodeSha256, verify: verifyNoteSignature, keys: [key] }
     const from = login.ask === true ? 0 : source.first
-    return await verifyLog(deps, source, { from, ...(progress === undefined ? {} : { progress }) })
+    const window = login.ask !== true
+    return await verifyLog(deps, source, { from, window, ...(progress === undefined ? {} : { progress }) })
   } finally {
     await log.close()
   }

@@ -18,7 +18,11 @@ export async function diagnose(
   seen: Seen | null,
 ): Promise<readonly Fault[]> {
   const known = seen === null ? {} : { known: { ...seen, origin: edge.said.origin } }
-  const { faults } = await verifyLog(deps, sourceOf(deps.sha256, tree, edge), { from: edge.first, ...known })
+  const { faults } = await verifyLog(deps, sourceOf(deps.sha256, tree, edge), {
+    from: edge.first,
+    window: true,
+    ...known,
+  })
   return faults.filter(({ code }) => !MISSING.has(code))
 }
 

@@ -1,18 +1,20 @@
 /** One gateway as the worker follows it: its log, its signs of life, its alarms, and the verdict over all of that. */
 import { LockgateError, StateError } from "../../../policy/base/errors.ts"
 import { MAX_EDGE_BYTES, parseEdge, type ParsedEdge } from "../../../policy/audit/edge-message.ts"
+import { createEdgeInbox, type EdgeInbox } from "../../../policy/audit/edge-parts.ts"
 import { MAX_ENTRY_BYTES, parseEntry } from "../../../policy/audit/entry.ts"
+import { followHandovers, type KeyChain } from "../../../policy/audit/key-chain.ts"
 import type { Heartbeat } from "../../../policy/audit/heartbeat.ts"
 import { originOf } from "../../../policy/audit/tlog/checkpoint.ts"
 import { leafHash, sameHash, type Sha256 } from "../../../policy/audit/tlog/hash.ts"
 import { FaultList } from "../../../policy/audit/tlog/log-verdict.ts"
-import { parseNote, verifyNote, type NoteKey, type VerifySignature } from "../../../policy/audit/tlog/note.ts"
+import type { NoteKey, VerifySignature } from "../../../policy/audit/tlog/note.ts"
+import { MAX_PROOF_BYTES } from "../../../policy/audit/proof-file.ts"
 import { TILE_WIDTH } from "../../../policy/audit/tlog/tile.ts"
-import { trustedCheckpoint } from "../../../policy/audit/tlog/verify-log.ts"
+import { signedCheckpoint } from "../../../policy/audit/tlog/verify-log.ts"
 import { joinParts, pieceAt } from "../../../policy/audit/topics.ts"
 import { diagnose } from "./diagnosis.ts"
 import { readAlarm, verifyHeartbeat } from "./heartbeat.ts"
-import { KeyChain, type Handover } from "./key-chain.ts"
 import { LogTree, nameOf, type Seen } from "./log-tree.ts"
 import type { Alarm, EntryProof, Fault, Finding, GatewayReport, Verdict } from "./messages.ts"
 import { proofPath } from "./proof-path.ts"
@@ -40,6 +42,7 @@ const MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)
 const MAX_PENDING = 4_096
 const MAX_FINDINGS = 100
 const MAX_ALARMS = 500
+const MAX_HANDOVERS = 256
 /** Before a first heartbeat says its interval. */
 const DEFAULT_INTERVAL_S = 60
 
@@ -47,8 +50,9 @@ const DEFAULT_INTERVAL_S = 60
 export class GatewayWatch {
   readonly #deps: WatchDeps
   readonly #tree: LogTree
-  readonly #chain: KeyChain
+  readonly #handovers = new Map<string, string>()
   readonly #since: number
+  readonly #edges: EdgeInbox
   readonly #parts = new Map<string, Map<number, Uint8Array>>()
   readonly #pending = new Map<number, Uint8Array>()
   readonly #faults = new Map<string, Fault>()
@@ -60,7 +64,8 @@ export class GatewayWatch {
   #refusedEdge: ParsedEdge | null = null
   /** One that no trusted key has signed: the key may be vouched for yet. */
   #heldEdge: Uint8Array | null = null
-  #unplacedHandovers: readonly Handover[] = []
+  #chain: KeyChain
+  #unplacedHandovers: KeyChain["checkpoints"] = []
   /** What is wrong, named as `verifyLog` names it; null if that is not known of this state. */
   #named: { readonly state: string; readonly faults: readonly Fault[] } | null = null
   #fits: boolean | null = null
@@ -74,7 +79,8 @@ export class GatewayWatch {
   constructor(deps: WatchDeps) {
     this.#deps = deps
     this.#tree = new LogTree(deps.sha256)
-    this.#chain = new KeyChain(deps, deps.keys)
+    this.#chain = { keys: deps.keys, retired: [], checkpoints: [] }
+    this.#edges = createEdgeInbox(deps.sha256, deps.gateway)
     this.#known = deps.known
     this.#since = deps.now()
     if (deps.otherKey)
@@ -91,16 +97,16 @@ export class GatewayWatch {
     const root = `lockgate/${this.#deps.gateway}/`
     const rest = topic.slice(root.length)
     try {
-      if (rest === "log/edge") await this.#takeEdge(payload)
+      if (rest === "log/edge" || rest.startsWith("log/edge/")) await this.#takeEdge(this.#edges.take(topic, payload))
       else if (rest === "audit/live") this.#takeLine(payload)
       else if (rest === "heartbeat") await this.#takeHeartbeat(payload, retained)
       else if (rest === "online") this.#offline = new TextDecoder().decode(payload.subarray(0, 16)) === "offline"
-      else if (rest.startsWith("log/handover/")) await this.#takeHandover(rest.slice("log/".length, 80), payload)
+      else if (rest.startsWith("log/handover/")) await this.#takeHandover(rest.slice("log/handover/".length), payload)
       else if (rest.startsWith("alarm/")) this.#takeAlarm(rest.slice("alarm/".length), payload)
       else await this.#takePiece(topic, payload)
     } catch (error) {
       if (!(error instanceof LockgateError) || error.kind !== "input") throw error
-      const where = rest === "log/edge" ? "checkpoint" : rest.startsWith("log/handover/") ? rest.slice(4, 80) : rest
+      const where = rest === "log/edge" ? "checkpoint" : rest
       const code = rest === "log/edge" ? "ERR_LOG_NO_CHECKPOINT" : (error as LockgateError).code
       this.#say(rest === "log/edge" ? "edge" : where, where, code, `${wordFor(rest)}: ${error.message}`)
     }
@@ -131,8 +137,8 @@ export class GatewayWatch {
     const state = this.#state()
     if (edge === null || this.#named?.state === state) return
     const isWhole = this.#refusedEdge === null && this.#tree.faults.length === 0
-    const deps = { sha256, verify, keys: this.#chain.keys }
-    const faults = isWhole ? [] : await diagnose(deps, this.#tree, edge, this.#known)
+    const keys = [...this.#chain.keys, ...this.#chain.retired.map(({ key }) => key)]
+    const faults = isWhole ? [] : await diagnose({ sha256, verify, keys }, this.#tree, edge, this.#known)
     this.#named = { state, faults }
     for (const fault of this.#pieceFaults()) this.#find(fault)
   }
@@ -201,7 +207,8 @@ export class GatewayWatch {
     }
   }
 
-  async #takeEdge(payload: Uint8Array): Promise<void> {
+  async #takeEdge(payload: Uint8Array | null): Promise<void> {
+    if (payload === null) return
     const { gateway, sha256, verify } = this.#deps
     this.#heldEdge = null
     if (payload.length === 0) {
@@ -210,46 +217,49 @@ export class GatewayWatch {
     }
     const edge = parseEdge(await this.#deps.inflate(payload, MAX_EDGE_BYTES))
     const found = new FaultList()
-    const { keys } = this.#chain
-    const checkpoint = await trustedCheckpoint({ sha256, verify, keys }, edge.checkpoint, found)
+    const signed = await signedCheckpoint(
+      { sha256, verify, keys: this.#deps.keys },
+      this.#chain,
+      edge.checkpoint,
+      found,
+    )
     const [fault] = found.found
-    if (checkpoint === null && fault !== undefined) {
+    if (signed === null && fault !== undefined) {
       this.#heldEdge = payload
       this.#say("edge", fault.where, fault.code, fault.text)
       return
     }
-    if (checkpoint !== null && checkpoint.origin !== originOf(gateway)) {
-      this.#say("edge", "checkpoint", "ERR_LOG_OTHER_LOG", `the checkpoint is of another log: ${checkpoint.origin}`)
-      return
-    }
-    const signed = await verifyNote(sha256, parseNote(edge.checkpoint), keys, verify)
-    const ends = signed.filter(({ key }) => key.type === "ed25519").map(({ key }) => this.#chain.endOf(key))
-    if (ends.length > 0 && ends.every((end) => end !== null && end < edge.said.size)) {
-      const text = `the checkpoint is signed by a key that was given up at entry ${Math.max(...ends.map(Number)) - 1}`
-      this.#say("edge", "checkpoint", "ERR_LOG_OTHER_KEY", text)
+    if (edge.said.origin !== originOf(gateway)) {
+      this.#say("edge", "checkpoint", "ERR_LOG_OTHER_LOG", `the checkpoint is of another log: ${edge.said.origin}`)
       return
     }
     this.#faults.delete("edge")
     this.#lateEdge = edge
   }
 
-  /** A change of keys: what it says of the tree is held against the tree, like everything else. */
-  async #takeHandover(where: string, payload: Uint8Array): Promise<void> {
-    const known = this.#chain.handovers.length
-    const isNew = await this.#chain.take(where, payload)
-    this.#faults.delete(where)
-    this.#unplacedHandovers = [...this.#unplacedHandovers, ...this.#chain.handovers.slice(known)]
-    if (isNew && this.#heldEdge !== null) await this.#takeEdge(this.#heldEdge)
+  /** A change of keys: followed from the key that was given, and what it says of the tree held against the tree. */
+  async #takeHandover(size: string, payload: Uint8Array): Promise<void> {
+    if (!/^\d{1,15}$/.test(size) || (payload.length > 0 && this.#handovers.size >= MAX_HANDOVERS)) return
+    const name = `handover-${size}`
+    if (payload.length === 0) this.#handovers.delete(name)
+    else this.#handovers.set(name, new TextDecoder().decode(payload.subarray(0, MAX_PROOF_BYTES + 1)))
+    const found = new FaultList()
+    const all = [...this.#handovers].map(([where, text]) => ({ where, text }))
+    this.#chain = await followHandovers(this.#deps, all, found)
+    this.#unplacedHandovers = this.#chain.checkpoints
+    for (const where of [name, ...this.#handovers.keys()]) this.#faults.delete(where)
+    for (const { where, code, text } of found.found) this.#say(where, where, code, text)
+    if (this.#heldEdge !== null) await this.#takeEdge(this.#heldEdge)
   }
 
   async #placeHandovers(): Promise<void> {
-    const left: Handover[] = []
-    for (const handover of this.#unplacedHandovers) {
-      const { size } = handover
-      const fits = size > (this.#tree.edge?.said.size ?? -1) ? null : await this.#tree.beginsWith(handover)
-      if (fits === null) left.push(handover)
+    const left: KeyChain["checkpoints"][number][] = []
+    for (const checkpoint of this.#unplacedHandovers) {
+      const { size } = checkpoint
+      const fits = size > (this.#tree.edge?.said.size ?? -1) ? null : await this.#tree.beginsWith(checkpoint)
+      if (fits === null) left.push(checkpoint)
       const text = `the change of keys at entry ${size - 1} is of another tree than the signed checkpoint`
-      if (fits === false) this.#say(`handover/${size}`, `handover/${size}`, "ERR_LOG_FORKED", text)
+      if (fits === false) this.#say(`handover-${size}`, "checkpoint", "ERR_LOG_FORKED", text)
     }
     this.#unplacedHandovers = left
   }
@@ -368,7 +378,7 @@ export class GatewayWatch {
     this.#faults.delete("memory")
     if (known !== null && known.size === now.size) return
     this.#known = { ...now, at: this.#deps.now() }
-    this.#deps.believe(now, this.#chain.keys)
+    this.#deps.believe(now, [...this.#deps.keys, ...this.#chain.keys.filter((key) => !this.#deps.keys.includes(key))])
   }
 
   /** A heartbeat names size and root, too: they must be of this very tree. */
@@ -402,7 +412,7 @@ export class GatewayWatch {
 
   #seenText(): string {
     const known = this.#deps.known
-    const handed = this.#chain.handovers.map(({ size }) => ` Its key changed at entry ${size - 1}, vouched for by the key before.`) // prettier-ignore
+    const handed = this.#chain.checkpoints.map(({ size }) => ` Its key changed at entry ${size - 1}, vouched for by the key before.`) // prettier-ignore
     if (known === null) return `This browser has not seen this log before.${handed.join("")}`
     return `This browser has seen ${known.size} entries of it on ${new Date(known.at).toLocaleString()}.${handed.join("")}`
   }

@@ -184,7 +184,7 @@ function run(url: string, { username, password }: Settings, watches: Map<string,
   client.on("connect", () => {
     for (const one of queues.values()) one.restart()
     const own = [...watches.keys()].flatMap((gateway) =>
-      ["log/edge", "audit/live", "heartbeat", "online", "alarm/#"].map((t) => `lockgate/${gateway}/${t}`),
+      ["log/edge/#", "audit/live", "heartbeat", "online", "alarm/#"].map((t) => `lockgate/${gateway}/${t}`),
     )
     // Before the edge: the key that signed it may be one that the given key vouches for.
     client.subscribe(

@@ -296,8 +296,15 @@ test("[CR 3.9] a log hands over to a new key: an entry names it, both sign for t
     assert.equal([next.size, next.state.rolledBack], [302, false])
     const known = parseCheckpoint(note.text)
     assert.equal((await judgeFolder(await folderOfStorage(storage), [next.key], { known })).faults, [])
+    const middle = next.key
     await next.rotateKey()
     assert.not.equal([...next.key.publicKey], [...old.publicKey])
+    // Whoever has any of the three follows to the end, at once.
+    for (const key of [old, middle, next.key]) {
+      const verdict = await judgeFolder(await folderOfStorage(storage), [key])
+      assert.equal(verdict.faults, [])
+      assert.equal([...verdict.key!.publicKey], [...next.key.publicKey])
+    }
     await next.close()
     assert.not((await openTestLog(storage, { keyStore })).state.rolledBack)
   }
@@ -317,6 +324,7 @@ test("[CR 3.9] a power cut at any step of a change of keys leaves a log that goe
   }
   const counted = base.powerCut("kept")
   await run(counted)
+  let changed = 0
   for (let cutAt = 1; cutAt <= counted.steps; cutAt++) {
     const storage = base.powerCut("kept")
     storage.plan = { cutAt, landed: cutAt % 2 === 0 ? "all" : "none", unsynced: cutAt % 3 === 0 ? "kept" : "lost" }
@@ -324,6 +332,9 @@ test("[CR 3.9] a power cut at any step of a change of keys leaves a log that goe
     const found = storage.powerCut()
     const log = await openTestLog(found)
     assert.not(log.state.rolledBack, `${cutAt}`)
+    const verdict = await judgeFolder(await folderOfStorage(found), [first.key])
+    assert.equal(verdict.faults, [], `${cutAt}: whoever has the first key cannot follow`)
+    if (log.key.publicKey.join() !== first.key.publicKey.join()) changed++
     assert.equal(
       (await told(log, 0)).filter((text) => /damaged|key-made/.test(text)),
       [],
@@ -331,6 +342,7 @@ test("[CR 3.9] a power cut at any step of a change of keys leaves a log that goe
     )
     await goesOn(log, found)
   }
+  assert.ok(changed > 3 && changed < counted.steps, `${changed} of ${counted.steps}`)
 })
 
 test.run()

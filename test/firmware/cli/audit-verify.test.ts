@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { suite } from "uvu"
@@ -110,6 +110,63 @@ test("[CR 3.9] a log that was put back is noticed by who remembers it", async ()
   assert.is((await verify(whole, "--key", KEY, "--known", known)).code, 2, "another log")
   writeFileSync(known, "{}")
   assert.match((await verify(folder, "--known", known)).err, /ERR_KNOWN_LOG/)
+})
+
+test("[CR 3.9] what is remembered is kept for each log by its name, and the older form is still read", async () => {
+  const known = join(top, "known-logs")
+  const other = join(top, "other-gateway")
+  await writeLog(other, 3, [], "gw-2")
+  const otherKey = keyLineOf(other, "gw-2")
+  assert.is((await verify(whole, "--key", KEY, "--known", known)).code, 0)
+  const unknown = await verify(other, "--known", known)
+  assert.is(unknown.code, 4)
+  assert.match(unknown.err, /nothing is remembered of lockgate\/gw-2\/log/)
+  assert.is((await verify(other, "--key", otherKey, "--known", known)).code, 0)
+  for (const folder of [whole, other, whole]) assert.is((await verify(folder, "--known", known)).code, 0)
+  const { logs } = JSON.parse(readFileSync(known, "utf8")) as { logs: { key: string; checkpoint: string }[] }
+  assert.equal(logs.map(({ key }) => key).toSorted(), [KEY, otherKey].toSorted())
+  const [first] = logs.filter(({ key }) => key === KEY)
+  writeFileSync(known, JSON.stringify({ format: 1, ...first }))
+  assert.is((await verify(whole, "--known", known)).code, 0)
+  writeFileSync(known, JSON.stringify({ format: 2, logs: [first, first] }))
+  assert.match((await verify(whole, "--known", known)).err, /ERR_KNOWN_LOG/)
+})
+
+test("[CR 3.9] with the first key a log whose key has changed is verified, and the new one is remembered and printed", async () => {
+  const folder = join(top, "rotated")
+  await writeLog(folder, 300)
+  const first = keyLineOf(folder)
+  const storage = await openLinuxStorage(folder)
+  const log = await openTestLog(storage)
+  await log.rotateKey()
+  await log.append(sampleEvent("after"))
+  await log.close()
+  await storage.close()
+  const next = encodeNoteKey(nodeSha256, log.key)
+  const known = join(top, "known-rotated")
+  const ran = await verify(folder, "--key", first, "--known", known)
+  assert.is(ran.code, 0, ran.out + ran.err)
+  assert.ok(ran.out.includes(`key         ${next}`))
+  assert.ok(readFileSync(known, "utf8").includes(next))
+  assert.is((await verify(folder, "--known", known)).code, 0)
+  assert.is((await runCli((io) => auditKey(["--state", folder], io))).out, `${next}\n`)
+  assert.is((await verify(join(folder, "audit"), "--key", first)).code, 0, "a copy has the handover with it")
+  const [handover] = readdirSync(join(folder, "audit")).filter((name) => name.startsWith("handover-"))
+  assert.match((await verify(join(folder, "audit", handover!), "--key", first)).out, /VERIFIED/)
+  writeFileSync(join(folder, "audit", handover!), "{}")
+  const forged = await verify(folder, "--key", first)
+  assert.is(forged.code, 2)
+  assert.match(forged.out, new RegExp(`${handover}: .*ERR_LOG_HANDOVER`))
+})
+
+test("an interrupted verification says how far it came, and has the code of its own", async () => {
+  const abort = new AbortController()
+  const io = captureIo()
+  const seen = auditVerify([whole, "--key", KEY], { ...io, signal: abort.signal })
+  abort.abort()
+  assert.is(await seen, 130)
+  assert.match(io.errors(), /interrupted: .*, and nothing is said of it\n$/)
+  assert.is(io.text(), "")
 })
 
 test("[CR 2.12] one file proves one entry, offline", async () => {

@@ -56,7 +56,7 @@ async function judged(broker: Broker, known: Seen | null): Promise<LogVerdict> {
     },
   }
   const before = known === null ? {} : { known: { origin: LOG.key.name, ...known } }
-  return verifyLog({ sha256, verify: verifyNoteSignature, keys: [LOG.key] }, source, before)
+  return verifyLog({ sha256, verify: verifyNoteSignature, keys: [LOG.key] }, source, { window: true, ...before })
 }
 
 /** Undefined: there is none; null: what is there is none. */
