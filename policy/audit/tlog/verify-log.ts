@@ -99,7 +99,7 @@ export async function verifyLog(
 }
 
 /** The checkpoint of a note if a key of the chain has signed it, and had not handed over before. */
-async function signedCheckpoint(
+export async function signedCheckpoint(
   deps: VerifyLogDeps,
   { keys, retired }: KeyChain,
   note: string | null,
@@ -115,7 +115,8 @@ async function signedCheckpoint(
   return null
 }
 
-interface SignedBy {
+/** A checkpoint, and the key that signed it. */
+export interface SignedBy {
   readonly checkpoint: Checkpoint
   readonly key: NoteKey
 }
