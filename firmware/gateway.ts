@@ -295,6 +295,8 @@ async function build(
     apply: async (next) => {
       await retention.policyChanged(next?.policy ?? null)
       await boundary.follow(next?.policy ?? null)
+      // Rules that could not be set have closed the posture: the engine knows before it is told what could listen.
+      await posture.settled()
       await island.policyChanged(next?.policy.island ?? null)
       conduits.nowListening(
         await engine.setEpoch(
