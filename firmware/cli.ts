@@ -79,7 +79,8 @@ const COMMANDS: readonly Entry[] = [
   {
     words: "audit key",
     usage: "[--cosigner] (--config <gateway.yaml> | --state <folder>)",
-    summary: "the public key of this gateway's log, to be noted down for those who verify; or the one it witnesses others with",
+    summary:
+      "the public key of this gateway's log, to be noted down for those who verify; or the one it witnesses others with",
     load: async () => (await import("./cli/audit-key.ts")).auditKey,
   },
   {

@@ -114,7 +114,11 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       isRevoked: (...asked) => conduits.engine.isRevoked(...asked),
       ownCertificates: deps.trust.material.ownCertificates,
       atRest: { spool: deps.spool, files: deps.board.storage },
-      audit: { gateway: config.gateway, readBack: () => deps.publishing.readBack() },
+      audit: {
+        gateway: config.gateway,
+        readBack: () => deps.publishing.readBack(),
+        witnesses: () => deps.status().audit.witnesses?.by ?? [],
+      },
       lines: () => deps.lines.status(),
       time: { ...deps.clocks, examine: (text) => deps.signedTimes.examine(text) },
       auditRoom: deps.auditRoom,

@@ -22,6 +22,7 @@ import { clockFollowsSource, entriesAreStamped, forgedTimeIsRefused, stepsAreTol
 import { onlyNamedRadios } from "./probes/radios.ts"
 import { eventsAreWritten, operatorsHear, recordedFlowsHaveProof, requestsAreKept } from "./probes/trail.ts"
 import { brokerShowsLog, strangersReadNoAudit } from "./probes/audit.ts"
+import { witnessesAgree } from "./probes/witnesses.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
 /** Every probe there is, in the order in which they run. */
@@ -73,6 +74,7 @@ export const PROBES: readonly GatewayProbe[] = [
   operatorsHear,
   strangersReadNoAudit,
   brokerShowsLog,
+  witnessesAgree,
 ]
 
 const MOBILE_CODE = {
@@ -270,9 +272,15 @@ export const CONTROLS: readonly Control[] = [
     requirement: "CR 3.9",
     claim:
       "Who may read the log is the broker's access list, which is printed; a change of what the broker keeps is alarmed and put " +
-      "right, and one of the log itself does not fit its signed tree.",
-    enforcedIn: ["policy/export/audit-acl.ts", "firmware/audit/retained-watch.ts", "policy/audit/tlog/verify-log.ts"],
-    probes: [strangersReadNoAudit.id, brokerShowsLog.id],
+      "right, and one of the log itself does not fit its signed tree. A log put back as a whole is told by the witnesses, where the board file names some.",
+    enforcedIn: [
+      "policy/export/audit-acl.ts",
+      "firmware/audit/retained-watch.ts",
+      "policy/audit/tlog/verify-log.ts",
+      "policy/audit/witness/cosigner.ts",
+      "firmware/audit/witnessed.ts",
+    ],
+    probes: [strangersReadNoAudit.id, brokerShowsLog.id, witnessesAgree.id],
   },
   {
     requirement: "CR 4.1",

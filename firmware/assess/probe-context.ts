@@ -1,3 +1,4 @@
+import type { CosignerStatus } from "../audit/witnessed.ts"
 import type { NetworkInterfaces } from "../../hal/network-interfaces.ts"
 import type { FilterState } from "../../hal/packet-filter.ts"
 import type { Storage } from "../../hal/storage.ts"
@@ -68,6 +69,8 @@ export interface AuditView {
   readonly gateway: string
   /** Whether the broker, asked just now, shows the edge of the log as it was published last. */
   readBack(): Promise<"shown" | "not-shown" | "offline" | "off">
+  /** Those who cosign the log, by the board file. */
+  witnesses(): readonly CosignerStatus[]
 }
 
 /** What a probe may touch of the live gateway. */

@@ -12,10 +12,8 @@ import { handoversOver, unlessOurs, type SharedLink } from "./witness-link.ts"
 import { openWitnessLog, SIGN_AGAIN_MS, type WitnessedLog, type WitnessLink, type WitnessLog } from "./witness-log.ts"
 import { openWitnessMemory } from "./witness-memory.ts"
 
-/** A log is looked at no more often, however fast it grows: as often as its anchor is written. */
+/** A log is looked at no more often, however fast it grows: as often as its anchor is written. What could not be cosigned is looked at again then. */
 const PACE_MS = 10_000
-/** What could not be cosigned is looked at again. */
-const AGAIN_MS = 60_000
 
 /** What a gateway that witnesses others stands on. */
 export interface WitnessDeps {
@@ -108,7 +106,7 @@ export async function openWitness(deps: WitnessDeps): Promise<Witness> {
       isNew = false
       const waits = await look(witness, link)
       await pause(deps.paceMs ?? PACE_MS, signal)
-      if (!isNews() || waits) await pause(waits ? AGAIN_MS : SIGN_AGAIN_MS, signal, (done) => (ring = done))
+      if (!isNews() && !waits) await pause(SIGN_AGAIN_MS, signal, (done) => (ring = done))
     }
   }
 

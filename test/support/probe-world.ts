@@ -204,7 +204,7 @@ export async function world(
       access: () => [],
       boundary: kept,
       atRest: { spool, files: storage },
-      audit: { gateway: "gw", readBack: async () => "shown" },
+      audit: { gateway: "gw", readBack: async () => "shown", witnesses: () => [] },
       lines: () => LINES,
       time: await clocksOf([signer.trusted]),
       auditRoom: await roomyLog(),

@@ -302,7 +302,8 @@ ${options.board ?? ""}
   return rig
 }
 
-function lockgate(args: readonly string[]): Promise<{ code: number | null; out: string; err: string }> {
+/** The real command line in a process of its own. */
+export function lockgate(args: readonly string[]): Promise<{ code: number | null; out: string; err: string }> {
   const child = spawn(process.execPath, [...process.execArgv, CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] })
   let out = ""
   let err = ""
@@ -311,7 +312,8 @@ function lockgate(args: readonly string[]): Promise<{ code: number | null; out: 
   return new Promise((resolve) => child.once("close", (code) => resolve({ code, out, err })))
 }
 
-function gatewayProcess(
+/** A gateway by its board file; `ready` says when it has started. */
+export function gatewayProcess(
   config: string,
   env: Readonly<Record<string, string>>,
   ready: () => Promise<boolean>,
