@@ -8,6 +8,7 @@ import { GatewayWatch } from "./gateway-watch.ts"
 import { pieceAt, pieceTopic } from "../../../policy/audit/topics.ts"
 import { inflate } from "./inflate.ts"
 import { noMemory, openMemory, type Memory } from "./memory.ts"
+import { checkProof } from "./proof-check.ts"
 import { PieceQueue } from "./piece-queue.ts"
 import type { News, Order, Settings } from "./messages.ts"
 import { canVerify, hexOf, sha256, verifySignature } from "./signatures.ts"
@@ -55,6 +56,9 @@ async function obey(order: Order): Promise<void> {
       return
     case "prove":
       await session?.prove(order.gateway, order.seq)
+      return
+    case "check":
+      tell({ kind: "checked", found: await checkProof(order.name, order.text, order.keys) })
       return
     case "forget":
       await (await memory).forget(order.gateway)
