@@ -20,7 +20,7 @@ export class PublishRun {
   readonly #context: SessionContext
   readonly #direction: Direction
   readonly #ids: PacketIds
-  readonly #maxBytes: number
+  #maxBytes: number
   /** What the filter has of the chunk: [from, to). Before the chunk's beginning `from` stands if the chunk was received there. */
   #bytes: Uint8Array | null = null
   #from = 0
@@ -36,6 +36,11 @@ export class PublishRun {
     this.#direction = direction
     this.#ids = ids
     this.#maxBytes = Math.min(maxPacketBytes, maxControlBytes)
+  }
+
+  /** The receiver takes no packet over `maxBytes`, and its sender was told so: a larger one is not passed over. */
+  bound(maxBytes: number): void {
+    this.#maxBytes = Math.min(this.#maxBytes, maxBytes)
   }
 
   /** Forget the last chunk: its bytes are somebody else's now. */
