@@ -19,7 +19,7 @@ import { piecePath, TILE_WIDTH, tilesOf, type Tile } from "../../policy/audit/tl
 import type { Storage } from "../../hal/storage.ts"
 import { TAIL } from "./bundle-reader.ts"
 import { openSignedTree, type SignedTree } from "./collect-tiles.ts"
-import { readFirst, writeFirst } from "./dropping.ts"
+import { readFirst, writeBeginning } from "./dropping.ts"
 import { nodeSha256, verifyNoteSignature } from "./note-functions.ts"
 import { CHECKPOINT } from "./tile-files.ts"
 
@@ -90,7 +90,7 @@ export async function openCopy(storage: CopyStorage, keys: readonly NoteKey[]): 
       const size = checkpoint?.size ?? 0
       if (checkpoint === null && first === 0 && begin > 0) {
         first = begin
-        await writeFirst(storage, first)
+        await writeBeginning(storage, { first, said: null })
       }
       const from = checkpoint === null ? first : size
       for (let index = Math.floor(from / TILE_WIDTH); (index + 1) * TILE_WIDTH <= to.size; index++) {
@@ -127,7 +127,7 @@ export async function openCopy(storage: CopyStorage, keys: readonly NoteKey[]): 
         }
       } finally {
         if (index * TILE_WIDTH < first) {
-          await writeFirst(storage, index * TILE_WIDTH)
+          await writeBeginning(storage, { first: index * TILE_WIDTH, said: null })
           first = index * TILE_WIDTH
         }
       }

@@ -6,8 +6,8 @@
  *
  * A copy that is removed, or put back to an older one, takes nothing of this with it.
  */
-import { LockgateError } from "../../policy/base/errors.ts"
-import { encodeKnownLog, parseKnownLog } from "../../policy/audit/known-log.ts"
+import { InputError, LockgateError } from "../../policy/base/errors.ts"
+import { encodeKnownLogs, parseKnownLogs } from "../../policy/audit/known-log.ts"
 import type { NoteKey } from "../../policy/audit/tlog/note.ts"
 import type { Refusal } from "../../policy/audit/witness/cosigner.ts"
 import type { Storage } from "../../hal/storage.ts"
@@ -51,7 +51,7 @@ export async function openMemory(
       return key
     },
     async remember(checkpoint, by) {
-      const text = encodeKnownLog(nodeSha256, { key: by, note: checkpoint.note })
+      const text = encodeKnownLogs(nodeSha256, [{ key: by, note: checkpoint.note }])
       await storage.write(file, new TextEncoder().encode(text))
       ;[known, key] = [checkpoint, by]
     },
@@ -69,7 +69,11 @@ export async function openMemory(
 
 function knownIn(file: string, bytes: Uint8Array): [NotedCheckpoint, NoteKey] {
   try {
-    const { checkpoint, note, key } = parseKnownLog(nodeSha256, new TextDecoder().decode(bytes))
+    const [one, another] = parseKnownLogs(nodeSha256, new TextDecoder().decode(bytes))
+    if (one === undefined || another !== undefined) {
+      throw new InputError("ERR_KNOWN_LOG", "one log was expected to be remembered here")
+    }
+    const { checkpoint, note, key } = one
     return [{ ...checkpoint, note }, key]
   } catch (error) {
     if (!(error instanceof LockgateError)) throw error
