@@ -7,8 +7,15 @@ import { verifyLog, type LogSource, type VerifyLogDeps } from "../../../policy/a
 import type { LogTree, Seen } from "./log-tree.ts"
 import type { Fault } from "./messages.ts"
 
-/** What is not here is not wrong: it is said to be missing, until it comes. */
-const MISSING: ReadonlySet<string> = new Set(["ERR_LOG_TILE_MISSING", "ERR_LOG_BUNDLE_MISSING"])
+/**
+ * What is not here is not wrong: it is said to be missing, until it comes. So with the beginning: to `verifyLog` a first bundle that is not
+ * there has been taken away; a page that waits for it cannot know.
+ */
+const MISSING: ReadonlySet<string> = new Set([
+  "ERR_LOG_TILE_MISSING",
+  "ERR_LOG_BUNDLE_MISSING",
+  "ERR_LOG_START_MISSING",
+])
 
 /** Everything that does not fit under `edge`, whose signature need not be verified yet. Costs the hashes of all that is here. */
 export async function diagnose(

@@ -52,9 +52,11 @@ export class LogTree {
     return this.#edge
   }
 
-  /** What of the pieces that came does not fit; nothing, while there is no edge to hold them against. */
+  /** What of the pieces that came does not fit; of those that the signed tree has, for of others nothing was signed. */
   get faults(): readonly Fault[] {
-    return this.#edge === null ? [] : [...this.#bad.values()].map(({ fault }) => fault)
+    const edge = this.#edge
+    if (edge === null) return []
+    return [...this.#bad].filter(([path]) => isOf(edge, path)).map(([, { fault }]) => fault)
   }
 
   /** Another number whenever something came that does not fit, or was mended. */
@@ -249,6 +251,13 @@ export class LogTree {
       return hashes
     })
   }
+}
+
+/** Whether a full piece is one of the tree under `edge`, and the broker says to hold it. */
+function isOf({ first, said }: ParsedEdge, path: string): boolean {
+  const { level, index } = parsePiecePath(path)
+  const span = TILE_WIDTH ** (level === "entries" ? 1 : level + 1)
+  return (index + 1) * span <= said.size && (index + 1) * span > first
 }
 
 /** Higher tiles are judged first. */

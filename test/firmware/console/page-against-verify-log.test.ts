@@ -161,7 +161,7 @@ const TABLE: Readonly<Record<string, Tampering>> = {
   },
 }
 const NAMES = Object.keys(TABLE)
-const MISSING = /_(TILE|BUNDLE)_MISSING$/
+const MISSING = /_(TILE|BUNDLE|START)_MISSING$/
 
 /** Verdict and places as `verifyLog` has them; what only is not there is not wrong to a page that waits for it. */
 async function expected(broker: Broker, known: Seen | null): Promise<readonly [string, readonly string[]]> {
@@ -234,6 +234,40 @@ test("[CR 3.9] each way to tamper is seen by both, and both name the same places
       assert.equal(await shown(broker, seenOf(700), [3, 1, 4, 1, 5], new Map()), theirs, name)
       assert.is(theirs[0], name === "a message gone" ? "unverified" : "wrong", name)
     }
+})
+
+test("[CR 3.9] a beginning that has not come is missing, and not wrong; also beside something that is", async () => {
+  const path = "lockgate/g/log/tile/entries/001"
+  const damaged = [...parseBundle(gunzipSync(held(700).get(path)!))].with(7, Buffer.from("{}"))
+  for (const [size, gone, isDamaged] of [
+    [1_030, ["tile/entries/000"], false],
+    [300, ["tile/0/000", "tile/entries/000"], false],
+    [700, ["tile/entries/000"], true],
+    [700, ["tile/0/000", "tile/entries/000"], true],
+  ] as const) {
+    const broker = held(size)
+    for (const one of gone) broker.delete(`lockgate/g/log/${one}`)
+    if (isDamaged) broker.set(path, gzipSync(encodeBundle(damaged)))
+    const theirs = await expected(broker, null)
+    assert.equal(theirs, isDamaged ? ["wrong", ["entry 263"]] : ["unverified", []], gone.join())
+    assert.equal(await shown(broker, null, [0, 0, 0, 0, 0], new Map()), theirs, gone.join())
+  }
+})
+
+test("[CR 3.9] of a piece beyond what is signed nothing is said, however bad, until something signs it", async () => {
+  const broker = held(700)
+  const topic = "lockgate/g/log/tile/entries/001"
+  const lines = parseBundle(gunzipSync(broker.get(topic)!))
+  broker.set(topic, gzipSync(encodeBundle([lines[0]!, ...lines])))
+  for (const [size, verdict] of [
+    [0, ["verified", []]],
+    [300, ["verified", []]],
+    [700, ["wrong", ["tile/entries/001"]]],
+  ] as const) {
+    broker.set(EDGE, held(size).get(EDGE)!)
+    assert.equal(await expected(broker, null), verdict, `${size}`)
+    assert.equal(await shown(broker, null, [0, 0, 0, 0, 0], new Map()), verdict, `${size}`)
+  }
 })
 
 function seenOf(size: number): Seen {
