@@ -21,6 +21,8 @@ export interface Tab {
   /** Waits until an expression is true in the page. */
   until(expression: string, timeoutMs?: number): Promise<void>
   goto(url: string): Promise<void>
+  /** Runs in each worker that starts from now on, before its own first line; empty: nothing. */
+  inWorkers(script: string): void
   /** Keys as a person presses them: `ArrowDown`, `Enter`, `/`. */
   press(key: string): Promise<void>
   size(width: number, height: number, scale?: number): Promise<void>
@@ -115,11 +117,13 @@ async function openTab(call: Call, listeners: Set<Listener>): Promise<Tab> {
   const { sessionId: session } = await call("Target.attachToTarget", { targetId, flatten: true })
   const sessions = new Set<string | undefined>([session])
   const [errors, asked]: [string[], Asked[]] = [[], []]
+  let early = ""
   const watch = async (id: string): Promise<void> => {
     await Promise.all(["Runtime.enable", "Log.enable", "Network.enable"].map((m) => call(m, {}, id).catch(() => null)))
     // Workers are pages of their own here.
     const attach = { autoAttach: true, waitForDebuggerOnStart: true, flatten: true }
     await call("Target.setAutoAttach", attach, id).catch(() => null)
+    if (id !== session && early !== "") await call("Runtime.evaluate", { expression: early }, id)
     await call("Runtime.runIfWaitingForDebugger", {}, id).catch(() => null)
   }
   const listener: Listener = (method, params, from) => {
@@ -160,6 +164,7 @@ async function openTab(call: Call, listeners: Set<Listener>): Promise<Tab> {
     async goto(url) {
       await call("Page.navigate", { url }, session)
     },
+    inWorkers: (script) => void (early = script),
     async press(key) {
       const text = key.length === 1 ? { text: key } : key === "Enter" ? { text: "\r" } : {}
       const codes: Record<string, number> = { Enter: 13, Escape: 27, ArrowUp: 38, ArrowDown: 40, Tab: 9 }

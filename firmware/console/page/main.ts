@@ -3,8 +3,8 @@ import { showDetail } from "./detail.ts"
 import { byId, elementOf } from "./dom.ts"
 import { createFilters } from "./filters.ts"
 import { showAlarms, showFleet } from "./fleet.ts"
-import type { GatewayReport, LinkState, News, Order } from "./messages.ts"
-import { createProofView } from "./proof-view.ts"
+import type { CheckedProof, GatewayReport, LinkState, News, Order } from "./messages.ts"
+import { createProofView, showFileVerdict } from "./proof-view.ts"
 import { wants, type Row } from "./rows.ts"
 import { createTable } from "./table.ts"
 import { createTimeline } from "./timeline.ts"
@@ -26,6 +26,8 @@ interface TrustedTypes {
   createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string }
 }
 
+const OF_CONNECTION: ReadonlySet<News["kind"]> = new Set(["link", "gateway", "rows", "proof"])
+
 const worker = startWorker()
 const order = (wanted: Order): void => worker.postMessage(wanted)
 const reports = new Map<string, GatewayReport>()
@@ -34,6 +36,10 @@ let chosen: string | null = null
 let opened: { gateway: string; seq: number } | null = null
 let range: readonly [number, number] | null = null
 let link: LinkState | null = null
+/** The file that was checked last, since the page was connected. */
+let checked: CheckedProof | null = null
+/** What comes before the worker has taken up an order to connect is of the connection before. */
+let isStale = false
 let [drawTimer, offerTimer, offeredAt] = [0, 0, 0]
 
 const filters = createFilters(() => drawRows())
@@ -52,7 +58,11 @@ drawState()
 worker.onmessage = ({ data }: MessageEvent<News>) => hear(data)
 
 function hear(news: News): void {
+  if (isStale && OF_CONNECTION.has(news.kind)) return
   switch (news.kind) {
+    case "begun":
+      isStale = false
+      return
     case "remembered":
       prefill(news.url, news.keys)
       return
@@ -77,6 +87,8 @@ function hear(news: News): void {
       return
     case "checked":
       proofs.show(news.found)
+      checked = news.found
+      drawState()
       return
     case "proof":
       if (opened === null || opened.gateway !== news.gateway || opened.seq !== news.proof.seq) return
@@ -124,10 +136,15 @@ function drawState(): void {
   const all = [...reports.values()].sort((one, other) => one.gateway.localeCompare(other.gateway))
   const report = chosen === null ? null : (reports.get(chosen) ?? null)
   byId("main").hidden = all.length === 0
-  showVerdict(byId("verdict"), report, all, link, {
-    limits: () => showLimits(elementOf("limits", HTMLDialogElement)),
-    forget,
-  })
+  const banner = byId("verdict")
+  if (report === null) showFileVerdict(banner, checked)
+  else {
+    banner.hidden = false
+    showVerdict(banner, report, all, link, {
+      limits: () => showLimits(elementOf("limits", HTMLDialogElement)),
+      forget,
+    })
+  }
   showFleet(byId("fleet"), all, chosen, choose)
   showAlarms(byId("alarms"), all, open)
 }
@@ -218,6 +235,8 @@ function connect(): void {
   reports.clear()
   stores.clear()
   chosen = null
+  checked = null
+  isStale = true
   drawState()
   drawRows()
   order({ kind: "connect", settings })

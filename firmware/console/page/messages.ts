@@ -27,6 +27,8 @@ export type Order =
 /** From the worker to the page. */
 export type News =
   | { readonly kind: "remembered"; readonly url: string; readonly keys: string }
+  /** An order to connect is taken up: what was told before belongs to the connection before. */
+  | { readonly kind: "begun" }
   | { readonly kind: "refused"; readonly text: string }
   | { readonly kind: "link"; readonly link: LinkState; readonly text: string }
   | { readonly kind: "gateway"; readonly report: GatewayReport }

@@ -63,7 +63,28 @@ export function createProofView(check: (name: string, text: string) => void): { 
   }
 }
 
-function partsOf({ name, state, faults, seq, line, gateway, size, key }: CheckedProof): readonly Part[] {
+/** The banner while nothing is connected: what was found of the file, or nothing at all. */
+export function showFileVerdict(banner: HTMLElement, found: CheckedProof | null): void {
+  banner.hidden = found === null
+  document.title = "Lockgate console"
+  if (found === null) {
+    delete banner.dataset["verdict"]
+    banner.replaceChildren()
+    return
+  }
+  const [verdict, word] = RESULTS[found.state]
+  banner.dataset["verdict"] = verdict
+  document.title = `${word} · Lockgate console`
+  const said = make("p", {}, make("strong", { class: "word" }, word), make("span", {}, ` ${nameOf(found)}`))
+  show(banner, sign(verdict), make("div", { class: "said" }, said))
+}
+
+function nameOf({ name, seq, gateway, size }: CheckedProof): string {
+  return seq === null ? name : `${name}: entry ${seq} of ${gateway ?? "an unknown gateway"}, in a log of ${size ?? "?"}`
+}
+
+function partsOf(found: CheckedProof): readonly Part[] {
+  const { state, faults, line, key } = found
   const [verdict, word, text] = RESULTS[state]
   const head = make(
     "p",
@@ -71,9 +92,7 @@ function partsOf({ name, state, faults, seq, line, gateway, size, key }: Checked
     sign(verdict),
     make("span", {}, make("strong", {}, word), ` ${text}`),
   )
-  const what =
-    seq === null ? name : `${name}: entry ${seq} of ${gateway ?? "an unknown gateway"}, in a log of ${size ?? "?"}`
-  const parts: Part[] = [head, make("p", {}, what)]
+  const parts: Part[] = [head, make("p", {}, nameOf(found))]
   if (faults.length > 0) parts.push(make("ul", { class: "plain-list" }, ...faults.map((one) => make("li", {}, one))))
   if (line !== null) parts.push(make("pre", { class: "raw", tabindex: 0 }, line))
   if (key !== null) parts.push(make("p", { class: "hint" }, "Signed by ", make("code", {}, key)))

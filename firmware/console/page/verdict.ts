@@ -29,56 +29,49 @@ export function sign(verdict: Verdict): SVGElement {
 /** The banner for the chosen gateway, with a word on others that are worse. */
 export function showVerdict(
   banner: HTMLElement,
-  chosen: GatewayReport | null,
+  chosen: GatewayReport,
   all: readonly GatewayReport[],
   link: LinkState | null,
   actions: { readonly limits: () => void; readonly forget: (gateway: string) => void },
 ): void {
-  const verdict = chosen?.verdict ?? "unverified"
+  const { verdict, gateway } = chosen
   banner.dataset["verdict"] = verdict
   const elsewhere = all.filter((one) => one !== chosen && one.verdict === "wrong").map(({ gateway }) => gateway)
   document.title = `${elsewhere.length > 0 ? "WRONG" : verdict.toUpperCase()} · Lockgate console`
   const parts: Part[] = [sign(verdict), make("div", { class: "said" }, ...said(verdict, chosen, elsewhere, link))]
   const limits = make("button", { type: "button", id: "limits-button" }, "What this does not prove")
   const buttons = make("div", { class: "actions" }, limits)
-  const forget =
-    chosen?.why.includes("seen before") === true ||
-    chosen?.faults.some(({ code }) => FORGETTABLE.includes(code)) === true
+  const forget = chosen.why.includes("seen before") || chosen.faults.some(({ code }) => FORGETTABLE.includes(code))
   const forgetting = make("button", { type: "button", id: "forget-button" }, "Forget what was seen…")
   if (forget) buttons.append(forgetting)
   show(banner, ...parts, buttons)
   banner.querySelector<HTMLButtonElement>("#limits-button")?.addEventListener("click", actions.limits)
-  const gateway = chosen?.gateway
-  if (gateway !== undefined)
-    banner.querySelector<HTMLButtonElement>("#forget-button")?.addEventListener("click", () => actions.forget(gateway))
+  banner.querySelector<HTMLButtonElement>("#forget-button")?.addEventListener("click", () => actions.forget(gateway))
 }
 
 function said(
   verdict: Verdict,
-  chosen: GatewayReport | null,
+  chosen: GatewayReport,
   elsewhere: readonly string[],
   link: LinkState | null,
 ): readonly Part[] {
   const word = make("strong", { class: "word" }, verdict.toUpperCase())
-  const lines: Part[] = [
-    make("p", {}, word, make("span", {}, chosen === null ? " Nothing to verify yet." : ` ${sentence(chosen, link)}`)),
-  ]
-  if (chosen !== null && chosen.of > chosen.done && chosen.faults.length === 0)
+  const lines: Part[] = [make("p", {}, word, make("span", {}, ` ${sentence(chosen, link)}`))]
+  if (chosen.of > chosen.done && chosen.faults.length === 0)
     lines.push(make("progress", { max: chosen.of, value: chosen.done, "aria-label": "bundles verified" }))
-  if (chosen !== null && chosen.faults.length > 0) {
+  if (chosen.faults.length > 0) {
     const shown = chosen.faults.slice(0, FAULTS_SHOWN)
     const rest = chosen.faults.length - shown.length
     const items = shown.map(({ where, text }) => make("li", {}, make("code", {}, where), ` ${text}`))
     lines.push(make("ul", { class: "faults" }, ...items, ...(rest > 0 ? [make("li", {}, `and ${rest} more`)] : [])))
   }
-  const healed =
-    chosen === null ? [] : chosen.findings.filter(({ where }) => !chosen.faults.some((f) => f.where === where))
+  const healed = chosen.findings.filter(({ where }) => !chosen.faults.some((f) => f.where === where))
   const [last] = healed.slice(-1)
   if (last !== undefined) {
     const when = new Date(last.at).toLocaleTimeString()
     lines.push(make("p", { class: "healed" }, `Was wrong at ${when} and is mended: ${last.text}`))
   }
-  if (chosen?.life === "silent" || chosen?.life === "offline")
+  if (chosen.life === "silent" || chosen.life === "offline")
     lines.push(make("p", { class: "silence" }, `${chosen.life.toUpperCase()}: ${silence(chosen)}`))
   if (elsewhere.length > 0) lines.push(make("p", { class: "elsewhere" }, `Wrong elsewhere: ${elsewhere.join(", ")}`))
   return lines

@@ -43,6 +43,7 @@ async function obey(order: Order): Promise<void> {
     case "connect":
       session?.stop()
       session = null
+      tell({ kind: "begun" })
       try {
         session = await connect(order.settings)
       } catch (error) {
@@ -76,6 +77,7 @@ async function connect(settings: Settings): Promise<typeof session> {
   }
   const store = await memory
   await store.rememberUrl(url)
+  const life = { stopped: false }
   const watches = new Map<string, GatewayWatch>()
   const remembered = new Map((await store.all()).map((one) => [one.gateway, one]))
   for (const [gateway, own] of keys) {
@@ -94,7 +96,7 @@ async function connect(settings: Settings): Promise<typeof session> {
         known: before,
         otherKey,
         hex: hexOf,
-        rows: (rows) => tell({ kind: "rows", gateway, rows }),
+        rows: (rows) => life.stopped || tell({ kind: "rows", gateway, rows }),
         believe: ({ size, root }, keys) =>
           void store.remember({
             gateway,
@@ -106,10 +108,16 @@ async function connect(settings: Settings): Promise<typeof session> {
       }),
     )
   }
-  return run(url, settings, watches)
+  return run(url, settings, watches, life)
 }
 
-function run(url: string, { username, password }: Settings, watches: Map<string, GatewayWatch>): typeof session {
+/** `life`: what is not told any more once it is stopped, though work on it may be under way. */
+function run(
+  url: string,
+  { username, password }: Settings,
+  watches: Map<string, GatewayWatch>,
+  life: { stopped: boolean },
+): typeof session {
   tell({ kind: "link", link: "connecting", text: `connecting to ${url}` })
   const client: MqttClient = mqtt.connect(url, {
     protocolVersion: 4,
@@ -125,7 +133,7 @@ function run(url: string, { username, password }: Settings, watches: Map<string,
   })
   const strangers = new Set<string>()
   const queue: { topic: string; payload: Uint8Array; retained: boolean }[] = []
-  let [busy, stopped] = [false, false]
+  let busy = false
 
   const queues = new Map(
     [...watches.keys()].map((gateway) => {
@@ -148,6 +156,7 @@ function run(url: string, { username, password }: Settings, watches: Map<string,
     report()
   }
   const report = (): void => {
+    if (life.stopped) return
     for (const watch of watches.values()) tell({ kind: "gateway", report: watch.report() })
   }
   const work = async (): Promise<void> => {
@@ -155,7 +164,7 @@ function run(url: string, { username, password }: Settings, watches: Map<string,
     busy = true
     const touched = new Set<GatewayWatch>()
     let saidAt = performance.now()
-    for (let next = queue.shift(); next !== undefined && !stopped; next = queue.shift()) {
+    for (let next = queue.shift(); next !== undefined && !life.stopped; next = queue.shift()) {
       const watch = watches.get(next.topic.split("/")[1] ?? "")
       if (watch === undefined) continue
       await watch.take(next.topic, next.payload, next.retained)
@@ -165,9 +174,9 @@ function run(url: string, { username, password }: Settings, watches: Map<string,
       await settle(touched, true)
       saidAt = performance.now()
     }
-    if (!stopped && touched.size > 0) await settle(touched)
+    if (!life.stopped && touched.size > 0) await settle(touched)
     busy = false
-    if (queue.length > 0 && !stopped) void work()
+    if (queue.length > 0 && !life.stopped) void work()
   }
   let timer: ReturnType<typeof setTimeout> | null = null
   client.on("message", (topic, payload, packet) => {
@@ -210,7 +219,7 @@ function run(url: string, { username, password }: Settings, watches: Map<string,
     })
   })
   client.on("close", () => {
-    if (!stopped)
+    if (!life.stopped)
       tell({
         kind: "link",
         link: "lost",
@@ -224,7 +233,7 @@ function run(url: string, { username, password }: Settings, watches: Map<string,
   report()
   return {
     stop() {
-      stopped = true
+      life.stopped = true
       clearInterval(ticking)
       client.end(true)
     },

@@ -4,7 +4,7 @@ import { gunzipSync, gzipSync } from "node:zlib"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { encodeBundle, parseBundle } from "../../../policy/audit/entry-bundle.ts"
-import { makeLog, plantEvents } from "../../support/console-feed.ts"
+import { makeLog, plantEvents, type MadeLog } from "../../support/console-feed.ts"
 import { startConsoleRig, type ConsoleRig } from "../../support/chromium-console.ts"
 import { ROOT } from "../../support/source-tree.ts"
 
@@ -18,6 +18,21 @@ async function open(address: string): Promise<void> {
   await rig.tab.goto("about:blank")
   await rig.tab.until(`location.href === "about:blank"`)
   await rig.tab.goto(address)
+}
+
+/** As who fills in the form anew: a connection of its own, with what the browser remembers, and no page to load. */
+async function connect(log: MadeLog): Promise<void> {
+  await rig.tab.evaluate(`{
+    document.querySelector("#url").value = ${JSON.stringify(rig.broker)}
+    document.querySelector("#keys").value = ${JSON.stringify(log.keyLine)}
+    document.querySelector("#setup-form").requestSubmit()
+  }`)
+}
+
+const COLOURS: Readonly<Record<string, string>> = {
+  PROVED: "verified",
+  "NOT VOUCHED FOR": "unverified",
+  WRONG: "wrong",
 }
 
 test.before(async () => {
@@ -45,7 +60,7 @@ test("[CR 6.2] a new entry appears within a second, not proven, and is proven by
   const log = makeLog("live")
   log.add(plantEvents(3))
   await rig.feeder.retain(log.retained())
-  await open(rig.address(log))
+  await connect(log)
   await rig.tab.until(verdict("verified"))
   const [line] = log.add([{ id: "conduit.denied", outcome: "denied", subject: "rogue", object: "plant/valve" }])
   const sentAt = performance.now()
@@ -65,7 +80,8 @@ test("[CR 3.9] a retained tile, bundle, edge or heartbeat that was tampered with
   const heartbeat = { topic: "lockgate/tampered/heartbeat", payload: log.heartbeat() }
   for (const [place, named] of [
     ["log/tile/0/001", "tile/0/001"],
-    ["log/tile/entries/001", "tile/entries/001"],
+    // What cannot be unpacked holds no entry at all.
+    ["log/tile/entries/001", "entry 256"],
     ["log/edge", "edge"],
     ["heartbeat", "heartbeat"],
   ] as const) {
@@ -75,7 +91,7 @@ test("[CR 3.9] a retained tile, bundle, edge or heartbeat that was tampered with
     // In the middle: within a gzip the data, in a note the text.
     bad[bad.length >> 1]! ^= 1
     await rig.feeder.retain([{ topic, payload: bad }])
-    await open(rig.address(log))
+    await connect(log)
     await rig.tab.until(verdict("wrong"))
     await rig.tab.until(says(named))
     await rig.feeder.retain([...good, heartbeat])
@@ -90,7 +106,7 @@ test("[CR 3.9] a log that was cut short, or begun anew with another past, is not
   const early = log.retained()
   log.add(plantEvents(40))
   await rig.feeder.retain(log.retained())
-  await open(rig.address(log))
+  await connect(log)
   await rig.tab.until(verdict("verified"))
   await rig.feeder.retain(early)
   await open(rig.address(log))
@@ -99,13 +115,13 @@ test("[CR 3.9] a log that was cut short, or begun anew with another past, is not
 
   other.add(plantEvents(10))
   await rig.feeder.retain(other.retained())
-  await open(rig.address(other))
+  await connect(other)
   await rig.tab.until(verdict("verified"))
   // The same gateway with another key, as after an attack: the pinned key is another.
   const forged = makeLog("forked")
   forged.add(plantEvents(20))
   await rig.feeder.retain(forged.retained())
-  await open(rig.address(forged))
+  await connect(forged)
   await rig.tab.until(verdict("wrong"))
   await rig.tab.until(says("this is not the key that this browser knew"))
 })
@@ -125,7 +141,7 @@ test("[CR 3.5] nothing that an entry says is read as markup", async () => {
     { topic: "lockgate/hostile/alarm/<b>1", payload: Buffer.from(`{"text":"<img src=x onerror=window.hit=1>"}`) },
   ])
   await rig.feeder.retain([{ topic: "lockgate/<b>you/online", payload: Buffer.from("online") }])
-  await open(rig.address(log))
+  await connect(log)
   await rig.tab.until(verdict("verified"))
   await rig.tab.until(`document.querySelector('[data-seq="0"]')`)
   await rig.tab.evaluate(`document.querySelector('[data-seq="0"]').click()`)
@@ -140,7 +156,7 @@ test("keys alone lead through search, table and entry, and the proof is drawn up
   const log = makeLog("keys")
   log.add(plantEvents(600))
   await rig.feeder.retain(log.retained())
-  await open(rig.address(log))
+  await connect(log)
   await rig.tab.until(verdict("verified"))
   await rig.tab.until(`document.querySelectorAll("#facet-outcome option").length === 4`)
   await rig.tab.press("/")
@@ -168,7 +184,7 @@ test("silence is shown as silence, an uncertain clock as uncertain, and a gatewa
     { topic: "lockgate/quiet/heartbeat", payload: log.heartbeat({ at, latest: null }) },
     { topic: "lockgate/stranger/online", payload: Buffer.from("online") },
   ])
-  await open(rig.address(log))
+  await connect(log)
   await rig.tab.until(verdict("verified"))
   await rig.tab.until(says("SILENT"))
   const card = (name: string): string => `document.querySelector('[data-gateway="${name}"]')?.innerText`
@@ -203,7 +219,7 @@ test("[CR 3.9] the tampering table, each row red in the browser and named", asyn
   const other = makeLog("table")
   other.add(plantEvents(700))
   await rig.feeder.retain(good)
-  await open(rig.address(log))
+  await connect(log)
   await rig.tab.until(verdict("verified"))
   const bundle = good.find(({ topic }) => topic.endsWith("entries/001"))!
   const lines = parseBundle(gunzipSync(bundle.payload))
@@ -236,7 +252,7 @@ test("[CR 3.9] a change of keys is followed from the key before; without it the 
   log.add(plantEvents(20))
   const handover = await log.handOver()
   await rig.feeder.retain([...log.retained(), handover])
-  await open(rig.address(log))
+  await connect(log)
   await rig.tab.until(`${verdict("verified")} && ${says("Its key changed at entry 20")}`)
   const forged = Buffer.from(handover.payload.toString().replace("audit.key-changed", "audit.key-chanced"))
   await rig.feeder.retain([{ topic: handover.topic, payload: forged }])
@@ -250,6 +266,8 @@ test("[CR 2.12] a proof file is checked without any broker: proved, not vouched 
   const result = `document.querySelector("#proof-result").innerText`
   await open(rig.page)
   await rig.tab.until(`document.querySelector("#url").value !== ""`)
+  const banner = `document.querySelector("#verdict")`
+  assert.is(await rig.tab.evaluate(`${banner}.hidden`), true, "nothing to verify, nothing said")
   const check = async (text: string, keys: string, word: string): Promise<void> => {
     await rig.tab.evaluate(`{
       document.querySelector("#keys").value = ${JSON.stringify(keys)}
@@ -258,6 +276,11 @@ test("[CR 2.12] a proof file is checked without any broker: proved, not vouched 
       document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }))
     }`)
     await rig.tab.until(`${result}.startsWith(${JSON.stringify(word)})`)
+    // The banner says the same: who sees only the top of the page is not told otherwise.
+    const top = await rig.tab.evaluate<[string, string, string]>(`[${banner}.innerText, document.title, ${banner}.dataset.verdict]`) // prettier-ignore
+    assert.ok(top[0].startsWith(word) && top[0].includes("entry-20.json"), top[0])
+    assert.is(top[1], `${word} · Lockgate console`)
+    assert.is(top[2], COLOURS[word])
   }
   const proof = payload.toString()
   await check(proof, log.keyLine, "PROVED")
@@ -273,7 +296,7 @@ test("axe-core finds no violation, in dark and light, narrow and wide, with and 
   const log = makeLog("axe")
   log.add(plantEvents(40))
   await rig.feeder.retain([...log.retained(), { topic: "lockgate/axe/heartbeat", payload: log.heartbeat() }])
-  await open(rig.address(log))
+  await connect(log)
   await rig.tab.until(verdict("verified"))
   const axe = readFileSync(`${ROOT}node_modules/axe-core/axe.min.js`, "utf8")
   await rig.tab.evaluate(`${axe};0`)
