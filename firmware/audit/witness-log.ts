@@ -70,8 +70,8 @@ export interface WitnessLink {
   readonly pause: (ms: number) => Promise<void>
 }
 
-/** How a look ended: `waits` is to be looked at again although nothing new is shown. */
-export type Look = "settled" | "waits"
+/** How a look ended: `waits` is to be looked at again although nothing new is shown; `empty`: there was nothing to look at. */
+export type Look = "settled" | "waits" | "empty"
 
 /** Witnesses one log; one look at a time. */
 export interface WitnessLog {
@@ -187,7 +187,7 @@ export async function openWitnessLog(deps: WitnessLogDeps): Promise<WitnessLog> 
     linked: () => (signed = null),
     async look(link) {
       let note = await link.source.checkpoint()
-      if (note === null) return "settled"
+      if (note === null) return "empty"
       let [decision, key] = await judge(note, link)
       if (decision.verdict === "refuse" && decision.reason === "rewind") {
         await link.pause(LOOK_TWICE_MS)

@@ -9,7 +9,14 @@ import { createMqttSource } from "./mqtt-source.ts"
 import { nodeSha256 } from "./note-functions.ts"
 import { openCosigner } from "./witness-key.ts"
 import { unlessOurs, type SharedLink } from "./shared-link.ts"
-import { openWitnessLog, SIGN_AGAIN_MS, type WitnessedLog, type WitnessLink, type WitnessLog } from "./witness-log.ts"
+import {
+  openWitnessLog,
+  SIGN_AGAIN_MS,
+  type Look,
+  type WitnessedLog,
+  type WitnessLink,
+  type WitnessLog,
+} from "./witness-log.ts"
 import { openWitnessMemory } from "./witness-memory.ts"
 
 /** A log is looked at no more often, however fast it grows: as often as its anchor is written. What could not be cosigned is looked at again then. */
@@ -103,21 +110,21 @@ export async function openWitness(deps: WitnessDeps): Promise<Witness> {
     await own.subscribe([edge.replace(/edge$/, "+")])
     while (!signal.aborted) {
       isNew = false
-      const waits = await look(witness, link)
-      await pause(deps.paceMs ?? PACE_MS, signal)
-      if (!isNews() && !waits) await pause(SIGN_AGAIN_MS, signal, (done) => (ring = done))
+      const seenAs = await look(witness, link)
+      if (seenAs !== "empty") await pause(deps.paceMs ?? PACE_MS, signal)
+      if (!isNews() && seenAs !== "waits") await pause(SIGN_AGAIN_MS, signal, (done) => (ring = done))
     }
   }
 
-  /** Whether it is to be looked at again soon. @throws HardwareError `ERR_LINK` */
-  async function look(witness: WitnessLog, link: WitnessLink): Promise<boolean> {
+  /** @throws HardwareError `ERR_LINK` */
+  async function look(witness: WitnessLog, link: WitnessLink): Promise<Look> {
     try {
-      return (await witness.look(link)) === "waits"
+      return await witness.look(link)
     } catch (error) {
       unlessOurs(error)
       if ((error as LockgateError).code === "ERR_LINK") throw error
       // The disk or the key store fails: what was not stored was not signed.
-      return true
+      return "waits"
     }
   }
 
