@@ -4,6 +4,7 @@ import type { CommandPort } from "../policy/command/port.ts"
 import type { Retention } from "./audit/retention.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import type { Alarms } from "./audit/alarms.ts"
+import { createLogKeyRotation } from "./audit/key-rotation.ts"
 import type { AuditLog } from "./audit/log.ts"
 import { readKeptRequest, type KeptRequests } from "./audit/requests.ts"
 import type { FailedConduits } from "./boundary/failed-conduits.ts"
@@ -163,6 +164,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       signedTimes: deps.signedTimes,
       failures: deps.failures,
       alarms: deps.alarms,
+      logKey: createLogKeyRotation(deps.log),
       status: deps.status,
       trialSeconds: config.trialSeconds,
       assess: () => assessing(runAssessment),

@@ -8,8 +8,15 @@ import type { KeyStore } from "../../hal/key-store.ts"
 import { createMqttSource } from "./mqtt-source.ts"
 import { nodeSha256 } from "./note-functions.ts"
 import { openCosigner } from "./witness-key.ts"
-import { handoversOver, unlessOurs, type SharedLink } from "./witness-link.ts"
-import { openWitnessLog, SIGN_AGAIN_MS, type WitnessedLog, type WitnessLink, type WitnessLog } from "./witness-log.ts"
+import { unlessOurs, type SharedLink } from "./shared-link.ts"
+import {
+  openWitnessLog,
+  SIGN_AGAIN_MS,
+  type Look,
+  type WitnessedLog,
+  type WitnessLink,
+  type WitnessLog,
+} from "./witness-log.ts"
 import { openWitnessMemory } from "./witness-memory.ts"
 
 /** A log is looked at no more often, however fast it grows: as often as its anchor is written. What could not be cosigned is looked at again then. */
@@ -30,8 +37,8 @@ export interface WitnessDeps {
 
 /** Witnesses the logs of others. */
 export interface Witness {
-  /** Watch over one link, until the signal or until the link fails; never rejects for that. `part` gives each log its own listener. */
-  watch(part: () => SharedLink, signal: AbortSignal): Promise<void>
+  /** Watch over one link, until the signal or until the link fails; never rejects for that. */
+  watch(shared: SharedLink, signal: AbortSignal): Promise<void>
   /** Of each log: the newest size that is known; null before the first. */
   status(): readonly { readonly gateway: string; readonly size: number | null }[]
 }
@@ -72,10 +79,10 @@ export async function openWitness(deps: WitnessDeps): Promise<Witness> {
 
   async function watchOne(
     { log, witness }: (typeof witnessed)[number],
-    part: () => SharedLink,
+    shared: SharedLink,
     signal: AbortSignal,
   ): Promise<void> {
-    const own = part()
+    const own = shared.part()
     const edge = gatewayTopic(log.gateway, "log/edge")
     let isNew = false
     const isNews = (): boolean => isNew
@@ -92,10 +99,9 @@ export async function openWitness(deps: WitnessDeps): Promise<Witness> {
     })
     const link: WitnessLink = {
       source: createMqttSource({
-        ...{ link: part(), gateway: log.gateway, clock },
+        ...{ link: shared.part(), gateway: log.gateway, clock },
         nonce: () => randomBytes(16).toString("base64url"),
       }),
-      handovers: handoversOver(part(), log.gateway, clock),
       publish: (topic, payload) => own.publish(topic, payload, true),
       pause: (ms) => pause(ms, signal),
     }
@@ -104,28 +110,28 @@ export async function openWitness(deps: WitnessDeps): Promise<Witness> {
     await own.subscribe([edge.replace(/edge$/, "+")])
     while (!signal.aborted) {
       isNew = false
-      const waits = await look(witness, link)
-      await pause(deps.paceMs ?? PACE_MS, signal)
-      if (!isNews() && !waits) await pause(SIGN_AGAIN_MS, signal, (done) => (ring = done))
+      const seenAs = await look(witness, link)
+      if (seenAs !== "empty") await pause(deps.paceMs ?? PACE_MS, signal)
+      if (!isNews() && seenAs !== "waits") await pause(SIGN_AGAIN_MS, signal, (done) => (ring = done))
     }
   }
 
-  /** Whether it is to be looked at again soon. @throws HardwareError `ERR_LINK` */
-  async function look(witness: WitnessLog, link: WitnessLink): Promise<boolean> {
+  /** @throws HardwareError `ERR_LINK` */
+  async function look(witness: WitnessLog, link: WitnessLink): Promise<Look> {
     try {
-      return (await witness.look(link)) === "waits"
+      return await witness.look(link)
     } catch (error) {
       unlessOurs(error)
       if ((error as LockgateError).code === "ERR_LINK") throw error
       // The disk or the key store fails: what was not stored was not signed.
-      return true
+      return "waits"
     }
   }
 
   return {
     status: () => witnessed.map(({ log, witness }) => ({ gateway: log.gateway, size: witness.size })),
-    async watch(part, signal) {
-      await Promise.all(witnessed.map((one) => watchOne(one, part, signal).catch(unlessOurs)))
+    async watch(shared, signal) {
+      await Promise.all(witnessed.map((one) => watchOne(one, shared, signal).catch(unlessOurs)))
     },
   }
 }

@@ -7,9 +7,12 @@ import { AUDIT_EXIT } from "./audit-exit.ts"
 import { ownLogKey } from "./audit-log-key.ts"
 import { auditArguments, LOG_OPTIONS, LOG_USAGE, namedLog } from "./audit-options.ts"
 import { auditRun } from "./audit-run.ts"
-import type { CliIo } from "./handler.ts"
+import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE } from "./gateway-call.ts"
+import { readArguments, type CliIo } from "./handler.ts"
+import { thousands } from "./text.ts"
 
 const USAGE = `usage: lockgate audit key [--cosigner] ${LOG_USAGE}
+       lockgate audit key --rotate ${GATEWAY_USAGE}
 `
 
 /**
@@ -18,9 +21,12 @@ const USAGE = `usage: lockgate audit key [--cosigner] ${LOG_USAGE}
  *
  * With `--cosigner`: the key with which it witnesses others, for their board files.
  *
+ * With `--rotate` the gateway, which must run, hands its log over to a new key.
+ *
  * Resolves to a code of `AUDIT_EXIT`.
  */
 export async function auditKey(args: readonly string[], io: CliIo): Promise<number> {
+  if (args.includes("--rotate")) return rotateKey(args, io)
   return auditRun("key", USAGE, io, async () => {
     const { values } = auditArguments(args, { ...LOG_OPTIONS, cosigner: { type: "boolean" } })
     const { folder, reader } = await namedLog(values)
@@ -43,4 +49,18 @@ export async function auditKey(args: readonly string[], io: CliIo): Promise<numb
     io.out(`${printable(encodeNoteKey(nodeSha256, key))}\n`)
     return AUDIT_EXIT.done
   })
+}
+
+async function rotateKey(args: readonly string[], io: CliIo): Promise<number> {
+  const usage = `lockgate audit key --rotate ${GATEWAY_USAGE}`
+  const read = readArguments(args, { ...GATEWAY_OPTIONS, rotate: { type: "boolean" } }, 0, usage, io)
+  if (read === null) return 2
+  const answer = await askGateway(read.values, { command: "audit.rotate-key", arguments: {} }, io)
+  if ("exitCode" in answer) return answer.exitCode
+  const { after, size } = answer.result as { readonly after: string; readonly size: number }
+  io.out(`${printable(after)}\n`)
+  io.err(
+    `in force from entry ${thousands(size)} on. Whoever has the key before follows by itself; note this one down too.\n`,
+  )
+  return 0
 }

@@ -1,5 +1,6 @@
 import { InputError } from "../../policy/base/errors.ts"
 import type { Alarms } from "../audit/alarms.ts"
+import type { LogKeyRotation } from "../audit/key-rotation.ts"
 import type { PolicyActivation } from "../bundles/activation-port.ts"
 import type { Incoming } from "../bundles/incoming.ts"
 import type { GpioLines } from "../gpio/lines.ts"
@@ -27,6 +28,7 @@ export interface HandlerDeps {
   readonly signedTimes: Pick<SignedTimes, "nonce" | "set">
   readonly failures: Pick<FailedConduits, "restore">
   readonly alarms: Pick<Alarms, "list" | "acknowledge">
+  readonly logKey: LogKeyRotation
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -122,6 +124,10 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     "alarm.acknowledge": async ({ alarm, note = "" }, { name }) => {
       const result = await deps.alarms.acknowledge(alarm, name, note)
       return { result, detail: { alarm, entry: result.seq, count: result.count } }
+    },
+    "audit.rotate-key": async () => {
+      const { before, after, size } = await deps.logKey.rotate()
+      return { result: { before, after, size }, detail: { before, after, size } }
     },
     "time.nonce": async () => ({ result: deps.signedTimes.nonce() }),
     "time.set": async ({ statement }, { name }) => {

@@ -180,6 +180,12 @@ export const COMMANDS = {
     changes: true,
     arguments: { alarm: { kind: "string", maxLength: 64 }, note: { kind: "string", maxLength: 120, optional: true } },
   },
+  "audit.rotate-key": {
+    summary: "hand the audit log over to a new key",
+    permission: "policy",
+    changes: true,
+    arguments: {},
+  },
   "time.nonce": {
     summary: "a number for somebody to answer with a signed time",
     permission: "time",

@@ -45,9 +45,10 @@ export const AUDIT_COMMANDS: readonly CommandEntry[] = [
   },
   {
     words: "audit key",
-    usage: "[--cosigner] (--config <gateway.yaml> | --state <folder>)",
+    usage: "[--cosigner | --rotate] (--config <gateway.yaml> | --state <folder>)",
     summary:
       "the public key of this gateway's log, to be noted down for those who verify; or the one it witnesses others with",
+    details: ["--rotate   hand the log over to a new key; who has the old one follows, by a proof that both sign"],
     load: async () => (await import("../audit-key.ts")).auditKey,
   },
   {

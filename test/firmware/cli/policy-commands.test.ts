@@ -115,6 +115,7 @@ const handlers = createHandlers({
   failures: { restore: async () => "Error at x.ts:1:1" },
   status: report,
   alarms: { list: () => [], acknowledge: unused },
+  logKey: { rotate: unused },
   assess: async () => [],
   trust: { reload: unused, offer: unused, report: () => ({ authorities: [], own: [] }) },
   signedTimes: { nonce: () => ({ gateway: "gw", nonce: "n", validSeconds: 1 }), set: unused },

@@ -36,6 +36,7 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "conduit.restore": { conduit: "remote" },
   "alarm.list": {},
   "alarm.acknowledge": { alarm: "grave", note: "seen" },
+  "audit.rotate-key": {},
   "time.nonce": {},
   "time.set": { statement: "text" },
   assess: {},
