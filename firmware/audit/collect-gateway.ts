@@ -122,11 +122,18 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
     rewoundTo = now.note
   }
 
+  /** The copy is up to date; unless its oldest entries were taken out of the store and nobody has them any more, all is well. */
+  function tellCurrent(text: string): void {
+    const { lostFrom, first } = copy
+    if (lostFrom === null) tell("current", text)
+    else tell("accused", `${text}; ${lostText(lostFrom, first)}`)
+  }
+
   async function acknowledge(source: CollectSource, checkpoint: NotedCheckpoint): Promise<void> {
     const entries = `${checkpoint.size} entries`
     const at = await deps.now()
     if (at === null) {
-      tell("current", `${entries}; not cosigned: this machine's clock is not synchronised (see --clock-bound)`)
+      tellCurrent(`${entries}; not cosigned: this machine's clock is not synchronised (see --clock-bound)`)
       return
     }
     const opened = await openSigned(FUNCTIONS, log, checkpoint.note)
@@ -141,7 +148,7 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
     published = `${source.link} ${checkpoint.note}`
     signedAt = at
     cosigned = checkpoint.size
-    tell("current", `${entries}, cosigned`)
+    tellCurrent(`${entries}, cosigned`)
   }
 
   /** Fetches what is older than the copy; true if there is more. */
@@ -273,6 +280,10 @@ async function rootAt(copy: LogCopy, size: number): Promise<Uint8Array | null> {
 
 function forkText({ size }: NotedCheckpoint): string {
   return `FORKED: the log shown, of ${size} entries, does not begin with the entries that this copy holds`
+}
+
+function lostText(from: number, first: number): string {
+  return `entries ${from} to ${first - 1} were in this copy, and are gone from the store: find out who took them away`
 }
 
 function gapText(error: IntegrityError, size: number, gateway: string): string {

@@ -1,6 +1,7 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { createFolderSource } from "../../../firmware/audit/folder-source.ts"
+import { readCopyBeginning } from "../../../firmware/audit/collect-beginning.ts"
 import { createLogReader } from "../../../firmware/audit/reader.ts"
 import { copyStorage } from "../../../firmware/audit/collect-copy.ts"
 import { nodeSha256, verifyNoteSignature } from "../../../firmware/audit/note-functions.ts"
@@ -29,8 +30,9 @@ function folder(count: number, forkedAt = Infinity): ReturnType<typeof logFolder
 /** What the verifier of `lockgate audit verify` says of the copy. */
 async function verdictOf(storage: MemoryStorage): Promise<LogVerdict> {
   const copy = copyStorage(storage, "logs/gw")
-  const from = await createLogReader(copy).first()
-  return verifyLog({ ...FUNCTIONS, keys: [BY.key] }, createFolderSource(copy), { from })
+  const begin = await readCopyBeginning(copy)
+  const options = { from: begin ?? (await createLogReader(copy).first()), window: begin !== null }
+  return verifyLog({ ...FUNCTIONS, keys: [BY.key] }, createFolderSource(copy), options)
 }
 
 /** Sizes under the collector's own signature, oldest first. */
@@ -82,7 +84,12 @@ test("[CR 2.9] what the broker no longer holds is asked of the gateway, and noth
   const held = await collectAll(collect, shown)
   assert.equal([held.state, held.first, held.size, held.cosigned], ["held", 2048, 3000, null])
   assert.match(held.text, /before 2048 are not here yet: the gateway does not answer/)
-  assert.equal((await verdictOf(storage)).faults, [], "what is here verifies all the same")
+  const begun = await verdictOf(storage)
+  assert.equal(
+    [begun.faults, begun.from, begun.entries],
+    [[], 2048, 952],
+    "what is here verifies, and says from where on",
+  )
   shown.isAway = false
   const whole = await collectAll(collect, shown)
   assert.equal([whole.state, whole.first, whole.cosigned], ["current", 0, 3000])
@@ -100,6 +107,47 @@ test("[CR 2.9] entries that the gateway itself gave up before the collector came
   shown.asked.length = 0
   assert.is((await collectAll(again, shown)).state, "current")
   assert.equal(shown.asked, [], "it is remembered that nothing older is to be had")
+})
+
+test("[CR 3.9] the oldest bundles of a copy, taken away by a hand, are noticed, and fetched again while the gateway has them", async () => {
+  for (const [first, goneBelow] of [
+    [0, 0],
+    [2048, 1280],
+  ] as const) {
+    const storage = new MemoryStorage()
+    const shown = Object.assign(show(folder(3000)), { first, goneBelow })
+    await collectAll(await openTestCollect(storage, BY), shown)
+    const begin = goneBelow
+    for (const index of [begin / 256, begin / 256 + 1])
+      await storage.remove(`logs/gw/tile/entries/${String(index).padStart(3, "0")}`)
+    const told = (verdict: LogVerdict): string[] => verdict.faults.map(({ where, code }) => `${where} ${code}`)
+    const missing = [`entry ${begin} ERR_LOG_START_MISSING`]
+    assert.equal(told(await verdictOf(storage)), missing)
+    // A larger number in the one file or the other changes nothing of that.
+    const [one, other] = ["logs/gw/first", "logs/gw/copy"].map((path) => ({ path, was: storage.read(path) }))
+    for (const { path, was } of [one!, other!]) {
+      const text = path === "logs/gw/copy" ? `{"format":1,"first":${begin + 512}}` : `{"format":1,"seq":${begin + 512}}`
+      const bytes = await was
+      await storage.write(path, Buffer.from(text))
+      assert.equal(told(await verdictOf(storage)), missing, path)
+      if (bytes === null) await storage.remove(path)
+      else await storage.write(path, bytes)
+    }
+    // While nobody has them any more the collector says so, and goes on with what is new; it never begins later by itself.
+    Object.assign(shown, { goneBelow: begin + 512, first: 2048 })
+    const lost = await collectAll(await openTestCollect(storage, BY), shown)
+    assert.equal([lost.state, lost.first, lost.cosigned], ["accused", begin + 512, 3000])
+    assert.match(
+      lost.text,
+      new RegExp(`entries ${begin} to ${begin + 511} were in this copy, and are gone from the store`),
+    )
+    assert.equal(told(await verdictOf(storage)), missing)
+    await storage.remove("logs/gw/older-gone")
+    Object.assign(shown, { goneBelow })
+    const mended = await collectAll(await openTestCollect(storage, BY), shown)
+    assert.equal([mended.state, mended.first], ["current", begin], mended.text)
+    assert.equal([(await verdictOf(storage)).faults, (await verdictOf(storage)).from], [[], begin])
+  }
 })
 
 test("[CR 2.9] a hole that nobody can fill any more ends the copy, and says what to do", async () => {
