@@ -32,12 +32,7 @@ export const ROOMS = {
       import("./audit/alarm-publisher.ts"),
     ]),
   witnesses: () =>
-    Promise.all([
-      import("./audit/mqtt-link.ts"),
-      import("./audit/witnessed.ts"),
-      import("./audit/witness-link.ts"),
-      import("./audit/handover-proofs.ts"),
-    ]),
+    Promise.all([import("./audit/mqtt-link.ts"), import("./audit/witnessed.ts"), import("./audit/shared-link.ts")]),
   witness: () => import("./audit/witness.ts"),
   rights: () => import("../policy/analysis/rights.ts"),
   assessment: () =>

@@ -3,7 +3,6 @@ import type { Clock } from "../hal/clock.ts"
 import type { KeyStore } from "../hal/key-store.ts"
 import type { Storage } from "../hal/storage.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
-import { isSameKey } from "../policy/audit/proof-file.ts"
 import { gatewayClientId } from "../policy/audit/topics.ts"
 import type { AuditLog } from "./audit/log.ts"
 import type { Retention } from "./audit/retention.ts"
@@ -70,7 +69,7 @@ export async function startWitnessing(deps: WitnessingDeps): Promise<Witnessing>
   const { witnesses, collectors, witnessFor } = config.audit
   const isNamed = witnesses.length + collectors.length + witnessFor.length > 0
   if (!isNamed || config.management.mqtt === null) return OFF
-  const [{ dialReader }, { openWitnessed }, { shareLink }, { handoverProofs }] = await ROOMS.witnesses()
+  const [{ dialReader }, { openWitnessed }, { shareLink }] = await ROOMS.witnesses()
   const witnessed = await openWitnessed({
     ...{ gateway: config.gateway, log, keyStore, clock, report, witnesses, collectors },
     cosigned: (at) => deps.time.cosigned(at),
@@ -111,22 +110,12 @@ export async function startWitnessing(deps: WitnessingDeps): Promise<Witnessing>
     link.onLost(end)
     signal.addEventListener("abort", end, { once: true })
     if (signal.aborted) end()
-    let published: AuditLog["key"] | null = null
-    const showHandovers = async (): Promise<void> => {
-      if (published !== null && isSameKey(published, log.key)) return
-      published = log.key
-      for (const { topic, payload } of await handoverProofs(log, deps.storage, config.gateway))
-        await link.publish(topic, payload, true)
-    }
-    const endCheckpoints = log.onCheckpoint(() => void showHandovers().catch(() => undefined))
     try {
-      const part = shareLink(link)
-      await witnessed.listen(part(), over.signal)
-      await showHandovers()
+      const shared = shareLink(link)
+      await witnessed.listen(shared.part(), over.signal)
       if (witness === null) await ended(over.signal)
-      else await witness.watch(part, over.signal)
+      else await witness.watch(shared, over.signal)
     } finally {
-      endCheckpoints()
       signal.removeEventListener("abort", end)
       over.abort()
       if (signal.aborted) await link.close()

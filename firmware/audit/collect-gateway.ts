@@ -1,4 +1,6 @@
 import { LockgateError, type IntegrityError } from "../../policy/base/errors.ts"
+import { followHandovers, type KeyChain } from "../../policy/audit/key-chain.ts"
+import { FaultList } from "../../policy/audit/tlog/log-verdict.ts"
 import { originOf } from "../../policy/audit/tlog/checkpoint.ts"
 import { sameHash } from "../../policy/audit/tlog/hash.ts"
 import { encodeNoteKey, type NoteKey } from "../../policy/audit/tlog/note.ts"
@@ -6,8 +8,7 @@ import { piecePath, TILE_WIDTH, tileHashes } from "../../policy/audit/tlog/tile.
 import { nodesOfTiles, rootOf } from "../../policy/audit/tlog/tree.ts"
 import { consistencyOf } from "../../policy/audit/witness/consistency.ts"
 import { withCosignature } from "../../policy/audit/witness/cosignature.ts"
-import { decideCosigner, openSigned, type Refusal } from "../../policy/audit/witness/cosigner.ts"
-import { followKeys } from "../../policy/audit/witness/handover.ts"
+import { decideCosigner, openFollowed, type Refusal } from "../../policy/audit/witness/cosigner.ts"
 import { refusedTopic, witnessTopic } from "../../policy/audit/witness/place.ts"
 import { encodeRefusal, signedRefusal } from "../../policy/audit/witness/refusal.ts"
 import { copyStorage, openCopy, type CopyStorage, type LogCopy, type NotedCheckpoint } from "./collect-copy.ts"
@@ -70,9 +71,13 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
   const { gateway, cosigner } = deps
   const memory = await openMemory(deps.storage, gateway)
   /** Those that were given, and those that the log has handed over to since. */
-  const keys = [...deps.keys, ...(memory.key === null ? [] : [memory.key])]
-  const copy = await openCopy(copyStorage(deps.storage, `logs/${gateway}`), keys)
-  const log = { origin: originOf(gateway), keys }
+  let chain: KeyChain = {
+    keys: [...deps.keys, ...(memory.key === null ? [] : [memory.key])],
+    ...{ retired: [], checkpoints: [] },
+  }
+  const copy = await openCopy(copyStorage(deps.storage, `logs/${gateway}`), chain.keys)
+  const origin = originOf(gateway)
+  const open = (note: string): ReturnType<typeof openFollowed> => openFollowed(FUNCTIONS, { origin, chain }, note)
   let shown = 0
   let cosigned: number | null = null
   let published = ""
@@ -103,7 +108,7 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
     tell("accused", `${text}; both checkpoints: ${file}`)
     if (at === null) return
     const evidence = { known: base.note, shown: now.note }
-    const statement = encodeRefusal({ origin: log.origin, reason, known: base, shown: now, evidence })
+    const statement = encodeRefusal({ origin, reason, known: base, shown: now, evidence })
     const note = signedRefusal(nodeSha256, statement, cosigner.key, at, cosigner.sign(statement, at))
     await source.publish(refusedTopic(gateway, cosigner.key.name), new TextEncoder().encode(note))
     isRefused = true
@@ -136,10 +141,9 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
       tellCurrent(`${entries}; not cosigned: this machine's clock is not synchronised (see --clock-bound)`)
       return
     }
-    const opened = await openSigned(FUNCTIONS, log, checkpoint.note)
+    const opened = await open(checkpoint.note)
     if ("reason" in opened) return
-    const key = await signerOf(log, checkpoint.note)
-    if (memory.known?.note !== checkpoint.note && key !== undefined) await memory.remember(checkpoint, key)
+    if (memory.known?.note !== checkpoint.note) await memory.remember(checkpoint, opened.key)
     const signature = cosigner.sign(opened.note.text, at)
     const note = withCosignature(nodeSha256, opened.note, cosigner.key, at, signature)
     await source.publish(witnessTopic(gateway, cosigner.key.name), new TextEncoder().encode(note))
@@ -185,13 +189,12 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
     return false
   }
 
-  /** The log may have gone over to another key, which the last one that is known vouches for; true if there is a new one. */
-  async function followHandovers(source: CollectSource): Promise<boolean> {
-    const last = keys.at(-1)
-    if (last === undefined) return false
-    const next = (await followKeys(FUNCTIONS, last, await source.handovers())).slice(1)
-    keys.push(...next)
-    return next.length > 0
+  /** The log may have gone over to another key, which one that is believed vouches for. */
+  async function follow(source: CollectSource): Promise<void> {
+    // What is wrong with a handover need not be told here: it is not followed, and the note stays by an unknown key.
+    const deps = { ...FUNCTIONS, keys: chain.keys }
+    const { keys, retired, checkpoints } = await followHandovers(deps, await source.handovers(), new FaultList())
+    chain = { keys, retired: [...chain.retired, ...retired], checkpoints }
   }
 
   async function look(source: CollectSource): Promise<boolean> {
@@ -201,11 +204,13 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
       if (told.state === "waiting") tell("waiting", "the broker shows nothing of its log")
       return false
     }
-    let opened = await openSigned(FUNCTIONS, log, note)
-    if ("reason" in opened && opened.reason === "unknown-key" && (await followHandovers(source)))
-      opened = await openSigned(FUNCTIONS, log, note)
+    let opened = await open(note)
+    if ("reason" in opened && opened.reason === "unknown-key") {
+      await follow(source)
+      opened = await open(note)
+    }
     if ("reason" in opened) {
-      tell("held", refusalText(opened.reason, keys))
+      tell("held", refusalText(opened.reason, chain.keys))
       return false
     }
     const now: NotedCheckpoint = { ...opened.checkpoint, note }
@@ -218,10 +223,14 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
     rewoundTo = null
     const tree = await openSignedTree(now, [(path) => copy.piece(path), (path) => source.piece(path), (path) => source.ask(path)]) // prettier-ignore
     const shownProof = await consistencyOf(nodeSha256, base?.size ?? 0, now.size, (path) => tileBytes(tree, path))
-    const decision = await decideCosigner(FUNCTIONS, { ...log, known: base }, { note, ...shownProof })
+    const decision = await decideCosigner(
+      FUNCTIONS,
+      { origin, keys: [opened.key], known: base },
+      { note, ...shownProof },
+    )
     if (decision.verdict !== "refuse") return takeOver(source, now, tree)
     if (base !== null && decision.reason === "fork") await accuse(source, "fork", base, now, forkText(now))
-    else tell("held", refusalText(decision.reason, keys))
+    else tell("held", refusalText(decision.reason, chain.keys))
     return false
   }
 
@@ -241,16 +250,6 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
       }
     },
   }
-}
-
-/** Which of the keys has signed the note. */
-async function signerOf(
-  log: { readonly origin: string; readonly keys: readonly NoteKey[] },
-  note: string,
-): Promise<NoteKey | undefined> {
-  for (const key of log.keys)
-    if (!("reason" in (await openSigned(FUNCTIONS, { ...log, keys: [key] }, note)))) return key
-  return undefined
 }
 
 function isOf(error: unknown, kind: "integrity"): error is IntegrityError {

@@ -1,11 +1,11 @@
+import type { Handover } from "../../policy/audit/key-chain.ts"
 import { encodeLogRequest } from "../../policy/audit/log-request.ts"
 import { answerTopic, gatewayTopic, joinParts } from "../../policy/audit/topics.ts"
 import { parsePiecePath, TILE_WIDTH } from "../../policy/audit/tlog/tile.ts"
 import type { Clock } from "../../hal/clock.ts"
-import type { SharedLink } from "./collect-link.ts"
-import { handoversOver } from "./witness-link.ts"
 import { createMqttSource } from "./mqtt-source.ts"
 import { unpackPiece } from "./retained-log.ts"
+import type { SharedLink } from "./shared-link.ts"
 
 /** A gateway answers 8 requests a second, and drops what comes faster. */
 const ASK_EVERY_MS = 140
@@ -25,7 +25,7 @@ export interface CollectSource {
   /** `gone`: the gateway said that it has not got what it was asked for last. */
   readonly lastAnswer: "here" | "gone" | "silent"
   /** What the broker holds of changes of the log's key. @throws HardwareError `ERR_LINK` */
-  handovers(): Promise<readonly string[]>
+  handovers(): Promise<readonly Handover[]>
   /** Retained. @throws HardwareError `ERR_LINK` */
   publish(topic: string, payload: Uint8Array): Promise<void>
 }
@@ -44,7 +44,7 @@ export interface CollectSourceDeps {
 /** A gateway's log by one connection to a broker. `close` gives up what it listens to. */
 export function createCollectSource(deps: CollectSourceDeps): CollectSource & { close(): void } {
   const { link, gateway, clock, waitMs = 3_000 } = deps
-  const [view, handoverView] = [link.view(), link.view()]
+  const view = link.part()
   const atBroker = createMqttSource({ link: view, gateway, clock, waitMs })
   let lastAnswer: CollectSource["lastAnswer"] = "silent"
   let askedMs = -Infinity
@@ -58,7 +58,7 @@ export function createCollectSource(deps: CollectSourceDeps): CollectSource & { 
     let take: (payload: Uint8Array | null) => void = () => undefined
     const answer = new Promise<Uint8Array | null>((resolve) => (take = resolve))
     const parts = new Map<number, Uint8Array>()
-    const deaf = link.listen((at, payload) => {
+    const deaf = link.listen(({ topic: at, payload }) => {
       if (at === topic) return take(payload)
       const part = at.startsWith(`${topic}/part/`) ? Number(at.slice(topic.length + 6)) : NaN
       const whole = part >= 0 && part < 255 ? joinParts(parts.set(part, payload)) : null
@@ -92,12 +92,9 @@ export function createCollectSource(deps: CollectSourceDeps): CollectSource & { 
       lastAnswer = answer === null ? "silent" : answer.length === 0 ? "gone" : "here"
       return answer === null || answer.length === 0 ? null : unpackPiece(piece, answer)
     },
-    handovers: handoversOver(handoverView, gateway, clock),
+    handovers: () => atBroker.handovers(),
     publish: (topic, payload) => view.publish(topic, payload, true),
-    close() {
-      view.close()
-      handoverView.close()
-    },
+    close: () => view.close(),
   }
 }
 

@@ -2,7 +2,7 @@ import { LockgateError } from "../../policy/base/errors.ts"
 import { gatewayTopic } from "../../policy/audit/topics.ts"
 import type { Clock } from "../../hal/clock.ts"
 import type { CollectGateway } from "./collect-gateway.ts"
-import { shareLink, type SharedLink } from "./collect-link.ts"
+import { shareLink, type SharedLink } from "./shared-link.ts"
 import { createCollectSource } from "./collect-source.ts"
 import { reasonOf, type MqttLink } from "./mqtt-link.ts"
 
@@ -102,7 +102,7 @@ export async function runCollector(deps: CollectorDeps): Promise<void> {
     const byTopic = new Map(names.map((gateway) => [gatewayTopic(gateway, "log/edge"), gateway]))
     const lost = new Promise<string>((resolve) => link.onLost(resolve))
     if (deps.once !== true) {
-      shared.listen((topic, _payload, retained) => {
+      shared.listen(({ topic, retained }) => {
         const gateway = byTopic.get(topic)
         // What is retained comes because it was asked for, or is looked at below.
         if (gateway !== undefined && !retained) wanted(gateway, shared)

@@ -85,11 +85,14 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   const damagedTold = new Set<number>()
 
   const rung = (): void => ring()
+  const handovers = async (): Promise<readonly Handover[]> => (await deps.handovers?.()) ?? []
   const needsRepair = (): void => {
     repairAtMs ??= clock.monotonicMs() + REPAIR_MS
     ring()
   }
-  const watch = createRetainedWatch({ gateway, log, window, clock, report: deps.report, ring: needsRepair })
+  const watch = createRetainedWatch({
+    ...{ gateway, log, window, clock, handovers, report: deps.report, ring: needsRepair },
+  })
   const requests = createLogRequests({ gateway, log, clock, partBytes, publish: (t, bytes) => send(t, bytes, false) })
   const kept = createRetainedEdge({ gateway, partBytes, watch, send: ({ topic, payload }) => send(topic, payload) })
 
@@ -181,7 +184,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   async function publishHandovers(): Promise<void> {
     if (handedOverTo === log.key) return
     const key = log.key
-    for (const { where, text } of (await deps.handovers?.()) ?? []) {
+    for (const { where, text } of await handovers()) {
       const size = Number(where.slice("handover-".length))
       await send(gatewayTopic(gateway, `log/handover/${size}`), new TextEncoder().encode(text))
     }
@@ -207,6 +210,10 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
       const piece = parsePiecePath(path)
       const bundle = bundleOf(piece)
       if (bundle >= window.first && bundle < window.next) await sendAll(await messagesOf(piece))
+    }
+    if (wrong.handovers) {
+      handedOverTo = null
+      await publishHandovers()
     }
     if (wrong.edge && kept.edge !== null) await kept.put(kept.edge)
   }
@@ -318,7 +325,12 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
 
 /** What a session listens to. */
 export function filtersOf(gateway: string): readonly string[] {
-  return [`${gatewayTopic(gateway, "log/edge")}/#`, gatewayTopic(gateway, "log/request"), pieceTopic(gateway, "tile/#")]
+  return [
+    `${gatewayTopic(gateway, "log/edge")}/#`,
+    gatewayTopic(gateway, "log/request"),
+    pieceTopic(gateway, "tile/#"),
+    `${gatewayTopic(gateway, "log/handover/")}+`,
+  ]
 }
 
 /** What a link or disk does is not ours to die of. */

@@ -1,6 +1,7 @@
 import { LockgateError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import { parseEdge } from "../../policy/audit/edge-message.ts"
+import type { Handover } from "../../policy/audit/key-chain.ts"
 import { bundleOf } from "../../policy/audit/retained-plan.ts"
 import { edgePartAt, type EdgeMessages } from "../../policy/audit/edge-parts.ts"
 import { gatewayTopic, joinParts, pieceAt } from "../../policy/audit/topics.ts"
@@ -28,6 +29,8 @@ export interface RetainedWatchDeps {
   readonly window: Pick<RetainedWindow, "first" | "next">
   readonly clock: Clock
   readonly report: (event: AuditEvent) => void
+  /** The changes of the log's key, as proof files. */
+  readonly handovers: () => Promise<readonly Handover[]>
   /** There is something to put right: ask `wrong`. */
   readonly ring: () => void
 }
@@ -40,6 +43,8 @@ export interface Wrong {
   readonly clear: ReadonlySet<string>
   /** The edge is to be published again. */
   readonly edge: boolean
+  /** The changes of the log's key are. */
+  readonly handovers: boolean
 }
 
 /** Compares what the broker shows under our topics with the log. */
@@ -75,6 +80,7 @@ export interface RetainedWatch {
 export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   const { gateway, log, window } = deps
   const edgeTopic = gatewayTopic(gateway, "log/edge")
+  const handoverRoot = gatewayTopic(gateway, "log/handover/")
   const seen = new Set<string>()
   /** Pieces that were told of, until they are shown as they should be. */
   const told = new Set<string>()
@@ -135,6 +141,15 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
     }
   }
 
+  async function takeHandover(topic: string, size: string, payload: Uint8Array): Promise<void> {
+    const own = (await deps.handovers()).find(({ where }) => where === `handover-${size}`)
+    const isRight = own?.text === Buffer.from(payload).toString("utf8")
+    if (isRight || (own === undefined && payload.length === 0)) return
+    const object = `log/handover/${size.slice(0, 20)}`
+    if (own === undefined) found("foreign", object, () => wrong.clear.add(topic))
+    else found(payload.length === 0 ? "cleared" : "overwritten", object, () => (wrong.handovers = true))
+  }
+
   async function takePiece(topic: string, path: string, part: number | null, payload: Uint8Array): Promise<void> {
     const piece = parsePiecePath(path)
     const bundle = bundleOf(piece)
@@ -187,6 +202,7 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
         takeEdgePart(topic, part.edge, payload, retained)
         return
       }
+      if (topic.startsWith(handoverRoot)) return takeHandover(topic, topic.slice(handoverRoot.length), payload)
       const at = pieceAt(gateway, topic)
       if (at !== null) return takePiece(topic, at.path, at.part, payload)
       if (payload.length > 0 && ["tile", "edge"].some((place) => topic.startsWith(`lockgate/${gateway}/log/${place}/`)))
@@ -233,8 +249,8 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   }
 }
 
-function nothingWrong(): { republish: Set<string>; clear: Set<string>; edge: boolean } {
-  return { republish: new Set(), clear: new Set(), edge: false }
+function nothingWrong(): { republish: Set<string>; clear: Set<string>; edge: boolean; handovers: boolean } {
+  return { republish: new Set(), clear: new Set(), edge: false, handovers: false }
 }
 
 /** Whether the payload is an edge that this log has signed, and says of it what is so. */

@@ -12,18 +12,20 @@
  * @see IEC 62443-4-2 CR 3.9; C2SP tlog-witness
  */
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import { followHandovers } from "../../policy/audit/key-chain.ts"
 import { isSameKey } from "../../policy/audit/proof-file.ts"
 import { encodeNoteKey, type Note, type NoteKey } from "../../policy/audit/tlog/note.ts"
+import { FaultList } from "../../policy/audit/tlog/log-verdict.ts"
 import { originOf } from "../../policy/audit/tlog/checkpoint.ts"
 import { consistencyOf } from "../../policy/audit/witness/consistency.ts"
 import {
   decideCosigner,
   isAccusation,
+  openFollowed,
   openSigned,
   type CosignerDecision,
   type Refusal,
 } from "../../policy/audit/witness/cosigner.ts"
-import { followKeys } from "../../policy/audit/witness/handover.ts"
 import { refusedTopic, witnessTopic } from "../../policy/audit/witness/place.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { MqttSource } from "./mqtt-source.ts"
@@ -63,9 +65,7 @@ export interface WitnessLogDeps {
 
 /** The way to the broker, as long as it lasts. */
 export interface WitnessLink {
-  readonly source: Pick<MqttSource, "checkpoint" | "piece">
-  /** What is retained of changes of the log's key, in any order. */
-  readonly handovers: () => Promise<readonly string[]>
+  readonly source: Pick<MqttSource, "checkpoint" | "piece" | "handovers">
   readonly publish: (topic: string, payload: Uint8Array) => Promise<void>
   readonly pause: (ms: number) => Promise<void>
 }
@@ -104,11 +104,10 @@ export async function openWitnessLog(deps: WitnessLogDeps): Promise<WitnessLog> 
     const key = known?.key ?? log.key
     const opened = await openSigned(FUNCTIONS, { origin, keys: [key] }, note)
     if (!("reason" in opened) || opened.reason !== "unknown-key") return key
-    for (const next of (await followKeys(FUNCTIONS, key, await link.handovers())).slice(1)) {
-      const by = await openSigned(FUNCTIONS, { origin, keys: [next] }, note)
-      if (!("reason" in by)) return next
-    }
-    return key
+    // What is wrong with a handover need not be told here: it is not followed, and the note stays by an unknown key.
+    const chain = await followHandovers({ ...FUNCTIONS, keys: [key] }, await link.source.handovers(), new FaultList())
+    const followed = await openFollowed(FUNCTIONS, { origin, chain }, note)
+    return "reason" in followed ? key : followed.key
   }
 
   async function judge(note: string, link: WitnessLink): Promise<[CosignerDecision, NoteKey]> {

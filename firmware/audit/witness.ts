@@ -8,7 +8,7 @@ import type { KeyStore } from "../../hal/key-store.ts"
 import { createMqttSource } from "./mqtt-source.ts"
 import { nodeSha256 } from "./note-functions.ts"
 import { openCosigner } from "./witness-key.ts"
-import { handoversOver, unlessOurs, type SharedLink } from "./witness-link.ts"
+import { unlessOurs, type SharedLink } from "./shared-link.ts"
 import { openWitnessLog, SIGN_AGAIN_MS, type WitnessedLog, type WitnessLink, type WitnessLog } from "./witness-log.ts"
 import { openWitnessMemory } from "./witness-memory.ts"
 
@@ -30,8 +30,8 @@ export interface WitnessDeps {
 
 /** Witnesses the logs of others. */
 export interface Witness {
-  /** Watch over one link, until the signal or until the link fails; never rejects for that. `part` gives each log its own listener. */
-  watch(part: () => SharedLink, signal: AbortSignal): Promise<void>
+  /** Watch over one link, until the signal or until the link fails; never rejects for that. */
+  watch(shared: SharedLink, signal: AbortSignal): Promise<void>
   /** Of each log: the newest size that is known; null before the first. */
   status(): readonly { readonly gateway: string; readonly size: number | null }[]
 }
@@ -72,10 +72,10 @@ export async function openWitness(deps: WitnessDeps): Promise<Witness> {
 
   async function watchOne(
     { log, witness }: (typeof witnessed)[number],
-    part: () => SharedLink,
+    shared: SharedLink,
     signal: AbortSignal,
   ): Promise<void> {
-    const own = part()
+    const own = shared.part()
     const edge = gatewayTopic(log.gateway, "log/edge")
     let isNew = false
     const isNews = (): boolean => isNew
@@ -92,10 +92,9 @@ export async function openWitness(deps: WitnessDeps): Promise<Witness> {
     })
     const link: WitnessLink = {
       source: createMqttSource({
-        ...{ link: part(), gateway: log.gateway, clock },
+        ...{ link: shared.part(), gateway: log.gateway, clock },
         nonce: () => randomBytes(16).toString("base64url"),
       }),
-      handovers: handoversOver(part(), log.gateway, clock),
       publish: (topic, payload) => own.publish(topic, payload, true),
       pause: (ms) => pause(ms, signal),
     }
@@ -124,8 +123,8 @@ export async function openWitness(deps: WitnessDeps): Promise<Witness> {
 
   return {
     status: () => witnessed.map(({ log, witness }) => ({ gateway: log.gateway, size: witness.size })),
-    async watch(part, signal) {
-      await Promise.all(witnessed.map((one) => watchOne(one, part, signal).catch(unlessOurs)))
+    async watch(shared, signal) {
+      await Promise.all(witnessed.map((one) => watchOne(one, shared, signal).catch(unlessOurs)))
     },
   }
 }

@@ -13,7 +13,7 @@ import type { KeyStore } from "../../hal/key-store.ts"
 import type { AuditLog } from "./log.ts"
 import type { MqttMessage } from "./mqtt-link.ts"
 import { nodeSha256, verifyNoteSignature } from "./note-functions.ts"
-import { unlessOurs, type SharedLink } from "./witness-link.ts"
+import { unlessOurs, type LinkPart } from "./shared-link.ts"
 import { openWitnessedMemory, type HighestCosigned } from "./witnessed-memory.ts"
 
 /** Longer messages are no note. */
@@ -69,7 +69,7 @@ export interface CosignerStatus {
 /** Listens to those who cosign our log. */
 export interface Witnessed {
   /** Listen over one link, until the signal. @throws HardwareError `ERR_LINK` */
-  listen(link: SharedLink, signal: AbortSignal): Promise<void>
+  listen(link: LinkPart, signal: AbortSignal): Promise<void>
   readonly status: readonly CosignerStatus[]
   /** Whether a cosigner has seen more of our log than there is, or another one, since the start. */
   readonly isPutBack: boolean

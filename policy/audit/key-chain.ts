@@ -34,6 +34,11 @@ export interface KeyChain {
   readonly checkpoints: readonly Checkpoint[]
 }
 
+/** Who of `chain` may have signed a checkpoint of `size`, the oldest key first: whoever handed over signs no more. */
+export function keysAt({ keys, retired }: KeyChain, size: number): readonly NoteKey[] {
+  return [...retired.filter(({ until }) => size <= until).map(({ key }) => key), ...keys]
+}
+
 interface ReadHandover extends Handover {
   readonly proof: EntryProof
   readonly next: NoteKey

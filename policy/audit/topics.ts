@@ -30,6 +30,7 @@ export type GatewayTopic =
   | "heartbeat"
   | "log/edge"
   | "log/"
+  | "log/handover/"
   | `log/handover/${number}`
   | "log/request"
   | `alarm/${string}`

@@ -1,4 +1,5 @@
 /** Logs of one key that grow, fork and go back, shown to a collector as a broker and a gateway would. */
+import type { Handover } from "../../policy/audit/key-chain.ts"
 import { encodeEntry } from "../../policy/audit/entry.ts"
 import { parsePiecePath, TILE_WIDTH } from "../../policy/audit/tlog/tile.ts"
 import { witnessAt } from "../../policy/audit/witness/place.ts"
@@ -29,7 +30,7 @@ export interface Shown {
   isAway: boolean
   /** Changes what the broker gives. */
   alter: (path: string, bytes: Uint8Array | null) => Uint8Array | null
-  handovers: readonly string[]
+  handovers: readonly Handover[]
   readonly asked: string[]
   readonly published: { readonly topic: string; readonly payload: Uint8Array }[]
   readonly source: CollectSource

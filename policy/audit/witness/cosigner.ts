@@ -22,6 +22,8 @@
  * @see C2SP tlog-witness; IEC 62443-4-2 CR 3.9
  */
 import { InputError } from "../../base/errors.ts"
+import { keysAt, type KeyChain } from "../key-chain.ts"
+import { isSameKey } from "../proof-file.ts"
 import { parseCheckpoint, type Checkpoint } from "../tlog/checkpoint.ts"
 import { HASH_BYTES, sameHash, type Sha256 } from "../tlog/hash.ts"
 import { parseNote, verifyNote, type Note, type NoteKey, type VerifySignature } from "../tlog/note.ts"
@@ -103,13 +105,13 @@ export async function decideCosigner(
   return refuse(isFork ? "fork" : "proof-invalid")
 }
 
-/** A note with the checkpoint in it, or why it is none of this log. */
+/** A note with the checkpoint in it and who of `keys` has signed it, or why it is none of this log. */
 export async function openSigned(
   { sha256, verify }: NoteFunctions,
   { origin, keys }: { readonly origin: string; readonly keys: readonly NoteKey[] },
   text: string,
 ): Promise<
-  | { readonly note: Note; readonly checkpoint: Checkpoint }
+  | { readonly note: Note; readonly checkpoint: Checkpoint; readonly by: readonly NoteKey[] }
   | { readonly reason: "malformed" | "other-log" | "unknown-key" | "bad-signature" }
 > {
   try {
@@ -117,9 +119,25 @@ export async function openSigned(
     const checkpoint = parseCheckpoint(note.text)
     if (checkpoint.origin !== origin) return { reason: "other-log" }
     const signed = await verifyNote(sha256, note, keys, verify)
-    return signed.length === 0 ? { reason: "unknown-key" } : { note, checkpoint }
+    const by = signed.map(({ key }) => key)
+    return by.length === 0 ? { reason: "unknown-key" } : { note, checkpoint, by }
   } catch (error) {
     if (!(error instanceof InputError)) throw error
     return { reason: error.code === "ERR_NOTE_SIGNATURE" ? "bad-signature" : "malformed" }
   }
+}
+
+/** As `openSigned`, by the newest key that was followed to; one that had handed over before is none of the log. */
+export async function openFollowed(
+  functions: NoteFunctions,
+  { origin, chain }: { readonly origin: string; readonly chain: KeyChain },
+  text: string,
+): Promise<
+  { readonly note: Note; readonly checkpoint: Checkpoint; readonly key: NoteKey } | { readonly reason: Refusal }
+> {
+  const opened = await openSigned(functions, { origin, keys: keysAt(chain, 0) }, text)
+  if ("reason" in opened) return opened
+  const { note, checkpoint, by } = opened
+  const key = keysAt(chain, checkpoint.size).findLast((one) => by.some((other) => isSameKey(one, other)))
+  return key === undefined ? { reason: "unknown-key" } : { note, checkpoint, key }
 }

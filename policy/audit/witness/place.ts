@@ -3,7 +3,6 @@
  *
  *     lockgate/<gateway>/witness/<cosigner>            the newest checkpoint of its log with the cosigner's line
  *     lockgate/<gateway>/witness/<cosigner>/refused    why the newest one has none, as a note signed by the cosigner
- *     lockgate/<gateway>/log/handover/<size>           a change of the log's key, as the proof of the entry that names the new one
  */
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
@@ -38,14 +37,4 @@ export function witnessAt(
   const [cosigner = "", word, ...more] = topic.slice(root.length).split("/")
   if (more.length > 0 || !isCosignerName(cosigner) || (word !== undefined && word !== "refused")) return null
   return { cosigner, says: word ?? "cosigned" }
-}
-
-/** Where the gateway shows the change of its log's key over the entry before `size`. */
-export function handoverTopic(gateway: string, size: number): string {
-  return `lockgate/${gateway}/log/handover/${size}`
-}
-
-/** All of them. */
-export function handoverFilter(gateway: string): string {
-  return `lockgate/${gateway}/log/handover/+`
 }

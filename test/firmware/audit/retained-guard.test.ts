@@ -87,6 +87,34 @@ test("[CR 3.9] a part of a large edge that somebody overwrites or clears is put 
   assert.equal([publishing.reports[0]?.reason, publishing.reports[1]?.count], ["overwritten", 2])
 })
 
+test("[CR 3.9] a change of the log's key that somebody overwrites, clears or invents is put right and told", async () => {
+  const handovers = async () => [{ where: "handover-5", text: "the proof" }]
+  const publishing = await publish(treeLog("keys", 10), "keys", { handovers })
+  const root = "lockgate/keys/log/handover"
+  const shown = async (): Promise<string> => {
+    const now = await mosquittoSub({ port: broker.port, topics: [`${root}/#`], qos: 1 })
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    await now.stop()
+    return now.messages.map(({ topic, payload }) => `${topic.slice(root.length)} ${payload.toString()}`).join()
+  }
+  await until("it is there", async () => (await shown()) === "/5 the proof")
+  for (const [topic, message] of [
+    ["5", "forged"],
+    ["5", ""],
+    ["7", "another"],
+  ] as const) {
+    const before = publishing.reports.length
+    await mosquittoPub({ port: broker.port, topic: `${root}/${topic}`, message, retain: true, qos: 1 })
+    await until(`it is right again: ${topic}`, async () => (await shown()) === "/5 the proof")
+    if (before === 0) await until("it is told", () => publishing.reports.length > 0)
+  }
+  await publishing.stop()
+  assert.equal(publishing.reports.map(({ reason, object, count }) => [reason, object, count ?? 1]), [
+    ["overwritten", "log/handover/5", 1],
+    ["foreign", "log/handover/7", 2],
+  ]) // prettier-ignore
+})
+
 test("[CR 3.9] what was overwritten or cleared while the gateway was away is found and put right when it is back", async () => {
   const log = treeLog("away", 1100)
   const storage = new MemoryStorage()

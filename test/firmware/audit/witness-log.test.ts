@@ -1,7 +1,7 @@
 /** One log witnessed: what is stored, signed and said, with power cut at every step. The broker is a map here; see the system test. */
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { handoverProofs } from "../../../firmware/audit/handover-proofs.ts"
+import { createFolderSource } from "../../../firmware/audit/folder-source.ts"
 import { nodeSha256, verifyNoteSignature } from "../../../firmware/audit/note-functions.ts"
 import { openCosigner } from "../../../firmware/audit/witness-key.ts"
 import { openWitnessLog, SIGN_AGAIN_MS, type WitnessLink } from "../../../firmware/audit/witness-log.ts"
@@ -10,6 +10,7 @@ import { createFileKeyStore } from "../../../hal/linux/key-store.ts"
 import type { FaultPlan } from "../../../hal/memory/fault-plan.ts"
 import { MemoryStorage } from "../../../hal/memory/storage.ts"
 import type { AuditEvent } from "../../../policy/audit/event.ts"
+import type { Handover } from "../../../policy/audit/key-chain.ts"
 import { encodeNoteKey, type NoteKey } from "../../../policy/audit/tlog/note.ts"
 import { parsePiecePath, piecePath } from "../../../policy/audit/tlog/tile.ts"
 import { readCosigned, type Cosigned } from "../../../policy/audit/witness/cosignature.ts"
@@ -31,7 +32,7 @@ interface World {
   shown: ShownLog
   interval: TimeInterval
   nowMs: number
-  handovers: readonly string[]
+  handovers: readonly Handover[]
   readonly events: AuditEvent[]
   /** Everything published, in order. */
   readonly published: { readonly topic: string; readonly text: string }[]
@@ -44,6 +45,7 @@ function world(shown: ShownLog, storage = new MemoryStorage()): World {
     link: {
       source: {
         checkpoint: async () => own.shown.checkpoint.note,
+        handovers: async () => own.handovers,
         async piece(path) {
           const wanted = parsePiecePath(path)
           // Of a tree that has grown: the partial tile out of the full one.
@@ -51,7 +53,6 @@ function world(shown: ShownLog, storage = new MemoryStorage()): World {
           return found?.subarray(0, wanted.level === "entries" ? undefined : wanted.width * 32) ?? null
         },
       },
-      handovers: async () => own.handovers,
       publish: async (topic, payload) =>
         void own.published.push({ topic, text: Buffer.from(payload).toString("utf8") }),
       pause: async () => undefined,
@@ -212,7 +213,7 @@ test("[CR 3.9] an honest change of the log's key is followed by its proof; the o
   await log.append(sampleEvent("d"))
   assert.is(await witness.look(own.link), "waits")
   assert.is(ids(own).at(-1), "witness.held-up unknown-key", "without the proof it does not follow")
-  own.handovers = (await handoverProofs(log, storage, "gw")).map(({ payload }) => Buffer.from(payload).toString())
+  own.handovers = await createFolderSource(storage).handovers()
   assert.is(own.handovers.length, 2)
   own.nowMs += 60_000
   assert.is(await witness.look(own.link), "settled")
