@@ -5,6 +5,7 @@
  *     tile/...            bundles and tiles, partial ones of the checkpoint included
  *     tail                the partial bundle once more, where the commands of `lockgate audit` look for it
  *     first, copy         first entry that is here, see `collect-beginning.ts`; absent: 0
+ *     handover-301        a change of the log's key, as a proof file: whoever has the key before follows by it
  *     older-gone          the gateway has said that it holds nothing before `first` any more
  *
  * Every file is on disk before the checkpoint that speaks of it. What a kill leaves beyond the checkpoint is verified and used again.
@@ -12,9 +13,11 @@
  * @see C2SP tlog-tiles
  */
 import { LockgateError } from "../../policy/base/errors.ts"
+import { followHandovers, type Handover, type KeyChain } from "../../policy/audit/key-chain.ts"
 import { parseCheckpoint, type Checkpoint } from "../../policy/audit/tlog/checkpoint.ts"
 import { parseNote, verifyNote, type NoteKey } from "../../policy/audit/tlog/note.ts"
 import { joinedHashes } from "../../policy/audit/tlog/edge.ts"
+import { FaultList } from "../../policy/audit/tlog/log-verdict.ts"
 import { piecePath, TILE_WIDTH, tilesOf, type Tile } from "../../policy/audit/tlog/tile.ts"
 import type { Storage } from "../../hal/storage.ts"
 import { TAIL } from "./bundle-reader.ts"
@@ -50,6 +53,8 @@ export interface LogCopy {
   older(tree: SignedTree): Promise<boolean>
   /** The gateway has nothing before `first`. */
   olderIsGone(): Promise<void>
+  /** Keep that of `handovers` by which `retired` gave way to the next key. */
+  keepHandover(retired: KeyChain["retired"][number], handovers: readonly Handover[]): Promise<void>
 }
 
 /** The copy in this storage, whose checkpoint one of `keys` must have signed; a damaged one counts as empty and is filled again. */
@@ -147,6 +152,15 @@ export async function openCopy(storage: CopyStorage, keys: readonly NoteKey[]): 
     async olderIsGone() {
       await storage.write(OLDER_GONE, new TextEncoder().encode(String(first)))
       goneAt = first
+    },
+
+    async keepHandover({ key, until }, handovers) {
+      const deps = { sha256: nodeSha256, verify: verifyNoteSignature, keys: [key] }
+      for (const one of handovers) {
+        const { retired } = await followHandovers(deps, [one], new FaultList())
+        if (retired.some((found) => found.until === until))
+          await keep(`handover-${until}`, new TextEncoder().encode(one.text))
+      }
     },
   }
 }

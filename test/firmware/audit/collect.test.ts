@@ -1,6 +1,7 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { createFolderSource } from "../../../firmware/audit/folder-source.ts"
+import type { CollectStatus } from "../../../firmware/audit/collect-gateway.ts"
 import { readCopyBeginning } from "../../../firmware/audit/collect-beginning.ts"
 import { createLogReader } from "../../../firmware/audit/reader.ts"
 import { copyStorage } from "../../../firmware/audit/collect-copy.ts"
@@ -12,7 +13,8 @@ import { readCosigned } from "../../../policy/audit/witness/cosignature.ts"
 import { readRefusal } from "../../../policy/audit/witness/refusal.ts"
 import { verifyFolder } from "../../support/independent-log-verifier.ts"
 import { collectAll, COLLECTOR, lines, notes, openTestCollect, show, type Shown } from "../../support/collect.ts"
-import { logFolder, testLogKey } from "../../support/log-folder.ts"
+import { openTestLog, sampleEvent, settled } from "../../support/audit.ts"
+import { folderOfStorage, logFolder, testLogKey } from "../../support/log-folder.ts"
 import { STORM, tellStorm } from "../../storm/figures.ts"
 
 const test = suite("firmware/audit/collect")
@@ -28,11 +30,11 @@ function folder(count: number, forkedAt = Infinity): ReturnType<typeof logFolder
 }
 
 /** What the verifier of `lockgate audit verify` says of the copy. */
-async function verdictOf(storage: MemoryStorage): Promise<LogVerdict> {
+async function verdictOf(storage: MemoryStorage, key = BY.key): Promise<LogVerdict> {
   const copy = copyStorage(storage, "logs/gw")
   const begin = await readCopyBeginning(copy)
   const options = { from: begin ?? (await createLogReader(copy).first()), window: begin !== null }
-  return verifyLog({ ...FUNCTIONS, keys: [BY.key] }, createFolderSource(copy), options)
+  return verifyLog({ ...FUNCTIONS, keys: [key] }, createFolderSource(copy), options)
 }
 
 /** Sizes under the collector's own signature, oldest first. */
@@ -275,6 +277,86 @@ test("a checkpoint of another log or key, or none at all, changes nothing", asyn
     assert.equal([status.state, status.size], ["held", 300])
     assert.match(status.text, words)
   }
+})
+
+test("[CR 3.9] a log that changes its key is followed, and its copy verifies with the first key, also after a new start", async () => {
+  const [storage, own] = [new MemoryStorage(), new MemoryStorage()]
+  const log = await openTestLog(own)
+  const shown = show(new Map())
+  const old = log.key
+  const by = { ...BY, key: old }
+  await log.append(sampleEvent("before"))
+  await log.rotateKey()
+  for (let k = 0; k < 300; k++) void log.append(sampleEvent(`between ${k}`))
+  await log.append(sampleEvent("and"))
+  await log.rotateKey()
+  await log.append(sampleEvent("last"))
+  const proofs = await createFolderSource(own).handovers()
+  assert.is(proofs.length, 2)
+  await settled()
+  await log.close()
+  shown.files = await folderOfStorage(own)
+  const collect = await openTestCollect(storage, by)
+  const held = await collectAll(collect, shown)
+  assert.equal([held.state, held.size], ["held", 0])
+  assert.match(held.text, /was the key changed/, "without the proofs nothing is taken")
+  shown.handovers = proofs
+  const status = await collectAll(collect, shown)
+  assert.equal([status.state, status.cosigned], ["current", log.size], status.text)
+  for (const key of [old, log.key]) {
+    const verdict = await verdictOf(storage, key)
+    assert.equal([verdict.faults, verdict.entries, verdict.key], [[], log.size, log.key])
+  }
+  // The broker has forgotten the proofs; the collector has not.
+  shown.handovers = []
+  const more = await openTestLog(own)
+  await more.append(sampleEvent("more"))
+  await settled()
+  await more.close()
+  shown.files = await folderOfStorage(own)
+  const again = await collectAll(await openTestCollect(storage, by), shown)
+  assert.equal([again.state, again.cosigned], ["current", more.size], again.text)
+  assert.equal([(await verdictOf(storage, old)).faults, (await verdictOf(storage, old)).entries], [[], more.size])
+})
+
+test("[CR 2.9] a collector whose acknowledgement the broker drops says so, and tries again", async () => {
+  const collect = await openTestCollect(new MemoryStorage(), BY)
+  const shown = Object.assign(show(folder(300)), { drops: true })
+  for (let look = 0; look < 2; look++) {
+    const status = await collectAll(collect, shown)
+    assert.equal([status.state, status.size, status.cosigned], ["held", 300, null])
+    assert.match(status.text, /300 entries are here, and nobody hears of it: .*lockgate\/gw\/witness\/desk\. Let this/)
+  }
+  shown.drops = false
+  assert.equal([(await collectAll(collect, shown)).state, await cosigned(shown)], ["current", [300]])
+})
+
+test("[CR 2.9] a gateway at two brokers is acknowledged at both; the one that is behind accuses nobody", async () => {
+  const storage = new MemoryStorage()
+  const told: CollectStatus[] = []
+  const collect = await openTestCollect(storage, BY, told)
+  const [one, other] = [show(folder(700), "one 1"), show(folder(300), "other 1")]
+  await collectAll(collect, other)
+  for (let look = 0; look < 3; look++) {
+    await collectAll(collect, one)
+    assert.is((await collectAll(collect, other)).state, "current")
+  }
+  assert.equal([await cosigned(one), await cosigned(other)], [[700], [300]])
+  other.files = folder(700)
+  await collectAll(collect, other)
+  assert.equal([await cosigned(one), await cosigned(other)], [[700], [300, 700]], "nothing twice on one connection")
+  // Each may have what the other one lost.
+  one.files = folder(1300)
+  one.alter = (path, bytes) => (path === "tile/entries/003" ? null : bytes)
+  one.isAway = true
+  assert.is((await collectAll(collect, one)).state, "held")
+  other.files = folder(1300)
+  assert.equal([(await collectAll(collect, other)).cosigned, (await verdictOf(storage)).faults], [1300, []])
+  assert.is((await collectAll(collect, one)).state, "current")
+  assert.equal([(await cosigned(one)).at(-1), told.some(({ state }) => state === "accused")], [1300, false])
+  // A fork at one of them is one.
+  other.files = folder(1300, 5)
+  assert.is((await collectAll(collect, other)).state, "accused")
 })
 
 test("[CR 2.11] without a clock that somebody bounds it collects, and signs nothing", async () => {
