@@ -19,7 +19,7 @@ import { bundlesAreAuthentic, noCodeFromText, noInspector } from "./probes/code.
 import { outputsAreHeld, tamperIsTold, tamperIsWatched } from "./probes/lines.ts"
 import { floodsAreHeldOff, memoryIsBounded, silenceEnds } from "./probes/load.ts"
 import { commandsNeedPermission, errorsAreCodes, onlyDeclaredSockets } from "./probes/management.ts"
-import { logFailureIsAnswered, logHasRoom, logWarns } from "./probes/log-room.ts"
+import { copiesAreKept, logFailureIsAnswered, logHasRoom, logWarns } from "./probes/log-room.ts"
 import { noPersonToPerson } from "./probes/person-to-person.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "./probes/transport.ts"
 import { noWayAround, packetFilterInForce } from "./probes/beside.ts"
@@ -74,6 +74,7 @@ export const PROBES: readonly GatewayProbe[] = [
   forgedTimeIsRefused,
   logHasRoom,
   logWarns,
+  copiesAreKept,
   logFailureIsAnswered,
   eventsAreWritten,
   requestsAreKept,

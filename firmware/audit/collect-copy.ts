@@ -4,7 +4,8 @@
  *     checkpoint          the note of the gateway over everything that is here; written last, so that it never says too much
  *     tile/...            bundles and tiles, partial ones of the checkpoint included
  *     tail                the partial bundle once more, where the commands of `lockgate audit` look for it
- *     first               first entry that is here; absent: 0
+ *     first, copy         first entry that is here, see `collect-beginning.ts`; absent: 0
+ *     handover-301        a change of the log's key, as a proof file: whoever has the key before follows by it
  *     older-gone          the gateway has said that it holds nothing before `first` any more
  *
  * Every file is on disk before the checkpoint that speaks of it. What a kill leaves beyond the checkpoint is verified and used again.
@@ -12,14 +13,16 @@
  * @see C2SP tlog-tiles
  */
 import { LockgateError } from "../../policy/base/errors.ts"
+import { followHandovers, type Handover, type KeyChain } from "../../policy/audit/key-chain.ts"
 import { parseCheckpoint, type Checkpoint } from "../../policy/audit/tlog/checkpoint.ts"
 import { parseNote, verifyNote, type NoteKey } from "../../policy/audit/tlog/note.ts"
 import { joinedHashes } from "../../policy/audit/tlog/edge.ts"
+import { FaultList } from "../../policy/audit/tlog/log-verdict.ts"
 import { piecePath, TILE_WIDTH, tilesOf, type Tile } from "../../policy/audit/tlog/tile.ts"
 import type { Storage } from "../../hal/storage.ts"
 import { TAIL } from "./bundle-reader.ts"
+import { firstHeld, readCopyBeginning, writeCopyBeginning } from "./collect-beginning.ts"
 import { openSignedTree, type SignedTree } from "./collect-tiles.ts"
-import { readFirst, writeBeginning } from "./dropping.ts"
 import { nodeSha256, verifyNoteSignature } from "./note-functions.ts"
 import { CHECKPOINT } from "./tile-files.ts"
 
@@ -40,6 +43,8 @@ export interface LogCopy {
   readonly first: number
   /** Nothing that the gateway still has is missing below the checkpoint: it may be acknowledged. */
   readonly isComplete: boolean
+  /** From there up to `first` entries were here, and are neither in the store nor at the gateway any more; null if nothing was lost. */
+  readonly lostFrom: number | null
   /** A piece that lies here; unverified. */
   piece(path: string): Promise<Uint8Array | null>
   /** Bring the copy to `to`, whose tree this is; an empty copy begins at entry `first`. On disk before this resolves. */
@@ -48,13 +53,18 @@ export interface LogCopy {
   older(tree: SignedTree): Promise<boolean>
   /** The gateway has nothing before `first`. */
   olderIsGone(): Promise<void>
+  /** Keep that of `handovers` by which `retired` gave way to the next key. */
+  keepHandover(retired: KeyChain["retired"][number], handovers: readonly Handover[]): Promise<void>
 }
 
 /** The copy in this storage, whose checkpoint one of `keys` must have signed; a damaged one counts as empty and is filled again. */
 export async function openCopy(storage: CopyStorage, keys: readonly NoteKey[]): Promise<LogCopy> {
   const piece = (path: string): Promise<Uint8Array | null> => storage.read(`audit/${path}`)
   let checkpoint = await storedCheckpoint(storage, keys)
-  let first = await readFirst(storage)
+  /** As the files say; never more than `first`. */
+  let begin = (await readCopyBeginning(storage)) ?? 0
+  // What a hand took away is fetched again, if the gateway still has it.
+  let first = checkpoint === null ? begin : await firstHeld(storage, begin, checkpoint.size)
   let goneAt = Number(new TextDecoder().decode((await storage.read(OLDER_GONE)) ?? new Uint8Array()) || "-1")
 
   async function keep(path: string, bytes: Uint8Array): Promise<void> {
@@ -84,20 +94,23 @@ export async function openCopy(storage: CopyStorage, keys: readonly NoteKey[]): 
     get isComplete() {
       return checkpoint !== null && (first === 0 || goneAt === first)
     },
+    get lostFrom() {
+      return begin < first && goneAt === first ? begin : null
+    },
     piece,
 
-    async extend(to, tree, begin, progress) {
+    async extend(to, tree, from, progress) {
       const size = checkpoint?.size ?? 0
-      if (checkpoint === null && first === 0 && begin > 0) {
-        first = begin
-        await writeBeginning(storage, { first, said: null })
+      if (checkpoint === null && first === 0 && from > 0) {
+        await writeCopyBeginning(storage, from)
+        begin = first = from
       }
-      const from = checkpoint === null ? first : size
-      for (let index = Math.floor(from / TILE_WIDTH); (index + 1) * TILE_WIDTH <= to.size; index++) {
+      const next = checkpoint === null ? first : size
+      for (let index = Math.floor(next / TILE_WIDTH); (index + 1) * TILE_WIDTH <= to.size; index++) {
         await keepBundle(tree, index)
         progress((index + 1) * TILE_WIDTH)
       }
-      for (const tile of tilesOf(to.size, from))
+      for (const tile of tilesOf(to.size, next))
         if (tile.width === TILE_WIDTH && tile.level > 0) await tree.hashes(tile)
       for (const partial of tree.partials) await keep(partial.path, partial.bytes)
       const tail = tree.partials.find(({ path }) => path.startsWith("tile/entries/"))
@@ -126,10 +139,12 @@ export async function openCopy(storage: CopyStorage, keys: readonly NoteKey[]): 
           await keepAbove(tree, { level, index: at, width: TILE_WIDTH })
         }
       } finally {
-        if (index * TILE_WIDTH < first) {
-          await writeBeginning(storage, { first: index * TILE_WIDTH, said: null })
-          first = index * TILE_WIDTH
+        const reached = index * TILE_WIDTH
+        if (reached < begin) {
+          await writeCopyBeginning(storage, reached)
+          begin = reached
         }
+        first = reached
       }
       return first > 0
     },
@@ -137,6 +152,15 @@ export async function openCopy(storage: CopyStorage, keys: readonly NoteKey[]): 
     async olderIsGone() {
       await storage.write(OLDER_GONE, new TextEncoder().encode(String(first)))
       goneAt = first
+    },
+
+    async keepHandover({ key, until }, handovers) {
+      const deps = { sha256: nodeSha256, verify: verifyNoteSignature, keys: [key] }
+      for (const one of handovers) {
+        const { retired } = await followHandovers(deps, [one], new FaultList())
+        if (retired.some((found) => found.until === until))
+          await keep(`handover-${until}`, new TextEncoder().encode(one.text))
+      }
     },
   }
 }

@@ -3,7 +3,7 @@ import { followHandovers, type KeyChain } from "../../policy/audit/key-chain.ts"
 import { FaultList } from "../../policy/audit/tlog/log-verdict.ts"
 import { originOf } from "../../policy/audit/tlog/checkpoint.ts"
 import { sameHash } from "../../policy/audit/tlog/hash.ts"
-import { encodeNoteKey, type NoteKey } from "../../policy/audit/tlog/note.ts"
+import type { NoteKey } from "../../policy/audit/tlog/note.ts"
 import { piecePath, TILE_WIDTH, tileHashes } from "../../policy/audit/tlog/tile.ts"
 import { nodesOfTiles, rootOf } from "../../policy/audit/tlog/tree.ts"
 import { consistencyOf } from "../../policy/audit/witness/consistency.ts"
@@ -16,12 +16,15 @@ import type { CosignerKey } from "./collect-key.ts"
 import { openMemory } from "./collect-memory.ts"
 import type { CollectSource } from "./collect-source.ts"
 import { openSignedTree, tileBytes, type SignedTree } from "./collect-tiles.ts"
+import { forkText, gapText, lostText, refusalText, unheardText } from "./collect-words.ts"
 import { nodeSha256, verifyNoteSignature } from "./note-functions.ts"
 
 /** Runs of older bundles that are fetched before newer entries are looked at again. */
 const OLDER_RUNS = 4
 /** What is known is signed again so often: a sign of life where the log is quiet. */
 const SIGN_AGAIN_S = 15 * 60
+/** Connections that are remembered; each reconnection is another one. */
+const MAX_LINKS = 16
 const FUNCTIONS = { sha256: nodeSha256, verify: verifyNoteSignature }
 
 /** How the copy of one gateway's log stands. */
@@ -80,8 +83,10 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
   const open = (note: string): ReturnType<typeof openFollowed> => openFollowed(FUNCTIONS, { origin, chain }, note)
   let shown = 0
   let cosigned: number | null = null
-  let published = ""
-  let signedAt = 0
+  /** What was last published on each connection, and heard there. */
+  const published = new Map<string, { readonly note: string; readonly at: number }>()
+  /** The connection on which the log was last seen to go on. */
+  let goodLink: string | null = null
   let isRefused = false
   let told: Told = { state: "waiting", text: "nothing of its log was seen yet" }
   /** A rewind is believed at the second look: a broker that comes back from a backup is behind for a moment. */
@@ -123,15 +128,23 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
     }
     const text = `the log shown has ${now.size} entries, and had ${base.size}: it was put back, or the broker was`
     if (rewoundTo === now.note) await accuse(source, "rewind", base, now, text)
-    else tell("held", `${text}; looked at once more`)
+    // Of two brokers one may always be behind; the other one shows that the log was not put back.
+    else if (goodLink === null || goodLink === source.link) tell("held", `${text}; looked at once more`)
     rewoundTo = now.note
+  }
+
+  /** The copy is up to date; unless its oldest entries were taken out of the store and nobody has them any more, all is well. */
+  function tellCurrent(text: string): void {
+    const { lostFrom, first } = copy
+    if (lostFrom === null) tell("current", text)
+    else tell("accused", `${text}; ${lostText(lostFrom, first)}`)
   }
 
   async function acknowledge(source: CollectSource, checkpoint: NotedCheckpoint): Promise<void> {
     const entries = `${checkpoint.size} entries`
     const at = await deps.now()
     if (at === null) {
-      tell("current", `${entries}; not cosigned: this machine's clock is not synchronised (see --clock-bound)`)
+      tellCurrent(`${entries}; not cosigned: this machine's clock is not synchronised (see --clock-bound)`)
       return
     }
     const opened = await open(checkpoint.note)
@@ -139,13 +152,21 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
     if (memory.known?.note !== checkpoint.note) await memory.remember(checkpoint, opened.key)
     const signature = cosigner.sign(opened.note.text, at)
     const note = withCosignature(nodeSha256, opened.note, cosigner.key, at, signature)
-    await source.publish(witnessTopic(gateway, cosigner.key.name), new TextEncoder().encode(note))
+    const topic = witnessTopic(gateway, cosigner.key.name)
+    const bytes = new TextEncoder().encode(note)
+    await source.publish(topic, bytes)
+    // A broker acknowledges what its access list then drops: only who reads it back knows.
+    if (!(await source.isShown(topic, bytes))) {
+      tell("held", unheardText(entries, topic))
+      return
+    }
     if (isRefused) await source.publish(refusedTopic(gateway, cosigner.key.name), new Uint8Array())
     isRefused = false
-    published = `${source.link} ${checkpoint.note}`
-    signedAt = at
+    published.set(source.link, { note: checkpoint.note, at })
+    const [oldest] = published.keys()
+    if (published.size > MAX_LINKS && oldest !== undefined) published.delete(oldest)
     cosigned = checkpoint.size
-    tell("current", `${entries}, cosigned`)
+    tellCurrent(`${entries}, cosigned`)
   }
 
   /** Fetches what is older than the copy; true if there is more. */
@@ -177,8 +198,9 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
     }
     if (!copy.isComplete && (await older(source, tree))) return true
     if (!copy.isComplete) return false
-    const isQuiet = ((await deps.now()) ?? 0) - signedAt >= SIGN_AGAIN_S
-    if (isQuiet || published !== `${source.link} ${now.note}`) await acknowledge(source, now)
+    const last = published.get(source.link)
+    const isQuiet = ((await deps.now()) ?? 0) - (last?.at ?? 0) >= SIGN_AGAIN_S
+    if (isQuiet || last?.note !== now.note) await acknowledge(source, now)
     return false
   }
 
@@ -186,7 +208,9 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
   async function follow(source: CollectSource): Promise<void> {
     // What is wrong with a handover need not be told here: it is not followed, and the note stays by an unknown key.
     const deps = { ...FUNCTIONS, keys: chain.keys }
-    const { keys, retired, checkpoints } = await followHandovers(deps, await source.handovers(), new FaultList())
+    const handovers = await source.handovers()
+    const { keys, retired, checkpoints } = await followHandovers(deps, handovers, new FaultList())
+    for (const one of retired) await copy.keepHandover(one, handovers)
     chain = { keys, retired: [...chain.retired, ...retired], checkpoints }
   }
 
@@ -214,6 +238,7 @@ export async function openCollectGateway(deps: CollectGatewayDeps): Promise<Coll
       return false
     }
     rewoundTo = null
+    goodLink = source.link
     const tree = await openSignedTree(now, [(path) => copy.piece(path), (path) => source.piece(path), (path) => source.ask(path)]) // prettier-ignore
     const shownProof = await consistencyOf(nodeSha256, base?.size ?? 0, now.size, (path) => tileBytes(tree, path))
     const decision = await decideCosigner(
@@ -267,36 +292,5 @@ async function rootAt(copy: LogCopy, size: number): Promise<Uint8Array | null> {
   } catch (error) {
     if (isOf(error, "integrity")) return null
     throw error
-  }
-}
-
-function forkText({ size }: NotedCheckpoint): string {
-  return `FORKED: the log shown, of ${size} entries, does not begin with the entries that this copy holds`
-}
-
-function gapText(error: IntegrityError, size: number, gateway: string): string {
-  return (
-    `the gateway has given up entries after ${size} that nobody had collected (${error.message}): this copy ends there. ` +
-    `Move logs/${gateway} and known/${gateway} of the store elsewhere to begin another one`
-  )
-}
-
-function refusalText(reason: Refusal, keys: readonly NoteKey[]): string {
-  const names = keys.map((key) => encodeNoteKey(nodeSha256, key).slice(0, 60)).join(", ")
-  switch (reason) {
-    case "malformed":
-      return "what the broker shows is no checkpoint"
-    case "other-log":
-      return "the broker shows the checkpoint of another log"
-    case "unknown-key":
-      return `the checkpoint is not signed by the key that was given (${names}...): was the key changed?`
-    case "bad-signature":
-      return "the signature of the checkpoint is wrong"
-    case "proof-missing":
-    case "proof-invalid":
-      return "the tiles shown do not prove that the log only grew"
-    case "rewind":
-    case "fork":
-      return "the log does not go on from what was known"
   }
 }

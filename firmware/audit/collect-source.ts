@@ -1,4 +1,5 @@
 import type { Handover } from "../../policy/audit/key-chain.ts"
+import { LockgateError } from "../../policy/base/errors.ts"
 import { encodeLogRequest } from "../../policy/audit/log-request.ts"
 import { answerTopic, gatewayTopic, joinParts } from "../../policy/audit/topics.ts"
 import { parsePiecePath, TILE_WIDTH } from "../../policy/audit/tlog/tile.ts"
@@ -28,6 +29,8 @@ export interface CollectSource {
   handovers(): Promise<readonly Handover[]>
   /** Retained. @throws HardwareError `ERR_LINK` */
   publish(topic: string, payload: Uint8Array): Promise<void>
+  /** Whether the broker, asked now, shows just this at `topic`, retained. @throws HardwareError `ERR_LINK` */
+  isShown(topic: string, payload: Uint8Array): Promise<boolean>
 }
 
 /** What a source stands on. */
@@ -75,6 +78,27 @@ export function createCollectSource(deps: CollectSourceDeps): CollectSource & { 
     }
   }
 
+  async function isShown(topic: string, payload: Uint8Array): Promise<boolean> {
+    let take: (found: boolean) => void = () => undefined
+    const found = new Promise<boolean>((resolve) => (take = resolve))
+    const deaf = link.listen(({ topic: at, payload: shown }) => {
+      if (at === topic && Buffer.compare(shown, payload) === 0) take(true)
+    })
+    const cancel = clock.after(waitMs, () => take(false))
+    try {
+      await view.subscribe([topic])
+      return await found
+    } catch (error) {
+      // Who may not even ask is told the same.
+      if (!(error instanceof LockgateError) || error.detail["reason"] !== "refused") throw error
+      return false
+    } finally {
+      cancel()
+      deaf()
+      await view.unsubscribe([topic]).catch(() => undefined)
+    }
+  }
+
   return {
     link: link.name,
     checkpoint: () => atBroker.checkpoint(),
@@ -94,6 +118,7 @@ export function createCollectSource(deps: CollectSourceDeps): CollectSource & { 
     },
     handovers: () => atBroker.handovers(),
     publish: (topic, payload) => view.publish(topic, payload, true),
+    isShown,
     close: () => view.close(),
   }
 }

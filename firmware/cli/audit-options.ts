@@ -54,6 +54,8 @@ export interface NamedLog {
   readonly folder: string
   readonly storage: ReadOnlyStorage
   readonly reader: LogReader
+  /** A folder with a log alone, not a gateway's own. */
+  readonly isCopy: boolean
 }
 
 type Options = NonNullable<ParseArgsConfig["options"]>
@@ -85,8 +87,9 @@ export function auditArguments<const Known extends Options>(
 export async function namedLog(values: { readonly config?: string; readonly state?: string }): Promise<NamedLog> {
   const folder = values.state ?? (values.config === undefined ? null : await stateFolderOf(values.config))
   if (folder === null) throw wrongUse("which log? --config <gateway.yaml> or --state <folder>")
-  const storage = await logFolder(openReadOnlyStorage(folder))
-  return { folder, storage, reader: createLogReader(storage) }
+  const whole = openReadOnlyStorage(folder)
+  const storage = await logFolder(whole)
+  return { folder, storage, reader: createLogReader(storage), isCopy: storage !== whole }
 }
 
 /** The filter that the options make. @throws InputError `ERR_ARGUMENT` that names every fault with its option */

@@ -7,6 +7,7 @@ import { encodeNoteKey, type NoteKey } from "../../policy/audit/tlog/note.ts"
 import { verifyLog, type LogVerdict } from "../../policy/audit/tlog/verify-log.ts"
 import { HardwareError, InputError, LockgateError, StateError } from "../../policy/base/errors.ts"
 import { errnoOf } from "../../hal/linux/durable.ts"
+import { readCopyBeginning } from "../audit/collect-beginning.ts"
 import { createFolderSource } from "../audit/folder-source.ts"
 import { nodeSha256, verifyNoteSignature } from "../audit/note-functions.ts"
 import { BROKER_OPTIONS, brokerLogin, verifyBroker, type BrokerLogin } from "./audit-broker.ts"
@@ -138,6 +139,8 @@ async function verifyFolder(log: NamedLog, asked: Asked, io: CliIo): Promise<num
   const unlessInterrupted = (): void => {
     if (io.signal.aborted) throw new StateError("ERR_INTERRUPTED", `interrupted: ${looked}, and nothing is said of it`)
   }
+  // A collector's copy may have begun late, and says where; a gateway's own log must say so in an entry.
+  const begin = log.isCopy ? await readCopyBeginning(log.storage) : null
   const verdict = await verifyLog(
     { ...DEPS, keys },
     {
@@ -150,7 +153,8 @@ async function verifyFolder(log: NamedLog, asked: Asked, io: CliIo): Promise<num
       },
     },
     {
-      from: await log.reader.first(),
+      from: begin ?? (await log.reader.first()),
+      window: begin !== null,
       ...(known === null ? {} : { known: known.checkpoint }),
       progress(done, of) {
         looked = `${thousands(done)} of ${thousands(of)} entries were looked at`
@@ -164,7 +168,7 @@ async function verifyFolder(log: NamedLog, asked: Asked, io: CliIo): Promise<num
   const signer = local !== null ? [] : verdict.key === null ? keys : [verdict.key]
   if (code === AUDIT_EXIT.unvouched && remembered.length > 0)
     io.err(`lockgate audit verify: nothing is remembered of ${printable(origin)}\n`)
-  tellFolder(verdict, { asked, code, end, known, signer }, io)
+  tellFolder(verdict, { asked, code, end, known, signer, isWindow: begin !== null }, io)
   const { checkpoint, key } = verdict
   if (code === AUDIT_EXIT.done && asked.known !== undefined && note !== null && checkpoint !== null && key !== null) {
     const text = encodeKnownLogs(nodeSha256, remember(remembered, { key, note, checkpoint }))
@@ -189,7 +193,8 @@ async function verifyAtBroker(login: BrokerLogin, asked: Asked, io: CliIo): Prom
   }).finally(() => progress.clear())
   const { faults, checkpoint, key, note, from } = verdict
   const code = faults.length > 0 ? AUDIT_EXIT.wrong : AUDIT_EXIT.done
-  tellFolder(verdict, { asked, code, end: checkpoint?.size ?? 0, known, signer: [key ?? first] }, io)
+  const told = { asked, code, end: checkpoint?.size ?? 0, known, signer: [key ?? first], isWindow: true }
+  tellFolder(verdict, told, io)
   if (from > 0) io.err(`the broker no longer holds entries below ${from}: ask the gateway with --ask\n`)
   if (code === AUDIT_EXIT.done && asked.known !== undefined && note !== null && checkpoint !== null && key !== null) {
     const text = encodeKnownLogs(nodeSha256, remember(remembered, { key, note, checkpoint }))
@@ -204,15 +209,20 @@ interface Told {
   readonly end: number
   readonly known: KnownLog | null
   readonly signer: readonly NoteKey[]
+  /** What is before the first entry may lie elsewhere. */
+  readonly isWindow: boolean
 }
 
-function tellFolder(verdict: LogVerdict, { asked, code, end, known, signer }: Told, io: CliIo): void {
+function tellFolder(verdict: LogVerdict, { asked, code, end, known, signer, isWindow }: Told, io: CliIo): void {
   const { checkpoint, from, dropped, entries, faults } = verdict
   const keys = signer.map((key) => encodeNoteKey(nodeSha256, key))
+  // The log itself does not say that it begins there.
+  const isUnsaid = isWindow && from > dropped
   if (asked.json) {
     const word = { [AUDIT_EXIT.done]: "proved", [AUDIT_EXIT.unvouched]: "unvouched" }[code] ?? "wrong"
     const tree = checkpoint === null ? null : { ...checkpoint, root: toBase64(checkpoint.root) }
-    io.out(`${JSON.stringify({ verdict: word, checkpoint: tree, from, dropped, entries, seen: end, keys, faults })}\n`)
+    const told = { checkpoint: tree, from, saidByLog: !isUnsaid, dropped, entries, seen: end }
+    io.out(`${JSON.stringify({ verdict: word, ...told, keys, faults })}\n`)
     return
   }
   if (checkpoint !== null) {
@@ -223,12 +233,14 @@ function tellFolder(verdict: LogVerdict, { asked, code, end, known, signer }: To
   }
   if (dropped > 0)
     io.out(`dropped     ${thousands(dropped)} oldest entries were given up to make room, as the log says itself\n`)
+  if (isUnsaid) io.out(`begins      at ${thousands(from)}, as this copy says; nothing is said of the entries before\n`)
   for (const key of keys) io.out(`key         ${printable(key)}\n`)
   if (known !== null) io.out(`known       ${thousands(known.checkpoint.size)} entries when last looked at\n`)
   for (const { where, code: word, text } of faults.slice(0, MAX_TOLD))
     io.out(`${printable(where)}: ${printable(text)} (${word})\n`)
   if (faults.length > MAX_TOLD) io.out(`and ${faults.length - MAX_TOLD} more; --json has all\n`)
-  conclude(code, "every entry is the one that the key signed, in its place", asked, io)
+  const which = isUnsaid ? `every entry from ${from} on` : "every entry"
+  conclude(code, `${which} is the one that the key signed, in its place`, asked, io)
 }
 
 /** The last line: the verdict that cannot be missed, and what it does not say. */

@@ -31,13 +31,15 @@ export interface Shown {
   /** Changes what the broker gives. */
   alter: (path: string, bytes: Uint8Array | null) => Uint8Array | null
   handovers: readonly Handover[]
+  /** The broker acknowledges what is published, and drops it. */
+  drops: boolean
   readonly asked: string[]
   readonly published: { readonly topic: string; readonly payload: Uint8Array }[]
   readonly source: CollectSource
 }
 
 /** @see Shown */
-export function show(files: LogFolder): Shown {
+export function show(files: LogFolder, link = "link 1"): Shown {
   let lastAnswer: CollectSource["lastAnswer"] = "silent"
   const endOf = (path: string): number => {
     const { level, index, width } = parsePiecePath(path)
@@ -45,10 +47,10 @@ export function show(files: LogFolder): Shown {
     return (index * TILE_WIDTH + width) * span
   }
   const shown: Shown = {
-    ...{ files, first: 0, goneBelow: 0, isAway: false, handovers: [], asked: [], published: [] },
+    ...{ files, first: 0, goneBelow: 0, isAway: false, handovers: [], drops: false, asked: [], published: [] },
     alter: (_path, bytes) => bytes,
     source: {
-      link: "link 1",
+      link,
       checkpoint: async () => new TextDecoder().decode(shown.files.get("checkpoint")),
       get first() {
         return shown.first
@@ -64,7 +66,10 @@ export function show(files: LogFolder): Shown {
         return shown.isAway ? null : (bytes ?? null)
       },
       handovers: async () => shown.handovers,
-      publish: async (topic, payload) => void shown.published.push({ topic, payload }),
+      publish: async (topic, payload) => {
+        if (!shown.drops) shown.published.push({ topic, payload })
+      },
+      isShown: async (topic, payload) => shown.published.findLast((one) => one.topic === topic)?.payload === payload,
     },
   }
   return shown

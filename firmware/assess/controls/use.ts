@@ -2,7 +2,7 @@ import type { Control } from "../../../policy/requirements/control.ts"
 import { everyUserIsJudged, rolesAreThePolicys } from "../probes/authority.ts"
 import { filterAgreesWithPolicy, strangerHasNoRights } from "../probes/boundary.ts"
 import { bundlesAreAuthentic, noCodeFromText, noInspector } from "../probes/code.ts"
-import { logFailureIsAnswered, logHasRoom, logWarns } from "../probes/log-room.ts"
+import { copiesAreKept, logFailureIsAnswered, logHasRoom, logWarns } from "../probes/log-room.ts"
 import { commandsNeedPermission } from "../probes/management.ts"
 import { onlyNamedRadios } from "../probes/radios.ts"
 import { clockFollowsSource, entriesAreStamped, forgedTimeIsRefused, stepsAreTold } from "../probes/time.ts"
@@ -65,7 +65,8 @@ export const USE_CONTROLS: readonly Control[] = [
     requirement: "CR 2.8",
     claim:
       "Access, refused requests, control system events, changes of configuration and what the log says of itself are written, each with " +
-      "time, source, category, type, event id and outcome, on disk before a change is executed. Nothing is backed up yet.",
+      "time, source, category, type, event id and outcome, on disk before a change is executed. Backup and restore of the gateway have no events, for this release has neither; the log " +
+      "itself is kept in copies by collectors (CR 2.9).",
     enforcedIn: ["policy/audit/event.ts", "policy/audit/entry.ts", "firmware/audit/log.ts"],
     probes: [eventsAreWritten.id],
   },
@@ -73,9 +74,16 @@ export const USE_CONTROLS: readonly Control[] = [
     requirement: "CR 2.9",
     claim:
       "The board file gives the log its room, all that belongs to it counted; when it is used up the oldest entries make room by " +
-      "policy, told by an entry, and the tree over the log stays verifiable; or normal flows close.",
-    enforcedIn: ["policy/audit/retention.ts", "firmware/audit/retention.ts", "firmware/audit/dropping.ts"],
-    probes: [logHasRoom.id, logFailureIsAnswered.id],
+      "policy, told by an entry, and the tree over the log stays verifiable; or normal flows close. Collectors that the board file names " +
+      "keep verified copies elsewhere, and by their signatures the gateway knows what it may drop.",
+    enforcedIn: [
+      "policy/audit/retention.ts",
+      "firmware/audit/retention.ts",
+      "firmware/audit/dropping.ts",
+      "firmware/audit/witnessed.ts",
+      "firmware/audit/collect-gateway.ts",
+    ],
+    probes: [logHasRoom.id, logFailureIsAnswered.id, copiesAreKept.id],
   },
   {
     requirement: "CR 2.9 RE(1)",
@@ -87,8 +95,8 @@ export const USE_CONTROLS: readonly Control[] = [
   {
     requirement: "CR 2.10",
     claim:
-      "A log that cannot be written, or is full and may drop nothing, closes normal flows and never an essential one; it goes on " +
-      "by itself when it can, and says how many entries were lost.",
+      "A log that cannot be written, or is full of what policy forbids to drop because no collector has it, closes normal flows and never " +
+      "an essential one; it goes on by itself when it can, and says how many entries were lost.",
     enforcedIn: ["policy/posture.ts", "firmware/audit/log.ts", "firmware/audit/retention.ts"],
     probes: [logFailureIsAnswered.id],
   },

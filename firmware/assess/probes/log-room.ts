@@ -79,6 +79,33 @@ export const logFailureIsAnswered: GatewayProbe = {
   },
 }
 
+/** What collectors acknowledged is what may be dropped: they keep up, and nothing was given up that none of them holds. */
+export const copiesAreKept: GatewayProbe = {
+  id: "audit.copies-kept",
+  summary: "how much of the log the collectors of the board file have acknowledged is held against what was dropped",
+  safety: "passive",
+  vantage: "inside",
+  run({ auditRoom, audit, trail }) {
+    const collectors = audit.witnesses().filter(({ kind }) => kind === "collector")
+    const { collected, firstSeq } = auditRoom.status
+    if (collectors.length === 0) {
+      const evidence = "the board file names no collector: nobody else keeps a copy, and what is dropped is lost"
+      return Promise.resolve({ outcome: "passed", evidence })
+    }
+    const heard = collectors.filter(({ size, silent, putBack, refused }) => size !== null && !silent && !putBack && refused === null) // prettier-ignore
+    if (heard.length === 0) {
+      const names = collectors.map(({ name }) => name).join(", ")
+      return Promise.resolve(failed("a collector that has acknowledged this log lately", `nothing of ${names}: is lockgate audit collect running?`)) // prettier-ignore
+    }
+    const most = Math.max(...heard.map(({ size }) => size ?? 0))
+    if (collected < most) return Promise.resolve(failed(`entries below ${most} to count as collected`, `those below ${collected}`)) // prettier-ignore
+    if (collected > trail.size) return Promise.resolve(failed(`no more than ${trail.size} entries to be acknowledged`, `${collected}`)) // prettier-ignore
+    if (firstSeq > collected) return Promise.resolve(failed(`entries below ${firstSeq}, which are dropped, to be in a copy`, `those below ${collected} are`)) // prettier-ignore
+    const evidence = `${collected} of ${trail.size} entries are acknowledged, by ${heard.map(({ name }) => name).join(", ")}; the log begins at ${firstSeq}` // prettier-ignore
+    return Promise.resolve({ outcome: "passed", evidence })
+  },
+}
+
 function mib(bytes: number): string {
   return `${(bytes / MIB).toFixed(1)} MiB`
 }

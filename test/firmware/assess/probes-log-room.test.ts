@@ -1,7 +1,8 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import type { ProbeContext } from "../../../firmware/assess/probe-context.ts"
-import { logFailureIsAnswered, logHasRoom, logWarns } from "../../../firmware/assess/probes/log-room.ts"
+import { copiesAreKept, logFailureIsAnswered, logHasRoom, logWarns } from "../../../firmware/assess/probes/log-room.ts"
+import type { CosignerStatus } from "../../../firmware/audit/witnessed.ts"
 import { runProbe } from "../../../firmware/assess/run.ts"
 import { MemoryStorage } from "../../../hal/memory/storage.ts"
 import { breaks, openingUnder, POLICY_VALUE, roomyLog } from "../../support/probe-world.ts"
@@ -105,6 +106,25 @@ test("[CR 2.9] the probes pass on a log whose disk has little more than the boar
   storage.freeBytes = 3 * 2 ** 20
   const room = await roomyLog(storage)
   for (const probe of [logHasRoom, logWarns, logFailureIsAnswered]) assert.is(await outcome(probe, room), "passed")
+})
+
+test("[CR 2.9] copies that are kept pass; collectors that are silent, not counted, or came after what was dropped are found", async () => {
+  const room = await roomyLog()
+  const desk = { ...{ name: "desk", kind: "collector", size: 300, at: 0, behind: 4 }, ...{ silent: false, putBack: false, refused: null } } as const // prettier-ignore
+  const of = (collected: number, firstSeq: number, ...all: readonly object[]): Promise<string> =>
+    outcome(copiesAreKept, seenAs(room, { status: { ...room.status, collected, firstSeq } }), {
+      audit: { gateway: "gw", readBack: async () => "shown", witnesses: () => all as readonly CosignerStatus[] },
+      trail: { size: 304 } as ProbeContext["trail"],
+    })
+  assert.is(await of(0, 0), "passed", "nobody is named")
+  assert.is(await of(0, 0, { ...desk, kind: "witness", silent: true }), "passed", "a witness keeps no copy")
+  assert.is(await of(300, 256, desk), "passed")
+  assert.is(await of(300, 256, { ...desk, size: null }, { ...desk, name: "other" }), "passed", "one is enough")
+  for (const change of [{ size: null }, { silent: true }, { putBack: true }, { refused: "fork" }])
+    assert.match(await of(300, 256, { ...desk, ...change }), /^failed: nothing of desk/)
+  assert.is(await of(200, 0, desk), "failed: those below 200")
+  assert.is(await of(305, 0, { ...desk, size: 305 }), "failed: 305")
+  assert.is(await of(300, 512, desk), "failed: those below 300 are")
 })
 
 test.run()

@@ -1,6 +1,8 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { createFolderSource } from "../../../firmware/audit/folder-source.ts"
+import type { CollectStatus } from "../../../firmware/audit/collect-gateway.ts"
+import { readCopyBeginning } from "../../../firmware/audit/collect-beginning.ts"
 import { createLogReader } from "../../../firmware/audit/reader.ts"
 import { copyStorage } from "../../../firmware/audit/collect-copy.ts"
 import { nodeSha256, verifyNoteSignature } from "../../../firmware/audit/note-functions.ts"
@@ -11,7 +13,8 @@ import { readCosigned } from "../../../policy/audit/witness/cosignature.ts"
 import { readRefusal } from "../../../policy/audit/witness/refusal.ts"
 import { verifyFolder } from "../../support/independent-log-verifier.ts"
 import { collectAll, COLLECTOR, lines, notes, openTestCollect, show, type Shown } from "../../support/collect.ts"
-import { logFolder, testLogKey } from "../../support/log-folder.ts"
+import { openTestLog, sampleEvent, settled } from "../../support/audit.ts"
+import { folderOfStorage, logFolder, testLogKey } from "../../support/log-folder.ts"
 import { STORM, tellStorm } from "../../storm/figures.ts"
 
 const test = suite("firmware/audit/collect")
@@ -27,10 +30,11 @@ function folder(count: number, forkedAt = Infinity): ReturnType<typeof logFolder
 }
 
 /** What the verifier of `lockgate audit verify` says of the copy. */
-async function verdictOf(storage: MemoryStorage): Promise<LogVerdict> {
+async function verdictOf(storage: MemoryStorage, key = BY.key): Promise<LogVerdict> {
   const copy = copyStorage(storage, "logs/gw")
-  const from = await createLogReader(copy).first()
-  return verifyLog({ ...FUNCTIONS, keys: [BY.key] }, createFolderSource(copy), { from })
+  const begin = await readCopyBeginning(copy)
+  const options = { from: begin ?? (await createLogReader(copy).first()), window: begin !== null }
+  return verifyLog({ ...FUNCTIONS, keys: [key] }, createFolderSource(copy), options)
 }
 
 /** Sizes under the collector's own signature, oldest first. */
@@ -82,7 +86,12 @@ test("[CR 2.9] what the broker no longer holds is asked of the gateway, and noth
   const held = await collectAll(collect, shown)
   assert.equal([held.state, held.first, held.size, held.cosigned], ["held", 2048, 3000, null])
   assert.match(held.text, /before 2048 are not here yet: the gateway does not answer/)
-  assert.equal((await verdictOf(storage)).faults, [], "what is here verifies all the same")
+  const begun = await verdictOf(storage)
+  assert.equal(
+    [begun.faults, begun.from, begun.entries],
+    [[], 2048, 952],
+    "what is here verifies, and says from where on",
+  )
   shown.isAway = false
   const whole = await collectAll(collect, shown)
   assert.equal([whole.state, whole.first, whole.cosigned], ["current", 0, 3000])
@@ -100,6 +109,47 @@ test("[CR 2.9] entries that the gateway itself gave up before the collector came
   shown.asked.length = 0
   assert.is((await collectAll(again, shown)).state, "current")
   assert.equal(shown.asked, [], "it is remembered that nothing older is to be had")
+})
+
+test("[CR 3.9] the oldest bundles of a copy, taken away by a hand, are noticed, and fetched again while the gateway has them", async () => {
+  for (const [first, goneBelow] of [
+    [0, 0],
+    [2048, 1280],
+  ] as const) {
+    const storage = new MemoryStorage()
+    const shown = Object.assign(show(folder(3000)), { first, goneBelow })
+    await collectAll(await openTestCollect(storage, BY), shown)
+    const begin = goneBelow
+    for (const index of [begin / 256, begin / 256 + 1])
+      await storage.remove(`logs/gw/tile/entries/${String(index).padStart(3, "0")}`)
+    const told = (verdict: LogVerdict): string[] => verdict.faults.map(({ where, code }) => `${where} ${code}`)
+    const missing = [`entry ${begin} ERR_LOG_START_MISSING`]
+    assert.equal(told(await verdictOf(storage)), missing)
+    // A larger number in the one file or the other changes nothing of that.
+    const [one, other] = ["logs/gw/first", "logs/gw/copy"].map((path) => ({ path, was: storage.read(path) }))
+    for (const { path, was } of [one!, other!]) {
+      const text = path === "logs/gw/copy" ? `{"format":1,"first":${begin + 512}}` : `{"format":1,"seq":${begin + 512}}`
+      const bytes = await was
+      await storage.write(path, Buffer.from(text))
+      assert.equal(told(await verdictOf(storage)), missing, path)
+      if (bytes === null) await storage.remove(path)
+      else await storage.write(path, bytes)
+    }
+    // While nobody has them any more the collector says so, and goes on with what is new; it never begins later by itself.
+    Object.assign(shown, { goneBelow: begin + 512, first: 2048 })
+    const lost = await collectAll(await openTestCollect(storage, BY), shown)
+    assert.equal([lost.state, lost.first, lost.cosigned], ["accused", begin + 512, 3000])
+    assert.match(
+      lost.text,
+      new RegExp(`entries ${begin} to ${begin + 511} were in this copy, and are gone from the store`),
+    )
+    assert.equal(told(await verdictOf(storage)), missing)
+    await storage.remove("logs/gw/older-gone")
+    Object.assign(shown, { goneBelow })
+    const mended = await collectAll(await openTestCollect(storage, BY), shown)
+    assert.equal([mended.state, mended.first], ["current", begin], mended.text)
+    assert.equal([(await verdictOf(storage)).faults, (await verdictOf(storage)).from], [[], begin])
+  }
 })
 
 test("[CR 2.9] a hole that nobody can fill any more ends the copy, and says what to do", async () => {
@@ -227,6 +277,86 @@ test("a checkpoint of another log or key, or none at all, changes nothing", asyn
     assert.equal([status.state, status.size], ["held", 300])
     assert.match(status.text, words)
   }
+})
+
+test("[CR 3.9] a log that changes its key is followed, and its copy verifies with the first key, also after a new start", async () => {
+  const [storage, own] = [new MemoryStorage(), new MemoryStorage()]
+  const log = await openTestLog(own)
+  const shown = show(new Map())
+  const old = log.key
+  const by = { ...BY, key: old }
+  await log.append(sampleEvent("before"))
+  await log.rotateKey()
+  for (let k = 0; k < 300; k++) void log.append(sampleEvent(`between ${k}`))
+  await log.append(sampleEvent("and"))
+  await log.rotateKey()
+  await log.append(sampleEvent("last"))
+  const proofs = await createFolderSource(own).handovers()
+  assert.is(proofs.length, 2)
+  await settled()
+  await log.close()
+  shown.files = await folderOfStorage(own)
+  const collect = await openTestCollect(storage, by)
+  const held = await collectAll(collect, shown)
+  assert.equal([held.state, held.size], ["held", 0])
+  assert.match(held.text, /was the key changed/, "without the proofs nothing is taken")
+  shown.handovers = proofs
+  const status = await collectAll(collect, shown)
+  assert.equal([status.state, status.cosigned], ["current", log.size], status.text)
+  for (const key of [old, log.key]) {
+    const verdict = await verdictOf(storage, key)
+    assert.equal([verdict.faults, verdict.entries, verdict.key], [[], log.size, log.key])
+  }
+  // The broker has forgotten the proofs; the collector has not.
+  shown.handovers = []
+  const more = await openTestLog(own)
+  await more.append(sampleEvent("more"))
+  await settled()
+  await more.close()
+  shown.files = await folderOfStorage(own)
+  const again = await collectAll(await openTestCollect(storage, by), shown)
+  assert.equal([again.state, again.cosigned], ["current", more.size], again.text)
+  assert.equal([(await verdictOf(storage, old)).faults, (await verdictOf(storage, old)).entries], [[], more.size])
+})
+
+test("[CR 2.9] a collector whose acknowledgement the broker drops says so, and tries again", async () => {
+  const collect = await openTestCollect(new MemoryStorage(), BY)
+  const shown = Object.assign(show(folder(300)), { drops: true })
+  for (let look = 0; look < 2; look++) {
+    const status = await collectAll(collect, shown)
+    assert.equal([status.state, status.size, status.cosigned], ["held", 300, null])
+    assert.match(status.text, /300 entries are here, and nobody hears of it: .*lockgate\/gw\/witness\/desk\. Let this/)
+  }
+  shown.drops = false
+  assert.equal([(await collectAll(collect, shown)).state, await cosigned(shown)], ["current", [300]])
+})
+
+test("[CR 2.9] a gateway at two brokers is acknowledged at both; the one that is behind accuses nobody", async () => {
+  const storage = new MemoryStorage()
+  const told: CollectStatus[] = []
+  const collect = await openTestCollect(storage, BY, told)
+  const [one, other] = [show(folder(700), "one 1"), show(folder(300), "other 1")]
+  await collectAll(collect, other)
+  for (let look = 0; look < 3; look++) {
+    await collectAll(collect, one)
+    assert.is((await collectAll(collect, other)).state, "current")
+  }
+  assert.equal([await cosigned(one), await cosigned(other)], [[700], [300]])
+  other.files = folder(700)
+  await collectAll(collect, other)
+  assert.equal([await cosigned(one), await cosigned(other)], [[700], [300, 700]], "nothing twice on one connection")
+  // Each may have what the other one lost.
+  one.files = folder(1300)
+  one.alter = (path, bytes) => (path === "tile/entries/003" ? null : bytes)
+  one.isAway = true
+  assert.is((await collectAll(collect, one)).state, "held")
+  other.files = folder(1300)
+  assert.equal([(await collectAll(collect, other)).cosigned, (await verdictOf(storage)).faults], [1300, []])
+  assert.is((await collectAll(collect, one)).state, "current")
+  assert.equal([(await cosigned(one)).at(-1), told.some(({ state }) => state === "accused")], [1300, false])
+  // A fork at one of them is one.
+  other.files = folder(1300, 5)
+  assert.is((await collectAll(collect, other)).state, "accused")
 })
 
 test("[CR 2.11] without a clock that somebody bounds it collects, and signs nothing", async () => {

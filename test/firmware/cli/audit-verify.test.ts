@@ -54,6 +54,26 @@ test("[CR 3.9] a whole log is verified with its key, in the gateway's folder and
   }
 })
 
+test("[CR 3.9] a collector's copy that began late is verified from there on, and says so; in a gateway's own folder its word counts for nothing", async () => {
+  const own = copy()
+  unlinkSync(join(own, "audit/tile/entries/000"))
+  writeFileSync(join(own, "audit/first"), `{"format":1,"seq":256}`)
+  writeFileSync(join(own, "audit/copy"), `{"format":1,"first":256}`)
+  const ran = await verify(own, "--key", KEY)
+  assert.is(ran.code, 2, ran.out)
+  assert.match(ran.out, /ERR_LOG_START_MISSING/)
+  const alone = await verify(join(own, "audit"), "--key", KEY)
+  assert.is(alone.code, 0, alone.out)
+  assert.match(alone.out, /\nbegins {6}at 256, as this copy says; nothing is said of the entries before\n/)
+  assert.match(alone.out, /\nVERIFIED: every entry from 256 on is the one/)
+  const verdict = JSON.parse((await verify(join(own, "audit"), "--key", KEY, "--json")).out) as Record<string, unknown>
+  assert.equal([verdict["from"], verdict["saidByLog"]], [256, false])
+  unlinkSync(join(own, "audit/tile/entries/001"))
+  const less = await verify(join(own, "audit"), "--key", KEY)
+  assert.is(less.code, 2, less.out)
+  assert.match(less.out, /entries 256 to 511 are gone/)
+})
+
 test("[CR 3.9] without a key nobody vouches, and the code says so", async () => {
   const alone = join(copy(), "audit")
   for (const folder of [whole, alone]) {
