@@ -1,6 +1,6 @@
 import { LockgateError } from "../../policy/base/errors.ts"
 import type { Clock } from "../../hal/clock.ts"
-import type { Storage } from "../../hal/storage.ts"
+import { inBlocks, type Storage } from "../../hal/storage.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import { BUNDLE_ENTRIES, encodeBundle } from "../../policy/audit/entry-bundle.ts"
 import type { TileData, TreeEdge } from "../../policy/audit/tlog/edge.ts"
@@ -10,6 +10,7 @@ import { nodesOfTiles, proveInclusion, rootOf, type NodeReader } from "../../pol
 import type { AnchorKeeper } from "./anchor.ts"
 import type { LogSigner, SignedCheckpoint } from "./log-key.ts"
 import { nodeSha256 } from "./note-functions.ts"
+import { isNoSpace, unlessHardware } from "./no-space.ts"
 import { CHECKPOINT, pieceFile } from "./tile-files.ts"
 
 /** How long partial tiles and the checkpoint on disk may be behind while the log grows. */
@@ -66,6 +67,8 @@ export class LogTree {
   /** Partial pieces on disk: of the last writing, and older ones that go with the next. */
   #written: readonly string[] = []
   #stale: readonly string[]
+  /** What the partial pieces written since the start take, by their paths. */
+  readonly #sizes = new Map<string, number>()
   #isDirty = true
   #isUnsigned = false
   #heldAt = Infinity
@@ -224,9 +227,35 @@ export class LogTree {
     return this.#inTurn(async () => {
       const { note, size } = this.#checkpoint
       if (size > this.#heldAt) return
-      await this.#writePartials(false)
+      try {
+        await this.#writePartials(false)
+      } catch (error) {
+        if (!isNoSpace(error)) throw error
+        // What entries make again must not keep the checkpoint from the disk: bundles wait to be dropped until it is there.
+        await this.#removePartials()
+      }
       await this.#deps.storage.write(CHECKPOINT, new TextEncoder().encode(note))
     })
+  }
+
+  /** Take the partial pieces from the disk, to make room; the next writing brings them again. A disk that fails keeps them. */
+  giveUpPartials(): Promise<void> {
+    return this.#inTurn(() => this.#removePartials()).catch(unlessHardware)
+  }
+
+  /** What the partial pieces on disk take at most: room that can be had at once. */
+  get partialBytes(): number {
+    let bytes = 0
+    for (const size of this.#sizes.values()) bytes += size
+    return bytes
+  }
+
+  async #removePartials(): Promise<void> {
+    this.#isDirty = true
+    await this.#remove([...this.#stale, ...this.#written], new Set())
+    this.#stale = []
+    this.#written = []
+    this.schedule()
   }
 
   #inTurn(write: () => Promise<void>): Promise<void> {
@@ -275,10 +304,15 @@ export class LogTree {
         pieces.set(path, encodeBundle(lines.slice(0, width)))
       }
       try {
-        for (const [path, bytes] of pieces) await storage.writeCached(path, bytes)
+        for (const [path, bytes] of pieces) {
+          await storage.writeCached(path, bytes)
+          this.#sizes.set(path, inBlocks(bytes.length))
+        }
         await storage.writeCached(CHECKPOINT, new TextEncoder().encode(note))
       } catch (error) {
         this.#isDirty = true
+        // What of it has been written goes like any older one; else each try would leave some on a disk that is full.
+        this.#stale = [...new Set([...this.#stale, ...pieces.keys()])].filter((path) => !this.#written.includes(path))
         throw error
       }
       // One generation is left for whoever has just read the checkpoint before.
@@ -292,7 +326,11 @@ export class LogTree {
   }
 
   async #remove(paths: readonly string[], kept: { has(path: string): boolean }): Promise<void> {
-    for (const path of paths) if (!kept.has(path)) await this.#deps.storage.removeCached(path)
+    for (const path of paths) {
+      if (kept.has(path)) continue
+      await this.#deps.storage.removeCached(path)
+      this.#sizes.delete(path)
+    }
   }
 
   async #keepAnchor(isLast: boolean): Promise<void> {

@@ -33,6 +33,8 @@ const BALLAST_BYTES = 64 * 1024
 /** What others write, and what the disk has left, is looked at so often. */
 const LOOK_MS = 300_000
 const LOOK_IN_NEED_MS = 10_000
+/** Flows are closed: whoever makes room sees them open soon. */
+const LOOK_BLOCKED_MS = 3_000
 /** An entry with its share of the tree never takes more. */
 const MOST_ENTRY_BYTES = 1200
 /** Where no bundle is there yet to be measured. */
@@ -43,7 +45,17 @@ const MOST_ROUNDS = 8
 export interface RetentionDeps {
   readonly log: Pick<
     AuditLog,
-    "append" | "admit" | "drop" | "rootAt" | "size" | "firstSeq" | "state" | "onGrowth" | "onState"
+    | "append"
+    | "admit"
+    | "drop"
+    | "rootAt"
+    | "size"
+    | "firstSeq"
+    | "state"
+    | "partialBytes"
+    | "onGrowth"
+    | "onState"
+    | "onNoRoom"
   >
   readonly storage: Pick<Storage, "space" | "read" | "write" | "remove">
   readonly clock: Clock
@@ -117,7 +129,10 @@ export async function openRetention(deps: RetentionDeps): Promise<Retention> {
   let cancel = (): void => undefined
 
   async function measure(): Promise<Measured> {
-    const { usedBytes, freeBytes } = await storage.space(FOLDER)
+    const spare = log.partialBytes
+    const { usedBytes: all, freeBytes: left } = await storage.space(FOLDER)
+    // What the log gives up by itself is room: else its copy of the open bundle would come and go across the marks.
+    const [usedBytes, freeBytes] = [Math.max(0, all - spare), left + Math.min(all, spare)]
     const hasBundle = tailSeq() > log.firstSeq
     const bundleBytes = hasBundle ? await bundleSpace(storage, log.firstSeq / BUNDLE_ENTRIES) : 0
     return { usedBytes, freeBytes, bundleBytes: bundleBytes === 0 ? USUAL_BUNDLE_BYTES : bundleBytes }
@@ -218,7 +233,9 @@ export async function openRetention(deps: RetentionDeps): Promise<Retention> {
   /** Entries since the last measurement may have brought the log to the next mark, or nearer to the end of its reserve. */
   const endGrowth = log.onGrowth(() => {
     const grown = log.size - measuredSize
-    if (grown < (fill.blocked ? 32 : BUNDLE_ENTRIES)) return
+    // A small log gets to its end within fewer entries than a bundle has.
+    const step = Math.max(16, Math.min(BUNDLE_ENTRIES, Math.floor(marks.reserve / 2 / MOST_ENTRY_BYTES)))
+    if (grown < (fill.blocked ? Math.min(32, step) : step)) return
     const most = measured.usedBytes + grown * MOST_ENTRY_BYTES
     const next = !fill.near ? marks.warn : marks.full
     if (fill.blocked || most >= next) lookSoon()
@@ -227,9 +244,14 @@ export async function openRetention(deps: RetentionDeps): Promise<Retention> {
     if (state.condition === "failing") void inTurn(giveBallast)
     else if (state.condition === "writing") lookSoon()
   })
+  const endNoRoom = log.onNoRoom(async () => {
+    await giveBallast()
+    lookSoon()
+  })
   function arm(): void {
     cancel()
-    if (!stopped) cancel = clock.after(fill.blocked || marks.byDisk ? LOOK_IN_NEED_MS : LOOK_MS, lookSoon)
+    const againMs = fill.blocked ? LOOK_BLOCKED_MS : marks.byDisk ? LOOK_IN_NEED_MS : LOOK_MS
+    if (!stopped) cancel = clock.after(againMs, lookSoon)
   }
   await takeBallast().catch(() => undefined)
   arm()
@@ -275,6 +297,7 @@ export async function openRetention(deps: RetentionDeps): Promise<Retention> {
       cancel()
       endGrowth()
       endState()
+      endNoRoom()
       await inTurn(() => Promise.resolve())
     },
   }

@@ -1,4 +1,5 @@
 import type { Entry } from "../../policy/audit/entry.ts"
+import { shownTime } from "../../policy/audit/entry-moment.ts"
 import { EVENTS, type EventId } from "../../policy/audit/event.ts"
 import { printable } from "../../policy/audit/json-text.ts"
 
@@ -9,10 +10,11 @@ export function entrySheet(entry: Entry): string[] {
   const known = Object.hasOwn(EVENTS, entry.event)
     ? EVENTS[entry.event as EventId].text
     : "an event that this release does not know"
+  const time = shownTime(entry)
   const rows: readonly (readonly [string, string | undefined])[] = [
     ["event", `${entry.event}: ${known}`],
     ["outcome", `${entry.outcome} (${entry.type}, ${entry.category})`],
-    ["time", `${entry.time} by the gateway's clock`],
+    ["time", time.instead === null ? `${time.text} by the gateway's clock` : `${time.text} ${time.instead}`],
     ["", boundsOf(entry)],
     ["who", entry.subject ?? "nobody that was authenticated"],
     ["where", entry.conduit],

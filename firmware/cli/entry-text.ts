@@ -1,4 +1,5 @@
 import type { Entry } from "../../policy/audit/entry.ts"
+import { shownTime } from "../../policy/audit/entry-moment.ts"
 import { EVENTS } from "../../policy/audit/event.ts"
 import { printable } from "../../policy/audit/json-text.ts"
 import { detailWords } from "../console/entry-detail.ts"
@@ -18,8 +19,9 @@ export function entryText(entry: Entry, colour: boolean): string {
     colour && code !== undefined ? `\x1b[${code}m${text}\x1b[0m` : text
   const failed = entry.event === "command.executed" && entry.outcome === "failure" ? ", and failed" : ""
   const detail = detailWords(entry.event, entry.detail)
+  const time = shownTime(entry)
   const parts = [
-    paint("2", printable(entry.time)),
+    paint("2", printable(time.text)),
     paint(COLOURS[entry.type], printable(entry.type).padEnd(7)),
     printable(entry.subject ?? "-"),
     paint(COLOURS[entry.type], `${event?.text ?? printable(entry.event)}${failed}`),
@@ -29,6 +31,7 @@ export function entryText(entry: Entry, colour: boolean): string {
     ...(entry.reason === undefined ? [] : [`(${printable(entry.reason)})`]),
     ...(entry.count === undefined || entry.count === 1 ? [] : [`x${entry.count}`]),
     ...(detail === "" ? [] : [printable(detail)]),
+    ...(time.instead === null ? [] : [paint(COLOURS["warning"], printable(`[${time.instead}]`))]),
   ]
   return parts.join("  ")
 }

@@ -9,6 +9,7 @@
 import { didYouMean } from "../language/suggestion.ts"
 import type { Entry } from "./entry.ts"
 import { EVENTS, type EventId } from "./event.ts"
+import { momentOf } from "./entry-moment.ts"
 import { printable } from "./json-text.ts"
 import { MOMENT_FORM, parseMoment } from "./moment.ts"
 import { parseWords, picksWord, type WordPattern } from "./word-pattern.ts"
@@ -77,14 +78,6 @@ export interface EntryFilter {
 /** A filter, or everything that is wrong with it. */
 export type ParsedFilter =
   { readonly ok: true; readonly value: EntryFilter } | { readonly ok: false; readonly faults: readonly FilterFault[] }
-
-/**
- * When an entry was written, as well as is known: what the clock showed, held within what was known of the true time. An entry
- * of a board that woke in 1970, or in 2099, is thereby found where it belongs.
- */
-export function momentOf(entry: Entry): number {
-  return Math.min(Math.max(Date.parse(entry.time), entry.earliest), entry.latest ?? Infinity)
-}
 
 /** The filter that these terms make together; all faults are found at once. `nowAt` is what spans are counted from. */
 export function parseEntryFilter(terms: readonly FilterTerm[], nowAt: number): ParsedFilter {

@@ -86,7 +86,9 @@ export interface Decision {
 /** The bounds under these circumstances. Always `warn <= full < limit`. */
 export function marksOf(rules: Pick<AuditStorage, "warnAtPercent">, capacityBytes: number, measured: Measured): Marks {
   const there = measured.usedBytes + measured.freeBytes
-  const onDisk = there - clamp(Math.min(capacityBytes, there) / 64, 64 * KIB, 4 * MIB)
+  // A disk keeps room for the open bundle, which is written anew beside itself after a failure.
+  const margin = clamp(Math.min(capacityBytes, there) / 64, 64 * KIB, 4 * MIB)
+  const onDisk = there - Math.max(margin, Math.min(measured.bundleBytes, there / 4))
   const byDisk = onDisk < capacityBytes
   const limit = Math.max(256 * KIB, Math.floor(byDisk ? onDisk : capacityBytes))
   const reserve = Math.floor(clamp(limit / 16, 64 * KIB, MIB))

@@ -107,7 +107,7 @@ const closing = {
   alarms: (await rig.lockgate("alarms")).out,
 }
 rmSync(FILLER)
-// Nobody does anything but wait: the log looks every 10 s while it is in need.
+// Nobody does anything but wait: the log looks every 3 s while it is blocked.
 const deadline = performance.now() + 30_000
 while ((await posture()) !== "open open" && performance.now() < deadline)
   await new Promise((resolve) => setTimeout(resolve, 100))

@@ -1,11 +1,12 @@
 /** Entries as the table shows them: picked, searched, counted. Pure. */
 import { LockgateError } from "../../../policy/base/errors.ts"
 import { parseEntry, type Entry } from "../../../policy/audit/entry.ts"
+import { momentOf, shownTime } from "../../../policy/audit/entry-moment.ts"
 
 /** One line of the table. */
 export interface Row {
   readonly seq: number
-  /** What the gateway's clock showed, in milliseconds since 1970. */
+  /** What the gateway's clock showed, held within what was known of the true time, in milliseconds since 1970. */
   readonly at: number
   readonly severity: string
   readonly event: string
@@ -57,10 +58,11 @@ export function rowOf(seq: number, entry: Entry | null, proven: boolean): Row {
     return { seq, at: NaN, ...unknown, about: "this release cannot read the entry", proven }
   }
   const { object, rule, reason, count } = entry
-  const about = [object, rule, reason, count === undefined ? undefined : `${count}×`]
+  const instead = shownTime(entry).instead ?? undefined
+  const about = [object, rule, reason, count === undefined ? undefined : `${count}×`, instead]
   return {
     seq,
-    at: Date.parse(entry.time),
+    at: momentOf(entry),
     severity: entry.type,
     event: entry.event,
     outcome: entry.outcome,

@@ -234,13 +234,60 @@ test("[CR 2.9] [CR 2.10] where the disk has less than the board file says, the l
   assert.ok(own.retention.status.limitBytes < 2 * MIB)
 })
 
-test("[CR 2.10] a disk that is full gets the ballast back, and the log says what was lost", async () => {
+test("[CR 2.10] a disk that has no room for an entry gets spare bytes back first: nothing is refused, nothing closes", async () => {
+  const own = await world()
+  const states: string[] = []
+  own.log.onState(({ condition }) => states.push(condition))
+  await own.policy({ overwriteUncollected: true })
+  await own.bundles(3)
+  const before = own.log.size
+  const partials = async (): Promise<boolean> => (await own.storage.list("audit/tile/0/003.p")).length > 0
+  await own.log.append(sampleEvent("one that is in partial pieces"))
+  own.clock.advance(1000)
+  await until(own, partials)
+  own.storage.freeBytes = 0
+  own.storage.fail({ step: "write", errno: "ENOSPC", path: "audit/tail" })
+  const seqs = await Promise.all(["a", "b", "c"].map((word) => own.log.append(sampleEvent(word))))
+  assert.equal([own.log.state.lost, states], [0, []])
+  assert.ok(
+    seqs.every((seq, k) => k === 0 || seq > (seqs[k - 1] ?? 0)),
+    seqs.join(),
+  )
+  assert.ok(seqs[0] !== undefined && seqs[0] > before)
+  assert.is((await own.storage.space("audit/ballast")).usedBytes, 0)
+  // It sees to the rest by itself: the oldest bundles go.
+  await until(own, () => own.log.firstSeq > 0)
+  assert.equal([own.log.state.lost, states], [0, []])
+})
+
+test("[CR 2.9] pieces that a full disk took half of leave nothing behind", async () => {
+  const own = await world()
+  await own.policy({})
+  await own.log.append(sampleEvent("first"))
+  for (let turn = 0; turn < 5; turn++) {
+    own.storage.fail({ step: "write", errno: "ENOSPC", path: "audit/checkpoint" })
+    await own.log.append(sampleEvent(`${turn}`))
+    own.clock.advance(1000)
+    await settled()
+  }
+  own.storage.heal()
+  for (let turn = 0; turn < 3; turn++) {
+    await own.log.append(sampleEvent(`then ${turn}`))
+    own.clock.advance(1000)
+    await settled()
+  }
+  const left = await own.storage.list("audit/tile/entries/000.p")
+  assert.ok(left.length <= 2, left.join(" "))
+  assert.ok(own.log.partialBytes <= 4 * 2 * 4096, `${own.log.partialBytes}`)
+})
+
+test("[CR 2.10] a disk that stays full gets the ballast back, and the log says what was lost", async () => {
   const own = await world()
   await own.policy({})
   await own.bundles(3)
   assert.is((await own.storage.space("audit/ballast")).usedBytes, 65_536)
   own.storage.freeBytes = 0
-  own.storage.fail({ step: "write", errno: "ENOSPC", path: "audit/tail" })
+  own.storage.fail({ step: "write", errno: "ENOSPC", path: "audit/tail", times: 2 })
   await rejects(() => own.log.append(sampleEvent("too much")), "ERR_AUDIT_FAILING")
   await settled()
   assert.is((await own.storage.space("audit/ballast")).usedBytes, 0)

@@ -346,6 +346,37 @@ test("[CR 2.1 RE(4)] one signature of two is refused by the gateway", async () =
   assert.is(log.events.at(-1)!.reason, "ERR_BUNDLE_SIGNATURES")
 })
 
+test("[CR 2.9] [CR 2.10] the status says how full the log is, and what to do where it wants somebody", () => {
+  const MIB = 1024 * 1024
+  const roomy = {
+    level: "roomy" as const,
+    usedBytes: 32 * MIB,
+    limitBytes: 128 * MIB,
+    capacityBytes: 128 * MIB,
+    warnAtPercent: 80,
+    firstSeq: 25_600,
+    collected: 0,
+    lost: 0,
+    failing: false,
+  }
+  const words = (change: object): string => {
+    const whole = report()
+    return renderStatus({ ...whole, audit: { ...whole.audit, room: { ...roomy, ...change } } }, Date.UTC(2026, 0, 31))
+      .filter((line, at, all) => line.startsWith("audit") || all.slice(0, at).some((one) => one.startsWith("audit")))
+      .join("\n")
+  }
+  assert.match(words({}), "25 % of 128 MiB")
+  assert.not.match(words({}), /FULL|LOST|all that the disk has/)
+  assert.match(words({ limitBytes: 64 * MIB }), "50 % of 64 MiB (all that the disk has)")
+  assert.match(words({ level: "nearly full" }), "NEARLY FULL: it warns at 80 %")
+  assert.match(words({ level: "full" }), /FULL: the oldest entries make room; it begins at entry 25.600/)
+  const blocked = words({ level: "blocked", lost: 1200, failing: true })
+  assert.match(blocked, "FULL, AND NOTHING MAY BE DROPPED: normal flows are closed")
+  assert.match(blocked, "collect the log, give it more room in the board file (audit: capacity)")
+  assert.match(blocked, /1.200 EVENTS LOST since the start/)
+  assert.match(blocked, "CANNOT BE WRITTEN: look at the disk")
+})
+
 test("the status of a gateway without policy, and control characters in a name, are harmless to read", async () => {
   const none = { inForce: null, trial: null, active: null, highest: 4, conditions: ["no-policy" as const] }
   const lines = renderStatus({ ...report(), policy: none, conduits: [] }, Date.UTC(2026, 0, 31))

@@ -5,10 +5,10 @@ import {
   filterTerms,
   FILTER_FIELDS,
   formatFilterFault,
-  momentOf,
   parseEntryFilter,
   type EntryFilter,
 } from "../../../policy/audit/entry-filter.ts"
+import { momentOf } from "../../../policy/audit/entry-moment.ts"
 import type { Entry } from "../../../policy/audit/entry.ts"
 
 const test = suite("policy/audit/entry-filter")
