@@ -82,23 +82,16 @@ export class MemoryStorage implements Storage {
   }
 
   async write(path: string, bytes: Uint8Array): Promise<void> {
-    checkPath(path)
-    const folder = await this.#prepare(path)
-    const temporary = `${TEMPORARY}${this.#temporaries++}`
-    const file: FileNode = { kind: "file", seen: new Uint8Array(), disk: new Uint8Array() }
-    await this.#disk.makeName("create", path, folder, temporary, file)
-    try {
-      await this.#disk.write(path, file, bytes)
-      await this.#disk.sync(path, file)
-      await this.#disk.rename(path, folder, temporary, folder, nameOf(path))
-    } catch (error) {
-      folder.seen.delete(temporary)
-      throw error
-    }
+    const folder = await this.#replace(path, bytes, true)
     await this.#disk.sync(folderOf(path), folder)
   }
 
   async writeCached(path: string, bytes: Uint8Array): Promise<void> {
+    await this.#replace(path, bytes, false)
+  }
+
+  /** Under another name first, then renamed; resolves to the folder. */
+  async #replace(path: string, bytes: Uint8Array, synced: boolean): Promise<FolderNode> {
     checkPath(path)
     const folder = await this.#prepare(path)
     const temporary = `${TEMPORARY}${this.#temporaries++}`
@@ -106,11 +99,13 @@ export class MemoryStorage implements Storage {
     await this.#disk.makeName("create", path, folder, temporary, file)
     try {
       await this.#disk.write(path, file, bytes)
+      if (synced) await this.#disk.sync(path, file)
       await this.#disk.rename(path, folder, temporary, folder, nameOf(path))
     } catch (error) {
       folder.seen.delete(temporary)
       throw error
     }
+    return folder
   }
 
   async removeCached(path: string): Promise<void> {

@@ -100,6 +100,7 @@ export function issue(
  * @throws InputError `ERR_ISSUE`, as above
  */
 export function issue(authority: Authority, request: LeafRequest): Promise<IssuedCertificate>
+/** Both of the forms above. @throws InputError `ERR_ISSUE` */
 export async function issue(authority: Authority, request: LeafRequest): Promise<IssuedCertificate> {
   const keys = request.publicKey === undefined ? await newKeys() : null
   const publicKey = keys?.publicKey ?? (await importPublicKey(request.publicKey ?? new Uint8Array()))
