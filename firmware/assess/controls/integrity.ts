@@ -63,7 +63,8 @@ export const INTEGRITY_CONTROLS: readonly Control[] = [
     requirement: "CR 3.9",
     claim:
       "Who may read the log is the broker's access list, which is printed; a change of what the broker keeps is alarmed and put " +
-      "right, and one of the log itself does not fit its signed tree. A log put back as a whole is told by the witnesses, where the board file names some.",
+      "right, and one of the log itself does not fit its signed tree. Where the board file names witnesses, they tell a log that was put " +
+      "back as a whole, or goes on in two ways; without them only this board could. That is no write-once medium: RE(1) is not claimed.",
     enforcedIn: [
       "policy/export/audit-acl.ts",
       "firmware/audit/retained-watch.ts",
