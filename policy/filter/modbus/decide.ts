@@ -8,7 +8,8 @@ import * as request from "./request.ts"
 import { refuseStale, type ModbusState } from "./state.ts"
 import type { ModbusTable } from "./table.ts"
 
-export { createModbusBuckets, createModbusState, exceptionFor, type ModbusState } from "./state.ts"
+export { createBuckets as createModbusBuckets } from "../state.ts"
+export { createModbusState, exceptionFor, type ModbusState } from "./state.ts"
 
 // V8 folds a module's own constants into the code, but reads imported ones from memory each time.
 const BLOCK_RULE = layout.BLOCK_RULE

@@ -49,13 +49,6 @@ export function createModbusState(table: ModbusTable, input: ModbusStateInput): 
   }
 }
 
-/** Full buckets for one subject: one per Modbus rule that has a rate. All connections of the subject share them. */
-export function createModbusBuckets(table: ModbusTable): Buckets {
-  const buckets = new Float64Array(table.rateCount * 2)
-  for (let k = 0; k < table.rateCount; k++) buckets[k * 2] = table.numbers[k * 2 + 1] ?? 0
-  return buckets
-}
-
 /**
  * The exception code that a refusal answers: the named rule's, else the conduit's.
  *
