@@ -42,17 +42,18 @@ test("[CR 7.1] [CR 7.1 RE(1)] a peer that pings without pause is read no faster 
   const done = attacked({
     kind: "slow-reader",
     port: rig.port,
-    seconds: 1,
+    // Attackers have the lowest priority: on a busy machine a second was once too short for them to owe anything.
+    seconds: 3,
     sockets: 2,
     tls: { cert, key },
     clientId: "pinger",
   })
   let sent = 0
-  for (const end = performance.now() + 1_000; performance.now() < end; sent++) {
+  for (const end = performance.now() + 3_000; performance.now() < end; sent++) {
     assert.is(await honest.publish("plant/beside/x", `${sent}`), 0)
   }
   const came = await done
-  assert.ok(came <= 12, `${came} connections, not one after the other`)
+  assert.ok(came <= 24, `${came} connections, not one after the other`)
   const entry = await rig.entry((e) => e.event === "conduit.load-shed" && e.subject === "pinger")
   assert.is(entry.reason, "pace")
   assert.ok(sent > 20, `${sent}`)
