@@ -86,7 +86,7 @@ function factsOf(facts: readonly (readonly [string, string | number | boolean])[
 /** A key is of letters and digits; every other character of a name is its number between underscores, so that no two names meet. */
 function factKey(name: string): string {
   let key = "LGATE"
-  for (const character of name.toWellFormed())
+  for (const character of name)
     key += /^[A-Za-z0-9]$/.test(character) ? character : `_${(character.codePointAt(0) ?? 0).toString(16)}_`
   return key
 }

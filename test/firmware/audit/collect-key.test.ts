@@ -23,7 +23,8 @@ test("[CR 1.5] a damaged key is refused, and nothing of it is told", async () =>
   for (const name of ["", "a b", "a/b", "a+b", "#", "x".repeat(65)])
     await rejects(() => makeCosignerKey(name), "ERR_COSIGNER_KEY")
   const line = makeCosignerKey("desk")
-  const secret = line.split("+").at(-1)!.trim()
+  // The base64 itself may hold a plus sign.
+  const secret = line.trim().slice(-40)
   const wrong = ["", "x", line.replace("desk", "disk"), line.replace("PRIVATE", "PUBLIC"), `${line}${line}`]
   for (let end = 1; end < line.trim().length; end++) wrong.push(line.slice(0, end))
   for (const one of wrong)

@@ -169,7 +169,8 @@ test("keys alone lead through search, table and entry, and the proof is drawn up
   await rig.tab.press("Enter")
   await rig.tab.until(`document.querySelector("#detail .proof-verdict")?.dataset.verdict === "verified"`)
   const [root, steps] = await rig.tab.evaluate<[string, number]>(`[document.querySelector(".node.root title").textContent, document.querySelectorAll("#detail .node").length]`) // prettier-ignore
-  assert.ok((await rig.tab.evaluate<string>(`document.querySelector("#detail").innerText`)).includes(root))
+  const written = `[...document.querySelectorAll("#detail code")].some((code) => code.textContent === ${JSON.stringify(root)})`
+  await rig.tab.until(written)
   assert.ok(steps >= 7, String(steps))
   await rig.tab.press("Escape")
   assert.equal(await rig.tab.evaluate(`[document.querySelector("#detail").hidden, document.activeElement.role]`), [true, "grid"]) // prettier-ignore

@@ -129,11 +129,9 @@ test("[CR 3.5] whatever an entry says, it is one line, and another reader gets e
         assert.is(extension.get(key), value === undefined ? undefined : told(String(value)), key)
       const facts = [...extension].filter(([key]) => key.startsWith("LGATE"))
       const names = facts.map(([key]) => key.slice(5).replace(/_([0-9a-f]+)_/g, (_, hex: string) => String.fromCodePoint(Number(`0x${hex}`)))) // prettier-ignore
-      const distinct = new Map(Object.entries(entry.detail ?? {}).map(([name, value]) => [name.toWellFormed(), value]))
-      if (distinct.size === Object.keys(entry.detail ?? {}).length) {
-        assert.equal(names, [...distinct.keys()])
-        assert.equal(facts.map(([, value]) => value), [...distinct.values()].map((value) => told(String(value)))) // prettier-ignore
-      }
+      const said = Object.entries(entry.detail ?? {})
+      assert.equal(names, said.map(([name]) => name)) // prettier-ignore
+      assert.equal(facts.map(([, value]) => value), said.map(([, value]) => told(String(value)))) // prettier-ignore
     }),
     { numRuns: 300 },
   )
