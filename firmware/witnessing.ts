@@ -5,6 +5,7 @@ import type { Storage } from "../hal/storage.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import { gatewayClientId } from "../policy/audit/topics.ts"
 import type { AuditLog } from "./audit/log.ts"
+import { pause } from "./audit/pause.ts"
 import type { Retention } from "./audit/retention.ts"
 import type { CosignerStatus } from "./audit/witnessed.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
@@ -133,25 +134,13 @@ export async function startWitnessing(deps: WitnessingDeps): Promise<Witnessing>
         // The publisher tells that the broker is lost; here it is only tried again.
         unlessOurs(error)
       }
-      if (!isStopping()) await pause(retryMs * (0.5 + Math.random() / 2))
+      if (!isStopping()) await pause(clock, retryMs * (0.5 + Math.random() / 2), signal)
       retryMs = Math.min(LONGEST_RETRY_MS, retryMs * 2)
     }
   }
 
   function isStopping(): boolean {
     return signal.aborted
-  }
-
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancel()
-        signal.removeEventListener("abort", done)
-        resolve()
-      }
-      const cancel = clock.after(ms, done)
-      signal.addEventListener("abort", done, { once: true })
-    })
   }
 
   const running = run()

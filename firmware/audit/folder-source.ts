@@ -2,9 +2,13 @@ import type { Handover } from "../../policy/audit/key-chain.ts"
 import { MAX_PROOF_BYTES } from "../../policy/audit/proof-file.ts"
 import { encodeBundle, scanBundle } from "../../policy/audit/entry-bundle.ts"
 import { HASH_BYTES } from "../../policy/audit/tlog/hash.ts"
-import { parsePiecePath, piecePath, TILE_WIDTH } from "../../policy/audit/tlog/tile.ts"
+import { joinedHashes } from "../../policy/audit/tlog/edge.ts"
+import { parsePiecePath, piecePath, TILE_WIDTH, tileHashes } from "../../policy/audit/tlog/tile.ts"
+import { foldWhole } from "../../policy/audit/tlog/tree.ts"
+import { hashedEntries } from "../../policy/audit/tlog/verify-bundle.ts"
 import type { Storage } from "../../hal/storage.ts"
 import { TAIL } from "./bundle-reader.ts"
+import { nodeSha256 } from "./note-functions.ts"
 
 /** The questions of `LogSource`, answered by a folder. */
 export interface FolderSource {
@@ -18,7 +22,8 @@ export interface FolderSource {
  * The log in a gateway's own folder, which may be growing, or in a copy of it: checkpoint, tiles and bundles as tlog-tiles has them.
  *
  * A partial piece that has grown since the checkpoint was read is found in what became of it: a wider one, the full one, or
- * the open bundle. Whoever reads judges it by its hash, not by where it came from.
+ * the open bundle. A partial tile that a full disk had no room for is made again of what lies below it. Whoever reads judges
+ * either by its hash, not by where it came from.
  *
  * The checkpoint is read once: what is asked about later is the log as it stood then.
  *
@@ -51,7 +56,32 @@ export function createFolderSource(storage: Pick<Storage, "read" | "list">): Fol
     return null
   }
 
+  /** A partial tile by the entries, or by the full tiles, that it covers. */
+  async function made(path: string): Promise<Uint8Array | null> {
+    const { level, index, width } = parsePiecePath(path)
+    if (level === "entries" || width === TILE_WIDTH) return null
+    if (level === 0) {
+      const bytes = await piece(piecePath({ level: "entries", index, width }))
+      const hashed = bytes === null ? null : hashedEntries(nodeSha256, bytes)
+      return hashed === null ? null : joinedHashes(hashed.leaves)
+    }
+    const hashes: Uint8Array[] = []
+    for (let below = index * TILE_WIDTH; hashes.length < width; below++) {
+      const bytes = await storage.read(`audit/${piecePath({ level: level - 1, index: below, width: TILE_WIDTH })}`)
+      if (bytes?.length !== TILE_WIDTH * HASH_BYTES) return null
+      hashes.push(foldWhole(nodeSha256, tileHashes(bytes, TILE_WIDTH)))
+    }
+    return joinedHashes(hashes)
+  }
+
+  async function piece(path: string): Promise<Uint8Array | null> {
+    const found = (await storage.read(`audit/${path}`)) ?? (await wider(path))
+    // Once more: between two looks the log may have gone on, and what was partial lies elsewhere.
+    return found ?? (await wider(path)) ?? made(path)
+  }
+
   return {
+    piece,
     checkpoint() {
       note ??= storage
         .read("audit/checkpoint")
@@ -67,9 +97,6 @@ export function createFolderSource(storage: Pick<Storage, "read" | "list">): Fol
           found.push({ where, text: new TextDecoder().decode(bytes.subarray(0, MAX_PROOF_BYTES + 1)) })
       }
       return found
-    },
-    async piece(path) {
-      return (await storage.read(`audit/${path}`)) ?? wider(path)
     },
   }
 }

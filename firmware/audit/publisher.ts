@@ -4,6 +4,7 @@ import type { Clock } from "../../hal/clock.ts"
 import type { Storage } from "../../hal/storage.ts"
 import type { AuditLog } from "./log.ts"
 import { linkError, reasonOf, type MqttLink } from "./mqtt-link.ts"
+import { pause } from "./pause.ts"
 import { runPublishSession } from "./publish-session.ts"
 import type { RetainedLog } from "./retained-log.ts"
 import { runRetainedSession, type RetainedOptions, type RetainedSession } from "./retained-session.ts"
@@ -264,17 +265,5 @@ function unlessAborted(dialled: Promise<MqttLink>, signal: AbortSignal): Promise
       if (signal.aborted) link.destroy()
       else resolve(link)
     }, reject)
-  })
-}
-
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      cancel()
-      signal.removeEventListener("abort", done)
-      resolve()
-    }
-    const cancel = clock.after(ms, done)
-    signal.addEventListener("abort", done, { once: true })
   })
 }

@@ -13,6 +13,7 @@ import { parsePiecePath, piecePath, TILE_WIDTH, type LogPiece } from "../../poli
 import type { Clock } from "../../hal/clock.ts"
 import { createLogRequests } from "./log-requests.ts"
 import { linkError, type MqttLink } from "./mqtt-link.ts"
+import { pause } from "./pause.ts"
 import { createRetainedEdge, sizeOf } from "./retained-edge.ts"
 import { edgeOf, packPiece, pieceOrNull, type RetainedLog } from "./retained-log.ts"
 import { patrol, readBackOf } from "./retained-patrol.ts"
@@ -235,16 +236,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   }
 
   function rest(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      if (isOver()) return resolve()
-      const done = (): void => {
-        cancel()
-        over.signal.removeEventListener("abort", done)
-        resolve()
-      }
-      const cancel = clock.after(ms, done)
-      over.signal.addEventListener("abort", done, { once: true })
-    })
+    return pause(clock, ms, over.signal)
   }
 
   /** Until something is to be done: the log has grown and the edge is due, a repair is due, or it is over. */

@@ -7,6 +7,7 @@ import type { Clock } from "../../hal/clock.ts"
 import type { KeyStore } from "../../hal/key-store.ts"
 import { createMqttSource } from "./mqtt-source.ts"
 import { nodeSha256 } from "./note-functions.ts"
+import { pause } from "./pause.ts"
 import { openCosigner } from "./witness-key.ts"
 import { unlessOurs, type SharedLink } from "./shared-link.ts"
 import {
@@ -63,20 +64,6 @@ export async function openWitness(deps: WitnessDeps): Promise<Witness> {
     witnessed.push({ log, witness })
   }
 
-  function pause(ms: number, signal: AbortSignal, wake?: (ring: () => void) => void): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancel()
-        signal.removeEventListener("abort", done)
-        resolve()
-      }
-      const cancel = clock.after(ms, done)
-      signal.addEventListener("abort", done, { once: true })
-      wake?.(done)
-      if (signal.aborted) done()
-    })
-  }
-
   async function watchOne(
     { log, witness }: (typeof witnessed)[number],
     shared: SharedLink,
@@ -103,7 +90,7 @@ export async function openWitness(deps: WitnessDeps): Promise<Witness> {
         nonce: () => randomBytes(16).toString("base64url"),
       }),
       publish: (topic, payload) => own.publish(topic, payload, true),
-      pause: (ms) => pause(ms, signal),
+      pause: (ms) => pause(clock, ms, signal),
     }
     witness.linked()
     // By another filter than the one with which the source asks for the edge, and which it gives up again.
@@ -111,8 +98,8 @@ export async function openWitness(deps: WitnessDeps): Promise<Witness> {
     while (!signal.aborted) {
       isNew = false
       const seenAs = await look(witness, link)
-      if (seenAs !== "empty") await pause(deps.paceMs ?? PACE_MS, signal)
-      if (!isNews() && seenAs !== "waits") await pause(SIGN_AGAIN_MS, signal, (done) => (ring = done))
+      if (seenAs !== "empty") await pause(clock, deps.paceMs ?? PACE_MS, signal)
+      if (!isNews() && seenAs !== "waits") await pause(clock, SIGN_AGAIN_MS, signal, (done) => (ring = done))
     }
   }
 
