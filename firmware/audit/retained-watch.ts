@@ -160,6 +160,11 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
       return
     }
     const whole = part === null ? payload : joined(path, part, payload)
+    // Of what has left, some parts may be gone already: it will never be whole, and goes part by part.
+    if (part !== null && bundle < window.first) {
+      wrong.clear.add(topic)
+      deps.ring()
+    }
     if (whole === null) return
     const own = await pieceOrNull(log, piece)
     const bytes = own === null ? null : unpackPiece(piece, whole)
