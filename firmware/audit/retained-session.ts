@@ -189,6 +189,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     await sendAll(messages)
     const now = new Set(messages.map(({ topic }) => topic))
     const beside = before.filter((topic) => !now.has(topic))
+    beside.forEach((topic) => watch.clearing(topic))
     await Promise.all(beside.map((topic) => send(topic, new Uint8Array())))
   }
 

@@ -55,6 +55,8 @@ export interface RetainedWatch {
   edgeSent(messages: EdgeMessages): void
   /** The edge that was sent last is acknowledged: parts of others may go. */
   edgeStands(): void
+  /** We clear what lies at this topic beside a piece that is in other parts now: the echo of it is no attack. */
+  clearing(topic: string): void
   /** Whether the broker has shown us this piece as we have it, since the link is up. */
   hasSeen(path: string): boolean
   /** Whether it has shown us the edge that we sent last. */
@@ -84,6 +86,7 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   const seen = new Set<string>()
   /** Pieces that were told of, until they are shown as they should be. */
   const told = new Set<string>()
+  const clearedByUs = new Set<string>()
   const joining = new Map<string, Map<number, Uint8Array>>()
   /** Digests of edges that were sent and not shown yet, oldest first; and of the one shown last. */
   let sent: string[] = []
@@ -156,7 +159,7 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
     const isOurs = bundle >= window.first && bundle < window.next
     if (payload.length === 0) {
       // What left the window was cleared by us; what is not published yet will be.
-      if (isOurs) pieceIsWrong("cleared", path)
+      if (isOurs && !clearedByUs.delete(topic)) pieceIsWrong("cleared", path)
       return
     }
     const whole = part === null ? payload : joined(path, part, payload)
@@ -230,6 +233,7 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
         former = [...former, edgePartAt(gateway, topic)?.edge ?? ""].slice(-MAX_FORMER)
       }
     },
+    clearing: (topic) => void clearedByUs.add(topic),
     hasSeen: (path) => seen.has(path),
     get showsEdge() {
       return shown !== null && sent.length === 0 && unshown.size === 0
