@@ -61,6 +61,8 @@ export interface RetainedWatch {
   hasSeen(path: string): boolean
   /** Whether it has shown us the edge that we sent last. */
   readonly showsEdge: boolean
+  /** How often the broker has shown us, asked, what lies at `log/edge`. */
+  readonly edgesShown: number
   /** Retained messages seen: no more of them, and the broker has told what it holds. */
   readonly retainedSeen: number
   /** The broker was asked for this piece, and does not have it. */
@@ -98,6 +100,7 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   const unshown = new Set<string>()
   let former: string[] = []
   let retainedSeen = 0
+  let edgesShown = 0
   let wrong = nothingWrong()
   const teller = createAlterationTeller(deps, "audit.retained-altered")
 
@@ -204,7 +207,10 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   return {
     async take({ topic, payload, retained }) {
       if (retained) retainedSeen++
-      if (topic === edgeTopic) return takeEdge(payload)
+      if (topic === edgeTopic) {
+        if (retained) edgesShown++
+        return takeEdge(payload)
+      }
       const part = edgePartAt(gateway, topic)
       if (part !== null) {
         takeEdgePart(topic, part.edge, payload, retained)
@@ -237,6 +243,9 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
     hasSeen: (path) => seen.has(path),
     get showsEdge() {
       return shown !== null && sent.length === 0 && unshown.size === 0
+    },
+    get edgesShown() {
+      return edgesShown
     },
     get retainedSeen() {
       return retainedSeen
