@@ -29,6 +29,8 @@ export interface MadeLog {
   add(events: readonly Partial<AuditEvent>[]): readonly Uint8Array[]
   /** What is retained for the log as it stands, the edge last. */
   retained(first?: number): readonly Retained[]
+  /** The checkpoint of the log as it stands, signed. */
+  checkpoint(): string
   /** The heartbeat, signed. */
   heartbeat(more?: Readonly<Record<string, unknown>>): Buffer
   /** Changes the key: an entry names the next one, and both sign for it. `by`: the private key that signs instead of the old one. */
@@ -118,6 +120,7 @@ function logBy(gateway: string, startAt: number, first: LogSigner, begun: readon
         { topic: gatewayTopic(gateway, "log/edge"), payload: edge },
       ].map(({ topic, payload }) => ({ topic, payload: Buffer.from(payload) }))
     },
+    checkpoint: () => signed(checkpointText()),
     heartbeat(more = {}) {
       const now = Date.now()
       const said = { gateway, at: now, earliest: now - 250, latest: now + 250, size: tree.size }

@@ -18,6 +18,7 @@ export function watchOf(log: MadeLog, more: Partial<WatchDeps> = {}): Watched {
   const watch = new GatewayWatch({
     gateway: log.gateway,
     keys: [log.key],
+    cosigners: [],
     sha256,
     verify: async (_, key, message, signature) => {
       const bytes = (view: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(view)

@@ -14,10 +14,10 @@ import { PieceInbox } from "./piece-inbox.ts"
 import { proofPath } from "./proof-path.ts"
 import type { Row } from "./rows.ts"
 import { SignsOfLife } from "./signs-of-life.ts"
+import { WitnessWatch, type WitnessDeps } from "./witness-watch.ts"
 
 /** What a watch is given. */
-export interface WatchDeps extends EdgeDeps {
-  readonly now: () => number
+export interface WatchDeps extends EdgeDeps, WitnessDeps {
   /** The last checkpoint that this browser believed. */
   readonly known: (Seen & { readonly at: number }) | null
   /** A key other than the pinned one was given. */
@@ -37,6 +37,7 @@ export class GatewayWatch {
   readonly #pieces: PieceInbox
   readonly #entries: EntryRows
   readonly #signs: SignsOfLife
+  readonly #witnesses: WitnessWatch
   #known: (Seen & { readonly at: number }) | null
   /** Signed, and yet not the root of what comes with it. */
   #refusedEdge: ParsedEdge | null = null
@@ -52,6 +53,7 @@ export class GatewayWatch {
     this.#pieces = new PieceInbox(this.#tree, deps.inflate)
     this.#entries = new EntryRows(deps.gateway, this.#tree, this.#faults)
     this.#signs = new SignsOfLife(deps, this.#faults)
+    this.#witnesses = new WitnessWatch(deps, this.#faults)
     this.#known = deps.known
     const text = "this is not the key that this browser knew for the gateway; ask its owner which is right"
     if (deps.otherKey) this.#faults.say("key", "key", "ERR_LOG_KEY", text)
@@ -87,6 +89,10 @@ export class GatewayWatch {
       this.#signs.takeAlarm(rest.slice("alarm/".length), payload)
       return
     }
+    if (rest.startsWith("witness/")) {
+      this.#witnesses.take(topic, payload)
+      return
+    }
     const at = pieceAt(this.#deps.gateway, topic)
     if (at !== null) await this.#pieces.take(at, payload)
   }
@@ -103,9 +109,15 @@ export class GatewayWatch {
     await this.#compare()
     await this.#signs.place(this.#tree)
     await this.#edges.place(this.#tree)
+    await this.#witnesses.place(this.#edges.chain, this.#tree)
     const fresh = this.#entries.fresh()
     if (fresh.length > 0) this.#deps.rows(fresh)
     if (!isBusy) await this.#nameFaults()
+  }
+
+  /** Judge what only time tells. To be called about once a second. */
+  async tick(): Promise<void> {
+    await this.#witnesses.hold(this.#tree)
   }
 
   /** Everything that does not fit is named as `lockgate audit verify` would. */
@@ -160,6 +172,7 @@ export class GatewayWatch {
       of,
       seen: this.#seenText(),
       ...this.#signs.report(),
+      witnesses: this.#witnesses.report(),
     }
   }
 

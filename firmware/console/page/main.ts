@@ -9,6 +9,7 @@ import { wants, type Row } from "./rows.ts"
 import { createTable } from "./table.ts"
 import { createTimeline } from "./timeline.ts"
 import { showLimits, showVerdict } from "./verdict.ts"
+import { showWitnesses } from "./witnesses.ts"
 
 /** Rows are drawn anew at most this often. */
 const DRAW_MS = 120
@@ -147,6 +148,8 @@ function drawState(): void {
   }
   showFleet(byId("fleet"), all, chosen, choose)
   showAlarms(byId("alarms"), all, open)
+  byId("witnesses-title").textContent = chosen === null ? "Witnesses" : `Witnesses of ${chosen}`
+  showWitnesses(byId("witnesses"), report)
 }
 
 function drawSoon(): void {

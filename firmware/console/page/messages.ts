@@ -9,7 +9,7 @@ export interface Settings {
   readonly url: string
   readonly username: string
   readonly password: string
-  /** Log keys, `name+id+base64`, one a line. */
+  /** Keys of logs, and of witnesses and collectors: `name+id+base64`, one a line. */
   readonly keys: string
 }
 
@@ -81,6 +81,18 @@ export interface GatewayReport {
   /** The newest; only once its signature is verified. */
   readonly heartbeat: Heartbeat | null
   readonly alarms: readonly Alarm[]
+  readonly witnesses: readonly WitnessReport[]
+}
+
+/** A witness or collector that says something of the log. */
+export interface WitnessReport {
+  readonly name: string
+  /** False: its key was not given, so nothing that it says is verified. */
+  readonly hasKey: boolean
+  /** The newest that it cosigned, verified; `at` by its own clock. */
+  readonly cosigned: { readonly size: number; readonly at: number } | null
+  /** Why it did not cosign what came after, verified. */
+  readonly refused: { readonly reason: string; readonly at: number } | null
 }
 
 /** An alarm as the broker has it: not signed; the entry that it names is. */

@@ -4,6 +4,7 @@
 import mqtt, { type MqttClient } from "mqtt"
 import { InputError, LockgateError } from "../../../policy/base/errors.ts"
 import { encodeNoteKey, parseNoteKey, type NoteKey } from "../../../policy/audit/tlog/note.ts"
+import { parseCosignerKey } from "../../../policy/audit/witness/cosignature.ts"
 import { GatewayWatch } from "./gateway-watch.ts"
 import { pieceAt, pieceTopic } from "../../../policy/audit/topics.ts"
 import { inflate } from "./inflate.ts"
@@ -68,7 +69,7 @@ async function obey(order: Order): Promise<void> {
 }
 
 async function connect(settings: Settings): Promise<typeof session> {
-  const keys = keysIn(settings.keys)
+  const { logs: keys, cosigners } = keysIn(settings.keys)
   const url = urlIn(settings.url)
   if (!(await canVerify())) {
     const text =
@@ -89,6 +90,7 @@ async function connect(settings: Settings): Promise<typeof session> {
       new GatewayWatch({
         gateway,
         keys: own,
+        cosigners,
         sha256,
         verify: verifySignature,
         inflate,
@@ -197,7 +199,9 @@ function run(
   client.on("connect", () => {
     for (const one of queues.values()) one.restart()
     const own = [...watches.keys()].flatMap((gateway) =>
-      ["log/edge/#", "audit/live", "heartbeat", "online", "alarm/#"].map((t) => `lockgate/${gateway}/${t}`),
+      ["log/edge/#", "audit/live", "heartbeat", "online", "alarm/#", "witness/#"].map(
+        (t) => `lockgate/${gateway}/${t}`,
+      ),
     )
     // Before the edge: the key that signed it may be one that the given key vouches for.
     client.subscribe(
@@ -228,6 +232,7 @@ function run(
   })
   const ticking = setInterval(() => {
     for (const one of queues.values()) one.tick()
+    for (const watch of watches.values()) void watch.tick()
     report()
   }, TELL_MS)
   report()
@@ -257,21 +262,29 @@ function strange(gateway: string): void {
     heartbeat: null,
   }
   const why = "its key was not given, so nothing of it can be verified"
-  tell({ kind: "gateway", report: { gateway, verdict: "unverified", why, ...nothing, life: "unknown", alarms: [] } })
+  tell({
+    kind: "gateway",
+    report: { gateway, verdict: "unverified", why, ...nothing, life: "unknown", alarms: [], witnesses: [] },
+  })
 }
 
-/** The keys by gateway. @throws InputError `ERR_NOTE_KEY` */
-function keysIn(text: string): Map<string, NoteKey[]> {
+/** The keys of logs by gateway; those of witnesses and collectors look at any. @throws InputError `ERR_NOTE_KEY`, `ERR_COSIGNER_KEY` */
+function keysIn(text: string): { readonly logs: Map<string, NoteKey[]>; readonly cosigners: readonly NoteKey[] } {
+  const cosigners: NoteKey[] = []
   const keys = new Map<string, NoteKey[]>()
   const lines = text.split("\n").map((line) => line.trim())
   for (const line of lines.filter((one) => one !== "" && !one.startsWith("#"))) {
     const key = parseNoteKey(sha256, line)
+    if (key.type === "cosignature") {
+      cosigners.push(parseCosignerKey(sha256, line))
+      continue
+    }
     const gateway = ORIGIN.exec(key.name)?.[1]
     if (gateway === undefined) throw new InputError("ERR_NOTE_KEY", `${key.name} is not the name of a gateway's log`)
     keys.set(gateway, [...(keys.get(gateway) ?? []), key])
   }
   if (keys.size === 0) throw new InputError("ERR_NOTE_KEY", "Give the log key of at least one gateway.")
-  return keys
+  return { logs: keys, cosigners }
 }
 
 /** Clear text is for a broker on this very machine, as the demo has it. @throws InputError `ERR_URL` */
