@@ -156,6 +156,8 @@ function logBy(gateway: string, startAt: number, first: LogSigner, begun: readon
 export interface Feeder {
   retain(messages: readonly { readonly topic: string; readonly payload: Buffer }[]): Promise<void>
   send(topic: string, payload: Uint8Array): Promise<void>
+  /** Whatever comes to this topic from now on. */
+  listen(topic: string, take: (payload: Uint8Array) => void): Promise<void>
   end(): Promise<void>
 }
 
@@ -168,6 +170,10 @@ export async function startFeeder(port: number): Promise<Feeder> {
     },
     async send(topic, payload) {
       await client.publishAsync(topic, Buffer.from(payload), { qos: 1 })
+    },
+    async listen(topic, take) {
+      client.on("message", (at, payload) => at === topic && take(payload))
+      await client.subscribeAsync(topic, { qos: 1 })
     },
     end: () => client.endAsync(),
   }

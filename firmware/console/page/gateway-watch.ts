@@ -10,6 +10,7 @@ import { EntryRows } from "./entry-rows.ts"
 import { FaultBook } from "./fault-book.ts"
 import { LogTree, nameOf, type Seen } from "./log-tree.ts"
 import type { EntryProof, Fault, GatewayReport, Verdict } from "./messages.ts"
+import { OlderHistory, type OlderDeps } from "./older.ts"
 import { PieceInbox } from "./piece-inbox.ts"
 import { proofPath } from "./proof-path.ts"
 import type { Row } from "./rows.ts"
@@ -17,7 +18,7 @@ import { SignsOfLife } from "./signs-of-life.ts"
 import { WitnessWatch, type WitnessDeps } from "./witness-watch.ts"
 
 /** What a watch is given. */
-export interface WatchDeps extends EdgeDeps, WitnessDeps {
+export interface WatchDeps extends EdgeDeps, WitnessDeps, OlderDeps {
   /** The last checkpoint that this browser believed. */
   readonly known: (Seen & { readonly at: number }) | null
   /** A key other than the pinned one was given. */
@@ -38,6 +39,7 @@ export class GatewayWatch {
   readonly #entries: EntryRows
   readonly #signs: SignsOfLife
   readonly #witnesses: WitnessWatch
+  readonly #older: OlderHistory
   #known: (Seen & { readonly at: number }) | null
   /** Signed, and yet not the root of what comes with it. */
   #refusedEdge: ParsedEdge | null = null
@@ -54,6 +56,7 @@ export class GatewayWatch {
     this.#entries = new EntryRows(deps.gateway, this.#tree, this.#faults)
     this.#signs = new SignsOfLife(deps, this.#faults)
     this.#witnesses = new WitnessWatch(deps, this.#faults)
+    this.#older = new OlderHistory(deps, this.#tree, this.#pieces, this.#faults)
     this.#known = deps.known
     const text = "this is not the key that this browser knew for the gateway; ask its owner which is right"
     if (deps.otherKey) this.#faults.say("key", "key", "ERR_LOG_KEY", text)
@@ -84,6 +87,7 @@ export class GatewayWatch {
       this.#signs.takeOnline(payload)
       return
     }
+    if (rest.startsWith("log/answer/")) return this.#older.take(rest.slice("log/answer/".length), payload)
     if (rest.startsWith("log/handover/")) return this.#edges.takeHandover(rest.slice("log/handover/".length), payload)
     if (rest.startsWith("alarm/")) {
       this.#signs.takeAlarm(rest.slice("alarm/".length), payload)
@@ -106,6 +110,7 @@ export class GatewayWatch {
     }
     for (const index of this.#tree.settle()) this.#entries.addBundle(index)
     if (edge !== null && this.#refusedEdge === null) this.#entries.addEdge()
+    this.#older.settle()
     await this.#compare()
     await this.#signs.place(this.#tree)
     await this.#edges.place(this.#tree)
@@ -117,6 +122,7 @@ export class GatewayWatch {
 
   /** Judge what only time tells. To be called about once a second. */
   async tick(): Promise<void> {
+    this.#older.tick()
     await this.#witnesses.hold(this.#tree)
   }
 
@@ -152,6 +158,16 @@ export class GatewayWatch {
     return this.#tree.wanted()
   }
 
+  /** Ask the gateway for entries that the broker does not hold any more. */
+  older(): void {
+    this.#older.want(this.#signs.report().life === "offline")
+  }
+
+  /** The connection is another one. */
+  restart(): void {
+    this.#older.restart()
+  }
+
   /** Everything that is known now. */
   report(): GatewayReport {
     const own = this.#faults.standing
@@ -173,6 +189,7 @@ export class GatewayWatch {
       seen: this.#seenText(),
       ...this.#signs.report(),
       witnesses: this.#witnesses.report(),
+      older: this.#older.report(),
     }
   }
 

@@ -19,6 +19,8 @@ export type Order =
   | { readonly kind: "disconnect" }
   /** Asks for one entry with its proof. */
   | { readonly kind: "prove"; readonly gateway: string; readonly seq: number }
+  /** Asks the gateway for entries that the broker does not hold any more. */
+  | { readonly kind: "older"; readonly gateway: string }
   /** Checks a proof file against `keys`, the lines in the form; no broker is needed. */
   | { readonly kind: "check"; readonly name: string; readonly text: string; readonly keys: string }
   /** Forgets the pinned key and the last checkpoint of a gateway; it is then as never seen. */
@@ -82,6 +84,16 @@ export interface GatewayReport {
   readonly heartbeat: Heartbeat | null
   readonly alarms: readonly Alarm[]
   readonly witnesses: readonly WitnessReport[]
+  readonly older: OlderReport
+}
+
+/** Entries that the broker does not hold any more. */
+export interface OlderReport {
+  /** The first entry from which all are here; 0: nothing older is to be had. */
+  readonly from: number
+  readonly isAsking: boolean
+  /** How the last request ended, where it did not bring what was wanted. */
+  readonly text: string
 }
 
 /** A witness or collector that says something of the log. */

@@ -21,12 +21,13 @@ export class PieceInbox {
     this.#inflate = inflate
   }
 
-  /** Take one message; empty: the piece, or the part, was cleared. Never throws for what is in it. */
-  async take({ path, part }: PieceAt, payload: Uint8Array): Promise<void> {
+  /** Take one message; empty: the piece, or the part, was cleared. True once the piece is whole. Never throws for what is in it. */
+  async take({ path, part }: PieceAt, payload: Uint8Array): Promise<boolean> {
     const packed = part === null ? payload : this.#joined(path, part, payload)
-    if (packed === null) return
+    if (packed === null) return false
     if (packed.length === 0) this.#tree.takePiece(path, null)
     else await this.#unpacked(path, packed)
+    return true
   }
 
   #joined(path: string, part: number, payload: Uint8Array): Uint8Array | null {

@@ -6,7 +6,8 @@ import { InputError, LockgateError } from "../../../policy/base/errors.ts"
 import { encodeNoteKey, parseNoteKey, type NoteKey } from "../../../policy/audit/tlog/note.ts"
 import { parseCosignerKey } from "../../../policy/audit/witness/cosignature.ts"
 import { GatewayWatch } from "./gateway-watch.ts"
-import { pieceAt, pieceTopic } from "../../../policy/audit/topics.ts"
+import { encodeLogRequest, type LogRequest } from "../../../policy/audit/log-request.ts"
+import { answerTopic, gatewayTopic, pieceAt, pieceTopic } from "../../../policy/audit/topics.ts"
 import { inflate } from "./inflate.ts"
 import { noMemory, openMemory, type Memory } from "./memory.ts"
 import { checkProof } from "./proof-check.ts"
@@ -29,7 +30,14 @@ const ORIGIN = /^lockgate\/([A-Za-z0-9._-]{1,64})\/log$/
 
 const tell = (news: News): void => port.postMessage(news)
 const memory: Promise<Memory> = openMemory().catch(() => noMemory())
-let session: { stop(): void; prove(gateway: string, seq: number): Promise<void> } | null = null
+let session: Session | null = null
+
+/** What can be asked of a connection. */
+interface Session {
+  stop(): void
+  prove(gateway: string, seq: number): Promise<void>
+  older(gateway: string): void
+}
 
 void greet()
 port.onmessage = ({ data }) => void obey(data)
@@ -59,6 +67,9 @@ async function obey(order: Order): Promise<void> {
     case "prove":
       await session?.prove(order.gateway, order.seq)
       return
+    case "older":
+      session?.older(order.gateway)
+      return
     case "check":
       tell({ kind: "checked", found: await checkProof(order.name, order.text, order.keys) })
       return
@@ -68,7 +79,7 @@ async function obey(order: Order): Promise<void> {
   }
 }
 
-async function connect(settings: Settings): Promise<typeof session> {
+async function connect(settings: Settings): Promise<Session> {
   const { logs: keys, cosigners } = keysIn(settings.keys)
   const url = urlIn(settings.url)
   if (!(await canVerify())) {
@@ -78,7 +89,7 @@ async function connect(settings: Settings): Promise<typeof session> {
   }
   const store = await memory
   await store.rememberUrl(url)
-  const life = { stopped: false }
+  const life: Life = { stopped: false, client: null }
   const watches = new Map<string, GatewayWatch>()
   const remembered = new Map((await store.all()).map((one) => [one.gateway, one]))
   for (const [gateway, own] of keys) {
@@ -94,10 +105,13 @@ async function connect(settings: Settings): Promise<typeof session> {
         sha256,
         verify: verifySignature,
         inflate,
-        now: Date.now,
         known: before,
         otherKey,
         hex: hexOf,
+        now: Date.now,
+        nonce: () => crypto.randomUUID(),
+        ask: (request) => askOlder(life.client, gateway, request),
+        unask: (nonce) => void life.client?.unsubscribe(answerFilters(gateway, nonce)),
         rows: (rows) => life.stopped || tell({ kind: "rows", gateway, rows }),
         believe: ({ size, root }, keys) =>
           void store.remember({
@@ -113,13 +127,14 @@ async function connect(settings: Settings): Promise<typeof session> {
   return run(url, settings, watches, life)
 }
 
+/** One connection; what is stopped tells no more. */
+interface Life {
+  stopped: boolean
+  client: MqttClient | null
+}
+
 /** `life`: what is not told any more once it is stopped, though work on it may be under way. */
-function run(
-  url: string,
-  { username, password }: Settings,
-  watches: Map<string, GatewayWatch>,
-  life: { stopped: boolean },
-): typeof session {
+function run(url: string, { username, password }: Settings, watches: Map<string, GatewayWatch>, life: Life): Session {
   tell({ kind: "link", link: "connecting", text: `connecting to ${url}` })
   const client: MqttClient = mqtt.connect(url, {
     protocolVersion: 4,
@@ -133,6 +148,7 @@ function run(
     ...(username === "" ? {} : { username }),
     ...(password === "" ? {} : { password }),
   })
+  life.client = client
   const strangers = new Set<string>()
   const queue: { topic: string; payload: Uint8Array; retained: boolean }[] = []
   let busy = false
@@ -198,6 +214,7 @@ function run(
   })
   client.on("connect", () => {
     for (const one of queues.values()) one.restart()
+    for (const watch of watches.values()) watch.restart()
     const own = [...watches.keys()].flatMap((gateway) =>
       ["log/edge/#", "audit/live", "heartbeat", "online", "alarm/#", "witness/#"].map(
         (t) => `lockgate/${gateway}/${t}`,
@@ -242,11 +259,28 @@ function run(
       clearInterval(ticking)
       client.end(true)
     },
+    older(gateway) {
+      watches.get(gateway)?.older()
+      report()
+    },
     async prove(gateway, seq) {
       const proof = await watches.get(gateway)?.prove(seq)
       if (proof !== undefined && proof !== null) tell({ kind: "proof", gateway, proof })
     },
   }
+}
+
+function answerFilters(gateway: string, nonce: string): string[] {
+  const topic = answerTopic(gateway, nonce)
+  return [topic, `${topic}/part/+`]
+}
+
+/** The only thing that this page ever publishes. Who may not gets no answer: MQTT 3.1.1 has no word for it. */
+function askOlder(client: MqttClient | null, gateway: string, request: LogRequest): void {
+  client?.subscribe(answerFilters(gateway, request.nonce), { qos: 1 }, (error) => {
+    const text = new TextDecoder().decode(encodeLogRequest(request))
+    if (error === null) client.publish(gatewayTopic(gateway, "log/request"), text, { qos: 1 })
+  })
 }
 
 /** A gateway that speaks at this broker, and whose key was not given. */
@@ -264,7 +298,16 @@ function strange(gateway: string): void {
   const why = "its key was not given, so nothing of it can be verified"
   tell({
     kind: "gateway",
-    report: { gateway, verdict: "unverified", why, ...nothing, life: "unknown", alarms: [], witnesses: [] },
+    report: {
+      gateway,
+      verdict: "unverified",
+      why,
+      ...nothing,
+      life: "unknown",
+      alarms: [],
+      witnesses: [],
+      older: { from: 0, isAsking: false, text: "" },
+    },
   })
 }
 

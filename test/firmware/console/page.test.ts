@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs"
 import { gunzipSync, gzipSync } from "node:zlib"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import { createLogRequests } from "../../../firmware/audit/log-requests.ts"
+import { MemoryClock } from "../../../hal/memory/clock.ts"
 import { encodeBundle, parseBundle } from "../../../policy/audit/entry-bundle.ts"
 import { originOf, parseCheckpoint } from "../../../policy/audit/tlog/checkpoint.ts"
 import { encodeNoteKey, parseNote } from "../../../policy/audit/tlog/note.ts"
@@ -292,6 +294,37 @@ test("[CR 3.9] who has cosigned the log is shown with size and time, and a refus
   )
   await rig.feeder.retain([{ topic: `${place}/refused`, payload: Buffer.alloc(0) }])
   await rig.tab.until(`${verdict("verified")} && ${says("Was wrong at")}`)
+})
+
+test("[CR 6.1] what has left the broker is had from the gateway on request, each bundle verified; while that is off it is said", async () => {
+  const log = makeLog("older")
+  log.add(plantEvents(2_000))
+  const held = log.retained(1_536)
+  const all = new Map(log.retained().map(({ topic, payload }) => [topic, payload]))
+  await rig.feeder.retain(held)
+  await rig.feeder.retain([{ topic: "lockgate/older/online", payload: Buffer.from("offline") }])
+  await connect(log)
+  await rig.tab.until(verdict("verified"))
+  const older = `document.querySelector("#older")`
+  const press = `document.querySelector("#older-button").click()`
+  await rig.tab.until(`!${older}.hidden && ${older}.innerText.includes("Entries before 1536 have left the broker")`)
+  await rig.tab.until(says("OFFLINE"))
+  await rig.tab.evaluate(press)
+  await rig.tab.until(`${older}.innerText.includes("The gateway is off")`)
+  // The gateway's own way to answer, over this log.
+  const piece = async (path: string): Promise<Uint8Array | null> => gunzipSync(all.get(`lockgate/older/log/${path}`)!)
+  const publish = (topic: string, payload: Uint8Array): Promise<void> => rig.feeder.send(topic, payload)
+  const clock = new MemoryClock()
+  const requests = createLogRequests({ gateway: "older", log: { piece }, clock, partBytes: 4_000, publish })
+  await rig.feeder.listen("lockgate/older/log/request", (payload) => requests.take(payload))
+  await rig.feeder.retain([{ topic: "lockgate/older/online", payload: Buffer.from("online") }])
+  await rig.tab.until(`!${says("OFFLINE")}`)
+  await rig.tab.evaluate(press)
+  await rig.tab.until(`document.querySelector("#count").textContent === "1488 entries"`)
+  await rig.tab.until(`${older}.innerText.includes("Entries before 512")`)
+  await rig.tab.evaluate(press)
+  await rig.tab.until(`document.querySelector("#count").textContent === "2000 entries" && ${older}.hidden`)
+  assert.is(await rig.tab.evaluate(verdict("verified")), true)
 })
 
 test("[CR 2.12] a proof file is checked without any broker: proved, not vouched for, wrong", async () => {
