@@ -61,7 +61,8 @@ export class OlderHistory {
     if (this.#left > 0) return
     if (isOff) this.#text = "The gateway is off: older entries can be had once it is back."
     else if (this.#got >= MAX_BUNDLES)
-      this.#text = "This page keeps no more; further back reads lockgate audit show --broker --ask."
+      this.#text =
+        "This page keeps no more; lockgate audit verify --broker --ask goes further back, and a collector has copies."
     else {
       this.#text = ""
       this.#left = GO

@@ -138,7 +138,7 @@ export class WitnessWatch {
     const refused = key === null || said.refused === null ? null : await this.#guard(`witness/${name}/refused`, () => readRefusal(this.#deps, origin, key, said.refused ?? "")) // prettier-ignore
     if (refused !== null && isAccusation(refused.reason)) {
       const what = refused.reason === "fork" ? "two logs that do not go together" : "a log that is older than it was"
-      const text = `${name} refuses this log, since ${new Date(refused.at).toISOString().slice(0, 19)}Z: it was shown ${what}`
+      const text = `${name} refuses this log, since ${new Date(refused.at).toISOString().slice(0, 19).replace("T", " ")} UTC: it was shown ${what}`
       this.#faults.say(
         `witness/${name}/refused`,
         `witness/${name}`,

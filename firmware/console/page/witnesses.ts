@@ -16,9 +16,10 @@ export function showWitnesses(list: HTMLElement, chosen: GatewayReport | null): 
 
 function itemOf(said: WitnessReport, shown: number, faults: GatewayReport["faults"]): HTMLElement {
   const isWrong = faults.some(({ where }) => where.split("/", 2).join("/") === `witness/${said.name}`)
-  const state = isWrong || ACCUSATIONS.includes(said.refused?.reason ?? "") ? "wrong" : said.cosigned !== null && said.refused === null ? "verified" : "unverified" // prettier-ignore
+  const isAccused = ACCUSATIONS.includes(said.refused?.reason ?? "")
+  const state = isWrong || isAccused ? "wrong" : said.cosigned !== null && said.refused === null ? "verified" : "unverified" // prettier-ignore
   const words: Part[] = [make("strong", {}, said.name), " ", ...wordsFor(said, shown)]
-  if (isWrong) words.push(make("span", { class: "refusal" }, "Does not fit: see above."))
+  if (isWrong && !isAccused) words.push(make("span", { class: "refusal" }, "Does not fit: see above."))
   return make("li", { "data-witness": said.name, "data-state": state }, ...words)
 }
 
@@ -31,7 +32,7 @@ function wordsFor({ hasKey, cosigned, refused }: WitnessReport, shown: number): 
     const ago = Date.now() - cosigned.at
     const at = new Date(cosigned.at).toISOString().slice(0, 19).replace("T", " ")
     words.push(`cosigned ${cosigned.size} entries${behind}`)
-    words.push(" ", make("time", { datetime: new Date(cosigned.at).toISOString(), title: `${at} UTC` }, ago < 5_000 ? "just now" : `${spanOf(ago)} ago`)) // prettier-ignore
+    words.push(", ", make("time", { datetime: new Date(cosigned.at).toISOString(), title: `${at} UTC` }, ago < 5_000 ? "just now" : `${spanOf(ago)} ago`)) // prettier-ignore
   }
   if (refused !== null) words.push(make("span", { class: "refusal" }, refusalText(refused.reason)))
   return words

@@ -43,8 +43,9 @@ void greet()
 port.onmessage = ({ data }) => void obey(data)
 
 async function greet(): Promise<void> {
-  const known = await (await memory).all()
-  tell({ kind: "remembered", url: await (await memory).url(), keys: known.flatMap(({ keys }) => keys).join("\n") })
+  const store = await memory
+  const lines = [...(await store.all()).flatMap(({ keys }) => keys), ...(await store.cosigners())]
+  tell({ kind: "remembered", url: await store.url(), keys: lines.join("\n") })
 }
 
 async function obey(order: Order): Promise<void> {
@@ -89,6 +90,7 @@ async function connect(settings: Settings): Promise<Session> {
   }
   const store = await memory
   await store.rememberUrl(url)
+  await store.rememberCosigners(cosigners.map((key) => encodeNoteKey(sha256, key)))
   const life: Life = { stopped: false, client: null }
   const watches = new Map<string, GatewayWatch>()
   const remembered = new Map((await store.all()).map((one) => [one.gateway, one]))

@@ -284,7 +284,7 @@ test("[CR 3.9] who has cosigned the log is shown with size and time, and a refus
   await connect(log, encodeNoteKey(sha256, w1.key))
   await rig.tab.until(verdict("verified"))
   const item = (name: string): string => `document.querySelector('[data-witness="${name}"]')`
-  await rig.tab.until(`${item("w1")}?.innerText.includes("cosigned 30 entries, 5 behind 10 min ago")`)
+  await rig.tab.until(`${item("w1")}?.innerText.includes("cosigned 30 entries, 5 behind, 10 min ago")`)
   await rig.tab.until(`${item("w2")}?.innerText.includes("its key was not given")`)
   const tree = parseCheckpoint(parseNote(note).text)
   const refusal = { origin: originOf("witnessed"), reason: "fork", known: tree, shown: tree, evidence: { known: note, shown: note } } as const // prettier-ignore
