@@ -9,7 +9,7 @@ import { encodeBundle, parseBundle } from "../../../policy/audit/entry-bundle.ts
 import { originOf, parseCheckpoint } from "../../../policy/audit/tlog/checkpoint.ts"
 import { encodeNoteKey, parseNote } from "../../../policy/audit/tlog/note.ts"
 import { makeLog, plantEvents, sha256, type MadeLog } from "../../support/console-feed.ts"
-import { testCosigner } from "../../support/cosigners.ts"
+import { testCosigner, type TestCosigner } from "../../support/cosigners.ts"
 import { startConsoleRig, type ConsoleRig } from "../../support/chromium-console.ts"
 import { ROOT } from "../../support/source-tree.ts"
 
@@ -172,6 +172,7 @@ test("keys alone lead through search, table and entry, and the proof is drawn up
   await rig.tab.press("ArrowDown")
   await rig.tab.press("ArrowDown")
   await rig.tab.press("Enter")
+  await rig.tab.until(`document.querySelector("#detail:not([hidden]) #detail-title")?.innerText.endsWith(" of keys")`)
   await rig.tab.until(`document.querySelector("#detail .proof-verdict")?.dataset.verdict === "verified"`)
   const [root, steps] = await rig.tab.evaluate<[string, number]>(`[document.querySelector(".node.root title").textContent, document.querySelectorAll("#detail .node").length]`) // prettier-ignore
   const written = `[...document.querySelectorAll("#detail code")].some((code) => code.textContent === ${JSON.stringify(root)})`
@@ -294,6 +295,10 @@ test("[CR 3.9] who has cosigned the log is shown with size and time, and a refus
   )
   await rig.feeder.retain([{ topic: `${place}/refused`, payload: Buffer.alloc(0) }])
   await rig.tab.until(`${verdict("verified")} && ${says("Was wrong at")}`)
+  await open(rig.page)
+  await rig.tab.until(
+    `document.querySelector("#keys").value.split("\\n").includes(${JSON.stringify(encodeNoteKey(sha256, w1.key))})`,
+  )
 })
 
 test("[CR 6.1] what has left the broker is had from the gateway on request, each bundle verified; while that is off it is said", async () => {
@@ -362,9 +367,17 @@ test("[CR 2.12] a proof file is checked without any broker: proved, not vouched 
 
 test("axe-core finds no violation, in dark and light, narrow and wide, with and without an entry open", async () => {
   const log = makeLog("axe")
-  log.add(plantEvents(40))
-  await rig.feeder.retain([...log.retained(), { topic: "lockgate/axe/heartbeat", payload: log.heartbeat() }])
-  await connect(log)
+  log.add(plantEvents(600))
+  const [w1, w2] = [testCosigner("w1"), testCosigner("w2")]
+  const signed = (by: TestCosigner): Buffer => Buffer.from(by.cosign(log.checkpoint(), 1_780_000_000))
+  await rig.feeder.retain([
+    ...log.retained(256),
+    { topic: "lockgate/axe/heartbeat", payload: log.heartbeat() },
+    { topic: "lockgate/axe/witness/w1", payload: signed(w1) },
+    { topic: "lockgate/axe/witness/w2", payload: signed(w2) },
+  ])
+  await connect(log, encodeNoteKey(sha256, w1.key))
+  await rig.tab.until(`document.querySelectorAll("[data-witness]").length === 2`)
   await rig.tab.until(verdict("verified"))
   const axe = readFileSync(`${ROOT}node_modules/axe-core/axe.min.js`, "utf8")
   await rig.tab.evaluate(`${axe};0`)
