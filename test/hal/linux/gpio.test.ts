@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { LockgateError } from "../../../policy/base/errors.ts"
+import type { LockgateError } from "../../../policy/base/errors.ts"
 import { createLinuxClock } from "../../../hal/linux/clock.ts"
 import { createLinuxGpio } from "../../../hal/linux/gpio.ts"
 import {
