@@ -3,12 +3,12 @@ import * as assert from "uvu/assert"
 import * as fc from "fast-check"
 import { createManagement } from "../../../firmware/management/pipeline.ts"
 import { HardwareError, InputError, IntegrityError, InvariantError, StateError } from "../../../policy/base/errors.ts"
-import type { CommandAnswer, CommandPort, Permission, Principal } from "../../../policy/command/port.ts"
+import { ALL_PERMISSIONS as ALL } from "../../../policy/command/permission.ts"
+import type { CommandAnswer, CommandPort, Principal } from "../../../policy/command/port.ts"
 import { COMMANDS, type CommandRow } from "../../../policy/command/table.ts"
 import { IDS, MemoryLog, recordingHandlers, REQUESTS } from "../../support/commands.ts"
 
 const test = suite("firmware/management/pipeline")
-const ALL: readonly Permission[] = ["read", "policy", "island", "access", "time", "assess"]
 const owner: Principal = { name: "local:owner", permissions: ALL, via: "local" }
 
 function made(act?: (id: string) => unknown): { port: CommandPort; log: MemoryLog; executed: string[] } {
