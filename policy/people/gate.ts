@@ -6,6 +6,7 @@
  */
 import type { Permission } from "../command/permission.ts"
 import type { Certainty } from "../time/interval.ts"
+import type { Account } from "./account.ts"
 import type { PeopleRules } from "./rules.ts"
 
 /** What somebody has shown. `token`: a key that a token guards by a PIN, as whoever enrolled it says. */
@@ -18,6 +19,11 @@ export interface Person {
   readonly factors: readonly Factor[]
   /** Thumbprints of the keys of the account: one key is one person. */
   readonly keys: readonly string[]
+}
+
+/** The person whose account this is, who has shown these factors. */
+export function personOf({ id, keys }: Pick<Account, "id" | "keys">, factors: readonly Factor[]): Person {
+  return { account: id, factors, keys: keys.map(({ thumbprint }) => thumbprint) }
 }
 
 /** Why a command is not carried out now; null: it is. */
