@@ -1,4 +1,4 @@
-import type { Permission } from "./permission.ts"
+import type { OWN, Permission } from "./permission.ts"
 import { MAX_CHUNK_LENGTH, MAX_TRANSFER_BYTES } from "./transfer.ts"
 
 /** One argument: what values it takes. */
@@ -15,8 +15,8 @@ export type ArgumentKind = (
 /** One command: what it takes, and what it takes to give it. */
 export interface CommandRow {
   readonly summary: string
-  /** Null: of anybody who reached the door, who still has to sign in. */
-  readonly permission: Permission | null
+  /** Null: of anybody who reached the door, who still has to sign in. `own`: of every person, for their own account. */
+  readonly permission: Permission | typeof OWN | null
   /** Whether the command changes anything: `command.executed` or `command.read` in the log. */
   readonly changes: boolean
   /** True for what is asked many times in a row: answered without an entry in the log; refusals are logged. */
