@@ -35,7 +35,7 @@ const LOOKS: Readonly<Record<string, string>> = {
 
 /** Keyboards, row by row and column by column: a password that walks along one is as good as known. */
 const WALKS = [
-  "1234567890", "qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "zxcvbnm", "yxcvbnm",
+  "12345678901234567890", "qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "zxcvbnm", "yxcvbnm",
   "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p", "1q2w3e4r5t6y7u8i9o0p", "qazwsxedcrfvtgbyhnujm", "zaq12wsxcde34rfvbgt56yhn",
 ] // prettier-ignore
 
