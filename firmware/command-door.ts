@@ -121,6 +121,9 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       atRest: { spool: deps.spool, files: deps.board.storage },
       audit: { gateway: config.gateway, readBack: () => deps.publishing.readBack() },
       lines: () => deps.lines.status(),
+      accounts: deps.accounts,
+      now: deps.interval,
+      passwords: () => peopleRulesOf(deps.inForce()).passwords,
       time: { ...deps.clocks, examine: (text) => deps.signedTimes.examine(text) },
       auditRoom: deps.auditRoom,
       trail: {

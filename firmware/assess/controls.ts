@@ -22,6 +22,13 @@ import { clockFollowsSource, entriesAreStamped, forgedTimeIsRefused, stepsAreTol
 import { onlyNamedRadios } from "./probes/radios.ts"
 import { eventsAreWritten, operatorsHear, recordedFlowsHaveProof, requestsAreKept } from "./probes/trail.ts"
 import { brokerShowsLog, strangersReadNoAudit } from "./probes/audit.ts"
+import {
+  accountsAreUnique,
+  noDefaultAccount,
+  onlyAdmittedSignIn,
+  passwordsHaveLifetime,
+  weakPasswordsAreRefused,
+} from "./probes/people.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
 /** Every probe there is, in the order in which they run. */
@@ -73,6 +80,11 @@ export const PROBES: readonly GatewayProbe[] = [
   operatorsHear,
   strangersReadNoAudit,
   brokerShowsLog,
+  accountsAreUnique,
+  onlyAdmittedSignIn,
+  noDefaultAccount,
+  weakPasswordsAreRefused,
+  passwordsHaveLifetime,
 ]
 
 const MOBILE_CODE = {
@@ -110,12 +122,59 @@ const TAMPER_TOLD = {
 /** The requirement rows that this gateway answers so far; what is not here is `not tested`. */
 export const CONTROLS: readonly Control[] = [
   {
+    requirement: "CR 1.1 RE(1)",
+    claim:
+      "Each person has an account of their own, known by an id that is in every entry; a key is one person's. Devices are told apart by their certificates.",
+    enforcedIn: ["policy/people/account.ts", "firmware/people/accounts.ts"],
+    probes: [accountsAreUnique.id, onlyAdmittedSignIn.id],
+  },
+  {
     requirement: "CR 1.2",
     claim:
       "The gateway proves itself with its own certificate on every listener and every outward connection, and reads no " +
       "byte of a peer whose certificate the zone's authorities do not vouch for. A policy with clear text fails this row.",
     enforcedIn: ["firmware/tls/accept-peer.ts", "firmware/tls/dial.ts", "policy/identity/path.ts"],
     probes: [listenersProveThemselves.id, strangersAreRefused.id],
+  },
+  {
+    requirement: "CR 1.3",
+    claim:
+      "Accounts are made, changed, disabled, ended and removed by command with the permission `people` alone; each change holds once it is on disk and is an entry with old and new value.",
+    enforcedIn: ["firmware/people/account-handlers.ts", "firmware/people/accounts.ts", "policy/people/account.ts"],
+    probes: [onlyAdmittedSignIn.id, accountsAreUnique.id],
+  },
+  {
+    requirement: "CR 1.4",
+    claim: "An id is random and no name, id or key is given to a second person, also after its account was removed.",
+    enforcedIn: ["policy/people/account.ts"],
+    probes: [accountsAreUnique.id],
+  },
+  {
+    requirement: "CR 1.5",
+    claim:
+      "There is no account and no password before a person makes one. Passwords are kept as argon2id, one that another chose must be changed, and a file that was edited or put back lets nobody in.",
+    enforcedIn: ["firmware/people/password-hash.ts", "firmware/people/account-file.ts", "firmware/people/accounts.ts"],
+    probes: [noDefaultAccount.id, weakPasswordsAreRefused.id],
+  },
+  {
+    requirement: "CR 1.7",
+    claim: "A password has the length that the policy says, holds no name, and is none of those that are tried first.",
+    enforcedIn: ["policy/people/password.ts", "firmware/people/guessed-first.ts"],
+    probes: [weakPasswordsAreRefused.id],
+  },
+  {
+    requirement: "CR 1.7 RE(1)",
+    claim:
+      "The policy says after how many days a password must be changed, how soon it may be, and how many earlier ones do not come back; without these this row fails.",
+    enforcedIn: ["policy/people/password.ts", "firmware/people/accounts.ts"],
+    probes: [passwordsHaveLifetime.id],
+  },
+  {
+    requirement: "CR 1.7 RE(2)",
+    claim:
+      "The same holds for every person. Processes and devices have no passwords here: they prove themselves by certificates, which end.",
+    enforcedIn: ["policy/people/password.ts", "policy/identity/path.ts"],
+    probes: [passwordsHaveLifetime.id],
   },
   {
     requirement: "CR 1.9",

@@ -20,7 +20,7 @@ import {
   type People,
 } from "../../policy/people/account.ts"
 import { personOf, type Factor } from "../../policy/people/gate.ts"
-import { isTooNew, passwordFault, passwordState } from "../../policy/people/password.ts"
+import { isTooNew, passwordFault, passwordState, type PasswordFault } from "../../policy/people/password.ts"
 import { permissionsOf, type PeopleRules } from "../../policy/people/rules.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import { createQueue } from "../bundles/queue.ts"
@@ -58,6 +58,10 @@ export interface Accounts {
    * @throws StateError `ERR_PASSWORDS_BUSY`
    */
   checkPassword(name: string, password: string): Promise<Account | null>
+  /** Why this account would not be made, as a code, or null: it would be. Nothing changes, nothing is logged. */
+  examine(made: NewAccount): string | null
+  /** What is wrong with a password for that name, or null. Nothing changes, nothing is logged. */
+  examinePassword(name: string, password: string): PasswordFault | null
   /** With each change, once it is on disk; whoever holds sessions ends them. Returns what ends the listening. */
   onChange(listener: (news: AccountNews) => void): () => void
   /** @throws what `withAccount` throws, `ERR_ACCOUNTS_CLOSED`, HardwareError `ERR_IO` */
@@ -212,6 +216,16 @@ export async function openAccounts(deps: AccountsDeps): Promise<Accounts> {
       if (outdated) await upgrade(name, password, hash).catch(onlyHardware)
       return admit(name)
     },
+    examine({ name, roles, expiresAt, key }) {
+      try {
+        withAccount(people, { id: "", name, roles, expiresAt, key }, rules())
+        return null
+      } catch (error) {
+        if (error instanceof InputError || error instanceof StateError) return String(error.code)
+        throw error
+      }
+    },
+    examinePassword: (name, password) => faultOf(name, password),
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -277,6 +291,10 @@ export async function openAccounts(deps: AccountsDeps): Promise<Accounts> {
       ),
   }
 
+  function faultOf(name: string, password: string): PasswordFault | null {
+    return passwordFault(password, [name, ...(deps.words ?? [])], rules().passwords, isGuessedFirst)
+  }
+
   /** The password as it is to be kept, if it may be one. */
   async function nextPassword(
     now: People,
@@ -288,7 +306,7 @@ export async function openAccounts(deps: AccountsDeps): Promise<Accounts> {
     if (account === null) throw new StateError("ERR_ACCOUNT_UNKNOWN", "there is no such account")
     if (password === null) return null
     const { passwords } = rules()
-    const fault = passwordFault(password, [name, ...(deps.words ?? [])], passwords, isGuessedFirst)
+    const fault = faultOf(name, password)
     if (fault !== null) {
       const why = `the password is refused (${fault}): at least ${passwords.minLength} characters, and none that is tried first`
       throw new InputError("ERR_PASSWORD_WEAK", why, { detail: { fault } })

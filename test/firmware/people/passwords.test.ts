@@ -172,7 +172,7 @@ test("[CR 4.1] no password is in the file", async () => {
   const accounts = await world.withAnna()
   await accounts.addKey("anna", makeAccountKey(), "anna")
   await accounts.setPassword("anna", GOOD_PASSWORD, "anna")
-  assert.not(new TextDecoder().decode((await world.storage.read(ACCOUNTS_FILE))!).includes(GOOD_PASSWORD))
+  assert.not(new TextDecoder().decode((await world.storage.read(ACCOUNTS_FILE)) ?? undefined).includes(GOOD_PASSWORD))
 })
 
 test.run()
