@@ -30,6 +30,13 @@ import { onlyNamedRadios } from "./probes/radios.ts"
 import { eventsAreWritten, operatorsHear, recordedFlowsHaveProof, requestsAreKept } from "./probes/trail.ts"
 import { brokerShowsLog, strangersReadNoAudit } from "./probes/audit.ts"
 import { witnessesAgree } from "./probes/witnesses.ts"
+import {
+  accountsAreUnique,
+  noDefaultAccount,
+  onlyAdmittedSignIn,
+  passwordsHaveLifetime,
+  weakPasswordsAreRefused,
+} from "./probes/people.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
 /** Every probe there is, in the order in which they run. */
@@ -83,6 +90,11 @@ export const PROBES: readonly GatewayProbe[] = [
   strangersReadNoAudit,
   brokerShowsLog,
   witnessesAgree,
+  accountsAreUnique,
+  onlyAdmittedSignIn,
+  noDefaultAccount,
+  weakPasswordsAreRefused,
+  passwordsHaveLifetime,
 ]
 
 /** The requirement rows that this gateway answers so far; what is not here is `not tested`. */

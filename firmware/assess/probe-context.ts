@@ -7,6 +7,9 @@ import type { AuditLog } from "../audit/log.ts"
 import type { CommandPort } from "../../policy/command/port.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
+import type { PasswordRules } from "../../policy/people/rules.ts"
+import type { TimeInterval } from "../../policy/time/interval.ts"
+import type { Accounts } from "../people/accounts.ts"
 import type { Probe } from "../../policy/requirements/control.ts"
 import type { Retention } from "../audit/retention.ts"
 import type { LoadRehearsal } from "../conduits/load/rehearse-load.ts"
@@ -127,6 +130,15 @@ export interface ProbeContext {
   readonly auditRoom: Pick<Retention, "status" | "fill" | "rehearse" | "measure">
   readonly trail: TrailView
   readonly audit: AuditView
+  /** Everybody who may be somebody here; asked, never changed. */
+  readonly accounts: Pick<
+    Accounts,
+    "people" | "unclaimed" | "fault" | "examine" | "examinePassword" | "principal" | "checkPassword"
+  >
+  /** The time as an interval. */
+  now(): TimeInterval
+  /** What the policy in force says of passwords. */
+  passwords(): PasswordRules
   /** The lines of the board as they are now. */
   lines(): GpioStatus
 }

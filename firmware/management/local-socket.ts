@@ -5,6 +5,7 @@ import { InputError, LockgateError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import { MAX_REQUEST_BYTES, parseRequest } from "../../policy/command/check.ts"
 import type { CommandAnswer, CommandPort, CommandRequest, Principal } from "../../policy/command/port.ts"
+import { ALL_PERMISSIONS } from "../../policy/command/permission.ts"
 import type { Clock } from "../../hal/clock.ts"
 import { LineBuffer } from "./line-buffer.ts"
 import { createRefusalLog } from "./refusal-log.ts"
@@ -40,7 +41,7 @@ export const REQUEST_MS = 30_000
  */
 export const LOCAL_OWNER: Principal = {
   name: "local:owner",
-  permissions: ["read", "policy", "island", "access", "time", "assess"],
+  permissions: ALL_PERMISSIONS,
   via: "local",
 }
 

@@ -40,6 +40,8 @@ import type { Policy } from "../../policy/language/policy.ts"
 import { createAuthority, issue } from "../../provisioning/owner/authority.ts"
 import { createManagement } from "../../firmware/management/pipeline.ts"
 import { openKeptRequests, readKeptRequest } from "../../firmware/audit/requests.ts"
+import { DEFAULT_PEOPLE } from "../../policy/people/rules.ts"
+import { AccountsWorld } from "./accounts.ts"
 import { openTestLog } from "./audit.ts"
 import { recordingHandlers } from "./commands.ts"
 import { aStatement, makeSigner } from "./bundles.ts"
@@ -206,6 +208,9 @@ export async function world(
       atRest: { spool, files: storage },
       audit: { gateway: "gw", readBack: async () => "shown", witnesses: () => [] },
       lines: () => LINES,
+      accounts: await new AccountsWorld().withAnna(),
+      now: () => ({ earliestAt: NOW, latestAt: NOW }),
+      passwords: () => ({ ...DEFAULT_PEOPLE.passwords, longestDays: 365, shortestHours: 1 }),
       time: await clocksOf([signer.trusted]),
       auditRoom: await roomyLog(),
       trail: {

@@ -57,7 +57,14 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
   await close()
   const met = rows.filter((row) => row.result === "met").map((row) => row.requirement)
   const owned = [
+    "CR 1.1 RE(1)",
     "CR 1.2",
+    "CR 1.3",
+    "CR 1.4",
+    "CR 1.5",
+    "CR 1.7",
+    "CR 1.7 RE(1)",
+    "CR 1.7 RE(2)",
     "CR 2.1",
     "CR 2.1 RE(1)",
     "CR 2.1 RE(2)",
