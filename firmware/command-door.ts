@@ -60,8 +60,8 @@ export interface CommandDoorDeps {
   readonly signedTimes: SignedTimes
   /** The clocks as a probe sees them. */
   readonly clocks: Omit<TimeView, "examine">
-  /** Why the live reader refuses a policy document, or null. */
-  readonly readPolicy: (text: string) => Promise<string | null>
+  /** Why the live reader refuses each of these as a policy, or null. */
+  readonly readPolicies: (documents: readonly string[]) => Promise<readonly (string | null)[]>
   /** The policy in force, or null. */
   readonly inForce: () => Policy | null
 }
@@ -94,7 +94,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       limits: config.limits,
       bundleInForce: () => policy.bundle(),
       offerBundle: (text) => policy.examine(text),
-      readPolicy: deps.readPolicy,
+      readPolicies: deps.readPolicies,
       codeFromText: async () => ({ gateway: canMakeCode(), engine: await conduits.engine.makesCode() }),
       execArgv: process.execArgv,
       inspector: () => ({ allowed: config.inspector === "allow", open: inspectorIsOpen() }),
@@ -114,7 +114,11 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       isRevoked: (...asked) => conduits.engine.isRevoked(...asked),
       ownCertificates: deps.trust.material.ownCertificates,
       atRest: { spool: deps.spool, files: deps.board.storage },
-      audit: { gateway: config.gateway, readBack: () => deps.publishing.readBack() },
+      audit: {
+        gateway: config.gateway,
+        readBack: () => deps.publishing.readBack(),
+        witnesses: () => deps.status().audit.witnesses?.by ?? [],
+      },
       lines: () => deps.lines.status(),
       time: { ...deps.clocks, examine: (text) => deps.signedTimes.examine(text) },
       auditRoom: deps.auditRoom,

@@ -8,7 +8,6 @@
  */
 import { createHash, randomBytes } from "node:crypto"
 import type { Board } from "../hal/board.ts"
-import { LockgateError } from "../policy/base/errors.ts"
 import type { CommandPort } from "../policy/command/port.ts"
 import type { Inputs } from "../policy/filter/inputs.ts"
 import type { Policy } from "../policy/language/policy.ts"
@@ -17,11 +16,13 @@ import type { Condition } from "../policy/posture.ts"
 import type { AuditLog } from "./audit/log.ts"
 import { openRetention } from "./audit/retention.ts"
 import { createBoundary } from "./boundary/keeper.ts"
-import { openFailedConduits, type FailedConduits } from "./boundary/failed-conduits.ts"
+import type { FailedConduits } from "./boundary/failed-conduits.ts"
 import { watchRadios } from "./boundary/radios.ts"
 import { createCommandDoor } from "./command-door.ts"
 import { startConduits } from "./running-conduits.ts"
 import { startLog } from "./running-log.ts"
+import { openHeld } from "./held-conduits.ts"
+import { createSupervision } from "./supervision.ts"
 import type { EnginePort } from "./conduits/engine-port.ts"
 import type { HeldSubject, Listening } from "./conduits/messages.ts"
 import { createPolicyActivation } from "./bundles/activation.ts"
@@ -29,15 +30,11 @@ import { createCompiler } from "./bundles/compile-port.ts"
 import { createIncoming } from "./bundles/incoming.ts"
 import { createBundleVerifier } from "./bundles/verify.ts"
 import { endsOf } from "./config/ends.ts"
-import { survivable } from "./bundles/refusal.ts"
 import { checkAgainstPolicy, describeFit } from "./config/fit.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import { orderedByInputs } from "./gpio/island-order.ts"
 import { gpioWhenNeeded, NO_OUTPUTS } from "./gpio/late.ts"
-import { createSupervisor } from "./health/supervisor.ts"
-import { openAccess } from "./management/access.ts"
 import { openIsland } from "./management/island.ts"
-import { openOverrides } from "./management/overrides.ts"
 import { refuseInspector } from "./inspector.ts"
 import { refuseKeyLog } from "./tls/key-log.ts"
 import { linesSocket } from "./lines/socket-path.ts"
@@ -50,15 +47,12 @@ import { ROOMS } from "./rooms.ts"
 import { createSpoolAnswers } from "./spool/answers.ts"
 import { spoolWhenNeeded } from "./spool/late.ts"
 import { startPublishing } from "./publishing.ts"
+import { startWitnessing, type Witnessing } from "./witnessing.ts"
 import { openTrust } from "./trust/keeper.ts"
 import { newestEntry } from "./time/own-log.ts"
 import { createSignedTimes } from "./time/signed-time.ts"
 import { createTimeVerifier } from "./time/statement.ts"
 import { VERSION } from "./version.ts"
-
-const TICK_MS = 1_000
-const WATCHDOG_MS = 15_000
-const LOOP_DEADLINE_MS = 5_000
 
 /** What differs between a gateway in the field and one under test. */
 export interface GatewayOptions {
@@ -112,7 +106,7 @@ async function build(
   closers: (() => void | Promise<void>)[],
   stop: () => Promise<void>,
 ): Promise<Gateway> {
-  const { clock, storage, watchdog } = board
+  const { clock, storage } = board
   const startedAt = clock.wall().at
 
   // Before anything else the outputs are safe, whatever ended the gateway before.
@@ -142,12 +136,7 @@ async function build(
     condition: (condition, holds) => void posture.set(condition, holds),
   })
 
-  // The supervisor feeds the watchdog only while every loop is alive.
-  const timeoutMs = options.watchdogMs ?? WATCHDOG_MS
-  const supervisor = createSupervisor({ watchdog, clock, timeoutMs, report: note })
-  const deadlineMs = options.loopDeadlineMs ?? LOOP_DEADLINE_MS
-  const mainLoop = supervisor.loop("main", { deadlineMs })
-  const engineLoop = supervisor.loop("conduits", { deadlineMs })
+  const supervision = createSupervision({ board, note, ...options })
 
   // Before the conduits, which ask them; ended after them.
   if (Object.keys(config.lines).length > 0) {
@@ -157,6 +146,7 @@ async function build(
   }
 
   let inForce: Policy | null = null
+  let witnessing: Witnessing | null = null
 
   // What waits on disk for brokers that were lost.
   const buffered = await spoolWhenNeeded(storage, async () => {
@@ -181,7 +171,7 @@ async function build(
       const { rightsText } = await ROOMS.rights()
       return { kind: "rights", text: inForce === null ? "" : rightsText(inForce, ask.who, ask.denials) }
     },
-    alive: () => engineLoop.beat(),
+    alive: () => supervision.engineAlive(),
     allowStall: options.allowStall ?? false,
   })
   const { engine } = conduits
@@ -245,38 +235,8 @@ async function build(
   closers.push(() => gpio.stop())
 
   // What keeps conduits closed beside policy and posture: faults of our own, and ways in that nobody has approved.
-  let granted: readonly string[] = []
-  const hold = (failed: readonly string[]): void => {
-    void engine
-      .setHeld({ granted, failed })
-      .then((now) => conduits.nowListening(now))
-      .catch(survivable)
-  }
-  const failures = await openFailedConduits({
-    storage,
-    audit,
-    hold,
-    restore: async (conduit) => conduits.nowListening(await engine.restore(conduit)),
-  })
+  const { failures, access, overrides } = await openHeld({ storage, clock, audit, conduits }, closers)
   failedConduits = failures
-  const access = await openAccess({
-    storage,
-    clock,
-    audit,
-    apply: (on) => {
-      granted = on
-      hold([...failures.failed.keys()])
-    },
-  })
-  closers.push(() => access.stop())
-
-  const overrides = await openOverrides({
-    storage,
-    clock,
-    audit,
-    apply: (emergencies) => engine.setOverrides(emergencies),
-  })
-  closers.push(() => overrides.stop())
 
   // Policy: what is in force, from the store; read and compiled in a thread of its own.
   const compiler = createCompiler({ clock })
@@ -293,6 +253,8 @@ async function build(
     apply: async (next) => {
       await retention.policyChanged(next?.policy ?? null)
       await boundary.follow(next?.policy ?? null)
+      // Rules that could not be set have closed the posture: the engine knows before it is told what could listen.
+      await posture.settled()
       await island.policyChanged(next?.policy.island ?? null)
       conduits.nowListening(
         await engine.setEpoch(
@@ -311,7 +273,7 @@ async function build(
     conditionsChanged: (conditions) => {
       const ofPolicy: readonly Condition[] = ["no-policy", "policy-expired", "policy-uncertain", "integrity-failure"]
       const holds = new Set<Condition>(conditions)
-      if (log.state.rolledBack) holds.add("integrity-failure")
+      if (log.state.rolledBack || witnessing?.isPutBack === true) holds.add("integrity-failure")
       for (const condition of ofPolicy) void posture.set(condition, holds.has(condition))
     },
   })
@@ -335,15 +297,21 @@ async function build(
     clock,
     report: note,
     interval: () => time.interval(),
-    keyStore: board.keyStore,
     firmware: VERSION,
     policyVersion: () => policy.status().inForce?.version ?? null,
     windowBytes: () => auditStorageOf(inForce).windowBytes,
   })
   closers.push(() => publishing.stop())
+  const witnesses = await startWitnessing({
+    ...{ config, trust, log, storage, clock, time, retention, report: note, keyStore: board.keyStore },
+    putBack: () => void posture.set("integrity-failure", true),
+  })
+  witnessing = witnesses
+  closers.push(() => witnesses.stop())
   trust.onChange(async () => {
     conduits.nowListening(await engine.setTrust(trust.engineTrust()))
     publishing.trustChanged()
+    witnesses.trustChanged()
   })
   const status = (): StatusReport => ({
     gateway: config.gateway,
@@ -359,7 +327,7 @@ async function build(
     buffered: spool.backlog(),
     alarms: alarms.open,
     time: time.report(),
-    audit: { entries: log.size, publishing: publishing.state, room: retention.status },
+    audit: { entries: log.size, publishing: publishing.state, room: retention.status, witnesses: witnesses.status },
   })
   const commands = createCommandDoor({
     config,
@@ -400,48 +368,21 @@ async function build(
     access,
     failures,
     incoming: createIncoming({ storage, audit }),
-    readPolicy: async (text) => {
-      try {
-        await compiler.prepare({ policy: text, file: "probe.yaml", cases: null })
-        return null
-      } catch (error) {
-        if (error instanceof LockgateError && error.kind !== "invariant") return String(error.code)
-        throw error
-      }
-    },
+    readPolicies: (documents) => compiler.examine(documents),
   })
   const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit })
   await socket.start()
   closers.push(() => socket.stop())
 
-  // Last the heartbeat: armed only when everything runs.
-  const supervising = new AbortController()
-  const supervised = supervisor.start(supervising.signal).catch((error: unknown) => {
-    // A board whose watchdog cannot be armed still serves its plant; the log says that nobody watches.
-    if (!(error instanceof LockgateError) || error.kind !== "hardware") throw error
-    note({
-      id: "gateway.loop-stalled",
-      outcome: "failure",
-      source: "health",
-      object: "watchdog",
-      reason: String(error.code),
-    })
+  // Last the watchdog: armed only when everything runs.
+  supervision.start(closers, () => {
+    engine.ping()
+    engine.setTime(time.interval())
+    trust.look()
+    gpio.refresh()
+    void time.refresh().catch(() => undefined)
+    void posture.set("clock-lost", !time.bounded)
   })
-  closers.push(() => {
-    supervising.abort()
-    return supervised
-  })
-  closers.push(
-    every(clock, TICK_MS, () => {
-      mainLoop.beat()
-      engine.ping()
-      engine.setTime(time.interval())
-      trust.look()
-      gpio.refresh()
-      void time.refresh().catch(() => undefined)
-      void posture.set("clock-lost", !time.bounded)
-    }),
-  )
   return {
     commands,
     get listening() {
@@ -456,15 +397,4 @@ async function build(
 
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex")
-}
-
-/** Run `action` now and then every `ms`; the returned function ends that. */
-function every(clock: Board["clock"], ms: number, action: () => void): () => void {
-  let cancel = (): void => undefined
-  const tick = (): void => {
-    cancel = clock.after(ms, tick)
-    action()
-  }
-  tick()
-  return () => cancel()
 }

@@ -1,10 +1,10 @@
 import type { Clock } from "../hal/clock.ts"
-import type { KeyStore } from "../hal/key-store.ts"
 import type { Storage } from "../hal/storage.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { TimeInterval } from "../policy/time/interval.ts"
 import type { Alarms } from "./audit/alarms.ts"
 import type { AuditView } from "./assess/probe-context.ts"
+import { createFolderSource } from "./audit/folder-source.ts"
 import type { AuditLog } from "./audit/log.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import type { Dialled } from "./tls/dial.ts"
@@ -24,7 +24,6 @@ export interface PublishingDeps {
   readonly clock: Clock
   interval(): TimeInterval
   report(event: AuditEvent): void
-  readonly keyStore: KeyStore
   /** What the heartbeat says beside the log. */
   readonly firmware: string
   policyVersion(): number | null
@@ -68,18 +67,30 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
     clock,
     gateway: config.gateway,
     report: (event) => deps.report(event),
-    retained: { log, windowBytes: () => deps.windowBytes() },
+    retained: {
+      log,
+      windowBytes: () => deps.windowBytes(),
+      handovers: () => createFolderSource(storage).handovers(),
+    },
     heartbeat: {
       everyMs: HEARTBEAT_SECONDS * 1000,
       make: () =>
         makeHeartbeat({
-          ...{ log, clock, gateway: config.gateway, keyStore: deps.keyStore, firmware: deps.firmware },
+          ...{ log, clock, gateway: config.gateway, firmware: deps.firmware },
           interval: () => deps.interval(),
           policy: () => deps.policyVersion(),
           alarms: () => deps.alarms.open,
         }),
     },
-    beside: (link, signal) => publishAlarms({ link, signal, alarms: deps.alarms, clock, gateway: config.gateway }),
+    beside: (link, signal) =>
+      publishAlarms({
+        link,
+        signal,
+        alarms: deps.alarms,
+        clock,
+        gateway: config.gateway,
+        report: (event) => deps.report(event),
+      }),
     connect: () =>
       dialMqtt({
         gateway: config.gateway,

@@ -10,6 +10,8 @@
  * | spool       | a message has to be kept, or an earlier run left some                                 |
  * | recording   | a recording is started or asked for, or an earlier run left one                       |
  * | publication | the board file names a broker for the log                                             |
+ * | witnesses   | the board file names a witness, a collector, or a log to witness                      |
+ * | witness     | it names a log to witness                                                             |
  * | rights      | a client asks for its own rights                                                      |
  * | assessment  | `lockgate assess run`                                                                 |
  *
@@ -29,6 +31,14 @@ export const ROOMS = {
       import("./audit/heartbeat.ts"),
       import("./audit/alarm-publisher.ts"),
     ]),
+  witnesses: () =>
+    Promise.all([
+      import("./audit/mqtt-link.ts"),
+      import("./audit/witnessed.ts"),
+      import("./audit/witness-link.ts"),
+      import("./audit/handover-proofs.ts"),
+    ]),
+  witness: () => import("./audit/witness.ts"),
   rights: () => import("../policy/analysis/rights.ts"),
   assessment: () =>
     Promise.all([import("./assess/controls.ts"), import("./assess/run.ts"), import("./assess/open-sockets.ts")]),

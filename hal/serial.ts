@@ -1,4 +1,5 @@
 import type { HardwareError } from "../policy/base/errors.ts"
+import type { DirectionLine } from "./serial-direction.ts"
 
 /** Data bits, parity, stop bits. Modbus on a serial line is 8E1 unless a unit cannot; without parity it is 8N2. */
 export type SerialFrame = "8N1" | "8E1" | "8N2"
@@ -12,9 +13,10 @@ export interface SerialSettings {
   readonly frame: SerialFrame
   /**
    * Who turns an RS-485 transceiver round: `driver` is the kernel's driver (device tree), which needs nothing from us but that
-   * nobody else touches RTS; `none` is a line that needs no turning: RS-232, or an adapter that does it by itself.
+   * nobody else touches RTS; `none` is a line that needs no turning: RS-232, or an adapter that does it by itself; `gpio`
+   * is a line of the board that we switch, for boards whose driver does not.
    */
-  readonly rs485: "driver" | "none"
+  readonly rs485: "driver" | "none" | { readonly gpio: DirectionLine }
 }
 
 /** What an open line says. Nothing comes after `lost`, and nothing after `close` was called. */
@@ -40,7 +42,8 @@ export interface Serial {
   /**
    * Open a line for us alone; what its driver had received before is thrown away.
    *
-   * @throws HardwareError `ERR_SERIAL_OPEN`: no such device, in use by another process, no permission, or a rate that it cannot
+   * @throws HardwareError `ERR_SERIAL_OPEN`: no such device, in use by another process, no permission, or a rate that it cannot;
+   *   `ERR_SERIAL_DIRECTION`, `ERR_SERIAL_DIRECTION_SLOW`: its transceiver is not turned round, or not in time
    */
   open(settings: SerialSettings, listener: SerialListener): Promise<SerialLine>
 }

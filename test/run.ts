@@ -2,8 +2,9 @@
  * The test runner: every `test/**\/*.test.ts`, or those whose path contains one of the arguments.
  *
  * uvu's own command needs code generation from strings, which the gateway forbids itself; so each file runs through
- * `uvu/run` in a process of its own, under the flags of production, two at a time. Ends with the plain line
- * `N passed, N failed`; a file that dies, hangs or runs no test counts as a failure.
+ * `uvu/run` in a process of its own, under the flags of production, two at a time, those that took longest the last time
+ * first (`.cache/test-durations.json`). Ends with the plain line `N passed, N failed`; a file that dies, hangs or runs no
+ * test counts as a failure.
  *
  * A file whose real peer is not on this machine (`test/peers/`, LOCKGATE_PEERS_MISSING), or may do nothing there, is left
  * out and named; with CI=true that is a failure. LOCKGATE_STORM=1 runs every file LOCKGATE_STORM_ROUNDS times (property tests draw new seeds
@@ -17,6 +18,7 @@ import { fileURLToPath } from "node:url"
 import { availableParallelism } from "node:os"
 import { run } from "uvu/run"
 import { missingPackages, packagesNeededBy, unusablePackages } from "./peers/packages.ts"
+import { keepDurations, readDurations } from "./support/durations.ts"
 import { stormLines } from "./storm/figures.ts"
 import { recordStorms } from "./storm/record.ts"
 
@@ -43,8 +45,10 @@ function testFiles(wanted: readonly string[]): string[] {
     n.endsWith(".test.ts"),
   )
   const chosen = all.filter((name) => wanted.length === 0 || wanted.some((word) => name.includes(word)))
-  // Whole-gateway tests take longest: first, so that the two lanes end together.
-  return chosen.sort((a, b) => Number(b.startsWith("system")) - Number(a.startsWith("system")) || a.localeCompare(b))
+  const lasted = readDurations()
+  // Longest first, so that the two lanes end together; of a file that has not run yet, a guess: whole gateways take longest.
+  const expectedMs = (name: string): number => lasted[name] ?? (name.startsWith("system") ? 10_000 : 1_000)
+  return chosen.sort((a, b) => expectedMs(b) - expectedMs(a) || a.localeCompare(b))
 }
 
 function runFile(name: string): Promise<Outcome> {
@@ -132,7 +136,8 @@ async function runAll(wanted: readonly string[]): Promise<void> {
   for (const [name, packages] of out) console.log(`LEFT OUT ${name}: needs ${packages}`)
   if (process.env["CI"] === "true") failed += out.size
   if (outcomes.length === 0) console.log("no test file matches")
-  if (STORM) {
+  if (!STORM) keepDurations(outcomes)
+  else {
     // Of a file that failed the figures are not worth keeping.
     const told = outcomes.filter((o) => o.failed === 0).flatMap((o) => stormLines(o.output))
     console.log(recordStorms(told, join(root, "test/STORMS.md")))

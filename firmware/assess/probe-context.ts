@@ -1,3 +1,4 @@
+import type { CosignerStatus } from "../audit/witnessed.ts"
 import type { NetworkInterfaces } from "../../hal/network-interfaces.ts"
 import type { FilterState } from "../../hal/packet-filter.ts"
 import type { Storage } from "../../hal/storage.ts"
@@ -68,6 +69,8 @@ export interface AuditView {
   readonly gateway: string
   /** Whether the broker, asked just now, shows the edge of the log as it was published last. */
   readBack(): Promise<"shown" | "not-shown" | "offline" | "off">
+  /** Those who cosign the log, by the board file. */
+  witnesses(): readonly CosignerStatus[]
 }
 
 /** What a probe may touch of the live gateway. */
@@ -95,8 +98,8 @@ export interface ProbeContext {
   bundleInForce(): string | null
   /** Why the live verification would refuse this bundle as a new one, or null if it would not. Nothing changes, nothing is logged. */
   offerBundle(text: string): Promise<string | null>
-  /** Why the live reader refuses this policy document, or null if it takes it. Nothing changes. */
-  readPolicy(text: string): Promise<string | null>
+  /** Why the live reader refuses each of these policy documents, or null where it takes one; in order. Nothing changes. */
+  readPolicies(documents: readonly string[]): Promise<readonly (string | null)[]>
   /** Whether the gateway's thread, and the engine's, made code of a text when tried just now. */
   codeFromText(): Promise<{ readonly gateway: boolean; readonly engine: boolean }>
   /** Flags of the runtime that this process was started with. */

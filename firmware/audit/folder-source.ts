@@ -1,13 +1,17 @@
+import type { Handover } from "../../policy/audit/key-chain.ts"
+import { MAX_PROOF_BYTES } from "../../policy/audit/proof-file.ts"
 import { encodeBundle, scanBundle } from "../../policy/audit/entry-bundle.ts"
 import { HASH_BYTES } from "../../policy/audit/tlog/hash.ts"
 import { parsePiecePath, piecePath, TILE_WIDTH } from "../../policy/audit/tlog/tile.ts"
 import type { Storage } from "../../hal/storage.ts"
 import { TAIL } from "./bundle-reader.ts"
 
-/** The two questions of `LogSource`, answered by a folder. */
+/** The questions of `LogSource`, answered by a folder. */
 export interface FolderSource {
   checkpoint(): Promise<string | null>
   piece(path: string): Promise<Uint8Array | null>
+  /** The changes of the log's key, as proof files. */
+  handovers(): Promise<readonly Handover[]>
 }
 
 /**
@@ -53,6 +57,16 @@ export function createFolderSource(storage: Pick<Storage, "read" | "list">): Fol
         .read("audit/checkpoint")
         .then((bytes) => (bytes === null ? null : new TextDecoder().decode(bytes)))
       return note
+    },
+    async handovers() {
+      const found: Handover[] = []
+      for (const where of await storage.list("audit")) {
+        if (!/^handover-\d{1,15}$/.test(where)) continue
+        const bytes = await storage.read(`audit/${where}`)
+        if (bytes !== null)
+          found.push({ where, text: new TextDecoder().decode(bytes.subarray(0, MAX_PROOF_BYTES + 1)) })
+      }
+      return found
     },
     async piece(path) {
       return (await storage.read(`audit/${path}`)) ?? wider(path)

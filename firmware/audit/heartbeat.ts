@@ -1,10 +1,7 @@
 import { LockgateError } from "../../policy/base/errors.ts"
 import { encodeHeartbeat } from "../../policy/audit/heartbeat.ts"
-import { encodeNote } from "../../policy/audit/tlog/note.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import type { Clock } from "../../hal/clock.ts"
-import type { KeyStore } from "../../hal/key-store.ts"
-import { LOG_SLOT, noteSignature } from "./log-key.ts"
 import type { AuditLog } from "./log.ts"
 
 /** How often the gateway says that it lives. */
@@ -14,8 +11,7 @@ export const HEARTBEAT_SECONDS = 30
 export interface HeartbeatDeps {
   readonly gateway: string
   readonly firmware: string
-  readonly log: Pick<AuditLog, "key" | "checkpoint">
-  readonly keyStore: KeyStore
+  readonly log: Pick<AuditLog, "signNote" | "checkpoint">
   readonly clock: Clock
   interval(): TimeInterval
   /** Version of the policy in force, or null. */
@@ -24,7 +20,7 @@ export interface HeartbeatDeps {
   alarms(): number
 }
 
-/** The sign of life at this moment, signed by the key of the log; null while the key store does not sign. @see IEC 62443-4-2 CR 6.2 */
+/** The sign of life at this moment, signed by the key of the log that is in force; null while the key store does not sign. @see IEC 62443-4-2 CR 6.2 */
 export async function makeHeartbeat(deps: HeartbeatDeps): Promise<Uint8Array | null> {
   const { log, clock } = deps
   const { earliestAt, latestAt } = deps.interval()
@@ -42,7 +38,7 @@ export async function makeHeartbeat(deps: HeartbeatDeps): Promise<Uint8Array | n
     intervalSeconds: HEARTBEAT_SECONDS,
   })
   try {
-    return new TextEncoder().encode(encodeNote(text, [await noteSignature(deps.keyStore, LOG_SLOT, log.key, text)]))
+    return new TextEncoder().encode(await log.signNote(text))
   } catch (error) {
     if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
     return null

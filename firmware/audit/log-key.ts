@@ -1,4 +1,5 @@
 import { IntegrityError, LockgateError } from "../../policy/base/errors.ts"
+import { isSameKey } from "../../policy/audit/proof-file.ts"
 import { encodeCheckpoint, originOf, type Checkpoint } from "../../policy/audit/tlog/checkpoint.ts"
 import { encodeNote, keyIdOf, type NoteKey, type NoteSignature } from "../../policy/audit/tlog/note.ts"
 import type { KeyStore } from "../../hal/key-store.ts"
@@ -6,9 +7,10 @@ import { bareEd25519, ecdsaDer, nodeSha256 } from "./note-functions.ts"
 
 /** Slot of the key that signs checkpoints; after a rotation it is the other one, and so on in turn. */
 export const LOG_SLOT = "audit-log"
-const OTHER_SLOT = "audit-log-2"
+/** The other one of the two. */
+export const OTHER_SLOT = "audit-log-2"
 /** Remembers which of the two it is. */
-const TURN_SLOT = "audit-log-turn"
+export const TURN_SLOT = "audit-log-turn"
 /** Slot of the board's own key for the second line, where keys lie in hardware. */
 export const BOARD_SLOT = "audit-board"
 
@@ -29,6 +31,8 @@ export interface LogSigner {
   readonly origin: "kept" | "made" | "replaced"
   /** The note over a checkpoint: a line of the log key, then one of the board's. @throws LockgateError whatever the key store throws */
   sign(checkpoint: Checkpoint): Promise<SignedCheckpoint>
+  /** A note over any text that is no checkpoint, by the log key in force alone. @throws LockgateError whatever the key store throws */
+  signNote(text: string): Promise<string>
   /**
    * Make the next key: `named` puts it into the log and returns the checkpoint that covers that. Both keys sign this one; `kept` brings the
    * note to disk; then the next key is in force. After a failure, or a power cut before that, the old one still is.
@@ -42,12 +46,17 @@ export interface LogSigner {
 /**
  * The key of the gateway's log, made at the first start.
  *
- * A key that cannot be read is replaced: the log goes on, and says so. Where the key store is hardware, the board's key signs too.
+ * `handover` is the newest that lies there: if power went after it was kept, and before that was remembered, the key that it names is in
+ * force. A key that cannot be read is replaced: the log goes on, and says so. Where the key store is hardware, the board's key signs too.
  *
  * @throws HardwareError `ERR_IO`
  * @see IEC 62443-4-2 CR 3.9
  */
-export async function openLogKey(keyStore: KeyStore, gateway: string): Promise<LogSigner> {
+export async function openLogKey(
+  keyStore: KeyStore,
+  gateway: string,
+  handover: { readonly from: NoteKey; readonly to: NoteKey } | null = null,
+): Promise<LogSigner> {
   const name = originOf(gateway)
   const bare = (spki: Uint8Array | null): NoteKey | null => {
     const publicKey = spki === null ? null : bareEd25519(spki)
@@ -61,6 +70,10 @@ export async function openLogKey(keyStore: KeyStore, gateway: string): Promise<L
   if (found === null) throw new IntegrityError("ERR_KEY_DAMAGED", `the key in slot ${slot} is not Ed25519`)
   let key = found
   let previous = bare(await keyStore.publicKey(otherOf(slot)).catch(unlessDamaged))
+  if (handover !== null && previous !== null && isSameKey(handover.from, key) && isSameKey(handover.to, previous)) {
+    ;[key, previous, slot] = [previous, key, otherOf(slot)]
+    await keyStore.remember(TURN_SLOT, new TextEncoder().encode(slot))
+  }
   const inHardware = keyStore.protection === "tpm" || keyStore.protection === "pkcs11"
   const board = inHardware ? (await keyIn(keyStore, BOARD_SLOT, "ES256"))[0] : null
   const boardKey: NoteKey | null = board === null ? null : { name, type: "ecdsa", publicKey: board }
@@ -81,6 +94,7 @@ export async function openLogKey(keyStore: KeyStore, gateway: string): Promise<L
       return previous
     },
     sign: async (checkpoint) => ({ ...checkpoint, note: await lines(encodeCheckpoint(checkpoint)) }),
+    signNote: async (text) => encodeNote(text, [await noteSignature(keyStore, slot, key, text)]),
     async rotate({ named, kept }) {
       const nextSlot = otherOf(slot)
       const next = bare(await keyStore.generate(nextSlot, "Ed25519"))

@@ -6,7 +6,7 @@ import { BUNDLE_ENTRIES, encodeBundle } from "../../policy/audit/entry-bundle.ts
 import type { TileData, TreeEdge } from "../../policy/audit/tlog/edge.ts"
 import { HASH_BYTES, leafHash } from "../../policy/audit/tlog/hash.ts"
 import { parsePiecePath, piecePath, TILE_WIDTH, tileHashes } from "../../policy/audit/tlog/tile.ts"
-import { nodesOfTiles, rootOf } from "../../policy/audit/tlog/tree.ts"
+import { nodesOfTiles, proveInclusion, rootOf, type NodeReader } from "../../policy/audit/tlog/tree.ts"
 import type { AnchorKeeper } from "./anchor.ts"
 import type { LogSigner, SignedCheckpoint } from "./log-key.ts"
 import { nodeSha256 } from "./note-functions.ts"
@@ -68,10 +68,12 @@ export class LogTree {
   #stale: readonly string[]
   #isDirty = true
   #isUnsigned = false
+  #heldAt = Infinity
   #anchored: number
   #anchoredMs: number
   #cancel: (() => void) | null = null
-  #flushing: Promise<void> | null = null
+  /** Writings come one after the other. */
+  #writing: Promise<void> = Promise.resolve()
   #isClosed = false
 
   /** Goes on from what recovery found; `checkpoint` is of that. */
@@ -90,7 +92,7 @@ export class LogTree {
    * later power cut leaves some good one, and a missing one means that somebody took it away.
    */
   async start(): Promise<void> {
-    await this.#flush(false)
+    await this.#inTurn(() => this.#flush(false))
     try {
       await this.#deps.storage.write(CHECKPOINT, new TextEncoder().encode(this.#checkpoint.note))
     } catch (error) {
@@ -144,11 +146,25 @@ export class LogTree {
 
   /** Root of the first `size` entries. @throws HardwareError `ERR_IO` */
   rootAt(size: number): Promise<Uint8Array> {
-    const node = nodesOfTiles(nodeSha256, this.#edge.size, async (tile) => {
+    return rootOf(nodeSha256, size, this.#nodes())
+  }
+
+  /** What shows that entry `index` is among the first `size`. @throws HardwareError `ERR_IO` */
+  proofOf(index: number, size: number): Promise<readonly Uint8Array[]> {
+    return proveInclusion(nodeSha256, index, size, this.#nodes())
+  }
+
+  /** Bring no checkpoint of more than `size` entries to disk: while keys change, one by the old key must not cover what comes after. */
+  hold(size: number): void {
+    this.#heldAt = size
+    if (size === Infinity) this.schedule()
+  }
+
+  #nodes(): NodeReader {
+    return nodesOfTiles(nodeSha256, this.#edge.size, async (tile) => {
       const bytes = await this.piece(piecePath(tile))
       return tileHashes(bytes ?? new Uint8Array(), tile.width)
     })
-    return rootOf(nodeSha256, size, node)
   }
 
   /** Bring the tiles that are full now to disk. To be repeated after a failure. @throws HardwareError `ERR_IO` */
@@ -188,8 +204,7 @@ export class LogTree {
     this.#cancel = this.#deps.clock.after(FLUSH_MS, () => {
       this.#cancel = null
       if (!this.#deps.isWriting()) return
-      this.#flushing = this.#flush(false).finally(() => {
-        this.#flushing = null
+      void this.#inTurn(() => this.#flush(false)).finally(() => {
         if (this.#isBehind()) this.schedule()
       })
     })
@@ -199,8 +214,25 @@ export class LogTree {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cancel?.()
-    await this.#flushing
-    if (this.#deps.isWriting()) await this.#flush(true)
+    await this.#inTurn(async () => {
+      if (this.#deps.isWriting()) await this.#flush(true)
+    })
+  }
+
+  /** Bring the checkpoint of now, with its partial pieces, to disk: the checkpoint is there before this resolves. @throws HardwareError `ERR_IO` */
+  keepCheckpoint(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { note, size } = this.#checkpoint
+      if (size > this.#heldAt) return
+      await this.#writePartials(false)
+      await this.#deps.storage.write(CHECKPOINT, new TextEncoder().encode(note))
+    })
+  }
+
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const done = this.#writing.then(write)
+    this.#writing = done.catch(() => undefined)
+    return done
   }
 
   /** Write the anchor with the next writing, whatever its time. */
@@ -232,7 +264,7 @@ export class LogTree {
 
   async #writePartials(isLast: boolean): Promise<void> {
     const { storage } = this.#deps
-    if (this.#isDirty) {
+    if (this.#isDirty && this.#checkpoint.size <= this.#heldAt) {
       this.#isDirty = false
       const { note, size } = this.#checkpoint
       const pieces = new Map(this.#signedEdge.partials().map((tile) => [pieceFile(tile), tile.bytes]))

@@ -9,7 +9,8 @@ import type { KeyStore } from "../../hal/key-store.ts"
 import type { AppendFile, Storage } from "../../hal/storage.ts"
 import { createAnchorKeeper } from "./anchor.ts"
 import { bundleFile, damageOf, readBundle, TAIL, type LoggedEntry, type ReadBundle } from "./bundle-reader.ts"
-import { readFirst, removeBelow, writeFirst } from "./dropping.ts"
+import { readBeginning, removeBelow, writeBeginning, type LogBeginning } from "./dropping.ts"
+import { keepHandover, lastHandover } from "./handover.ts"
 import { openLogKey, type LogSigner, type SignedCheckpoint } from "./log-key.ts"
 import { LogTree, type LogTreeDeps } from "./log-tree.ts"
 import { nodeSha256 } from "./note-functions.ts"
@@ -67,14 +68,19 @@ export interface AuditLog {
   /** The first entry that is still there, a multiple of 256; those below it were dropped. */
   readonly firstSeq: number
   /**
-   * Give up the full bundles below `seq`, never the newest; the entry that says so must be written already. Reads find them gone at
-   * once; on disk before this resolves. May be repeated after a failure. @throws HardwareError `ERR_IO`
+   * Give up the full bundles below `seq`, never the newest; the entry that says so, number `said`, must be written already, and is under the
+   * checkpoint on disk before anything goes. Without it the next start, and everybody who verifies, takes the beginning for
+   * tampered with. Reads find them gone at once; on disk before this resolves. May be repeated after a failure. @throws HardwareError `ERR_IO`
    */
-  drop(seq: number): Promise<void>
+  drop(seq: number, said?: number): Promise<void>
+  /** Root of the tree of the first `size` entries. @throws HardwareError `ERR_IO` */
+  rootAt(size: number): Promise<Uint8Array>
   /** From now on only events of whose id `judge` says so are taken; the others are counted as lost, and told once `judge` is null. */
   admit(judge: ((id: EventId) => boolean) | null): void
   /** The key that signs checkpoints. */
   readonly key: NoteKey
+  /** A note over `text`, which is no checkpoint, by the key in force now. @throws LockgateError whatever the key store throws */
+  signNote(text: string): Promise<string>
   /** Size and root of everything that is acknowledged, signed. Older only while the key store does not sign (`audit.unsigned`). */
   readonly checkpoint: SignedCheckpoint
   /** Called after each new checkpoint; the returned function ends that. */
@@ -92,7 +98,7 @@ export interface AuditLog {
   onGrowth(listener: () => void): () => void
   /**
    * Hand over to a new key: an entry names it (`audit.key-changed`), and the checkpoint over that entry is signed by both. The note is
-   * kept as `audit/handover-<size>` and returned, so that whoever trusts the old key can follow.
+   * kept as `audit/handover-<size>`, a proof file, and returned, so that whoever trusts the old key can follow.
    * @throws LockgateError whatever the disk or the key store throws; the old key is in force then
    */
   rotateKey(): Promise<SignedCheckpoint>
@@ -127,16 +133,16 @@ export async function openAuditLog(deps: AuditLogDeps): Promise<AuditLog> {
   })
   const encode = (seq: number, event: AuditEvent, at = now()): Uint8Array =>
     encodeEntry({ seq, event, boot: deps.bootId, gateway: deps.gateway, ...at })
-  const dropped = await readFirst(deps.storage)
-  const signer = await openLogKey(deps.keyStore, deps.gateway)
+  const beginning = await readBeginning(deps.storage)
+  const signer = await openLogKey(deps.keyStore, deps.gateway, await lastHandover(deps.storage))
   const anchor = createAnchorKeeper(deps.keyStore)
-  const recovered = await recoverLog({ storage: deps.storage, signer, anchor, encode, dropped })
+  const recovered = await recoverLog({ storage: deps.storage, signer, anchor, encode, beginning })
   const { edge } = recovered
   const checkpoint = await signer.sign({ origin: signer.key.name, size: edge.size, root: edge.root() })
   const file = await deps.storage.openAppend(TAIL)
   const treeOf = (ofLog: OfLog): LogTree =>
     new LogTree({ ...ofLog, storage: deps.storage, clock: deps.clock, signer, anchor }, checkpoint, recovered)
-  const log = new GroupCommitLog(deps, { now, encode }, file, signer, recovered, treeOf, dropped)
+  const log = new GroupCommitLog(deps, { now, encode }, file, signer, recovered, treeOf, beginning)
   await log.start()
   return log
 }
@@ -159,8 +165,7 @@ class GroupCommitLog implements AuditLog {
   readonly #growthListeners = new Set<() => void>()
   #file: AppendFile
   #firstSeq: number
-  /** Every entry below this one was dropped. */
-  #dropped: number
+  #beginning: LogBeginning
   /** Entries of the open bundle, all on disk: at most 256 of at most 1 KiB. */
   #lines: Uint8Array[]
   #condition: AuditLogState["condition"] = "writing"
@@ -183,9 +188,9 @@ class GroupCommitLog implements AuditLog {
     signer: LogSigner,
     recovered: RecoveredLog,
     treeOf: (log: OfLog) => LogTree,
-    dropped: number,
+    beginning: LogBeginning,
   ) {
-    this.#dropped = dropped
+    this.#beginning = beginning
     this.#deps = deps
     this.#stamping = stamping
     this.#file = file
@@ -209,6 +214,10 @@ class GroupCommitLog implements AuditLog {
     return this.#signer.key
   }
 
+  signNote(text: string): Promise<string> {
+    return this.#signer.signNote(text)
+  }
+
   get checkpoint(): SignedCheckpoint {
     return this.#tree.checkpoint
   }
@@ -226,18 +235,24 @@ class GroupCommitLog implements AuditLog {
   }
 
   get firstSeq(): number {
-    return this.#dropped
+    return this.#beginning.first
   }
 
-  async drop(seq: number): Promise<void> {
+  rootAt(size: number): Promise<Uint8Array> {
+    return this.#tree.rootAt(size)
+  }
+
+  async drop(seq: number, said?: number): Promise<void> {
     const newest = this.#firstSeq - BUNDLE_ENTRIES
     const first = Math.min(seq - (seq % BUNDLE_ENTRIES), newest)
-    if (first > this.#dropped) {
-      await writeFirst(this.#deps.storage, first)
-      this.#dropped = first
+    if (first > this.firstSeq) {
+      const beginning = { first, said: said ?? null }
+      await this.#tree.keepCheckpoint()
+      await writeBeginning(this.#deps.storage, beginning)
+      this.#beginning = beginning
       this.#cached = null
     }
-    await removeBelow(this.#deps.storage, this.#dropped)
+    await removeBelow(this.#deps.storage, this.firstSeq)
   }
 
   admit(judge: ((id: EventId) => boolean) | null): void {
@@ -297,6 +312,18 @@ class GroupCommitLog implements AuditLog {
   }
 
   async rotateKey(): Promise<SignedCheckpoint> {
+    this.#tree.hold(-1)
+    try {
+      return await this.#changeKey()
+    } finally {
+      this.#tree.hold(Infinity)
+      // The change has been made or not: what a disk does that fails now is told by the next writing.
+      await this.#tree.keepCheckpoint().catch(unlessHardware)
+    }
+  }
+
+  async #changeKey(): Promise<SignedCheckpoint> {
+    const from = this.key
     const handover = await this.#signer.rotate({
       named: async (next) => {
         const key = encodeNoteKey(nodeSha256, next)
@@ -304,7 +331,15 @@ class GroupCommitLog implements AuditLog {
         const size = (await this.append(event)) + 1
         return { origin: next.name, size, root: await this.#tree.rootAt(size) }
       },
-      kept: ({ size, note }) => this.#deps.storage.write(`audit/handover-${size}`, new TextEncoder().encode(note)),
+      kept: async (checkpoint) => {
+        const [entry] = await this.read(checkpoint.size - 1, 1)
+        if (entry === undefined) throw damageOf("ERR_AUDIT_MISSING", Math.floor(checkpoint.size / BUNDLE_ENTRIES))
+        // Nobody finds the log shorter than its handover.
+        this.#tree.hold(checkpoint.size)
+        await this.#tree.keepCheckpoint()
+        const proof = await this.#tree.proofOf(entry.seq, checkpoint.size)
+        await keepHandover(this.#deps.storage, { from, entry, proof, checkpoint })
+      },
     })
     await this.#tree.signAgain()
     return handover
@@ -439,11 +474,15 @@ class GroupCommitLog implements AuditLog {
 
   async #bundle(index: number): Promise<ReadBundle> {
     if (this.#cached?.index === index) return this.#cached.bundle
-    if (index * BUNDLE_ENTRIES < this.#dropped) return { lines: [], fault: damageOf("ERR_AUDIT_MISSING", index) }
+    if (index * BUNDLE_ENTRIES < this.firstSeq) return { lines: [], fault: damageOf("ERR_AUDIT_MISSING", index) }
     const bundle = await readBundle(this.#deps.storage, index)
     if (bundle.fault === null) this.#cached = { index, bundle }
     return bundle
   }
+}
+
+function unlessHardware(error: unknown): void {
+  if (!(error instanceof LockgateError) || error.kind !== "hardware") throw error
 }
 
 function failing(): HardwareError {

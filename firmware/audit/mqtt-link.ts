@@ -12,7 +12,7 @@ export interface MqttLink {
   /** @throws HardwareError `ERR_LINK` */
   unsubscribe(filters: readonly string[]): Promise<void>
   /**
-   * Who takes what arrives; one for the link. Nothing further is read until what it returns has settled, so that a slow one
+   * One who takes what arrives, beside those before. Nothing further is read until what all of them return has settled, so that a slow one
    * slows the broker and fills no memory: hence it must not wait for an acknowledgement.
    */
   onMessage(listener: (message: MqttMessage) => Promise<void>): void
@@ -99,6 +99,7 @@ async function dial(options: DialOptions, who: Pick<IClientOptions, "clientId" |
 function linkOf(client: MqttClient, stream: Duplex, maxPacketBytes: number, reason: () => string | null): MqttLink {
   const waiting = new Set<(error: Error) => void>()
   const listeners = new Set<(reason: string) => void>()
+  const takers: ((message: MqttMessage) => Promise<void>)[] = []
   let state: "open" | "closing" | "lost" = "open"
 
   client.on("close", () => {
@@ -140,9 +141,11 @@ function linkOf(client: MqttClient, stream: Duplex, maxPacketBytes: number, reas
       ),
     unsubscribe: (filters) => whileOpen((done) => client.unsubscribe([...filters], done)),
     onMessage(listener) {
+      takers.push(listener)
+      if (takers.length > 1) return
       client.handleMessage = ({ topic, payload, retain }, done) => {
         const bytes = typeof payload === "string" ? Buffer.from(payload) : payload
-        listener({ topic, payload: bytes, retained: retain }).then(
+        Promise.all(takers.map((take) => take({ topic, payload: bytes, retained: retain }))).then(
           () => done(),
           (error: unknown) => done(error instanceof Error ? error : linkError("failed")),
         )

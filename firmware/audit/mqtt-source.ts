@@ -1,6 +1,9 @@
 import { InputError } from "../../policy/base/errors.ts"
 import { parseEdge, type ParsedEdge } from "../../policy/audit/edge-message.ts"
+import { createEdgeInbox, edgeFilters } from "../../policy/audit/edge-parts.ts"
 import { encodeBundle } from "../../policy/audit/entry-bundle.ts"
+import type { Handover } from "../../policy/audit/key-chain.ts"
+import { MAX_PROOF_BYTES } from "../../policy/audit/proof-file.ts"
 import { encodeLogRequest } from "../../policy/audit/log-request.ts"
 import { answerTopic, gatewayTopic, joinParts, pieceTopic } from "../../policy/audit/topics.ts"
 import { HASH_BYTES, leafHash } from "../../policy/audit/tlog/hash.ts"
@@ -15,6 +18,10 @@ const AHEAD = 8
 /** Pieces kept for whoever asks next. */
 const KEPT = 8 * AHEAD
 const MAX_NONCE_BYTES = 24
+/** So long after the answer to the question all of them have come. */
+const HANDOVERS_MS = 2_500
+/** More changes of keys are not looked at. */
+const MAX_HANDOVERS = 256
 
 /** What a source stands on. */
 export interface MqttSourceDeps {
@@ -36,6 +43,8 @@ export interface MqttSource {
    * there cannot be one. @throws HardwareError `ERR_LINK`
    */
   piece(path: string): Promise<Uint8Array | null>
+  /** The changes of the log's key that the broker shows, oldest first. @throws HardwareError `ERR_LINK` */
+  handovers(): Promise<readonly Handover[]>
   /** The first entry that the broker holds, by the edge fetched last: from here it verifies by itself. */
   readonly first: number
   /** Entries under that checkpoint. */
@@ -64,30 +73,45 @@ export function createMqttSource(deps: MqttSourceDeps): MqttSource {
 
   /** What comes to `topic`, whole or in parts; null after `waitMs` from when the broker has taken the question. */
   function arrival(topic: string, question: Promise<void>): Promise<Uint8Array | null> {
+    const parts = new Map<number, Uint8Array>()
+    return collected((at, payload) => {
+      if (at === topic) return payload
+      const part = at.startsWith(`${topic}/part/`) ? Number(at.slice(topic.length + 6)) : NaN
+      return part >= 0 && part < 255 ? joinParts(parts.set(part, payload)) : null
+    }, question)
+  }
+
+  /** What `take` makes of what arrives, once it makes something of it; null after `ms`. Rejects with what it throws. */
+  function collected(
+    take: (topic: string, payload: Uint8Array) => Uint8Array | null,
+    question: Promise<void>,
+    ms = waitMs,
+  ): Promise<Uint8Array | null> {
     return new Promise((resolve, reject) => {
-      const parts = new Map<number, Uint8Array>()
       let cancel = (): void => undefined
-      const done = (payload: Uint8Array | null): void => {
+      const stop = (): void => {
         cancel()
         awaited.delete(one)
+      }
+      const done = (payload: Uint8Array | null): void => {
+        stop()
         resolve(payload)
       }
       const one: Awaited = {
         take(at, payload) {
-          if (at === topic) {
-            done(payload)
-            return
+          try {
+            const whole = take(at, payload)
+            if (whole !== null) done(whole)
+          } catch (error) {
+            stop()
+            reject(error instanceof Error ? error : new InputError("ERR_EDGE", "not the edge of a log"))
           }
-          const part = at.startsWith(`${topic}/part/`) ? Number(at.slice(topic.length + 6)) : NaN
-          if (!(part >= 0 && part < 255)) return
-          const whole = joinParts(parts.set(part, payload))
-          if (whole !== null) done(whole)
         },
       }
       awaited.add(one)
       question.then(
         () => {
-          if (awaited.has(one)) cancel = clock.after(waitMs, () => done(null))
+          if (awaited.has(one)) cancel = clock.after(ms, () => done(null))
         },
         (error: unknown) => {
           awaited.delete(one)
@@ -108,6 +132,20 @@ export function createMqttSource(deps: MqttSourceDeps): MqttSource {
     asked()
     void Promise.allSettled(arrivals).then(() => link.unsubscribe(filters).catch(() => undefined))
     return arrivals
+  }
+
+  /** The gzipped edge as the broker holds it. @throws InputError `ERR_EDGE` */
+  async function edgeNow(): Promise<Uint8Array | null> {
+    const inbox = createEdgeInbox(nodeSha256, gateway)
+    const filters = edgeFilters(gateway)
+    let asked: () => void = () => undefined
+    const ready = new Promise<void>((resolve) => (asked = resolve))
+    const arriving = collected(
+      (topic, payload) => inbox.take(topic, payload),
+      ready.then(() => link.subscribe(filters)),
+    )
+    asked()
+    return arriving.finally(() => void link.unsubscribe(filters).catch(() => undefined))
   }
 
   async function byRequest(path: string): Promise<Uint8Array | null> {
@@ -153,9 +191,9 @@ export function createMqttSource(deps: MqttSourceDeps): MqttSource {
     async checkpoint() {
       kept.clear()
       edge = null
-      const payload = await retainedAt([gatewayTopic(gateway, "log/edge")])[0]
-      if (payload === null || payload === undefined || payload.length === 0) return null
       try {
+        const payload = await edgeNow()
+        if (payload === null || payload.length === 0) return null
         edge = parseEdge(unpackEdge(payload) ?? new Uint8Array())
         return edge.checkpoint
       } catch (error) {
@@ -169,6 +207,25 @@ export function createMqttSource(deps: MqttSourceDeps): MqttSource {
       const payload = await full(piece)
       const found = payload === null || payload.length === 0 ? await byRequest(path) : payload
       return found === null ? null : (unpackPiece(piece, found) ?? new Uint8Array())
+    },
+    async handovers() {
+      const found = new Map<number, Handover>()
+      const root = `lockgate/${gateway}/log/handover/`
+      const filters = [`${root}+`]
+      // What a broker retains it sends in one go; that it has no more it does not say.
+      const all = collected(
+        (topic, payload) => {
+          const size = topic.startsWith(root) ? topic.slice(root.length) : ""
+          if (!/^[1-9][0-9]{0,14}$/.test(size) || payload.length === 0 || found.size >= MAX_HANDOVERS) return null
+          const text = new TextDecoder().decode(payload.subarray(0, MAX_PROOF_BYTES + 1))
+          found.set(Number(size), { where: `handover-${size}`, text })
+          return null
+        },
+        link.subscribe(filters),
+        Math.min(waitMs, HANDOVERS_MS),
+      )
+      await all.finally(() => void link.unsubscribe(filters).catch(() => undefined))
+      return [...found].sort(([one], [other]) => one - other).map(([, handover]) => handover)
     },
     get first() {
       return edge?.first ?? 0

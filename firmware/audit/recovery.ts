@@ -13,11 +13,11 @@
  * The tail is always written anew before it is appended to. What a process sees after a failed fsync may not be on disk, and
  * entries appended behind such bytes would be lost with them; and after a torn rotation the tail may share its bytes with a bundle.
  */
-import { LockgateError, type IntegrityError } from "../../policy/base/errors.ts"
+import { IntegrityError, LockgateError } from "../../policy/base/errors.ts"
 import { BUNDLE_ENTRIES, encodeBundle, scanBundle } from "../../policy/audit/entry-bundle.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { Storage } from "../../hal/storage.ts"
-import { removeBelow } from "./dropping.ts"
+import { isSaid, removeBelow, type LogBeginning } from "./dropping.ts"
 import { leafHash } from "../../policy/audit/tlog/hash.ts"
 import type { AnchorKeeper } from "./anchor.ts"
 import { bundleFile, damageOf, listBundles, readBundle, TAIL } from "./bundle-reader.ts"
@@ -51,7 +51,7 @@ interface Examined extends Pick<RecoveredLog, "tail" | "damage"> {
  * Examine the log, repair its tail and its tree, and write what was found into it: on disk before this resolves.
  *
  * Only the newest full bundle is read; the others are only looked for. `encode` makes the line of an event. Entries below
- * `dropped`, a multiple of 256, were given up: what is left of their bundles goes.
+ * the beginning were given up, and what is left of their bundles goes; if no entry says so, that is told as damage.
  *
  * @throws HardwareError `ERR_IO`: nothing changed that a further call would not find.
  */
@@ -59,18 +59,21 @@ export async function recoverLog(deps: {
   readonly storage: Storage
   readonly signer: LogSigner
   readonly anchor: AnchorKeeper
-  readonly dropped: number
+  readonly beginning: LogBeginning
   readonly encode: (seq: number, event: AuditEvent) => Uint8Array
 }): Promise<RecoveredLog> {
-  const { storage, encode, dropped } = deps
+  const { storage, encode, beginning } = deps
+  const dropped = beginning.first
   await removeBelow(storage, dropped)
-  const { tail, damage, cut } = await examine(storage, dropped / BUNDLE_ENTRIES)
+  const { tail, damage: found, cut } = await examine(storage, dropped / BUNDLE_ENTRIES)
+  const damage = (await isSaid(storage, beginning, tail)) ? found : [...found, unsaid(dropped)]
   const events: AuditEvent[] = damage.map((fault) => ({
     id: "audit.damaged",
     outcome: "failure",
     source: "audit",
     reason: fault.code,
     ...(typeof fault.detail["bundle"] === "number" ? { object: bundleFile(fault.detail["bundle"]) } : {}),
+    ...(fault.code === "ERR_AUDIT_UNSAID" ? { object: "audit/first", detail: { first: dropped } } : {}),
   }))
   const { events: ofTree, ...tree } = await recoverTree(storage, deps.signer, await deps.anchor.read(), tail, dropped)
   events.push(...ofTree)
@@ -134,6 +137,11 @@ async function examine(storage: Storage, firstBundle: number): Promise<Examined>
   if (alike) return { tail: empty, damage, cut: new Uint8Array() }
   damage.push(damageOf("ERR_AUDIT_CONFLICT", index))
   return { tail: empty, damage, cut: bytes }
+}
+
+/** The beginning that no entry speaks of: bundles were taken away by a hand, or `audit/first` was written by one. */
+function unsaid(first: number): IntegrityError {
+  return new IntegrityError("ERR_AUDIT_UNSAID", `audit log: no entry says that those below ${first} were given up`)
 }
 
 /** Indexes from `start` to below `end` that are not in `bundles`. */

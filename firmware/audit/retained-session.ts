@@ -1,6 +1,6 @@
 import { LockgateError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
-import type { Edge } from "../../policy/audit/edge-message.ts"
+import type { Handover } from "../../policy/audit/key-chain.ts"
 import {
   bundleOf,
   bundlesToLeave,
@@ -13,8 +13,10 @@ import { parsePiecePath, piecePath, TILE_WIDTH, type LogPiece } from "../../poli
 import type { Clock } from "../../hal/clock.ts"
 import { createLogRequests } from "./log-requests.ts"
 import { linkError, type MqttLink } from "./mqtt-link.ts"
-import { edgeOf, packEdge, packPiece, pieceOrNull, type RetainedLog } from "./retained-log.ts"
-import { createRetainedWatch, type RetainedWatch } from "./retained-watch.ts"
+import { createRetainedEdge, sizeOf } from "./retained-edge.ts"
+import { edgeOf, packPiece, pieceOrNull, type RetainedLog } from "./retained-log.ts"
+import { patrol, readBackOf } from "./retained-patrol.ts"
+import { createRetainedWatch } from "./retained-watch.ts"
 import type { RetainedWindow } from "./retained-window.ts"
 
 /** Bundles whose acknowledgement is waited for together. */
@@ -24,12 +26,10 @@ const ACK_TIMEOUT_MS = 30_000
 const DISK_RETRY_MS = 5_000
 /** Repairs are gathered so long, so that two who overwrite each other do it slowly. */
 const REPAIR_MS = 1_000
-/** So long after the last retained message the broker has told all that it holds. */
-const QUIET_MS = 2_000
-/** So long is waited for a piece that was asked for by name. */
-const LOOK_MS = 1_000
 /** Room for topic and header in a packet. */
 const HEADER_BYTES = 256
+/** With smaller parts, 255 would not hold the largest bundle or edge there can be. */
+export const LEAST_PART_BYTES = 2048
 
 /** What is retained where, and how much. */
 export interface RetainedOptions {
@@ -37,6 +37,8 @@ export interface RetainedOptions {
   readonly windowBytes?: () => number
   /** The edge is rewritten at most so often; default every 10 s. */
   readonly edgeEveryMs?: number
+  /** The changes of the log's key, for those who know an older one. */
+  readonly handovers?: () => Promise<readonly Handover[]>
   /** Largest payload; default 128 KiB, and never more than the broker takes. */
   readonly partBytes?: number
 }
@@ -73,13 +75,12 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   const maxWindow = (): number => deps.windowBytes?.() ?? 64 * 1024 * 1024
   const edgeEveryMs = deps.edgeEveryMs ?? 10_000
   const partBytes = Math.min(deps.partBytes ?? PART_BYTES, link.maxPacketBytes - HEADER_BYTES)
-  const edgeTopic = gatewayTopic(gateway, "log/edge")
   const over = new AbortController()
   let lost: string | null = null
   let ring: () => void = () => undefined
-  let edge: Edge | null = null
   let edgeAtMs = -Infinity
   let edgeOfNote = ""
+  let handedOverTo: RetainedLog["key"] | null = null
   let repairAtMs: number | null = null
   const damagedTold = new Set<number>()
 
@@ -90,6 +91,9 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   }
   const watch = createRetainedWatch({ gateway, log, window, clock, report: deps.report, ring: needsRepair })
   const requests = createLogRequests({ gateway, log, clock, partBytes, publish: (t, bytes) => send(t, bytes, false) })
+  const kept = createRetainedEdge({ gateway, partBytes, watch, send: ({ topic, payload }) => send(topic, payload) })
+
+  const looking = { link, log, window, watch, gateway, report: deps.report, isOver, rest }
 
   function send(topic: string, payload: Uint8Array, retain = true): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -159,24 +163,29 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     window.leave(count)
     // First it is known here and there that they leave: what is missing else would count as cleared by somebody.
     await window.save()
-    if (edge !== null) await sendEdge({ ...edge, first: Math.max(edge.first, window.first * TILE_WIDTH) })
+    const { edge } = kept
+    if (edge !== null) await kept.put({ ...edge, first: Math.max(edge.first, window.first * TILE_WIDTH) })
     for (const [k, cost] of costs.entries()) {
       const topics = piecesWith(from + k).flatMap((piece) => {
         const topic = pieceTopic(gateway, piecePath(piece))
-        if (piece.level !== "entries" || cost.parts === 1) return [topic]
-        return Array.from({ length: cost.parts }, (_, n) => `${topic}/part/${n}`)
+        if (cost.parts === 1) return [topic]
+        const parts = Array.from({ length: cost.parts }, (_, n) => `${topic}/part/${n}`)
+        // A tile goes in parts only at a broker that takes little, and never in more than the bundle.
+        return piece.level === "entries" ? parts : [topic, ...parts]
       })
       await Promise.all(topics.map((topic) => send(topic, new Uint8Array())))
     }
   }
 
-  async function sendEdge(next: Edge): Promise<void> {
-    if (next.first > Number(next.checkpoint.split("\n")[1])) return
-    const payload = await packEdge(next)
-    if (payload.length > link.maxPacketBytes - HEADER_BYTES) throw linkError("packet-too-large")
-    watch.edgeSent(payload)
-    await send(edgeTopic, payload)
-    edge = next
+  /** Who knows an older key finds them before the first checkpoint by the new one. */
+  async function publishHandovers(): Promise<void> {
+    if (handedOverTo === log.key) return
+    const key = log.key
+    for (const { where, text } of (await deps.handovers?.()) ?? []) {
+      const size = Number(where.slice("handover-".length))
+      await send(gatewayTopic(gateway, `log/handover/${size}`), new TextEncoder().encode(text))
+    }
+    handedOverTo = key
   }
 
   async function publishEdge(): Promise<void> {
@@ -185,7 +194,8 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     if (next !== null && Math.floor(sizeOf(next) / TILE_WIDTH) > window.next) return
     edgeAtMs = clock.monotonicMs()
     if (next === null) return
-    await sendEdge(next)
+    await publishHandovers()
+    await kept.put(next)
     edgeOfNote = next.checkpoint
   }
 
@@ -198,39 +208,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
       const bundle = bundleOf(piece)
       if (bundle >= window.first && bundle < window.next) await sendAll(await messagesOf(piece))
     }
-    if (wrong.edge && edge !== null) await sendEdge(edge)
-  }
-
-  /** What the broker did not show by itself is asked for by name: it may have been cleared while we were away. */
-  async function patrol(hadPieces: boolean): Promise<void> {
-    let before = -1
-    while (before !== watch.retainedSeen && !isOver()) {
-      before = watch.retainedSeen
-      await rest(QUIET_MS)
-    }
-    for (let k = 0; k < 50 && !watch.showsEdge; k++) await rest(LOOK_MS / 10)
-    if (!watch.showsEdge && !isOver()) {
-      deps.report({ id: "audit.retained-unseen", outcome: "failure", source: "audit", reason: "not-shown" })
-      return
-    }
-    // Who clears some pieces leaves others; a broker that was set up anew, or keeps nothing over its restart, has none.
-    const hasLostAll = watch.retainedSeen === 0 && hadPieces
-    if (hasLostAll) deps.report({ id: "audit.retained-lost", outcome: "failure", source: "audit", reason: "empty" })
-    for (let bundle = window.first; bundle < window.next && !isOver(); bundle++) {
-      for (const piece of bundle < window.first ? [] : piecesWith(bundle)) {
-        const path = piecePath(piece)
-        if (hasLostAll) {
-          watch.lost(path)
-          continue
-        }
-        if (watch.hasSeen(path) || (await pieceOrNull(log, piece)) === null) continue
-        const filters = [pieceTopic(gateway, path), `${pieceTopic(gateway, path)}/part/+`]
-        await link.subscribe(filters)
-        for (let k = 0; k < 10 && !watch.hasSeen(path) && !isOver(); k++) await rest(LOOK_MS / 10)
-        if (!watch.hasSeen(path) && bundle >= window.first) watch.missing(path)
-        await link.unsubscribe(filters)
-      }
-    }
+    if (wrong.edge && kept.edge !== null) await kept.put(kept.edge)
   }
 
   async function turn(): Promise<void> {
@@ -291,13 +269,15 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     link.onLost(end)
     link.onMessage(async (message) => {
       if (message.topic === gatewayTopic(gateway, "log/request")) requests.take(message.payload)
-      else await watch.take(message).catch((error: unknown) => unlessOurs(error))
+      else if (message.topic.startsWith(gatewayTopic(gateway, "log/")))
+        await watch.take(message).catch((error: unknown) => unlessOurs(error))
     })
     const endCheckpoints = log.onCheckpoint(rung)
     signal.addEventListener("abort", rung)
     let patrolling: Promise<void> | null = null
     try {
       const hadPieces = window.next > window.first
+      if (partBytes < LEAST_PART_BYTES) throw linkError("packet-too-large")
       await link.subscribe(filtersOf(gateway))
       while (!isOver()) {
         const isLast = isStopping()
@@ -309,7 +289,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
           await rest(DISK_RETRY_MS)
         }
         if (isLast) break
-        patrolling ??= edge === null ? null : patrol(hadPieces).catch(unlessOurs)
+        patrolling ??= kept.edge === null ? null : patrol(looking, hadPieces).catch(unlessOurs)
         if (!isStopping()) await idle(waitMs())
       }
       return lost ?? "stopped"
@@ -330,34 +310,15 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     ended: run(),
     async readBack() {
       // Just connected, the first edge is on its way.
-      for (let k = 0; k < 30 && edge === null && !isOver(); k++) await rest(100)
-      if (isOver() || edge === null) return false
-      return readBackOf(link, watch, edgeTopic, rest)
+      for (let k = 0; k < 30 && kept.edge === null && !isOver(); k++) await rest(100)
+      return !isOver() && kept.edge !== null && readBackOf(looking)
     },
   }
 }
 
 /** What a session listens to. */
 export function filtersOf(gateway: string): readonly string[] {
-  const topics = ["log/edge", "log/request"] as const
-  return [...topics.map((topic) => gatewayTopic(gateway, topic)), pieceTopic(gateway, "tile/#")]
-}
-
-async function readBackOf(
-  link: MqttLink,
-  watch: RetainedWatch,
-  topic: string,
-  rest: (ms: number) => Promise<void>,
-): Promise<boolean> {
-  const before = watch.retainedSeen
-  // Asked for again, the broker shows again what it holds, on either version.
-  await link.subscribe([topic])
-  for (let k = 0; k < 20 && (watch.retainedSeen === before || !watch.showsEdge); k++) await rest(100)
-  return watch.retainedSeen > before && watch.showsEdge
-}
-
-function sizeOf({ checkpoint }: Edge): number {
-  return Number(checkpoint.split("\n")[1])
+  return [`${gatewayTopic(gateway, "log/edge")}/#`, gatewayTopic(gateway, "log/request"), pieceTopic(gateway, "tile/#")]
 }
 
 /** What a link or disk does is not ours to die of. */

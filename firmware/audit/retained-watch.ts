@@ -2,6 +2,7 @@ import { LockgateError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import { parseEdge } from "../../policy/audit/edge-message.ts"
 import { bundleOf } from "../../policy/audit/retained-plan.ts"
+import { edgePartAt, type EdgeMessages } from "../../policy/audit/edge-parts.ts"
 import { gatewayTopic, joinParts, pieceAt } from "../../policy/audit/topics.ts"
 import { TreeEdge } from "../../policy/audit/tlog/edge.ts"
 import { leafHash, sameHash } from "../../policy/audit/tlog/hash.ts"
@@ -12,12 +13,13 @@ import type { Clock } from "../../hal/clock.ts"
 import type { MqttMessage } from "./mqtt-link.ts"
 import { nodeSha256, verifyNoteSignature } from "./note-functions.ts"
 import { pieceOrNull, unpackEdge, unpackPiece, type RetainedLog } from "./retained-log.ts"
+import { createAlterationTeller } from "./retained-teller.ts"
 import type { RetainedWindow } from "./retained-window.ts"
 
 /** Pieces of which parts are collected at a time. */
 const MAX_JOINING = 4
-/** One alarm at once, then at most one in this time, with a count. */
-const TELL_MS = 60_000
+/** Parts of edges of which an echo may still come. */
+const MAX_FORMER = 512
 
 /** What the watch stands on. */
 export interface RetainedWatchDeps {
@@ -44,8 +46,10 @@ export interface Wrong {
 export interface RetainedWatch {
   /** A message under `log/`; reads the log, waits for nothing else. */
   take(message: MqttMessage): Promise<void>
-  /** The edge that was just handed to the broker, as sent. */
-  edgeSent(payload: Uint8Array): void
+  /** The edge that is about to be handed to the broker. */
+  edgeSent(messages: EdgeMessages): void
+  /** The edge that was sent last is acknowledged: parts of others may go. */
+  edgeStands(): void
   /** Whether the broker has shown us this piece as we have it, since the link is up. */
   hasSeen(path: string): boolean
   /** Whether it has shown us the edge that we sent last. */
@@ -72,19 +76,31 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   const { gateway, log, window } = deps
   const edgeTopic = gatewayTopic(gateway, "log/edge")
   const seen = new Set<string>()
+  /** Pieces that were told of, until they are shown as they should be. */
+  const told = new Set<string>()
   const joining = new Map<string, Map<number, Uint8Array>>()
   /** Digests of edges that were sent and not shown yet, oldest first; and of the one shown last. */
   let sent: string[] = []
   let shown: string | null = null
   let isFirstEdge = true
+  /** Digests of the parts of the edges that may stand now, by topic; and which edges stood before, the newest last. */
+  const parts = new Map<string, string>()
+  let newest = new Set<string>()
+  const unshown = new Set<string>()
+  let former: string[] = []
   let retainedSeen = 0
   let wrong = nothingWrong()
-  const teller = createTeller(deps)
+  const teller = createAlterationTeller(deps, "audit.retained-altered")
 
   function found(reason: "overwritten" | "cleared" | "foreign", object: string, mend: () => void): void {
     mend()
     teller.tell(reason, object)
     deps.ring()
+  }
+
+  function pieceIsWrong(reason: "overwritten" | "cleared", path: string): void {
+    told.add(path)
+    found(reason, path, () => wrong.republish.add(path))
   }
 
   async function takeEdge(payload: Uint8Array): Promise<void> {
@@ -101,13 +117,31 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
     }
   }
 
+  function takeEdgePart(topic: string, edge: string, payload: Uint8Array, retained: boolean): void {
+    const own = parts.get(topic)
+    if (own === undefined) {
+      if (payload.length === 0) return
+      const clear = (): void => void wrong.clear.add(topic)
+      // Left over from before; what is told live, and not by us, is somebody's.
+      if (!retained && !former.includes(edge)) found("foreign", "log/edge", clear)
+      else if (retained) {
+        clear()
+        deps.ring()
+      }
+    } else if (payload.length > 0 && digestOf(payload) === own) unshown.delete(topic)
+    else {
+      if (newest.has(topic)) unshown.add(topic)
+      found(payload.length === 0 ? "cleared" : "overwritten", "log/edge", () => (wrong.edge = true))
+    }
+  }
+
   async function takePiece(topic: string, path: string, part: number | null, payload: Uint8Array): Promise<void> {
     const piece = parsePiecePath(path)
     const bundle = bundleOf(piece)
     const isOurs = bundle >= window.first && bundle < window.next
     if (payload.length === 0) {
       // What left the window was cleared by us; what is not published yet will be.
-      if (isOurs) found("cleared", path, () => wrong.republish.add(path))
+      if (isOurs) pieceIsWrong("cleared", path)
       return
     }
     const whole = part === null ? payload : joined(path, part, payload)
@@ -123,12 +157,12 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
       } else found("foreign", path, () => wrong.clear.add(topic))
     } else if (isRight) {
       seen.add(path)
+      told.delete(path)
     } else if (own !== null) {
       seen.delete(path)
       // What is not published yet will be, and so put right.
-      found("overwritten", path, () => {
-        if (isOurs) wrong.republish.add(path)
-      })
+      if (isOurs) pieceIsWrong("overwritten", path)
+      else found("overwritten", path, () => undefined)
     } else if (!isOurs) {
       found("foreign", path, () => wrong.clear.add(topic))
     }
@@ -148,18 +182,36 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
     async take({ topic, payload, retained }) {
       if (retained) retainedSeen++
       if (topic === edgeTopic) return takeEdge(payload)
+      const part = edgePartAt(gateway, topic)
+      if (part !== null) {
+        takeEdgePart(topic, part.edge, payload, retained)
+        return
+      }
       const at = pieceAt(gateway, topic)
       if (at !== null) return takePiece(topic, at.path, at.part, payload)
-      if (payload.length > 0 && topic.startsWith(`lockgate/${gateway}/log/tile/`))
+      if (payload.length > 0 && ["tile", "edge"].some((place) => topic.startsWith(`lockgate/${gateway}/log/${place}/`)))
         found("foreign", topic.slice(`lockgate/${gateway}/`.length, 200), () => wrong.clear.add(topic))
     },
-    edgeSent(payload) {
-      sent.push(digestOf(payload))
+    edgeSent({ head, parts: pieces }) {
+      sent.push(digestOf(head.payload))
       shown = null
+      newest = new Set(pieces.map(({ topic }) => topic))
+      unshown.clear()
+      for (const { topic, payload } of pieces) {
+        parts.set(topic, digestOf(payload))
+        unshown.add(topic)
+      }
+    },
+    edgeStands() {
+      for (const topic of parts.keys()) {
+        if (newest.has(topic)) continue
+        parts.delete(topic)
+        former = [...former, edgePartAt(gateway, topic)?.edge ?? ""].slice(-MAX_FORMER)
+      }
     },
     hasSeen: (path) => seen.has(path),
     get showsEdge() {
-      return shown !== null && sent.length === 0
+      return shown !== null && sent.length === 0 && unshown.size === 0
     },
     get retainedSeen() {
       return retainedSeen
@@ -169,7 +221,8 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
       deps.ring()
     },
     missing(path) {
-      found("cleared", path, () => wrong.republish.add(path))
+      if (told.has(path)) this.lost(path)
+      else pieceIsWrong("cleared", path)
     },
     takeWrong() {
       const now = wrong
@@ -186,6 +239,8 @@ function nothingWrong(): { republish: Set<string>; clear: Set<string>; edge: boo
 
 /** Whether the payload is an edge that this log has signed, and says of it what is so. */
 async function isEdgeOf(log: RetainedLog, payload: Uint8Array): Promise<boolean> {
+  // Where one lay: it is replaced in this moment, and nobody puts another together than the one that is named.
+  if (payload[0] === 0x7b) return true
   const bytes = unpackEdge(payload)
   if (bytes === null) return false
   try {
@@ -210,41 +265,4 @@ function hashesOf(tile: Uint8Array): readonly Uint8Array[] {
 
 function digestOf(payload: Uint8Array): string {
   return Buffer.from(nodeSha256(payload)).toString("base64")
-}
-
-interface Teller {
-  tell(reason: string, object: string): void
-  stop(): void
-}
-
-/** Tells the first at once and the rest as one entry a minute: who overwrites in a loop must not fill the log. */
-function createTeller({ clock, report }: Pick<RetainedWatchDeps, "clock" | "report">): Teller {
-  let untold = { count: 0, reason: "", object: "" }
-  let cancel: (() => void) | null = null
-  const say = (reason: string, object: string, count: number): void => {
-    const many = count > 1 ? { count } : {}
-    report({ id: "audit.retained-altered", outcome: "failure", source: "audit", reason, object, ...many })
-  }
-  const flush = (): void => {
-    cancel = null
-    const { count, reason, object } = untold
-    if (count === 0) return
-    untold = { count: 0, reason: "", object: "" }
-    say(reason, object, count)
-    cancel = clock.after(TELL_MS, flush)
-  }
-  return {
-    tell(reason, object) {
-      if (cancel !== null) {
-        untold = { count: untold.count + 1, reason, object }
-        return
-      }
-      say(reason, object, 1)
-      cancel = clock.after(TELL_MS, flush)
-    },
-    stop() {
-      cancel?.()
-      if (untold.count > 0) say(untold.reason, untold.object, untold.count)
-    },
-  }
 }

@@ -41,7 +41,10 @@ const MOST_ROUNDS = 8
 
 /** What the keeper of the room stands on. */
 export interface RetentionDeps {
-  readonly log: Pick<AuditLog, "append" | "admit" | "drop" | "size" | "firstSeq" | "state" | "onGrowth" | "onState">
+  readonly log: Pick<
+    AuditLog,
+    "append" | "admit" | "drop" | "rootAt" | "size" | "firstSeq" | "state" | "onGrowth" | "onState"
+  >
   readonly storage: Pick<Storage, "space" | "read" | "write" | "remove">
   readonly clock: Clock
   readonly capacityBytes: number
@@ -175,9 +178,11 @@ export async function openRetention(deps: RetentionDeps): Promise<Retention> {
   }
 
   async function drop(below: number | null): Promise<void> {
-    if (below !== null) await log.append(droppingEvent(log.firstSeq, below, collected, marks))
+    let said: number | undefined
+    if (below !== null)
+      said = await log.append(droppingEvent(log.firstSeq, below, collected, await log.rootAt(below), marks))
     hasLeftovers = true
-    await log.drop(below ?? log.firstSeq)
+    await log.drop(below ?? log.firstSeq, said)
     await deps.dropped?.(log.firstSeq)
     hasLeftovers = false
     await measureNow()

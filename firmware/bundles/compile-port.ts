@@ -7,7 +7,7 @@ import { HardwareError, InputError, StateError } from "../../policy/base/errors.
 import type { LockgateError } from "../../policy/base/errors.ts"
 import type { Rule } from "../../policy/language/policy.ts"
 import type { Clock } from "../../hal/clock.ts"
-import type { FromCompiler, ToCompiler } from "./compile-messages.ts"
+import type { CompileJob, FromCompiler, ToCompiler } from "./compile-messages.ts"
 import type { PolicySource, PreparedPolicy } from "./prepare.ts"
 
 /** What one preparation may cost. */
@@ -38,6 +38,13 @@ export interface Compiler {
    * @throws StateError `ERR_STOPPING`
    */
   prepare(source: PolicySource): Promise<PreparedPolicy>
+  /**
+   * For each document the code with which it is refused as a policy, or null; in their order. All in one thread: on a
+   * small board starting one takes longest.
+   *
+   * @throws as `prepare`, but for what only its documents are at fault for
+   */
+  examine(documents: readonly string[]): Promise<readonly (string | null)[]>
   /** End what runs. */
   stop(): void
 }
@@ -48,14 +55,15 @@ export function createCompiler(setup: CompilerSetup): Compiler {
   const running = new Set<(error: LockgateError) => void>()
   let stopping = false
 
-  const prepare = (source: PolicySource): Promise<PreparedPolicy> =>
-    new Promise((resolve, reject) => {
+  /** Runs a thread until `take` has what was asked for of its messages. */
+  const inThread = <T>(job: CompileJob, take: (message: FromCompiler, thread: Worker) => T | null): Promise<T> => {
+    if (stopping) return Promise.reject(new StateError("ERR_STOPPING", "the gateway is stopping"))
+    return new Promise((resolve, reject) => {
       const thread = new Worker(entry, {
-        workerData: source,
+        workerData: job,
         resourceLimits: { maxOldGenerationSizeMb: limits.heapMiB, maxYoungGenerationSizeMb: 64 },
         name: "policy-compiler",
       })
-      const rules: Rule[] = []
       const end = (): void => {
         cancel()
         running.delete(fail)
@@ -71,25 +79,30 @@ export function createCompiler(setup: CompilerSetup): Compiler {
         fail(new InputError("ERR_COMPILE_TIME", "the policy takes too long to prepare", { detail }))
       })
       thread.on("message", (message: FromCompiler) => {
-        switch (message.kind) {
-          case "rules":
-            for (const rule of message.rules) rules.push(rule)
-            thread.postMessage("more" satisfies ToCompiler)
-            return
-          case "done":
-            end()
-            return resolve({ policy: { ...message.policy, rules }, engine: message.engine })
-          case "refused":
-            return fail(new InputError(message.code, message.message, { detail: message.detail }))
-        }
+        if (message.kind === "refused") return fail(new InputError(message.code, message.message, { detail: message.detail })) // prettier-ignore
+        const result = take(message, thread)
+        if (result === null) return
+        end()
+        resolve(result)
       })
       thread.on("error", (error: unknown) => fail(crash(error, limits)))
       thread.on("exit", (code) => fail(new HardwareError("ERR_COMPILE_CRASHED", `the compiler ended with ${code}`)))
     })
+  }
 
   return {
-    prepare: (source) =>
-      stopping ? Promise.reject(new StateError("ERR_STOPPING", "the gateway is stopping")) : prepare(source),
+    prepare: (source) => {
+      const rules: Rule[] = []
+      return inThread<PreparedPolicy>({ kind: "prepare", source }, (message, thread) => {
+        if (message.kind === "rules") {
+          for (const rule of message.rules) rules.push(rule)
+          thread.postMessage("more" satisfies ToCompiler)
+        }
+        return message.kind === "done" ? { policy: { ...message.policy, rules }, engine: message.engine } : null
+      })
+    },
+    examine: (documents) =>
+      inThread({ kind: "examine", documents }, (message) => (message.kind === "examined" ? message.codes : null)),
     stop: () => {
       stopping = true
       for (const fail of running) fail(new StateError("ERR_STOPPING", "the gateway is stopping"))

@@ -15,11 +15,13 @@ export const AUDIT_EXIT = {
   unvouched: 4,
   /** The receiver of an export cannot be reached or trusted; what it has is remembered. */
   unreachable: 5,
+  /** Interrupted (Ctrl-C): nothing is said of what was not looked at. */
+  interrupted: 130,
 } as const
 
 /** The table as `--help` prints it. */
 export const AUDIT_EXIT_HELP = [
   "exit code  0 done (verify: all of it proved)  1 wrong use  2 something is wrong with the log or the proof",
   "           3 cannot be read or written  4 nothing is wrong, but whose key it is nobody said: give --key",
-  "           5 the receiver cannot be reached or trusted",
+  "           5 the receiver cannot be reached or trusted  130 interrupted",
 ] as const

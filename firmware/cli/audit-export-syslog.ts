@@ -3,7 +3,12 @@ import { dirname, basename } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { EntryFilter } from "../../policy/audit/entry-filter.ts"
 import { encodeCursor, parseCursor, type ExportCursor } from "../../policy/audit/export/cursor.ts"
-import { DOCUMENTATION_ENTERPRISE, frameSyslog, syslogMessage } from "../../policy/audit/export/syslog.ts"
+import {
+  DOCUMENTATION_ENTERPRISE,
+  frameSyslog,
+  syslogCefMessage,
+  syslogMessage,
+} from "../../policy/audit/export/syslog.ts"
 import { printable } from "../../policy/audit/json-text.ts"
 import { parseCheckpoint } from "../../policy/audit/tlog/checkpoint.ts"
 import { parseNote } from "../../policy/audit/tlog/note.ts"
@@ -14,6 +19,7 @@ import { exportSyslog, type ExportEvent } from "../audit/syslog-export.ts"
 import { dialSyslog } from "../audit/syslog-link.ts"
 import { reasonOf } from "../config/read-text.ts"
 import type { DialTarget } from "../tls/dial.ts"
+import { VERSION } from "../version.ts"
 import { certificateFacts } from "../tls/certificate-facts.ts"
 import { parsePemChain } from "../tls/pem.ts"
 import { AUDIT_EXIT } from "./audit-exit.ts"
@@ -43,11 +49,14 @@ export const SYSLOG_USAGE = `syslog (RFC 5424 over TLS, RFC 5425; both ends show
   --server-name <name>    what its certificate must say, if not the host
   --cursor <file>         how far the export came; it goes on from there, at least once
   -f, --follow            go on with what is written from now on, and through every absence of the receiver
+  --format cef            the entries as CEF in the messages
   --enterprise <number>   private enterprise number of the plant (default ${DOCUMENTATION_ENTERPRISE}, that of documentation)
 `
 
 type SyslogValues = { readonly [option in Exclude<keyof typeof SYSLOG_OPTIONS, "follow">]?: string } & {
   readonly follow?: boolean
+  /** The messages hold CEF. */
+  readonly cef?: boolean
 }
 
 /**
@@ -74,7 +83,10 @@ export async function exportToSyslog(
         reader: log.reader,
         end: () => acknowledged(log),
         dial: () => dialSyslog(target),
-        frame: (entry) => frameSyslog(syslogMessage(entry, { enterprise })),
+        frame: (entry) =>
+          frameSyslog(
+            values.cef === true ? syslogCefMessage(entry, { version: VERSION }) : syslogMessage(entry, { enterprise }),
+          ),
         matches: filter.matches,
         keep: (kept) => writeCursor(cursorFile, kept, io),
         nowMs: () => performance.now(),

@@ -1,6 +1,8 @@
 import { open, rename, unlink } from "node:fs/promises"
 import { BUNDLE_ENTRIES } from "../../policy/audit/entry-bundle.ts"
 import type { EntryFilter } from "../../policy/audit/entry-filter.ts"
+import { cefLine } from "../../policy/audit/export/cef.ts"
+import { ocsfLine } from "../../policy/audit/export/ocsf.ts"
 import { printable } from "../../policy/audit/json-text.ts"
 import { encodeProofFile } from "../../policy/audit/proof-file.ts"
 import { HardwareError } from "../../policy/base/errors.ts"
@@ -8,7 +10,9 @@ import { findProof } from "../audit/entry-proof.ts"
 import { createFolderSource } from "../audit/folder-source.ts"
 import { walkLog } from "../audit/log-walk.ts"
 import { nodeSha256 } from "../audit/note-functions.ts"
+import type { ReadEntry } from "../audit/reader.ts"
 import { reasonOf } from "../config/read-text.ts"
+import { VERSION } from "../version.ts"
 import { AUDIT_EXIT } from "./audit-exit.ts"
 import { exportToSyslog, SYSLOG_OPTIONS, SYSLOG_USAGE } from "./audit-export-syslog.ts"
 import { namedKeys, ownLogKey } from "./audit-log-key.ts"
@@ -31,6 +35,8 @@ import { createProgress } from "./progress.ts"
 
 const USAGE = `usage: lockgate audit export ${LOG_USAGE} [-o <file>] [filters]
          entries as JSON lines, as they lie in the log
+       lockgate audit export ${LOG_USAGE} --format cef|ocsf [-o <file>] [filters]
+         a line each for a SIEM: ArcSight CEF 0, or OCSF 1.3 as JSON
        lockgate audit export ${LOG_USAGE} --proof <number> [--key <key or file>] [-o <file>]
          one file that proves one entry; \`lockgate audit verify <file>\` checks it offline
        lockgate audit export ${LOG_USAGE} --syslog <host[:port]> ... [filters]
@@ -38,7 +44,7 @@ const USAGE = `usage: lockgate audit export ${LOG_USAGE} [-o <file>] [filters]
 ${SYSLOG_USAGE}${FILTER_USAGE}`
 
 /**
- * Hands entries on: `lockgate audit export`, as JSON lines, as a proof file, or to a syslog receiver. Reads only; the gateway
+ * Hands entries on: `lockgate audit export`, as JSON lines, CEF or OCSF, as a proof file, or to a syslog receiver. Reads only; the gateway
  * may be running.
  *
  * Resolves to a code of `AUDIT_EXIT`: `wrong` if entries that were to go out are missing or damaged.
@@ -51,22 +57,50 @@ export async function auditExport(args: readonly string[], io: CliIo, nowAt = Da
       ...LOG_OPTIONS,
       ...FILTER_OPTIONS,
       ...SYSLOG_OPTIONS,
+      format: { type: "string" },
       proof: { type: "string" },
       key: { type: "string", multiple: true },
       out: { type: "string", short: "o" },
     })
     if (values.proof !== undefined && values.syslog !== undefined) throw wrongUse("--proof or --syslog, not both")
+    const format = formatOf(values.format)
+    if (values.proof !== undefined && format !== "json") throw wrongUse("a proof has a form of its own, no --format")
     if (values.proof !== undefined) {
       const seq = entryNumber(values.proof)
       return exportProof(await namedLog(values), seq, values.key ?? [], values.out, io)
     }
     const filter = namedFilter(values, nowAt)
-    if (values.syslog !== undefined) return exportToSyslog(await namedLog(values), values, filter, io)
-    return exportLines(await namedLog(values), filter, values.out, io)
+    if (values.syslog !== undefined) {
+      if (format === "ocsf") throw wrongUse("syslog takes entries as they are, or --format cef")
+      return exportToSyslog(await namedLog(values), { ...values, cef: format === "cef" }, filter, io)
+    }
+    return exportLines(await namedLog(values), LINES[format], filter, values.out, io)
   })
 }
 
-async function exportLines(log: NamedLog, filter: EntryFilter, file: string | undefined, io: CliIo): Promise<number> {
+type Format = "json" | "cef" | "ocsf"
+
+/** An entry as the line that goes out, without its line end. */
+const LINES: Readonly<Record<Format, (read: ReadEntry) => Uint8Array>> = {
+  json: ({ line }) => line,
+  cef: ({ entry }) => new TextEncoder().encode(cefLine(entry, { version: VERSION })),
+  ocsf: ({ entry }) => new TextEncoder().encode(ocsfLine(entry, { version: VERSION })),
+}
+
+function formatOf(text: string | undefined): Format {
+  if (text === undefined) return "json"
+  if (text !== "json" && text !== "cef" && text !== "ocsf")
+    throw wrongUse(`--format takes json, cef or ocsf, not ${printable(text)}`)
+  return text
+}
+
+async function exportLines(
+  log: NamedLog,
+  toLine: (read: ReadEntry) => Uint8Array,
+  filter: EntryFilter,
+  file: string | undefined,
+  io: CliIo,
+): Promise<number> {
   const end = await log.reader.end()
   if (end === 0) {
     io.err(`lockgate audit export: no log in ${printable(log.folder)}\n`)
@@ -79,7 +113,7 @@ async function exportLines(log: NamedLog, filter: EntryFilter, file: string | un
   try {
     for await (const { index, entries, whole } of walkLog(log.reader, first, Math.min(end, filter.lastSeq + 1))) {
       if (io.signal.aborted) break
-      const lines = entries.filter(({ entry }) => filter.matches(entry)).map(({ line }) => line)
+      const lines = entries.filter(({ entry }) => filter.matches(entry)).map(toLine)
       count += lines.length
       if (lines.length > 0) await target.write(lines)
       if (!whole) {

@@ -5,7 +5,7 @@ import { LockgateError } from "../../policy/base/errors.ts"
 import { parseCheckpoint, type Checkpoint } from "../../policy/audit/tlog/checkpoint.ts"
 import { encodeNote, keyIdOf, parseNote, parseNoteKey, type NoteKey } from "../../policy/audit/tlog/note.ts"
 import { bareEd25519, nodeSha256 } from "../audit/note-functions.ts"
-import { LOG_SLOT } from "../audit/log-key.ts"
+import { LOG_SLOT, OTHER_SLOT, TURN_SLOT } from "../audit/log-key.ts"
 import { wrongUse } from "./audit-options.ts"
 
 /**
@@ -68,10 +68,15 @@ async function keyFile(file: string): Promise<string> {
   throw wrongUse(`--key: ${file} is too long for a file of keys`)
 }
 
-/** The key that signs this gateway's log, where its state folder lies here and may be read; else null. Only the public half is kept. */
+/**
+ * The key that signs this gateway's log, where its state folder lies here and may be read; else null. Only the public half is kept.
+ * After a change of keys the folder holds two: the one in force is remembered beside them.
+ */
 export async function ownLogKey(stateFolder: string, origin: string): Promise<NoteKey | null> {
+  const keys = join(stateFolder, "identity/keys")
   try {
-    const pem = await readFile(join(stateFolder, "identity/keys", `${LOG_SLOT}.pem`))
+    const turn = await readFile(join(keys, `${TURN_SLOT}.memory`), "utf8").catch(() => LOG_SLOT)
+    const pem = await readFile(join(keys, `${turn === OTHER_SLOT ? OTHER_SLOT : LOG_SLOT}.pem`))
     const publicKey = bareEd25519(createPublicKey(pem).export({ format: "der", type: "spki" }))
     return publicKey === null ? null : { name: origin, type: "ed25519", publicKey }
   } catch {

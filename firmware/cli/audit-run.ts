@@ -19,6 +19,10 @@ export async function auditRun(name: string, usage: string, io: CliIo, run: () =
       return AUDIT_EXIT.usage
     }
     if (kind === "invariant") throw error
+    if (code === "ERR_INTERRUPTED") {
+      io.err(`lockgate audit ${name}: ${text}\n`)
+      return AUDIT_EXIT.interrupted
+    }
     io.err(`lockgate audit ${name}: ${text} (${code})\n`)
     return kind === "hardware" ? AUDIT_EXIT.unreadable : AUDIT_EXIT.wrong
   }

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises"
 import { printable } from "../../policy/audit/json-text.ts"
-import { encodeKnownLog, parseKnownLog, type KnownLog } from "../../policy/audit/known-log.ts"
+import { encodeKnownLogs, parseKnownLogs, remember, type KnownLog } from "../../policy/audit/known-log.ts"
 import { looksLikeProof, MAX_PROOF_BYTES, parseProofFile, verifyProof } from "../../policy/audit/proof-file.ts"
 import { toBase64 } from "../../policy/audit/tlog/base64.ts"
 import { encodeNoteKey, type NoteKey } from "../../policy/audit/tlog/note.ts"
@@ -9,6 +9,7 @@ import { HardwareError, InputError, LockgateError, StateError } from "../../poli
 import { errnoOf } from "../../hal/linux/durable.ts"
 import { createFolderSource } from "../audit/folder-source.ts"
 import { nodeSha256, verifyNoteSignature } from "../audit/note-functions.ts"
+import { BROKER_OPTIONS, brokerLogin, verifyBroker, type BrokerLogin } from "./audit-broker.ts"
 import { AUDIT_EXIT } from "./audit-exit.ts"
 import { namedKeys, ownLogKey, vouchLocally } from "./audit-log-key.ts"
 import {
@@ -27,9 +28,11 @@ import { writeWhole } from "./policy-file.ts"
 import { createProgress } from "./progress.ts"
 import { thousands } from "./text.ts"
 
-const USAGE = `usage: lockgate audit verify (<folder> | <proof file> | --config <gateway.yaml>) [options]
+const USAGE = `usage: lockgate audit verify (<folder> | <proof file> | --config <gateway.yaml> | --broker mqtts://<host>[:<port>]) [options]
   --key <key or file>  the key of this gateway's log, name+id+base64, from the provisioning receipt or the owner's inventory
-  --known <file>       remember the checkpoint there, and hold the log against it the next time: a rewind is noticed
+  --known <file>       remember the checkpoint of each log there, and hold it against that the next time: a rewind is noticed
+  --broker <url>       the log as the broker alone holds it, the gateway may be off; --key says whose; with --ca, --cert, --cert-key <pem>,
+                       --mqtt 5, and --ask: what the broker no longer holds is asked of the gateway
   --json               the verdict for scripts
   --color, --no-color
 `
@@ -58,6 +61,7 @@ export async function auditVerify(args: readonly string[], io: CliIo): Promise<n
       {
         ...LOG_OPTIONS,
         ...COLOUR_OPTIONS,
+        ...BROKER_OPTIONS,
         key: { type: "string", multiple: true },
         known: { type: "string" },
         json: { type: "boolean" },
@@ -68,6 +72,10 @@ export async function auditVerify(args: readonly string[], io: CliIo): Promise<n
     const asked = { keys, known: values.known, json: values.json === true, colour: wantsColour(values, io) }
     const [place] = positionals
     if (place !== undefined && (values.config ?? values.state) !== undefined) throw wrongUse("one log at a time")
+    if (values.broker !== undefined) {
+      if (place !== undefined || (values.config ?? values.state) !== undefined) throw wrongUse("one log at a time")
+      return verifyAtBroker(await brokerLogin(values.broker, values), asked, io)
+    }
     const file = place === undefined ? null : await fileText(place)
     if (file !== null) return verifyFile(place ?? "", file, asked, io)
     return verifyFolder(await namedLog(place === undefined ? values : { state: place }), asked, io)
@@ -117,34 +125,75 @@ async function verifyFolder(log: NamedLog, asked: Asked, io: CliIo): Promise<num
   const note = await source.checkpoint()
   const end = await log.reader.end()
   if (note === null && end === 0) throw new HardwareError("ERR_NO_LOG", `no log in ${log.folder}`)
-  const known = asked.known === undefined ? null : await readKnown(asked.known)
-  const trusted = asked.keys.length > 0 ? asked.keys : known === null ? [] : [known.key]
   const origin = (note === null ? null : vouchLocally(note))?.checkpoint.origin ?? ""
+  const remembered = asked.known === undefined ? [] : await readKnown(asked.known)
+  const known = remembered.find(({ checkpoint }) => checkpoint.origin === origin) ?? null
+  const trusted = asked.keys.length > 0 ? asked.keys : known === null ? [] : [known.key]
   const own = trusted.length > 0 ? null : await ownLogKey(log.folder, origin)
   // Without any key the log is held against its checkpoint, whoever signed that.
   const local = trusted.length > 0 || own !== null || note === null ? null : vouchLocally(note)
   const keys = trusted.length > 0 ? trusted : [own ?? local?.key].filter((key) => key !== undefined)
   const progress = createProgress(io, "entries")
+  let looked = `nothing was looked at yet`
+  const unlessInterrupted = (): void => {
+    if (io.signal.aborted) throw new StateError("ERR_INTERRUPTED", `interrupted: ${looked}, and nothing is said of it`)
+  }
   const verdict = await verifyLog(
     { ...DEPS, keys },
-    local === null ? source : { ...source, checkpoint: async () => local.note },
+    {
+      checkpoint: async () => local?.note ?? note,
+      // Without a key there is none to follow.
+      handovers: async () => (local === null ? source.handovers() : []),
+      piece(path) {
+        unlessInterrupted()
+        return source.piece(path)
+      },
+    },
     {
       from: await log.reader.first(),
       ...(known === null ? {} : { known: known.checkpoint }),
       progress(done, of) {
-        if (io.signal.aborted) throw new StateError("ERR_INTERRUPTED", "interrupted")
+        looked = `${thousands(done)} of ${thousands(of)} entries were looked at`
         progress.show(done, of)
       },
     },
   ).finally(() => progress.clear())
   const code =
     verdict.faults.length > 0 ? AUDIT_EXIT.wrong : trusted.length === 0 ? AUDIT_EXIT.unvouched : AUDIT_EXIT.done
-  const signer = trusted.length > 0 ? keys : own === null ? [] : [own]
+  // Vouched for by a key that was trusted, whether it signed itself or handed over.
+  const signer = local !== null ? [] : verdict.key === null ? keys : [verdict.key]
+  if (code === AUDIT_EXIT.unvouched && remembered.length > 0)
+    io.err(`lockgate audit verify: nothing is remembered of ${printable(origin)}\n`)
   tellFolder(verdict, { asked, code, end, known, signer }, io)
-  const [remembered] = trusted
-  if (code === AUDIT_EXIT.done && asked.known !== undefined && note !== null && remembered !== undefined) {
-    const key = trusted.find(({ name }) => name === verdict.checkpoint?.origin) ?? remembered
-    if (!(await writeWhole(encodeKnownLog(nodeSha256, { key, note }), asked.known, io))) return AUDIT_EXIT.unreadable
+  const { checkpoint, key } = verdict
+  if (code === AUDIT_EXIT.done && asked.known !== undefined && note !== null && checkpoint !== null && key !== null) {
+    const text = encodeKnownLogs(nodeSha256, remember(remembered, { key, note, checkpoint }))
+    if (!(await writeWhole(text, asked.known, io))) return AUDIT_EXIT.unreadable
+  }
+  return code
+}
+
+async function verifyAtBroker(login: BrokerLogin, asked: Asked, io: CliIo): Promise<number> {
+  const remembered = asked.known === undefined ? [] : await readKnown(asked.known)
+  const [first, ...more] = asked.keys.length > 0 ? asked.keys : remembered.map(({ key }) => key)
+  if (first === undefined || (asked.keys.length === 0 && more.length > 0))
+    throw wrongUse("--broker: whose log? --key says it")
+  const known = remembered.find(({ checkpoint: { origin } }) => origin === first.name) ?? null
+  const progress = createProgress(io, "entries")
+  const verdict = await verifyBroker(login, [first, ...more], {
+    ...(known === null ? {} : { known: known.checkpoint }),
+    progress(done, of) {
+      if (io.signal.aborted) throw new StateError("ERR_INTERRUPTED", "interrupted")
+      progress.show(done, of)
+    },
+  }).finally(() => progress.clear())
+  const { faults, checkpoint, key, note, from } = verdict
+  const code = faults.length > 0 ? AUDIT_EXIT.wrong : AUDIT_EXIT.done
+  tellFolder(verdict, { asked, code, end: checkpoint?.size ?? 0, known, signer: [key ?? first] }, io)
+  if (from > 0) io.err(`the broker no longer holds entries below ${from}: ask the gateway with --ask\n`)
+  if (code === AUDIT_EXIT.done && asked.known !== undefined && note !== null && checkpoint !== null && key !== null) {
+    const text = encodeKnownLogs(nodeSha256, remember(remembered, { key, note, checkpoint }))
+    if (!(await writeWhole(text, asked.known, io))) return AUDIT_EXIT.unreadable
   }
   return code
 }
@@ -158,12 +207,12 @@ interface Told {
 }
 
 function tellFolder(verdict: LogVerdict, { asked, code, end, known, signer }: Told, io: CliIo): void {
-  const { checkpoint, from, entries, faults } = verdict
+  const { checkpoint, from, dropped, entries, faults } = verdict
   const keys = signer.map((key) => encodeNoteKey(nodeSha256, key))
   if (asked.json) {
     const word = { [AUDIT_EXIT.done]: "proved", [AUDIT_EXIT.unvouched]: "unvouched" }[code] ?? "wrong"
     const tree = checkpoint === null ? null : { ...checkpoint, root: toBase64(checkpoint.root) }
-    io.out(`${JSON.stringify({ verdict: word, checkpoint: tree, from, entries, seen: end, keys, faults })}\n`)
+    io.out(`${JSON.stringify({ verdict: word, checkpoint: tree, from, dropped, entries, seen: end, keys, faults })}\n`)
     return
   }
   if (checkpoint !== null) {
@@ -172,6 +221,8 @@ function tellFolder(verdict: LogVerdict, { asked, code, end, known, signer }: To
     const newer = end > checkpoint.size ? `; ${thousands(end - checkpoint.size)} newer ones are not covered yet` : ""
     io.out(`entries     ${thousands(entries)} right, from ${from} on${newer}\n`)
   }
+  if (dropped > 0)
+    io.out(`dropped     ${thousands(dropped)} oldest entries were given up to make room, as the log says itself\n`)
   for (const key of keys) io.out(`key         ${printable(key)}\n`)
   if (known !== null) io.out(`known       ${thousands(known.checkpoint.size)} entries when last looked at\n`)
   for (const { where, code: word, text } of faults.slice(0, MAX_TOLD))
@@ -193,12 +244,12 @@ function conclude(code: number, proved: string, { colour }: Asked, io: CliIo): v
     )
 }
 
-/** What was remembered; null if there is no such file yet. @throws InputError `ERR_KNOWN_LOG` */
-async function readKnown(file: string): Promise<KnownLog | null> {
+/** What was remembered; nothing if there is no such file yet. @throws InputError `ERR_KNOWN_LOG` */
+async function readKnown(file: string): Promise<readonly KnownLog[]> {
   try {
-    return parseKnownLog(nodeSha256, await readFile(file, "utf8"))
+    return parseKnownLogs(nodeSha256, await readFile(file, "utf8"))
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return null
+    if (errnoOf(error) === "ENOENT") return []
     if (!(error instanceof LockgateError))
       throw new HardwareError("ERR_IO", `${file} cannot be read: ${errnoOf(error)}`)
     throw new LockgateError("input", error.code, `${file}: ${error.message}`)

@@ -6,6 +6,7 @@ import { askGateway, GATEWAY_OPTIONS, GATEWAY_USAGE } from "./gateway-call.ts"
 import { readArguments } from "./handler.ts"
 import type { CliIo } from "./handler.ts"
 import { timeLines } from "./time-text.ts"
+import { witnessLines } from "./witness-text.ts"
 import { localTime, printable, thousands } from "./text.ts"
 
 const USAGE = `lockgate status [--json] ${GATEWAY_USAGE}`
@@ -48,6 +49,7 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     ...alarmLines(report.alarms),
     `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}${roomWords(audit.room)}`,
     ...roomLines(audit.room),
+    ...witnessLines(audit.witnesses, nowAt),
   ]
 }
 

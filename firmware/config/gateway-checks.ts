@@ -8,7 +8,8 @@ import { didYouMean } from "../../policy/language/suggestion.ts"
 import { declaredNames, faultAt, find } from "../../policy/language/locate.ts"
 import { linesSocket } from "../lines/socket-path.ts"
 import { clash, LISTEN_PORTS, SCHEMES, splitUrl } from "./address.ts"
-import { checkGpio } from "./gpio-shape.ts"
+import { checkGpio, directionLines } from "./gpio-shape.ts"
+import { checkWitnesses } from "./witness-shape.ts"
 
 /** Longest path of a local socket on Linux: `sun_path` less its end. */
 const MAX_SOCKET_BYTES = 107
@@ -74,12 +75,23 @@ export function checkGateway(document: GatewayDocument, root: DocNode, folder: s
   checkListeners(document.conduits, report)
   checkThreshold(document, root, report)
   checkLines(document.lines, report)
+  const turners = new Set(directionLines(document.gpio).map(({ name }) => name))
+  const turned = new Map<string, string>()
+  for (const placed of document.lines) {
+    const { rs485 } = placed.value
+    if (typeof rs485 === "string") continue
+    refer(placed, ["rs485", "gpio"], "line of gpio with direction: rs485", rs485.gpio, turners)
+    const earlier = turned.get(rs485.gpio)
+    if (earlier !== undefined) faultAt(report, placed, ["rs485", "gpio"], `${earlier} is turned by it already`)
+    turned.set(rs485.gpio, placed.path)
+  }
   const linesBytes = utf8Length(linesSocket(resolve(folder, document.state)))
   if (document.lines.length > 0 && linesBytes > MAX_SOCKET_BYTES) {
     const message = `the lines are asked at a socket below it, whose path has at most ${MAX_SOCKET_BYTES} bytes, not ${linesBytes}`
     faultAt(report, top, ["state"], message, "choose a folder nearer to the root")
   }
   checkGpio(document.gpio, root, report)
+  checkWitnesses(document.gateway, document.management.mqtt !== null, document.audit, root, report)
   const socketBytes = utf8Length(resolve(folder, document.management.socket))
   if (socketBytes > MAX_SOCKET_BYTES) {
     const message = `the path of a socket has at most ${MAX_SOCKET_BYTES} bytes, this one has ${socketBytes}`

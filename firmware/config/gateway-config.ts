@@ -2,6 +2,8 @@ import type { SerialSettings } from "../../hal/serial.ts"
 import type { LineRules } from "../conduits/modbus/rtu/line-machine.ts"
 import type { NamedPoint } from "../../policy/audit/modbus-object.ts"
 import type { Transport } from "../../policy/language/policy.ts"
+import type { NoteKey } from "../../policy/audit/tlog/note.ts"
+import type { WitnessedLog } from "../audit/witness-log.ts"
 import { DEFAULT_LOAD_LIMITS, type LoadLimits } from "./load-limits.ts"
 
 /**
@@ -53,7 +55,7 @@ export interface GatewayConfig {
   readonly inspector: "refuse" | "allow"
   /** Lines for general purpose; none where the board file has no section `gpio`. */
   readonly gpio: GpioConfig
-  /** Room for the audit log. */
+  /** Room for the audit log, and its witnesses. */
   readonly audit: AuditConfig
   /** Seconds a policy stays on trial until it is confirmed or rolled back. */
   readonly trialSeconds: number
@@ -69,14 +71,25 @@ export interface TimeConfig {
   readonly chronySocket: string | null
 }
 
-/** What the board has for the audit log. */
+/** What the board has for the audit log, and who vouches for it. */
 export interface AuditConfig {
   /** What the folder of the log may take on the disk: entries, tiles, kept requests, all of it. */
   readonly capacityBytes: number
+  /** Cosigners whose lines count as seen by somebody else. */
+  readonly witnesses: readonly NoteKey[]
+  /** Cosigners whose lines count as a verified copy elsewhere. */
+  readonly collectors: readonly NoteKey[]
+  /** Logs of other gateways that this one witnesses. */
+  readonly witnessFor: readonly WitnessedLog[]
 }
 
 /** What the log may take where the board file says nothing. */
-export const DEFAULT_AUDIT: AuditConfig = { capacityBytes: 256 * 1024 * 1024 }
+export const DEFAULT_AUDIT: AuditConfig = {
+  capacityBytes: 256 * 1024 * 1024,
+  witnesses: [],
+  collectors: [],
+  witnessFor: [],
+}
 
 /** Where a conduit listens on this board, and where its broker or its units are. */
 export interface ConduitEnds {

@@ -9,6 +9,7 @@ import { duration, durationText, size, sizeText } from "../../policy/language/qu
 import { toJsonSchema } from "../../policy/language/json-schema.ts"
 import { line } from "./line-shape.ts"
 import { complainAboutBroker, complainAboutHost, complainAboutUrl, SCHEMES, splitUrl } from "./address.ts"
+import { NO_WITNESSES, WITNESS_FIELDS } from "./witness-shape.ts"
 import { NO_TIME, time } from "./time-shape.ts"
 import { points } from "./point-shape.ts"
 import { gpio } from "./gpio-shape.ts"
@@ -221,7 +222,7 @@ const workers: Shape<number | "auto"> = {
   schema: () => ({ oneOf: [workerWord.schema(), workerCount.schema()] }),
 }
 
-const NO_AUDIT = { capacity: DEFAULT_AUDIT.capacityBytes }
+const NO_AUDIT = { capacity: DEFAULT_AUDIT.capacityBytes, ...NO_WITNESSES }
 const audit = object("audit", {
   capacity: optional(
     size(8 * MIB, 64 * KIB * MIB),
@@ -229,6 +230,7 @@ const audit = object("audit", {
     "What the audit log may take on the disk, all in all.",
     sizeText(NO_AUDIT.capacity),
   ),
+  ...WITNESS_FIELDS,
 })
 
 /** The board file. Every key, default and bound: `README.md`. */
@@ -280,7 +282,7 @@ export const gatewayShape = object("a board file", {
     "Whether the gateway starts with the runtime's inspector, which shows keys: for a developer's desk alone.",
     "refuse",
   ),
-  audit: optional(withStandIn(audit, NO_AUDIT), NO_AUDIT, "Room for the audit log.", {}),
+  audit: optional(withStandIn(audit, NO_AUDIT), NO_AUDIT, "Room for the audit log, and its witnesses.", {}),
   trial: optional(
     withStandIn(duration(5000, 86_400_000), 300_000),
     300_000,

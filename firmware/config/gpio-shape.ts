@@ -7,6 +7,7 @@ import { faultAt } from "../../policy/language/locate.ts"
 import { duration } from "../../policy/language/quantity-shapes.ts"
 import { choice, flag, integer, name, text, withStandIn } from "../../policy/language/shape.ts"
 import { quote } from "../../policy/language/characters.ts"
+import type { DirectionLine } from "../../hal/serial-direction.ts"
 import type { GpioConfig, OutputConfig } from "./gateway-config.ts"
 
 /** Most lines of a board file. */
@@ -42,9 +43,15 @@ const output = object("an output", {
   shows: required(choice(["fault", "island", "running", "tamper"]), "What it is on for."),
 })
 
+const turner = object("a direction line", {
+  direction: required(choice(["rs485"]), "`rs485`."),
+  ...where,
+  "active-low": optional(flag(), false, "Whether the transceiver sends at low level.", false),
+})
+
 /** The lines of the board, by name. */
 export const gpio = withStandIn(
-  placedMap(kindsOf("a line", "direction", { in: input, out: output }), { max: MAX_GPIO_LINES }),
+  placedMap(kindsOf("a line", "direction", { in: input, out: output, rs485: turner }), { max: MAX_GPIO_LINES }),
   [],
 )
 
@@ -60,7 +67,7 @@ export function checkGpio(lines: PlacedLines, _root: DocNode, report: Report): v
     const earlier = places.get(at)
     if (earlier === undefined) places.set(at, placed)
     else faultAt(report, placed, ["line"], `${earlier.path} is line ${value.line} of ${value.chip} already`)
-    if (value.direction === "out") continue
+    if (value.direction !== "in") continue
     const { low, high } = value.states
     if (low === high) {
       faultAt(report, placed, ["states", "high"], `${quote(high)} is the word for low already`, "two levels, two words")
@@ -75,14 +82,22 @@ export function checkGpio(lines: PlacedLines, _root: DocNode, report: Report): v
 /** The section as the gateway holds it. */
 export function buildGpio(lines: PlacedLines): GpioConfig {
   const inputs = lines.flatMap(({ name: own, value }) => {
-    if (value.direction === "out") return []
+    if (value.direction !== "in") return []
     const { chip, line, bias, states: words, tamper } = value
     return [{ name: own, chip, line, bias, debounceMs: value.debounce, states: words, tamper }]
   })
   const outputs = lines.flatMap(({ name: own, value }): OutputConfig[] => {
-    if (value.direction === "in") return []
+    if (value.direction !== "out") return []
     const { chip, line, safe, shows } = value
     return [{ name: own, chip, line, activeLow: value["active-low"], safe, shows }]
   })
   return { inputs, outputs }
+}
+
+/** The lines that turn transceivers; who has the serial line holds them, not the keeper of the outputs. */
+export function directionLines(lines: PlacedLines): readonly DirectionLine[] {
+  return lines.flatMap(({ name: own, value }): DirectionLine[] => {
+    if (value.direction !== "rs485") return []
+    return [{ name: own, chip: value.chip, line: value.line, transmit: value["active-low"] ? "low" : "high" }]
+  })
 }

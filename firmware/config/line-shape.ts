@@ -1,9 +1,10 @@
 import type { Shape } from "../../policy/language/shape.ts"
 import type { SerialFrame } from "../../hal/serial.ts"
 import type { LineSettings } from "./gateway-config.ts"
+import { directionLines, type PlacedLines } from "./gpio-shape.ts"
 import { DEFAULT_LINE } from "./gateway-config.ts"
-import { choice, flag, integer, mismatch, text } from "../../policy/language/shape.ts"
-import { object, optional, required } from "../../policy/language/group-shapes.ts"
+import { choice, flag, integer, mismatch, name, text } from "../../policy/language/shape.ts"
+import { object, optional, required, wordOrMap } from "../../policy/language/group-shapes.ts"
 import { duration, durationText } from "../../policy/language/quantity-shapes.ts"
 
 const FRAMES: readonly SerialFrame[] = ["8N1", "8E1", "8N2"]
@@ -35,10 +36,10 @@ export const line = object("a serial line", {
   baud: optional(integer(1_200, 921_600), DEFAULT_LINE.baud, "Bits a second.", DEFAULT_LINE.baud),
   frame: optional(frame, DEFAULT_LINE.frame, "Data bits, parity, stop bits.", DEFAULT_LINE.frame),
   rs485: optional(
-    choice(["driver", "none"]),
-    DEFAULT_LINE.rs485,
-    "Who turns the transceiver round: the kernel's driver, or nobody needs to.",
-    DEFAULT_LINE.rs485,
+    wordOrMap(choice(["driver", "none"]), object("a direction line", { gpio: required(name("line of gpio"), "A line of `gpio` with `direction: rs485`.") })), // prettier-ignore
+    "none",
+    "Who turns the transceiver round: the kernel's driver, nobody needs to, or a line of `gpio`.",
+    "none",
   ),
   echo: optional(flag(), DEFAULT_LINE.echo, "The line brings back our own bytes.", DEFAULT_LINE.echo),
   timeout: optional(
@@ -71,8 +72,12 @@ export const line = object("a serial line", {
 
 export type LineEntry = typeof line extends Shape<infer T> ? T : never
 
-/** The line as the configuration holds it. */
-export function buildLine(entry: LineEntry): LineSettings {
-  const { timeout, turnaround, wait, ...rest } = entry
-  return { ...rest, timeoutMs: timeout, turnaroundMs: turnaround, waitMs: wait }
+/** The line as the configuration holds it; `gpio` is that section of the same board file, checked. */
+export function buildLine(entry: LineEntry, gpio: PlacedLines): LineSettings {
+  const { timeout, turnaround, wait, rs485, ...rest } = entry
+  const times = { timeoutMs: timeout, turnaroundMs: turnaround, waitMs: wait }
+  if (typeof rs485 === "string") return { ...rest, rs485, ...times }
+  const found = directionLines(gpio).find((one) => one.name === rs485.gpio)
+  // The checks of the board file have found it.
+  return { ...rest, rs485: found === undefined ? "none" : { gpio: found }, ...times }
 }

@@ -14,6 +14,7 @@ import { gatewayShape } from "./gateway-shape.ts"
 import { loadLimitsOf } from "./load-limit-keys.ts"
 import { LISTEN_PORTS, splitUrl } from "./address.ts"
 import { buildTime } from "./time-shape.ts"
+import { buildWitnesses } from "./witness-shape.ts"
 import { buildPoints } from "./point-shape.ts"
 
 /** 64 conduits with all that belongs to them take 30 KiB. */
@@ -70,7 +71,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     })),
     policyBundleFile: document["policy-bundle"] === null ? null : toPath(document["policy-bundle"]),
     conduits: record(document.conduits, buildEnds),
-    lines: record(document.lines, buildLine),
+    lines: record(document.lines, (entry) => buildLine(entry, document.gpio)),
     management: {
       socket: toPath(management.socket),
       mqtt: management.mqtt === null ? null : buildEnd(management.mqtt),
@@ -81,7 +82,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     packetFilter: document["packet-filter"],
     inspector: document.inspector,
     gpio: buildGpio(document.gpio),
-    audit: { capacityBytes: document.audit.capacity },
+    audit: { capacityBytes: document.audit.capacity, ...buildWitnesses(document.audit) },
     trialSeconds: document.trial / 1000,
   }
 }

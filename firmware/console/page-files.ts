@@ -22,11 +22,13 @@ const PACKAGES: Readonly<Record<string, string>> = {
 }
 /** Modules that a browser is told to load, and from which all others are reached. */
 const ENTRIES = [`${PAGE}main.ts`, `${PAGE}worker.ts`]
+const CSS = "text/css; charset=utf-8"
+const STYLES = ["theme", "elements", "layout", "verdict", "fleet", "timeline", "table", "detail"]
 const PLAIN: Readonly<Record<string, readonly [path: string, type: string]>> = {
   "/": [`${PAGE}console.html`, "text/html; charset=utf-8"],
-  "/console.css": [`${PAGE}console.css`, "text/css; charset=utf-8"],
   "/icon.svg": [`${PAGE}icon.svg`, "image/svg+xml"],
-  "/uplot.css": ["node_modules/uplot/dist/uPlot.min.css", "text/css; charset=utf-8"],
+  "/uplot.css": ["node_modules/uplot/dist/uPlot.min.css", CSS],
+  ...Object.fromEntries(STYLES.map((name) => [`/style/${name}.css`, [`${PAGE}style/${name}.css`, CSS] as const])),
 }
 const IMPORT = /(\bfrom\s*|^import\s*)(["'])([^"'\n]+)\2/gm
 

@@ -130,7 +130,7 @@ export function createLocalSocket(deps: LocalSocketDeps): LocalSocket {
       const closing = server
       server = null
       if (closing !== null) await new Promise<void>((resolve) => closing.close(() => resolve()))
-      await refusals.flush()
+      await refusals.stop()
     },
   }
 }

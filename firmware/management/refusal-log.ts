@@ -6,8 +6,8 @@ import { survivable } from "../bundles/refusal.ts"
 export interface RefusalLog {
   /** The entry's number, or null if this one was only counted or could not be written. */
   note(reason: string): Promise<number | null>
-  /** Write down what was counted. */
-  flush(): Promise<void>
+  /** Write down what was counted. No timer is left; what comes after is not written. */
+  stop(): Promise<void>
 }
 
 const INTERVALS_MS = [1000, 10_000, 60_000]
@@ -47,8 +47,9 @@ export function createRefusalLog(
     counted = 0
     if (count > 0) await write(last, count)
   }
+  let cancel = (): void => undefined
   const wait = (): void => {
-    clock.after(INTERVALS_MS[level] ?? 60_000, () => {
+    cancel = clock.after(INTERVALS_MS[level] ?? 60_000, () => {
       if (counted === 0) {
         level = -1
         return
@@ -60,7 +61,12 @@ export function createRefusalLog(
     })
   }
   return {
-    flush,
+    stop: () => {
+      // One that waits its 60 s would keep a stopped gateway's process alive as long.
+      cancel()
+      level = INTERVALS_MS.length
+      return flush()
+    },
     async note(reason) {
       last = reason
       if (level >= 0) {

@@ -4,6 +4,7 @@ import type { GpioStatus } from "../gpio/lines.ts"
 import type { LogRoom } from "../audit/retention.ts"
 import type { Backlog } from "../spool/store.ts"
 import type { TimeReport } from "../time-keeper.ts"
+import type { WitnessingStatus } from "../witnessing.ts"
 import type { AccessStatus } from "./access.ts"
 import type { EmergencyStatus } from "./overrides.ts"
 import type { PolicyStatus } from "../bundles/activation-port.ts"
@@ -42,6 +43,8 @@ export interface StatusReport {
     readonly publishing: "yes" | "no" | "off"
     /** How full it is; absent in answers of a gateway before this. */
     readonly room?: LogRoom
+    /** Who cosigns the log, and whose logs this gateway cosigns; absent in answers of a gateway before this. */
+    readonly witnesses?: WitnessingStatus
   }
 }
 

@@ -52,6 +52,14 @@ export function setArguments(version: ToolsVersion, chip: string, line: number, 
   return version === 1 ? ["--mode=signal", chip, value] : ["--chip", chip, value]
 }
 
+/**
+ * Arguments of version 2's `gpioset`: hold one line, and change it as `set <line>=<0 or 1>` on its input says. It writes a
+ * prompt when it has it, and after each order.
+ */
+export function interactiveArguments(chip: string, line: number, level: Level): readonly string[] {
+  return ["--interactive", "--chip", chip, `${line}=${level === "high" ? 1 : 0}`]
+}
+
 /** The levels that `gpioget` wrote, or null if it is not one of 0 and 1 for each of `count` lines. */
 export function parseLevels(text: string, count: number): readonly Level[] | null {
   const words = text.trim().split(/\s+/)

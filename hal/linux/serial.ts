@@ -2,18 +2,15 @@ import { read as readFile } from "node:fs"
 import { LinuxBinding, type LinuxPortBinding } from "@serialport/bindings-cpp"
 import { SerialPortStream } from "@serialport/stream"
 import { HardwareError } from "../../policy/base/errors.ts"
+import { checkDirection, writeTurned, type Direction, type Directions } from "../serial-direction.ts"
+import { createLinuxClock } from "./clock.ts"
+import { createLinuxDirections } from "./serial-direction.ts"
 import type { Serial, SerialLine, SerialListener, SerialSettings } from "../serial.ts"
-
-/** Turns a transceiver round where no driver does: called around every write. The bytes have left before `after`. */
-export interface SerialDirection {
-  before(): void | Promise<void>
-  after(): void | Promise<void>
-}
 
 /** What the Linux lines stand on. */
 export interface LinuxSerialOptions {
-  /** How a device's direction is switched, or null if the driver does it or nobody needs to. Default: nobody. */
-  readonly direction?: (device: string) => SerialDirection | null
+  /** What turns the transceivers that hang on lines of the board. Default: libgpiod's tools on the PATH. */
+  readonly directions?: Directions
 }
 
 /**
@@ -25,15 +22,12 @@ export interface LinuxSerialOptions {
  * Loads a native addon: only the process `lines` (`firmware/lines`) may import this.
  */
 export function createLinuxSerial(options: LinuxSerialOptions = {}): Serial {
-  return { open: (settings, listener) => open(settings, listener, options.direction?.(settings.device) ?? null) }
+  const { directions = createLinuxDirections() } = options
+  return { open: (settings, listener) => open(settings, listener, directions) }
 }
 
-async function open(
-  settings: SerialSettings,
-  listener: SerialListener,
-  direction: SerialDirection | null,
-): Promise<SerialLine> {
-  const { device, baud, frame } = settings
+async function open(settings: SerialSettings, listener: SerialListener, directions: Directions): Promise<SerialLine> {
+  const { device, baud, frame, rs485 } = settings
   const stream = new SerialPortStream({
     binding: watchedBinding,
     path: device,
@@ -48,10 +42,13 @@ async function open(
     highWaterMark: 4096,
   })
   let over = false
+  const clock = createLinuxClock()
   const ended = new HardwareError("ERR_SERIAL_LOST", `the serial line ${device} is closed`)
   const lose = (error: Error | null): void => {
     if (over) return
     over = true
+    // Whatever the line had of us: the pair is the units'.
+    void direction?.close()
     listener.lost(failure("ERR_SERIAL_LOST", device, error))
   }
   stream.on("error", lose)
@@ -59,6 +56,23 @@ async function open(
   await new Promise<void>((resolve, reject) => {
     stream.open((error) => (error === null ? resolve() : reject(failure("ERR_SERIAL_OPEN", device, error))))
   })
+  const closed = (): Promise<void> =>
+    new Promise((resolve) => {
+      over = true
+      if (!stream.isOpen) return resolve()
+      stream.close(() => resolve())
+    })
+  let direction: Direction | null = null
+  if (typeof rs485 === "object") {
+    try {
+      direction = await directions.open(rs485.gpio, lose)
+      checkDirection(settings, direction)
+    } catch (error) {
+      await direction?.close()
+      await closed()
+      throw error
+    }
+  }
   stream.on("data", (bytes: Buffer) => {
     // A copy: the stream cuts chunks out of a pool that a kept one would hold whole.
     if (!over) listener.received(Uint8Array.from(bytes))
@@ -68,22 +82,16 @@ async function open(
       if (over) return reject(ended)
       act((error) => (error ? reject(failure("ERR_SERIAL_LOST", device, error)) : resolve()))
     })
+  const write = (bytes: Uint8Array): Promise<void> => finished((done) => stream.write(bytes, undefined, done))
   const drain = (): Promise<void> => finished((done) => stream.drain(done))
   return {
-    async write(bytes) {
-      await direction?.before()
-      await finished((done) => stream.write(bytes, undefined, done))
-      if (direction === null) return
-      await drain()
-      await direction.after()
-    },
+    write: (bytes) =>
+      direction === null ? write(bytes) : writeTurned(bytes, { direction, settings, clock, write, drain }),
     drain,
-    close: () =>
-      new Promise((resolve) => {
-        over = true
-        if (!stream.isOpen) return resolve()
-        stream.close(() => resolve())
-      }),
+    async close() {
+      await direction?.close()
+      await closed()
+    },
   }
 }
 

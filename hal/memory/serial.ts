@@ -1,5 +1,7 @@
 import { HardwareError } from "../../policy/base/errors.ts"
 import type { Clock } from "../clock.ts"
+import { checkDirection, writeTurned, type Direction, type DirectionLine } from "../serial-direction.ts"
+import type { MemoryDirection } from "./serial-direction.ts"
 import { byteMs, type Serial, type SerialLine, type SerialListener, type SerialSettings } from "../serial.ts"
 
 /** Whoever is at the other end of a line: told what reached it whole, answers when it likes, as often as it likes. */
@@ -19,6 +21,8 @@ export interface SerialFaults {
 export interface MemorySerialOptions {
   /** As many bytes as a driver gathers before it hands them out, 1..; default 16, the queue of a common chip. */
   readonly chunkBytes?: number
+  /** What turns the transceiver of a line with `rs485.gpio`: bytes pass to whoever the pair does not belong to, only. */
+  readonly direction?: MemoryDirection
 }
 
 interface Wire {
@@ -45,10 +49,12 @@ interface OpenEnd {
 export class MemorySerial implements Serial {
   readonly #clock: Clock
   readonly #chunkBytes: number
+  readonly #direction: MemoryDirection | null
   readonly #wires = new Map<string, Wire>()
 
   constructor(clock: Clock, options: MemorySerialOptions = {}) {
     this.#clock = clock
+    this.#direction = options.direction ?? null
     this.#chunkBytes = options.chunkBytes ?? 16
   }
 
@@ -91,21 +97,51 @@ export class MemorySerial implements Serial {
     const ready = (): void => {
       if (wire.open !== end) throw new HardwareError("ERR_SERIAL_LOST", `serial line ${device}: closed`)
     }
+    const write = async (bytes: Uint8Array): Promise<void> => {
+      ready()
+      this.#toStation(wire, end, Uint8Array.from(bytes))
+    }
+    const drain = async (): Promise<void> => {
+      ready()
+      const leftMs = end.toStationFreeMs - this.#clock.monotonicMs()
+      if (leftMs > 0) await new Promise<void>((resolve) => this.#clock.after(leftMs, resolve))
+      ready()
+    }
+    const close = async (): Promise<void> => {
+      if (wire.open === end) wire.open = null
+    }
+    if (typeof settings.rs485 !== "object") return { write, drain, close }
+    const lose = (error: HardwareError): void => {
+      if (wire.open !== end) return
+      wire.open = null
+      listener.lost(error)
+    }
+    const direction = await this.#turner(settings.rs485.gpio, lose)
+    try {
+      checkDirection(settings, direction)
+    } catch (error) {
+      await close()
+      throw error
+    }
+    const parts = { direction, settings, clock: this.#clock, write, drain }
     return {
-      write: async (bytes) => {
-        ready()
-        this.#toStation(wire, end, Uint8Array.from(bytes))
-      },
-      drain: async () => {
-        ready()
-        const leftMs = end.toStationFreeMs - this.#clock.monotonicMs()
-        if (leftMs > 0) await new Promise<void>((resolve) => this.#clock.after(leftMs, resolve))
-        ready()
-      },
+      write: (bytes) => writeTurned(bytes, parts),
+      drain,
       close: async () => {
-        if (wire.open === end) wire.open = null
+        await direction.close()
+        await close()
       },
     }
+  }
+
+  #turner(line: DirectionLine, lost: (error: HardwareError) => void): Promise<Direction> {
+    if (this.#direction !== null) return this.#direction.open(line, lost)
+    throw new HardwareError("ERR_SERIAL_DIRECTION", `direction line ${line.name}: the simulated board has none`)
+  }
+
+  /** Whether what goes this way at this moment is carried: the pair belongs to the other side else. */
+  #carries(end: OpenEnd, pair: "ours" | "units"): boolean {
+    return typeof end.settings.rs485 !== "object" || this.#direction === null || this.#direction.pair === pair
   }
 
   #toStation(wire: Wire, end: OpenEnd, bytes: Uint8Array): void {
@@ -113,8 +149,9 @@ export class MemorySerial implements Serial {
     const startMs = Math.max(nowMs, end.toStationFreeMs)
     end.toStationFreeMs = startMs + bytes.length * byteMs(end.settings)
     if (wire.faults.echo) this.#deliver(wire, end, bytes, startMs)
+    const begun = this.#carries(end, "ours")
     this.#clock.after(end.toStationFreeMs - nowMs, () => {
-      const arrived = wire.faults.toStation(bytes)
+      const arrived = begun && this.#carries(end, "ours") ? wire.faults.toStation(bytes) : new Uint8Array(0)
       if (wire.open !== end || arrived.length === 0) return
       wire.station(arrived, (answer, afterMs = 0) => this.#toBoard(wire, end, Uint8Array.from(answer), afterMs))
     })
@@ -122,6 +159,8 @@ export class MemorySerial implements Serial {
 
   #toBoard(wire: Wire, end: OpenEnd, bytes: Uint8Array, afterMs: number): void {
     const send = (): void => {
+      // A unit that speaks while the pair is still ours is not heard.
+      if (!this.#carries(end, "units")) return
       const arrives = wire.faults.toBoard(bytes)
       const startMs = Math.max(this.#clock.monotonicMs(), end.toBoardFreeMs)
       end.toBoardFreeMs = startMs + arrives.length * byteMs(end.settings)

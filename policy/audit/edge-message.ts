@@ -7,7 +7,7 @@
  *       "levels": ["<base64>", ..],        hashes of the partial tile of level 1, 2, ..; "" where there is none
  *       "entries": ["<line>", ..] }        of the partial bundle; their hashes are the partial tile of level 0
  *
- * One retained message, so that a checkpoint and what it covers can never be seen apart. On the wire it is gzipped, by the caller.
+ * A checkpoint and what it covers can never be seen apart. On the wire it is gzipped, by the caller, and cut if it is large (`edge-parts.ts`).
  */
 import { InputError } from "../base/errors.ts"
 import { MAX_ENTRY_BYTES } from "./entry.ts"

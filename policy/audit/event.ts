@@ -15,6 +15,7 @@ import { POSTURE_EVENTS } from "./event/posture.ts"
 import { SPOOL_EVENTS } from "./event/spool.ts"
 import { TIME_EVENTS } from "./event/time.ts"
 import { TRUST_EVENTS } from "./event/trust.ts"
+import { WITNESS_EVENTS } from "./event/witness.ts"
 
 /** How it ended. */
 export type Outcome = "success" | "failure" | "denied"
@@ -33,6 +34,7 @@ export const EVENTS = {
   ...POSTURE_EVENTS,
   ...COMMAND_EVENTS,
   ...AUDIT_EVENTS,
+  ...WITNESS_EVENTS,
   ...ALARM_EVENTS,
 } as const
 

@@ -1,13 +1,16 @@
 /**
- * What a viewer remembers of a log: the last checkpoint that it verified, and by which key. Held against what is shown the next
+ * What a viewer remembers of logs: of each the last checkpoint that it verified, and by which key. Held against what is shown the next
  * time, it shows a log that was rewound or exchanged.
  *
- *     { "format": 1, "key": "<name+id+base64>", "checkpoint": "<signed note>" }
+ *     { "format": 2, "logs": [{ "key": "<name+id+base64>", "checkpoint": "<signed note>" }, ...] }
+ *     { "format": 1, "key": "<name+id+base64>", "checkpoint": "<signed note>" }                      one log; still read
  */
 import { InputError, LockgateError } from "../base/errors.ts"
 import { parseCheckpoint, type Checkpoint } from "./tlog/checkpoint.ts"
 import type { Sha256 } from "./tlog/hash.ts"
 import { encodeNoteKey, parseNote, parseNoteKey, type NoteKey } from "./tlog/note.ts"
+
+const MAX_CHARACTERS = 4 * 1024 * 1024
 
 /** A checkpoint that was verified before. */
 export interface KnownLog {
@@ -17,30 +20,45 @@ export interface KnownLog {
   readonly checkpoint: Checkpoint
 }
 
-/** The file's text, with a line end. */
-export function encodeKnownLog(sha256: Sha256, { key, note }: Pick<KnownLog, "key" | "note">): string {
-  return `${JSON.stringify({ format: 1, key: encodeNoteKey(sha256, key), checkpoint: note }, null, 2)}\n`
+/** What is to be remembered after `log` was seen: it takes the place of what was known of the same log. */
+export function remember(known: readonly KnownLog[], log: KnownLog): readonly KnownLog[] {
+  return [...known.filter(({ checkpoint }) => checkpoint.origin !== log.checkpoint.origin), log]
 }
 
-/** @throws InputError `ERR_KNOWN_LOG` */
-export function parseKnownLog(sha256: Sha256, text: string): KnownLog {
+/** The file's text, with a line end. */
+export function encodeKnownLogs(sha256: Sha256, known: readonly Pick<KnownLog, "key" | "note">[]): string {
+  const logs = known.map(({ key, note }) => ({ key: encodeNoteKey(sha256, key), checkpoint: note }))
+  return `${JSON.stringify({ format: 2, logs }, null, 2)}\n`
+}
+
+/** The logs that are remembered, at most one of each origin. @throws InputError `ERR_KNOWN_LOG` */
+export function parseKnownLogs(sha256: Sha256, text: string): readonly KnownLog[] {
   const wrong = new InputError(
     "ERR_KNOWN_LOG",
-    "not what was remembered of a log; it is damaged, or another kind of file",
+    "not what was remembered of logs; it is damaged, or another kind of file",
   )
-  if (text.length > 64 * 1024) throw wrong
+  if (text.length > MAX_CHARACTERS) throw wrong
   try {
-    const found: unknown = JSON.parse(text)
-    if (typeof found !== "object" || found === null) throw wrong
-    const { format, key, checkpoint } = found as Readonly<Record<string, unknown>>
-    if (format !== 1 || typeof key !== "string" || typeof checkpoint !== "string") throw wrong
-    return {
-      key: parseNoteKey(sha256, key),
-      note: checkpoint,
-      checkpoint: parseCheckpoint(parseNote(checkpoint).text),
+    const found = objectOf(JSON.parse(text))
+    const logs = found?.["format"] === 1 ? [found] : found?.["format"] === 2 ? found["logs"] : null
+    if (!Array.isArray(logs)) throw wrong
+    const known: KnownLog[] = []
+    for (const one of logs) {
+      const { key, checkpoint: note } = objectOf(one) ?? {}
+      if (typeof key !== "string" || typeof note !== "string") throw wrong
+      const checkpoint = parseCheckpoint(parseNote(note).text)
+      if (known.some((other) => other.checkpoint.origin === checkpoint.origin)) throw wrong
+      known.push({ key: parseNoteKey(sha256, key), note, checkpoint })
     }
+    return known
   } catch (error) {
     if (error instanceof SyntaxError || (error instanceof LockgateError && error.kind === "input")) throw wrong
     throw error
   }
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> | null {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : null
 }

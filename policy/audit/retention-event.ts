@@ -1,7 +1,10 @@
 /** What the log says of its own room: each crossing of a mark, and what is dropped. */
 import type { AuditStorage } from "../language/policy.ts"
+import type { Entry } from "./entry.ts"
 import type { AuditEvent } from "./event.ts"
 import type { Decision, Fill, Marks, Measured } from "./retention.ts"
+import { fromBase64, toBase64 } from "./tlog/base64.ts"
+import { HASH_BYTES } from "./tlog/hash.ts"
 
 /** A mark that was crossed, one way or the other. */
 export type Crossing = Decision["tell"][number]
@@ -52,11 +55,15 @@ export function crossingEvent(
   }
 }
 
-/** The entry of a drop of `first` to below `below`: which entries go, why, and whether a collector holds them all. */
+/**
+ * The entry of a drop of `first` to below `below`: which entries go, why, and whether a collector holds them all. `root` is that of the
+ * first `below` entries: whoever kept them can show that it is these that went.
+ */
 export function droppingEvent(
   first: number,
   below: number,
   collected: number,
+  root: Uint8Array,
   { byDisk }: Pick<Marks, "byDisk">,
 ): AuditEvent {
   return {
@@ -65,6 +72,25 @@ export function droppingEvent(
     source: "audit",
     reason: byDisk ? "disk" : "capacity",
     count: below - first,
-    detail: { first, last: below - 1, collected },
+    detail: { first, last: below - 1, collected, root: toBase64(root) },
   }
+}
+
+/** What an entry says of a drop. */
+export interface SaidDrop {
+  readonly seq: number
+  /** Every entry below this one was given up. */
+  readonly below: number
+  /** Of the tree of the first `below` entries; null if the entry does not name it. */
+  readonly root: Uint8Array | null
+}
+
+/** What an entry says was dropped; null for any other entry. */
+export function droppedBelow({ seq, event, source, detail }: Entry): SaidDrop | null {
+  if ((event !== "audit.dropped" && event !== "audit.overwritten") || source !== "audit") return null
+  const [last, named] = [detail?.["last"], detail?.["root"]]
+  // No log gives up the entry that says so.
+  if (typeof last !== "number" || !Number.isSafeInteger(last) || last < 0 || last >= seq) return null
+  const root = typeof named === "string" ? fromBase64(named) : null
+  return { seq, below: last + 1, root: root?.length === HASH_BYTES ? root : null }
 }

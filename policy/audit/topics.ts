@@ -6,6 +6,8 @@
  *     lockgate/<gateway>/heartbeat           the signed sign of life
  *     lockgate/<gateway>/alarm/<id>          retained: an alarm as JSON, until it is acknowledged
  *     lockgate/<gateway>/log/edge            retained: checkpoint and what no full tile or bundle holds yet
+ *     lockgate/<gateway>/log/edge/...        retained: parts of a large edge (`edge-parts.ts`)
+ *     lockgate/<gateway>/log/handover/<size> retained: a change of the log's key, as a proof file
  *     lockgate/<gateway>/log/tile/...        retained: full tiles, raw; full bundles, gzipped
  *     lockgate/<gateway>/log/request         what a reader asks for that the broker no longer holds
  *     lockgate/<gateway>/log/answer/<nonce>  and where it gets that
@@ -22,7 +24,15 @@ import { InputError } from "../base/errors.ts"
 import { parsePiecePath } from "./tlog/tile.ts"
 
 /** Topics below `lockgate/<gateway>/` of which there is one; the rest of `lockgate/` is not the gateway's own. */
-export type GatewayTopic = "audit/live" | "online" | "heartbeat" | "log/edge" | "log/request" | `alarm/${string}`
+export type GatewayTopic =
+  | "audit/live"
+  | "online"
+  | "heartbeat"
+  | "log/edge"
+  | "log/"
+  | `log/handover/${number}`
+  | "log/request"
+  | `alarm/${string}`
 
 /** A payload of more bytes is cut into parts. */
 export const PART_BYTES = 128 * 1024

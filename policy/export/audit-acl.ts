@@ -3,15 +3,21 @@
  *
  * | who | reads | writes |
  * |---|---|---|
- * | gateway   | its own log as the broker shows it, commands | everything of its own |
+ * | gateway   | its own log and alarms as the broker shows them, what cosigners say, commands | everything of its own but that |
  * | operator  | everything of the gateway | what it asks for older history |
- * | collector | the log, the sign of life | what it asks for older history |
+ * | collector | the log, the signs of life (`heartbeat`, `online`), alarms, what cosigners say | what it asks for, what it cosigns |
+ * | witness   | the log, the signs of life | what it asks for, what it cosigns |
+ *
+ * Collectors and witnesses say what they cosign, or refuse, at `witness/<name>` and below, each under its own name alone.
  *
  * Everybody else gets nothing: what no line allows, mosquitto refuses once it has an ACL file.
  *
  * @see IEC 62443-4-2 CR 3.9, CR 6.1; mosquitto.conf(5), "acl_file"
  */
 import { InputError } from "../base/errors.ts"
+
+/** One level of a topic, and no wildcard. */
+const COSIGNER = /^[A-Za-z0-9._-]{1,64}$/
 
 /** What one user may do: topics by kind. */
 export interface AclUser {
@@ -24,30 +30,44 @@ export interface AclUser {
 /** Who is who at the broker, by the names it knows them by: the common names of their certificates. */
 export interface AuditReaders {
   readonly operators: readonly string[]
+  /** A common name; or `<common name>=<name as cosigner>`, where the two differ. */
   readonly collectors: readonly string[]
+  /** Who cosigns and collects nothing, named likewise. */
+  readonly witnesses?: readonly string[]
 }
 
 /** What the gateway itself needs at the broker for its log and its commands. */
 export function gatewayAudit(gateway: string): Pick<AclUser, "read" | "write"> {
   const own = (topic: string): string => `lockgate/${gateway}/${topic}`
-  return { read: [own("command/#"), own("log/#")], write: [own("#")] }
+  const places = "alarm/# audit/# heartbeat log/# online".split(" ").map(own)
+  return { read: ["command/#", "log/#", "alarm/#", "witness/#"].map(own), write: places }
 }
 
 /** The users who may read the audit of this gateway. @throws InputError `ERR_BROKER_IDENTITY` if a name could not stand in an ACL file, or stands in it as the gateway */
 export function auditReaders(
   gateway: string,
-  { operators, collectors }: AuditReaders,
+  { operators, collectors, witnesses = [] }: AuditReaders,
   taken: readonly string[],
 ): readonly AclUser[] {
   const own = (topic: string): string => `lockgate/${gateway}/${topic}`
+  const cosigner = (named: string): Pick<AclUser, "name" | "write"> => {
+    const [name = "", as = name, ...more] = named.split("=")
+    if (more.length > 0 || !COSIGNER.test(as))
+      throw new InputError("ERR_BROKER_IDENTITY", `${named}: a cosigner's name is 1 to 64 of A-Z a-z 0-9 . _ -`)
+    return { name, write: [own("log/request"), own(`witness/${as}`), own(`witness/${as}/refused`)] }
+  }
   const users: AclUser[] = [
     ...operators.map((name) => ({
       ...{ comment: "operator", name, read: [own("#")] },
       write: [own("log/request")],
     })),
-    ...collectors.map((name) => ({
-      ...{ comment: "collector", name, write: [own("log/request")] },
-      read: [own("audit/live"), own("log/#"), own("heartbeat"), own("online")],
+    ...collectors.map((named) => ({
+      ...{ comment: "collector", ...cosigner(named) },
+      read: ["audit/live", "log/#", "heartbeat", "online", "alarm/#", "witness/#"].map(own),
+    })),
+    ...witnesses.map((named) => ({
+      ...{ comment: "witness", ...cosigner(named) },
+      read: ["log/#", "heartbeat", "online"].map(own),
     })),
   ]
   const seen = new Set(taken)

@@ -16,6 +16,7 @@ test("every listed package has a command to be seen by", () => {
     "mbpoll",
     "nftables",
     "iproute2",
+    "mount",
     "chromium",
     "chrony",
     "faketime",

@@ -1,5 +1,6 @@
 import { openAuditLog, type AuditLog, type AuditLogDeps } from "../../firmware/audit/log.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
+import { droppingEvent } from "../../policy/audit/retention-event.ts"
 import { parseEntry, type Entry } from "../../policy/audit/entry.ts"
 import { MemoryClock } from "../../hal/memory/clock.ts"
 import { createFileKeyStore } from "../../hal/linux/key-store.ts"
@@ -16,6 +17,12 @@ export function openTestLog(storage: Storage, more: Partial<AuditLogDeps> = {}):
   const interval = (): { earliestAt: number; latestAt: number } => ({ earliestAt: 0, latestAt: Infinity })
   const keyStore = more.keyStore ?? createFileKeyStore(storage)
   return openAuditLog({ storage, clock, keyStore, gateway: "gw", bootId: "boot", interval, ...more })
+}
+
+/** Drop the bundles below `below` as the keeper of the room does: the entry that says so first. */
+export async function dropSaid(log: AuditLog, below: number): Promise<void> {
+  const event = droppingEvent(log.firstSeq, below, 0, await log.rootAt(below), { byDisk: false })
+  await log.drop(below, await log.append(event))
 }
 
 /** Every entry of the log, in order. */

@@ -8,9 +8,14 @@ import type { AuditEvent } from "../../policy/audit/event.ts"
 import { openTestLog, sampleEvent } from "./audit.ts"
 
 /** Writes a log of `entries` entries, then the events, into a new state folder, and closes it: its last checkpoint covers all. */
-export async function writeLog(folder: string, entries: number, events: readonly AuditEvent[] = []): Promise<void> {
+export async function writeLog(
+  folder: string,
+  entries: number,
+  events: readonly AuditEvent[] = [],
+  gateway = "gw",
+): Promise<void> {
   const storage = await openLinuxStorage(folder)
-  const log = await openTestLog(storage)
+  const log = await openTestLog(storage, { gateway })
   for (let done = 0; done < entries; done += 1024)
     await Promise.all(
       Array.from({ length: Math.min(1024, entries - done) }, (_, k) => log.append(sampleEvent(`${done + k}`))),
@@ -21,8 +26,8 @@ export async function writeLog(folder: string, entries: number, events: readonly
 }
 
 /** The line of the key that signs the log in this state folder. */
-export function keyLineOf(folder: string): string {
+export function keyLineOf(folder: string, gateway = "gw"): string {
   const pem = readFileSync(join(folder, "identity/keys/audit-log.pem"))
   const publicKey = bareEd25519(createPublicKey(pem).export({ format: "der", type: "spki" }))!
-  return encodeNoteKey(nodeSha256, { name: "lockgate/gw/log", type: "ed25519", publicKey })
+  return encodeNoteKey(nodeSha256, { name: `lockgate/${gateway}/log`, type: "ed25519", publicKey })
 }

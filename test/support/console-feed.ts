@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, sign } from "node:crypto"
+import { createHash, generateKeyPairSync, sign, type KeyObject } from "node:crypto"
 import { gzipSync } from "node:zlib"
 import { connectAsync, type MqttClient } from "mqtt"
 import { encodeEntry } from "../../policy/audit/entry.ts"
@@ -10,7 +10,9 @@ import { encodeCheckpoint, originOf } from "../../policy/audit/tlog/checkpoint.t
 import { TreeEdge } from "../../policy/audit/tlog/edge.ts"
 import { leafHash, type Sha256 } from "../../policy/audit/tlog/hash.ts"
 import { encodeNote, encodeNoteKey, keyIdOf, type NoteKey } from "../../policy/audit/tlog/note.ts"
-import { piecePath, TILE_WIDTH } from "../../policy/audit/tlog/tile.ts"
+import { encodeProofFile } from "../../policy/audit/proof-file.ts"
+import { piecePath, tileHashes, TILE_WIDTH } from "../../policy/audit/tlog/tile.ts"
+import { nodesOfTiles, proveInclusion } from "../../policy/audit/tlog/tree.ts"
 import { gatewayTopic, partsOf, pieceTopic } from "../../policy/audit/topics.ts"
 
 /** SHA-256 as the gateway has it. */
@@ -26,24 +28,54 @@ export interface MadeLog {
   /** Adds entries; returns their lines. */
   add(events: readonly Partial<AuditEvent>[]): readonly Uint8Array[]
   /** What is retained for the log as it stands, the edge last. */
-  retained(first?: number): readonly { readonly topic: string; readonly payload: Buffer }[]
+  retained(first?: number): readonly Retained[]
   /** The heartbeat, signed. */
   heartbeat(more?: Readonly<Record<string, unknown>>): Buffer
+  /** Changes the key: an entry names the next one, and both sign for it. `by`: the private key that signs instead of the old one. */
+  handOver(by?: KeyObject): Promise<Retained>
+  /** A log with the same first key and the same first entries, which goes on from there in another way. */
+  resumed(size: number): MadeLog
+}
+
+/** A message as it is retained. */
+export interface Retained {
+  readonly topic: string
+  readonly payload: Buffer
 }
 
 /** A log of `gateway` without entries, with a fresh key. */
 export function makeLog(gateway: string, startAt: number = Date.now() - 3_600_000): MadeLog {
+  return logBy(gateway, startAt, freshKey(gateway), [])
+}
+
+interface LogSigner {
+  readonly privateKey: KeyObject
+  readonly key: NoteKey
+}
+
+function freshKey(gateway: string): LogSigner {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519")
   const raw = publicKey.export({ type: "spki", format: "der" }).subarray(-32)
-  const key: NoteKey = { name: originOf(gateway), type: "ed25519", publicKey: new Uint8Array(raw) }
-  const lines: Uint8Array[] = []
+  return { privateKey, key: { name: originOf(gateway), type: "ed25519", publicKey: new Uint8Array(raw) } }
+}
+
+function logBy(gateway: string, startAt: number, first: LogSigner, begun: readonly Uint8Array[]): MadeLog {
+  const { key } = first
+  let signer = first
+  const lines: Uint8Array[] = [...begun]
   const tree = new TreeEdge(sha256)
   const tiles: { path: string; bytes: Uint8Array }[] = []
-  const signed = (text: string): string =>
-    encodeNote(text, [
-      { name: key.name, keyId: keyIdOf(sha256, key), signature: sign(null, Buffer.from(text), privateKey) },
-    ])
-  return {
+  for (const line of begun)
+    for (const tile of tree.add(leafHash(sha256, line))) tiles.push({ path: piecePath(tile), bytes: tile.bytes })
+  const signed = (text: string, signers = [signer]): string =>
+    encodeNote(
+      text,
+      signers.map(({ privateKey, key }) => {
+        return { name: key.name, keyId: keyIdOf(sha256, key), signature: sign(null, Buffer.from(text), privateKey) }
+      }),
+    )
+  const checkpointText = (): string => encodeCheckpoint({ origin: key.name, size: tree.size, root: tree.root() })
+  const made: MadeLog = {
     gateway,
     key,
     keyLine: encodeNoteKey(sha256, key),
@@ -74,7 +106,7 @@ export function makeLog(gateway: string, startAt: number = Date.now() - 3_600_00
         const bytes = encodeBundle(lines.slice(index * TILE_WIDTH, (index + 1) * TILE_WIDTH))
         return { path: piecePath({ level: "entries", index, width: TILE_WIDTH }), bytes: gzipSync(bytes) }
       }).slice(Math.floor(first / TILE_WIDTH))
-      const checkpoint = signed(encodeCheckpoint({ origin: key.name, size: tree.size, root: tree.root() }))
+      const checkpoint = signed(checkpointText())
       const partials = tree.partials()
       const levels = Array.from({ length: levelsAbove(tree.size) }, (_, k) => {
         return partials.find(({ level }) => level === k + 1)?.bytes ?? new Uint8Array(0)
@@ -98,7 +130,23 @@ export function makeLog(gateway: string, startAt: number = Date.now() - 3_600_00
       }
       return Buffer.from(signed(`${JSON.stringify({ ...said, ...rest, ...more })}\n`))
     },
+    async handOver(by) {
+      const [old, next] = [{ ...signer, ...(by === undefined ? {} : { privateKey: by }) }, freshKey(gateway)]
+      const detail = { key: encodeNoteKey(sha256, next.key) }
+      const [line] = made.add([{ id: "audit.key-changed", source: "audit", subject: null, detail }])
+      const pieces = new Map([...tiles, ...tree.partials().map((tile) => ({ path: piecePath(tile), ...tile }))].map(({ path, bytes }) => [path, bytes])) // prettier-ignore
+      const node = nodesOfTiles(sha256, tree.size, async (tile) => tileHashes(pieces.get(piecePath(tile))!, tile.width))
+      const index = tree.size - 1
+      const proof = await proveInclusion(sha256, index, tree.size, node)
+      const checkpoint = signed(checkpointText(), [old, next])
+      signer = next
+      const file = { line: line!, index, size: tree.size, proof, checkpoint, key: old.key }
+      const topic = `lockgate/${gateway}/log/handover/${tree.size}`
+      return { topic, payload: Buffer.from(encodeProofFile(sha256, file)) }
+    },
+    resumed: (size) => logBy(gateway, startAt, first, lines.slice(0, size)),
   }
+  return made
 }
 
 /** A connection to a broker that publishes what it is told to. */

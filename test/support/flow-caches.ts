@@ -5,7 +5,7 @@ import { ScriptFlowCache } from "../../policy/filter/cache/script-cache.ts"
 import type { FlowCache, FlowCacheOptions, Flows } from "../../policy/filter/cache/flow.ts"
 import { classOf, createBuckets, createFilterState, decide } from "../../policy/filter/decide.ts"
 import type { FilterStateInput } from "../../policy/filter/table.ts"
-import { reasonName } from "../../policy/filter/verdict.ts"
+import { isAllowed, reasonName } from "../../policy/filter/verdict.ts"
 import {
   chooser,
   compiledIfSimple,
@@ -40,7 +40,7 @@ function inPlace(cache: KernelFlowCache): FlowCache {
   }
 }
 
-/** Judges each packet as a chunk of its own, unless it is cut short or so bent that it ends elsewhere. */
+/** Judges each packet as a chunk of its own, unless it is cut short or so bent that it ends elsewhere; what it passes over is allowed. */
 function byChunk(cache: KernelFlowCache): FlowCache {
   return {
     open: (state) => cache.open(state),
@@ -50,9 +50,13 @@ function byChunk(cache: KernelFlowCache): FlowCache {
       cache.input.set(bytes.subarray(start, end), 3)
       if (wholeBytes(bytes, start, end) !== end - start || bytes[start]! >> 4 !== 3)
         return decide(flows.state.table, flows.state, bytes, start, end, nowMs)
+      const stop = cache.passChunk(flows, 3, last, end - start)
+      const passed = cache.passed
       assert.is(cache.decideChunk(flows, 3, last, nowMs), 1)
       assert.is(cache.results[0], last)
-      return cache.results[1]!
+      const verdict = cache.results[1]!
+      if (stop !== 3) assert.ok(stop === last && passed === 1 && isAllowed(verdict), "passed over what is denied")
+      return verdict
     },
   }
 }

@@ -19,6 +19,12 @@ export interface StandInTools {
   drive(line: number, level: 0 | 1): void
   /** `1`, `0`, or `free` once nobody drives the line; null if nobody ever did. */
   output(line: number): string | null
+  /** Every level that an interactive gpioset gave the line, and `free` when it let go. */
+  history(line: number): string[]
+  /** While true an interactive gpioset takes 50 ms for an order. */
+  slow(slow: boolean): void
+  /** Of the interactive gpioset that was started last. */
+  interactivePid(): number
   /** While true every tool fails, as without a chip. */
   breakChip(broken: boolean): void
   /** A program in a file of its own. */
@@ -53,10 +59,27 @@ export function standInTools(version: 1 | 2): StandInTools {
   tool("gpiomon", `${chip(format)}\nexec tail -n 0 -s 0.02 -f ${folder}/edges\n`)
   const set =
     version === 1 ? '[ "$1" = --mode=signal ] || exit 2; chip=$2; v=$3' : '[ "$1" = --chip ] || exit 2; chip=$2; v=$3'
+  // As the real one does: at the end of its input it goes on for ever, with the level that it has.
+  const interactive = `if [ "$1" = --interactive ]; then
+[ "$2" = --chip ] || exit 2
+f=${folder}/$3-\${4%=*}
+put() { echo $1 > $f; echo $1 >> $f.history; }
+trap 'put free; exit 0' TERM INT
+put \${4#*=}
+echo $$ > ${folder}/interactive.pid
+printf 'gpioset> '
+while read -r word what; do
+[ -e ${folder}/slow ] && sleep 0.05
+case "$word $what" in "set "*=[01]) put \${what#*=};; *) echo "unknown command: '$word'";; esac
+printf 'gpioset> '
+done
+while :; do sleep 0.02; done
+fi
+`
   // Held until a signal, then nobody's.
   tool(
     "gpioset",
-    `${set}\nf=${folder}/$chip-\${v%=*}\necho \${v#*=} > $f\ntrap 'echo free > '$f'; kill $s; exit 0' TERM INT\nsleep 600 & s=$!\nwait $s\n`,
+    `${version === 2 ? interactive : ""}${set}\nf=${folder}/$chip-\${v%=*}\necho \${v#*=} > $f\ntrap 'echo free > '$f'; kill $s; exit 0' TERM INT\nsleep 600 & s=$!\nwait $s\n`,
   )
   writeFileSync(join(folder, "edges"), "")
   return {
@@ -71,6 +94,15 @@ export function standInTools(version: 1 | 2): StandInTools {
       const file = join(folder, `gpiochip0-${line}`)
       return existsSync(file) ? readFileSync(file, "latin1").trim() : null
     },
+    history: (line) => {
+      const file = join(folder, `gpiochip0-${line}.history`)
+      return existsSync(file) ? readFileSync(file, "latin1").trim().split("\n") : []
+    },
+    slow(slow) {
+      if (slow) writeFileSync(join(folder, "slow"), "")
+      else rmSync(join(folder, "slow"), { force: true })
+    },
+    interactivePid: () => Number(readFileSync(join(folder, "interactive.pid"), "latin1")),
     breakChip(broken) {
       if (broken) writeFileSync(join(folder, "broken"), "")
       else rmSync(join(folder, "broken"), { force: true })

@@ -74,6 +74,10 @@ export function folderSource(files: LogFolder): LogSource {
   return {
     checkpoint: async () => text(files.get("checkpoint")),
     piece: async (path) => files.get(path) ?? null,
+    handovers: async () =>
+      [...files].flatMap(([where, bytes]) =>
+        where.startsWith("handover-") ? [{ where, text: text(bytes) ?? "" }] : [],
+      ),
   }
 }
 

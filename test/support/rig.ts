@@ -21,6 +21,9 @@ import { makeSigner, type Signer } from "./bundles.ts"
 
 const CLI = fileURLToPath(new URL("../../firmware/cli.ts", import.meta.url))
 
+/** A gateway that is told to stop ends within this, on a machine that is busy with other tests too. */
+const STOP_MS = 8_000
+
 /** A policy of two roles that most tests can do with. */
 export const POLICY = `
 lockgate-policy: 1
@@ -78,6 +81,8 @@ export interface RigOptions {
   readonly brokerConfig?: readonly string[]
   /** The broker keeps sessions and messages over a stop, for `brokerBack`. */
   readonly brokerKeeps?: boolean
+  /** Called with the state folder before the gateway starts for the first time. */
+  readonly beforeStart?: (stateFolder: string) => void
   /** Environment of the gateway's process. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -288,6 +293,7 @@ ${options.board ?? ""}
     },
   }
   try {
+    options.beforeStart?.(stateFolder)
     await gateway.start()
   } catch (error) {
     await rig.stop()
@@ -296,7 +302,8 @@ ${options.board ?? ""}
   return rig
 }
 
-function lockgate(args: readonly string[]): Promise<{ code: number | null; out: string; err: string }> {
+/** The real command line in a process of its own. */
+export function lockgate(args: readonly string[]): Promise<{ code: number | null; out: string; err: string }> {
   const child = spawn(process.execPath, [...process.execArgv, CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] })
   let out = ""
   let err = ""
@@ -305,7 +312,8 @@ function lockgate(args: readonly string[]): Promise<{ code: number | null; out: 
   return new Promise((resolve) => child.once("close", (code) => resolve({ code, out, err })))
 }
 
-function gatewayProcess(
+/** A gateway by its board file; `ready` says when it has started. */
+export function gatewayProcess(
   config: string,
   env: Readonly<Record<string, string>>,
   ready: () => Promise<boolean>,
@@ -314,10 +322,16 @@ function gatewayProcess(
   let output = ""
   let ended: Promise<number | null> = Promise.resolve(0)
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
-    const patience = setTimeout(() => child?.kill("SIGKILL"), 8_000)
+    let hangs = false
+    const patience = setTimeout(() => {
+      hangs = true
+      child?.kill("SIGKILL")
+    }, STOP_MS)
     child?.kill(signal)
     const code = await ended
     clearTimeout(patience)
+    // What keeps a stopped gateway alive is a defect, and would be so for systemd, too.
+    if (hangs) throw new Error(`the gateway did not end within ${STOP_MS} ms of ${signal}:\n${output}`)
     return code
   }
   return {

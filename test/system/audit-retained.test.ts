@@ -2,7 +2,8 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { auditBroker, verifyBroker } from "../../firmware/cli/audit-broker.ts"
+import { verifyBroker } from "../../firmware/cli/audit-broker.ts"
+import { auditVerify } from "../../firmware/cli/audit-verify.ts"
 import { auditAcl } from "../../firmware/cli/audit-acl.ts"
 import { bareEd25519, nodeSha256, verifyNoteSignature } from "../../firmware/audit/note-functions.ts"
 import { parseHeartbeat } from "../../policy/audit/heartbeat.ts"
@@ -58,7 +59,7 @@ test("[CR 6.1] [CR 6.1 RE(1)] the gateway stops, and its whole log is verified f
   await rig.gateway.stop()
   const { lines } = auditOnDisk(rig.stateFolder)
   for (const version of ["3.1.1", "5"] as const) {
-    const verdict = await verifyBroker(login(version), key)
+    const verdict = await verifyBroker(login(version), [key])
     assert.equal(verdict.faults, [], version)
     // What the gateway writes after it has left the broker is not there: at most its last words.
     assert.ok(verdict.entries > 330 && verdict.entries >= lines.length - 3, `${verdict.entries} of ${lines.length}`)
@@ -69,19 +70,19 @@ test("[CR 3.9] a retained tile that somebody overwrites is named by the verifier
   const topic = "lockgate/gw-test/log/tile/0/000"
   const forged = Buffer.alloc(8192, 7)
   await mosquittoPub({ ...atBroker(), topic, message: forged, retain: true })
-  const verdict = await verifyBroker(login(), key)
+  const verdict = await verifyBroker(login(), [key])
   assert.ok(verdict.faults.length > 0)
   assert.match(JSON.stringify(verdict.faults), "tile/0/000")
   const io = captureIo()
   const files = ["--ca", rig.controlCa.cert, "--cert", rig.desk.cert, "--cert-key", rig.desk.key]
-  const args = [login().url, "--key", encodeNoteKey(nodeSha256, key), ...files]
-  assert.is(await auditBroker(args, io), 1)
-  assert.match(io.text(), /tile\/0\/000[^]*NOT verified/)
+  const args = ["--broker", login().url, "--key", encodeNoteKey(nodeSha256, key), ...files]
+  assert.is(await auditVerify(args, io), 2)
+  assert.match(io.text(), /tile\/0\/000[^]*WRONG/)
   await rig.gateway.start()
   const told = await rig.entry((entry) => entry.event === "audit.retained-altered", 10_000)
   assert.equal([told.reason, told.object], ["overwritten", "tile/0/000"])
   const endMs = performance.now() + 8_000
-  while ((await verifyBroker(login(), key)).faults.length > 0) {
+  while ((await verifyBroker(login(), [key])).faults.length > 0) {
     assert.ok(performance.now() < endMs, "it is put right")
     await new Promise((resolve) => setTimeout(resolve, 200))
   }

@@ -73,7 +73,11 @@ function received(): Received[] {
   const lines = readFileSync(file, "utf8").split("\n").slice(0, -1)
   return lines.map((line) => JSON.parse(line.slice(line.lastIndexOf('{"pri":'))) as Received)
 }
-const seqs = (): number[] => received().map((one) => Number(/ seq="(\d+)"/.exec(one["structured-data"])?.[1]))
+const seqs = (): number[] =>
+  received().flatMap((one) => {
+    const seq = / seq="(\d+)"/.exec(one["structured-data"])?.[1]
+    return seq === undefined ? [] : [Number(seq)]
+  })
 const distinct = (): number[] => [...new Set(seqs())].sort((a, b) => a - b)
 const to = (count: number): number[] => Array.from({ length: count }, (_, k) => k)
 
@@ -114,6 +118,16 @@ test("filters choose what goes out; the cursor passes over the rest", async () =
   const before = received().length
   assert.match((await send("chosen", ["--severity", "warning"])).err, /^1 entries sent .* next one is 330/)
   assert.is(received().length, before + 1)
+})
+
+test("[CR 6.1] the entries go as CEF where the receiver wants that", async () => {
+  const before = received().length
+  assert.match((await send("as-cef", ["--format", "cef", "--seq", "0"])).err, /^1 entries sent/)
+  const one = received()[before]
+  assert.ok(one !== undefined)
+  assert.is(one.msgid, "conduit.denied")
+  assert.match(one.msg, /^ ?CEF:0\|Lockgate\|Lockgate\|[^|]+\|conduit\.denied\|/)
+  assert.ok(one.msg.includes('cs2=a"]\\\\ü\\\\u202e cs2Label=object'), one.msg)
 })
 
 test("[CR 1.2] a receiver is not spoken to by whom it does not know, nor by us if we do not know it", async () => {

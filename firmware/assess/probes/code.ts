@@ -22,10 +22,10 @@ export const noCodeFromText: GatewayProbe = {
     if (engine) return failed("the conduit engine to refuse code from a text", "it made a function of one")
     const mark = `probe${randomUUID().replaceAll("-", "")}`
     const documents = documentsThatTry(mark)
-    for (const { what, text } of documents) {
-      if ((await context.readPolicy(text)) === null) return failed(`${what} to be refused`, "it was read as a policy")
-      if (mark in globalThis || mark in {}) return failed(`${what} to leave no trace`, "it changed something")
-    }
+    const codes = await context.readPolicies(documents.map(({ text }) => text))
+    const read = documents.find((_, n) => (codes[n] ?? null) === null)
+    if (read !== undefined) return failed(`${read.what} to be refused`, "it was read as a policy")
+    if (mark in globalThis || mark in {}) return failed("what was refused to leave no trace", "it changed something")
     const evidence = `no code from text in gateway and engine; ${documents.length} documents that try to be code refused`
     return { outcome: "passed", evidence }
   },

@@ -65,7 +65,7 @@ export interface Ahead {
    * if that is not known, a negative number for `settle`. One for all sessions: whoever loads next overwrites it.
    */
   readonly results: Int32Array
-  /** By rule, not 0 where its messages are to be recorded. */
+  /** By rule, not 0 where its messages are to be recorded; `pass` stops there. */
   readonly records: Uint8Array
   /** Where `bytes` begin among what can be looked at, if they were received there; else -1, and they must be brought over. */
   placeOf(bytes: Uint8Array): number
@@ -76,6 +76,13 @@ export interface Ahead {
    * how many.
    */
   look(direction: Direction, start: number, end: number): number
+  /**
+   * Where from `start` on the first packet stands that is not whole, a PUBLISH of QoS 0 without properties, at most `maxBytes`
+   * long, and known to pass without being recorded: `look` would say of all before it that they pass.
+   */
+  pass(direction: Direction, start: number, end: number, maxBytes: number): number
+  /** How many packets the last `pass` has passed over. */
+  passed(): number
   /** The verdict on the packet [start, end) of which the look has said `found`, now that its turn has come. */
   settle(direction: Direction, found: number, start: number, end: number, nowMs: number): Verdict
 }

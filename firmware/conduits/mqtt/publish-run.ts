@@ -7,7 +7,8 @@ import type { SessionContext } from "./session-context.ts"
 export const UNSEEN: number = -0x80000000
 
 /**
- * The quick way for PUBLISHes that stand whole in a chunk: all are looked up in one call, and those that pass as they are
+ * The quick way for PUBLISHes that stand whole in a chunk. Those of QoS 0 that are known to pass are passed over by the filter
+ * itself, in one call. From the first that is not, all are looked up in one call, and those that pass as they are
  * are passed over, run by run, without a scan of their own.
  *
  * Passed over is only what needs nothing else: its verdict is known and allows it, nobody records it or hears it, it has no
@@ -19,7 +20,7 @@ export class PublishRun {
   readonly #context: SessionContext
   readonly #direction: Direction
   readonly #ids: PacketIds
-  readonly #maxBytes: number
+  #maxBytes: number
   /** What the filter has of the chunk: [from, to). Before the chunk's beginning `from` stands if the chunk was received there. */
   #bytes: Uint8Array | null = null
   #from = 0
@@ -35,6 +36,11 @@ export class PublishRun {
     this.#direction = direction
     this.#ids = ids
     this.#maxBytes = Math.min(maxPacketBytes, maxControlBytes)
+  }
+
+  /** The receiver takes no packet over `maxBytes`, and its sender was told so: a larger one is not passed over. */
+  bound(maxBytes: number): void {
+    this.#maxBytes = Math.min(this.#maxBytes, maxBytes)
   }
 
   /** Forget the last chunk: its bytes are somebody else's now. */
@@ -58,11 +64,19 @@ export class PublishRun {
       if (this.#at !== start) this.#next = this.#count
     }
     let at = start
-    while (this.#next < this.#count || (at < end && this.#look(bytes, at, end))) {
+    for (;;) {
+      if (this.#next === this.#count) {
+        if (at === end || (bytes[at] as number) >> 4 !== PUBLISH) return at
+        const stop = this.#pass(ahead, bytes, at, end)
+        if (stop > at) {
+          at = stop
+          continue
+        }
+        if (!this.#look(ahead, bytes, at, end)) return at
+      }
       at = this.#walk(bytes, at)
-      if (this.#next < this.#count) break
+      if (this.#next < this.#count) return at
     }
-    return at
   }
 
   /** Packets passed over by the last `advance`. */
@@ -79,15 +93,19 @@ export class PublishRun {
     return start - this.#from
   }
 
-  /** Look up what stands from `at` on; false if that is no whole PUBLISH. */
-  #look(bytes: Uint8Array, at: number, end: number): boolean {
-    const { ahead } = this.#context.judge
-    if (ahead === undefined || (bytes[at] as number) >> 4 !== PUBLISH) return false
-    this.#next = this.#count = 0
-    if (bytes === this.#bytes && at < this.#to) {
-      this.#count = ahead.look(this.#direction, at - this.#from, this.#to - this.#from)
-    }
-    if (this.#count === 0 && (bytes !== this.#bytes || (this.#to < end && this.#from < at))) {
+  /** Pass over what needs no look at all: the filter does so by itself. Returns where it stopped. */
+  #pass(ahead: Ahead, bytes: Uint8Array, at: number, end: number): number {
+    if (bytes !== this.#bytes || at >= this.#to) this.#show(ahead, bytes, at, end)
+    const stop = this.#from + ahead.pass(this.#direction, at - this.#from, this.#to - this.#from, this.#maxBytes)
+    if (stop > at) this.passed += ahead.passed()
+    return stop
+  }
+
+  /** Look up what stands from `at` on, a PUBLISH; false if it is not whole. */
+  #look(ahead: Ahead, bytes: Uint8Array, at: number, end: number): boolean {
+    this.#next = 0
+    this.#count = ahead.look(this.#direction, at - this.#from, this.#to - this.#from)
+    if (this.#count === 0 && this.#to < end && this.#from < at) {
       this.#show(ahead, bytes, at, end)
       this.#count = ahead.look(this.#direction, at - this.#from, this.#to - this.#from)
     }

@@ -36,6 +36,8 @@ function aheadOf(cache: KernelFlowCache, up: Flows, down: Flows, records: Uint8A
       input.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
     },
     look: (direction, start, end) => cache.lookChunk(direction === "up" ? up : down, start, end),
+    pass: (direction, start, end, maxBytes) => cache.passChunk(direction === "up" ? up : down, start, end, maxBytes),
+    passed: () => cache.passed,
     settle: (direction, found, start, end, nowMs) =>
       cache.settle(direction === "up" ? up : down, found, start, end, nowMs),
   }
@@ -70,8 +72,8 @@ export function createJudge(rights: Rights, facts: ConnectFacts, cache: FlowCach
   const publish = stateFor("publish")
   const receive = stateFor("receive")
   const subscribe = stateFor("subscribe")
-  const up = cache.join(publish)
-  const down = cache.join(receive)
+  const up = cache.join(publish, records)
+  const down = cache.join(receive, records)
   return {
     ...(cache instanceof KernelFlowCache ? { ahead: aheadOf(cache, up, down, records) } : {}),
     publish: (bytes, start, end, nowMs) => cache.decide(up, bytes, start, end, nowMs),

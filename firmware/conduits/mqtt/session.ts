@@ -277,6 +277,7 @@ class ProxySession implements Session, SessionContext {
     this.#keepAliveSeconds = admission.keepAliveSeconds
     this.#downPath.aliases.limit = admission.topicAliasMaximum
     this.#downPath.receiverMaxBytes = this.#down.scan.receiverMaxBytes = admission.clientMaxPacketBytes
+    this.#downPath.run.bound(admission.clientMaxPacketBytes)
     this.#authentication = admission.authentication
     // Until it is authenticated a client must send nothing else (MQTT-3.1.2-30).
     this.#up.scan.accepted = this.#authentication === null ? FROM_CLIENT : typeSet(AUTH, DISCONNECT)

@@ -1,18 +1,24 @@
 /** One gateway as the worker follows it: its log, its signs of life, its alarms, and the verdict over all of that. */
 import { LockgateError, StateError } from "../../../policy/base/errors.ts"
 import { MAX_EDGE_BYTES, parseEdge, type ParsedEdge } from "../../../policy/audit/edge-message.ts"
+import { createEdgeInbox, type EdgeInbox } from "../../../policy/audit/edge-parts.ts"
 import { MAX_ENTRY_BYTES, parseEntry } from "../../../policy/audit/entry.ts"
+import { followHandovers, type KeyChain } from "../../../policy/audit/key-chain.ts"
 import type { Heartbeat } from "../../../policy/audit/heartbeat.ts"
-import { leafHash, nodeHash, sameHash, type Sha256 } from "../../../policy/audit/tlog/hash.ts"
 import { originOf } from "../../../policy/audit/tlog/checkpoint.ts"
-import { parseNote, verifyNote, type NoteKey, type VerifySignature } from "../../../policy/audit/tlog/note.ts"
+import { leafHash, sameHash, type Sha256 } from "../../../policy/audit/tlog/hash.ts"
+import { FaultList } from "../../../policy/audit/tlog/log-verdict.ts"
+import type { NoteKey, VerifySignature } from "../../../policy/audit/tlog/note.ts"
+import { MAX_PROOF_BYTES } from "../../../policy/audit/proof-file.ts"
 import { TILE_WIDTH } from "../../../policy/audit/tlog/tile.ts"
-import { verifyInclusion } from "../../../policy/audit/tlog/verify.ts"
+import { signedCheckpoint } from "../../../policy/audit/tlog/verify-log.ts"
 import { joinParts, pieceAt } from "../../../policy/audit/topics.ts"
+import { diagnose } from "./diagnosis.ts"
 import { readAlarm, verifyHeartbeat } from "./heartbeat.ts"
 import { LogTree, nameOf, type Seen } from "./log-tree.ts"
 import type { Alarm, EntryProof, Fault, Finding, GatewayReport, Verdict } from "./messages.ts"
-import { rowOf, type Row } from "./rows.ts"
+import { proofPath } from "./proof-path.ts"
+import { entryIn, rowOf, type Row } from "./rows.ts"
 
 /** What a watch is given. */
 export interface WatchDeps {
@@ -29,13 +35,14 @@ export interface WatchDeps {
   readonly hex: (bytes: Uint8Array) => string
   readonly rows: (rows: readonly Row[]) => void
   /** A checkpoint is believed: to be kept. */
-  readonly believe: (seen: Seen) => void
+  readonly believe: (seen: Seen, keys: readonly NoteKey[]) => void
 }
 
 const MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)
 const MAX_PENDING = 4_096
 const MAX_FINDINGS = 100
 const MAX_ALARMS = 500
+const MAX_HANDOVERS = 256
 /** Before a first heartbeat says its interval. */
 const DEFAULT_INTERVAL_S = 60
 
@@ -43,7 +50,9 @@ const DEFAULT_INTERVAL_S = 60
 export class GatewayWatch {
   readonly #deps: WatchDeps
   readonly #tree: LogTree
+  readonly #handovers = new Map<string, string>()
   readonly #since: number
+  readonly #edges: EdgeInbox
   readonly #parts = new Map<string, Map<number, Uint8Array>>()
   readonly #pending = new Map<number, Uint8Array>()
   readonly #faults = new Map<string, Fault>()
@@ -51,6 +60,14 @@ export class GatewayWatch {
   readonly #alarms = new Map<string, Alarm>()
   #known: (Seen & { readonly at: number }) | null
   #lateEdge: ParsedEdge | null = null
+  /** Signed, and yet not the root of what comes with it. */
+  #refusedEdge: ParsedEdge | null = null
+  /** One that no trusted key has signed: the key may be vouched for yet. */
+  #heldEdge: Uint8Array | null = null
+  #chain: KeyChain
+  #unplacedHandovers: KeyChain["checkpoints"] = []
+  /** What is wrong, named as `verifyLog` names it; null if that is not known of this state. */
+  #named: { readonly state: string; readonly faults: readonly Fault[] } | null = null
   #fits: boolean | null = null
   #provenTo = 0
   #heartbeat: Heartbeat | null = null
@@ -62,10 +79,13 @@ export class GatewayWatch {
   constructor(deps: WatchDeps) {
     this.#deps = deps
     this.#tree = new LogTree(deps.sha256)
+    this.#chain = { keys: deps.keys, retired: [], checkpoints: [] }
+    this.#edges = createEdgeInbox(deps.sha256, deps.gateway)
     this.#known = deps.known
     this.#since = deps.now()
     if (deps.otherKey)
       this.#say(
+        "key",
         "key",
         "ERR_LOG_KEY",
         "this is not the key that this browser knew for the gateway; ask its owner which is right",
@@ -77,34 +97,64 @@ export class GatewayWatch {
     const root = `lockgate/${this.#deps.gateway}/`
     const rest = topic.slice(root.length)
     try {
-      if (rest === "log/edge") await this.#takeEdge(payload)
+      if (rest === "log/edge" || rest.startsWith("log/edge/")) await this.#takeEdge(this.#edges.take(topic, payload))
       else if (rest === "audit/live") this.#takeLine(payload)
       else if (rest === "heartbeat") await this.#takeHeartbeat(payload, retained)
       else if (rest === "online") this.#offline = new TextDecoder().decode(payload.subarray(0, 16)) === "offline"
+      else if (rest.startsWith("log/handover/")) await this.#takeHandover(rest.slice("log/handover/".length), payload)
       else if (rest.startsWith("alarm/")) this.#takeAlarm(rest.slice("alarm/".length), payload)
       else await this.#takePiece(topic, payload)
     } catch (error) {
       if (!(error instanceof LockgateError) || error.kind !== "input") throw error
-      this.#say(rest, (error as LockgateError).code, `${wordFor(rest)}: ${error.message}`)
+      const where = rest === "log/edge" ? "checkpoint" : rest
+      const code = rest === "log/edge" ? "ERR_LOG_NO_CHECKPOINT" : (error as LockgateError).code
+      this.#say(rest === "log/edge" ? "edge" : where, where, code, `${wordFor(rest)}: ${error.message}`)
     }
   }
 
-  /** Judge what came since. */
-  async settle(): Promise<void> {
+  /** Judge what came since. `isBusy`: more is waiting, so that faults need not be named yet, which costs a walk through all that is here. */
+  async settle(isBusy = false): Promise<void> {
     const edge = this.#lateEdge
     this.#lateEdge = null
     if (edge !== null) {
       const fault = this.#tree.takeEdge(edge)
-      if (fault !== null) this.#say(fault.where, fault.code, fault.text)
-      else this.#faults.delete("checkpoint")
+      this.#refusedEdge = fault === null ? null : edge
     }
     for (const index of this.#tree.settle()) this.#rowsOf(index, 0)
-    for (const fault of this.#tree.faults) this.#find(fault)
-    if (edge !== null && !this.#faults.has("checkpoint")) this.#edgeRows(edge)
+    if (edge !== null && this.#refusedEdge === null) this.#edgeRows(edge)
     await this.#compare()
     await this.#placeHeartbeat()
+    await this.#placeHandovers()
     if (this.#fresh.length > 0) this.#deps.rows(this.#fresh)
     this.#fresh = []
+    if (!isBusy) await this.#nameFaults()
+  }
+
+  /** Everything that does not fit is named as `lockgate audit verify` would. */
+  async #nameFaults(): Promise<void> {
+    const { sha256, verify } = this.#deps
+    const edge = this.#refusedEdge ?? this.#tree.edge
+    const state = this.#state()
+    if (edge === null || this.#named?.state === state) return
+    const isWhole = this.#refusedEdge === null && this.#tree.faults.length === 0
+    const keys = [...this.#chain.keys, ...this.#chain.retired.map(({ key }) => key)]
+    const faults = isWhole ? [] : await diagnose({ sha256, verify, keys }, this.#tree, edge, this.#known)
+    this.#named = { state, faults }
+    for (const fault of this.#pieceFaults()) this.#find(fault)
+  }
+
+  /** What changes with what is wrong. */
+  #state(): string {
+    const { size } = (this.#refusedEdge ?? this.#tree.edge)?.said ?? { size: -1 }
+    const { missing } = this.#tree.progress()
+    return `${this.#tree.changes} ${missing.length === 0} ${size} ${this.#refusedEdge !== null}`
+  }
+
+  #pieceFaults(): readonly Fault[] {
+    const named = this.#named !== null && this.#named.state === this.#state() ? this.#named.faults : []
+    if (named.length > 0 || this.#refusedEdge === null) return named.length > 0 ? named : this.#tree.faults
+    const text = "the newest entries do not make up the tree that was signed"
+    return [{ where: "checkpoint", code: "ERR_LOG_OTHER_ROOT", text }, ...this.#tree.faults]
   }
 
   /** Paths of the pieces that are to be asked for. */
@@ -114,7 +164,8 @@ export class GatewayWatch {
 
   /** Everything that is known now. */
   report(): GatewayReport {
-    const faults = [...this.#faults.values(), ...this.#tree.faults]
+    const own = [...this.#faults.values()]
+    const faults = [...own, ...this.#pieceFaults().filter((one) => !own.some(({ where }) => where === one.where))]
     const edge = this.#tree.edge
     const { done, of, missing } = this.#tree.progress()
     const why = this.#doubt(done, of, missing)
@@ -147,42 +198,70 @@ export class GatewayWatch {
     const edge = this.#tree.edge
     if (edge === null || seq >= edge.said.size) return { ...said, tree: null }
     const { size, root } = edge.said
-    let proof: readonly Uint8Array[]
     try {
-      proof = await this.#tree.prove(seq)
+      const proof = await this.#tree.prove(seq)
+      return { ...said, tree: proofPath(this.#deps, seq, line, { size, root }, proof) }
     } catch (error) {
       if (error instanceof StateError) return { ...said, tree: null }
       throw error
     }
-    let [fn, sn, hash] = [seq, size - 1, leaf]
-    const steps = proof.map((beside) => {
-      const isLeft = fn % 2 === 1 || fn === sn
-      hash = isLeft ? nodeHash(sha256, beside, hash) : nodeHash(sha256, hash, beside)
-      if (isLeft) while (fn % 2 === 0 && fn !== 0) [fn, sn] = [Math.floor(fn / 2), Math.floor(sn / 2)]
-      ;[fn, sn] = [Math.floor(fn / 2), Math.floor(sn / 2)]
-      return { side: isLeft ? ("left" as const) : ("right" as const), hash: hex(beside), result: hex(hash) }
-    })
-    const holds = verifyInclusion(sha256, { index: seq, size, leaf, root, proof })
-    return { ...said, tree: { size, root: hex(root), steps, holds } }
   }
 
-  async #takeEdge(payload: Uint8Array): Promise<void> {
-    const { gateway, keys, sha256, verify } = this.#deps
+  async #takeEdge(payload: Uint8Array | null): Promise<void> {
+    if (payload === null) return
+    const { gateway, sha256, verify } = this.#deps
+    this.#heldEdge = null
     if (payload.length === 0) {
-      this.#say("checkpoint", "ERR_LOG_CLEARED", "somebody cleared the log's edge at the broker")
+      this.#say("edge", "checkpoint", "ERR_LOG_CLEARED", "somebody cleared the log's edge at the broker")
       return
     }
     const edge = parseEdge(await this.#deps.inflate(payload, MAX_EDGE_BYTES))
-    const good = await verifyNote(sha256, parseNote(edge.checkpoint), keys, verify).catch((error: unknown) => {
-      if (error instanceof LockgateError && error.kind === "input") return []
-      throw error
-    })
-    if (good.length === 0 || edge.said.origin !== originOf(gateway)) {
-      this.#say("checkpoint", "ERR_NOTE_SIGNATURE", "the checkpoint is not signed by the key of this gateway")
+    const found = new FaultList()
+    const signed = await signedCheckpoint(
+      { sha256, verify, keys: this.#deps.keys },
+      this.#chain,
+      edge.checkpoint,
+      found,
+    )
+    const [fault] = found.found
+    if (signed === null && fault !== undefined) {
+      this.#heldEdge = payload
+      this.#say("edge", fault.where, fault.code, fault.text)
       return
     }
-    this.#faults.delete("log/edge")
+    if (edge.said.origin !== originOf(gateway)) {
+      this.#say("edge", "checkpoint", "ERR_LOG_OTHER_LOG", `the checkpoint is of another log: ${edge.said.origin}`)
+      return
+    }
+    this.#faults.delete("edge")
     this.#lateEdge = edge
+  }
+
+  /** A change of keys: followed from the key that was given, and what it says of the tree held against the tree. */
+  async #takeHandover(size: string, payload: Uint8Array): Promise<void> {
+    if (!/^\d{1,15}$/.test(size) || (payload.length > 0 && this.#handovers.size >= MAX_HANDOVERS)) return
+    const name = `handover-${size}`
+    if (payload.length === 0) this.#handovers.delete(name)
+    else this.#handovers.set(name, new TextDecoder().decode(payload.subarray(0, MAX_PROOF_BYTES + 1)))
+    const found = new FaultList()
+    const all = [...this.#handovers].map(([where, text]) => ({ where, text }))
+    this.#chain = await followHandovers(this.#deps, all, found)
+    this.#unplacedHandovers = this.#chain.checkpoints
+    for (const where of [name, ...this.#handovers.keys()]) this.#faults.delete(where)
+    for (const { where, code, text } of found.found) this.#say(where, where, code, text)
+    if (this.#heldEdge !== null) await this.#takeEdge(this.#heldEdge)
+  }
+
+  async #placeHandovers(): Promise<void> {
+    const left: KeyChain["checkpoints"][number][] = []
+    for (const checkpoint of this.#unplacedHandovers) {
+      const { size } = checkpoint
+      const fits = size > (this.#tree.edge?.said.size ?? -1) ? null : await this.#tree.beginsWith(checkpoint)
+      if (fits === null) left.push(checkpoint)
+      const text = `the change of keys at entry ${size - 1} is of another tree than the signed checkpoint`
+      if (fits === false) this.#say(`handover-${size}`, "checkpoint", "ERR_LOG_FORKED", text)
+    }
+    this.#unplacedHandovers = left
   }
 
   async #takePiece(topic: string, payload: Uint8Array): Promise<void> {
@@ -198,7 +277,6 @@ export class GatewayWatch {
       if (packed === null) return
       this.#parts.delete(at.path)
     }
-    this.#faults.delete(at.path)
     if (packed.length === 0) {
       this.#tree.takePiece(at.path, null)
       return
@@ -208,7 +286,7 @@ export class GatewayWatch {
       this.#tree.takePiece(at.path, isBundle ? await this.#deps.inflate(packed, MAX_BUNDLE_BYTES) : packed)
     } catch (error) {
       if (!(error instanceof LockgateError) || error.kind !== "input") throw error
-      this.#say(at.path, (error as LockgateError).code, `${nameOf(at.path)}: ${error.message}`)
+      this.#tree.refuse(at.path, (error as LockgateError).code, `${nameOf(at.path)}: ${error.message}`)
     }
   }
 
@@ -221,7 +299,7 @@ export class GatewayWatch {
     if (there !== null) this.#sameLine(seq, line, there)
     else if (seq >= (this.#tree.edge?.said.size ?? 0) && this.#pending.size < MAX_PENDING && !this.#pending.has(seq)) {
       this.#pending.set(seq, line)
-      this.#fresh.push(rowOf(seq, line, false))
+      this.#fresh.push(rowOf(seq, entryIn(line), false))
     }
   }
 
@@ -261,8 +339,14 @@ export class GatewayWatch {
     const lines = this.#tree.bundle(index) ?? []
     for (const [k, line] of lines.entries()) {
       if (k < skip) continue
-      const row = rowOf(index * TILE_WIDTH + k, line, true)
+      const seq = index * TILE_WIDTH + k
+      const entry = entryIn(line)
+      const row = rowOf(seq, entry, true)
       this.#fresh.push(row)
+      if (entry?.seq !== seq || entry.gateway !== this.#deps.gateway) {
+        const text = `entry ${seq} is signed, and is not an entry of this gateway with that number`
+        this.#say(`entry ${seq}`, `entry ${seq}`, "ERR_LOG_ENTRY_WRONG", text)
+      }
       const waiting = this.#pending.get(row.seq)
       if (waiting !== undefined) this.#sameLine(row.seq, waiting, line)
       this.#pending.delete(row.seq)
@@ -272,7 +356,7 @@ export class GatewayWatch {
   #sameLine(seq: number, told: Uint8Array, there: Uint8Array): void {
     if (sameHash(told, there)) return
     const text = `somebody told a line for entry ${seq} that is not the one in the log; the log's own is shown`
-    this.#say(`entry ${seq}`, "ERR_LIVE_LINE", text)
+    this.#say(`entry ${seq}`, `entry ${seq}`, "ERR_LIVE_LINE", text)
   }
 
   /** Whether the log goes on from what was seen before; if so, that is what is remembered from now on. */
@@ -288,13 +372,13 @@ export class GatewayWatch {
       const text = shorter
         ? `the log was cut: ${now.size} entries are signed, and this browser has seen ${known.size}`
         : `the log was changed: its first ${known.size} entries are not those that this browser has seen`
-      this.#say("memory", shorter ? "ERR_LOG_REWIND" : "ERR_LOG_FORK", text)
+      this.#say("memory", "checkpoint", shorter ? "ERR_LOG_REWOUND" : "ERR_LOG_FORKED", text)
       return
     }
     this.#faults.delete("memory")
     if (known !== null && known.size === now.size) return
     this.#known = { ...now, at: this.#deps.now() }
-    this.#deps.believe(now)
+    this.#deps.believe(now, [...this.#deps.keys, ...this.#chain.keys.filter((key) => !this.#deps.keys.includes(key))])
   }
 
   /** A heartbeat names size and root, too: they must be of this very tree. */
@@ -306,14 +390,21 @@ export class GatewayWatch {
     if (fits === null) return
     this.#unplaced = null
     if (!fits)
-      this.#say("heartbeat", "ERR_LOG_FORK", "the signed heartbeat names another tree than the signed checkpoint")
+      this.#say(
+        "heartbeat",
+        "heartbeat",
+        "ERR_LOG_FORKED",
+        "the signed heartbeat names another tree than the signed checkpoint",
+      )
   }
 
   #doubt(done: number, of: number, missing: readonly string[]): string {
     if (this.#tree.edge === null) return "no signed checkpoint has come from the broker yet"
     const [first] = missing
     if (first !== undefined)
-      return `${of - done} of ${of} bundles have not come from the broker, first ${nameOf(first)}`
+      return first.startsWith("tile/entries/")
+        ? `${of - done} of ${of} bundles have not come from the broker, first ${nameOf(first)}`
+        : `${nameOf(first)} has not come from the broker`
     return this.#fits === null
       ? "a piece is missing that would show that the log goes on from what was seen before"
       : ""
@@ -321,8 +412,9 @@ export class GatewayWatch {
 
   #seenText(): string {
     const known = this.#deps.known
-    if (known === null) return "This browser has not seen this log before."
-    return `This browser has seen ${known.size} entries of it on ${new Date(known.at).toLocaleString()}.`
+    const handed = this.#chain.checkpoints.map(({ size }) => ` Its key changed at entry ${size - 1}, vouched for by the key before.`) // prettier-ignore
+    if (known === null) return `This browser has not seen this log before.${handed.join("")}`
+    return `This browser has seen ${known.size} entries of it on ${new Date(known.at).toLocaleString()}.${handed.join("")}`
   }
 
   #life(): GatewayReport["life"] {
@@ -332,8 +424,9 @@ export class GatewayWatch {
     return this.#lastSignAt === null ? "unknown" : "alive"
   }
 
-  #say(where: string, code: string, text: string): void {
-    this.#faults.set(where, { where, code, text })
+  /** `slot`: what is to come right for this fault to go. */
+  #say(slot: string, where: string, code: string, text: string): void {
+    this.#faults.set(slot, { where, code, text })
     this.#find({ where, code, text })
   }
 

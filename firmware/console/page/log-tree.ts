@@ -5,7 +5,7 @@
  *     root  <- partial tiles of the edge <- full tiles, from the top level down <- bundles of entries
  */
 import { InputError, StateError } from "../../../policy/base/errors.ts"
-import { parseBundle } from "../../../policy/audit/entry-bundle.ts"
+import { encodeBundle, parseBundle } from "../../../policy/audit/entry-bundle.ts"
 import { levelsAbove, type ParsedEdge } from "../../../policy/audit/edge-message.ts"
 import { TreeEdge } from "../../../policy/audit/tlog/edge.ts"
 import { leafHash, sameHash, type Sha256 } from "../../../policy/audit/tlog/hash.ts"
@@ -37,8 +37,9 @@ export class LogTree {
   readonly #pieces = new Map<string, Piece>()
   /** Pieces that stand: their hash is in a tile that stands. */
   readonly #standing = new Set<string>()
-  /** Pieces that came and do not fit. */
-  readonly #bad = new Map<string, Fault>()
+  /** Pieces that came and do not fit, with what came. */
+  readonly #bad = new Map<string, { readonly fault: Fault; readonly bytes: Uint8Array }>()
+  #changes = 0
   #edge: ParsedEdge | null = null
   /** Hashes of the partial tiles, lowest level first. */
   #partials: readonly (readonly Uint8Array[])[] = []
@@ -51,9 +52,23 @@ export class LogTree {
     return this.#edge
   }
 
-  /** What of the pieces that came does not fit. */
+  /** What of the pieces that came does not fit; nothing, while there is no edge to hold them against. */
   get faults(): readonly Fault[] {
-    return [...this.#bad.values()]
+    return this.#edge === null ? [] : [...this.#bad.values()].map(({ fault }) => fault)
+  }
+
+  /** Another number whenever something came that does not fit, or was mended. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** What came last under a path, right or wrong; null if nothing did. */
+  bytes(path: string): Uint8Array | null {
+    const bad = this.#bad.get(path)
+    if (bad !== undefined) return bad.bytes
+    const piece = this.#pieces.get(path)
+    if (piece === undefined) return null
+    return piece.level === "entries" ? encodeBundle(piece.lines) : joined(piece.hashes)
   }
 
   /** Take an edge. Returns what is wrong with it, and then keeps the one before. */
@@ -70,7 +85,7 @@ export class LogTree {
 
   /** Take a full tile or bundle under its path; null clears it. One that cannot be read is a fault. Costs its hashes. */
   takePiece(path: string, bytes: Uint8Array | null): void {
-    this.#bad.delete(path)
+    if (this.#bad.delete(path)) this.#changes++
     if (bytes === null) {
       this.#pieces.delete(path)
       this.#standing.delete(path)
@@ -80,8 +95,14 @@ export class LogTree {
       this.#keep(path, this.#read(path, bytes))
     } catch (error) {
       if (!(error instanceof InputError)) throw error
-      this.#bad.set(path, fault(path, (error as InputError).code, `${nameOf(path)} cannot be read: ${error.message}`))
+      this.refuse(path, (error as InputError).code, `${nameOf(path)} cannot be read: ${error.message}`, bytes)
     }
+  }
+
+  /** What came under a path is no piece; one that stands there is not given up for it. */
+  refuse(path: string, code: string, text: string, bytes: Uint8Array = EMPTY): void {
+    this.#changes++
+    this.#bad.set(path, { fault: fault(path, code, text), bytes })
   }
 
   /** Judge what came against the edge. Returns the bundles that stand since the last call, by index. */
@@ -94,9 +115,10 @@ export class LogTree {
       const expected = this.#expected(piece)
       if (expected === null) continue
       if (!sameHash(expected, piece.fold)) {
+        const bytes = this.#bad.get(path)?.bytes ?? this.bytes(path) ?? EMPTY
         this.#standing.delete(path)
         this.#pieces.delete(path)
-        this.#bad.set(path, fault(path, "ERR_LOG_PIECE", `${nameOf(path)} is not what was signed`))
+        this.refuse(path, "ERR_LOG_PIECE", `${nameOf(path)} is not what was signed`, bytes)
       } else if (!this.#standing.has(path)) {
         this.#standing.add(path)
         if (piece.level === "entries") fresh.push(piece.index)
@@ -105,7 +127,7 @@ export class LogTree {
     return fresh
   }
 
-  /** How many bundles there should be, and how many stand; and tiles above the lowest that are missing. */
+  /** How many bundles there should be, and how many stand; and what is missing, tiles too: bundles first. */
   progress(): { readonly done: number; readonly of: number; readonly missing: readonly string[] } {
     const edge = this.#edge
     if (edge === null) return { done: 0, of: 0, missing: [] }
@@ -118,6 +140,8 @@ export class LogTree {
       if (this.#standing.has(path)) done++
       else if (!this.#bad.has(path)) missing.push(path)
     }
+    for (const path of this.wanted())
+      if (!path.startsWith("tile/entries/") && !this.#standing.has(path) && !this.#bad.has(path)) missing.push(path)
     return { done, of, missing }
   }
 
@@ -194,7 +218,8 @@ export class LogTree {
   #keep(path: string, piece: Piece): void {
     const old = this.#pieces.get(path)
     if (old !== undefined && this.#standing.has(path) && !sameHash(old.fold, piece.fold)) {
-      this.#bad.set(path, fault(path, "ERR_LOG_PIECE", `${nameOf(path)} was replaced by something else`))
+      const bytes = piece.level === "entries" ? encodeBundle(piece.lines) : joined(piece.hashes)
+      this.refuse(path, "ERR_LOG_PIECE", `${nameOf(path)} was replaced by something else`, bytes)
       return
     }
     if (old === undefined || !this.#standing.has(path)) this.#pieces.set(path, piece)
@@ -238,6 +263,12 @@ export function nameOf(path: string): string {
   if (level === "entries") return `the bundle of entries ${from} to ${from + span - 1}`
   const covers = TILE_WIDTH ** (level + 1)
   return `the tile of hashes over entries ${index * covers} to ${(index + 1) * covers - 1}`
+}
+
+function joined(hashes: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(hashes.length * 32)
+  for (const [at, hash] of hashes.entries()) bytes.set(hash, at * 32)
+  return bytes
 }
 
 function split(bytes: Uint8Array): readonly Uint8Array[] {

@@ -4,6 +4,7 @@ import { byId, elementOf } from "./dom.ts"
 import { createFilters } from "./filters.ts"
 import { showAlarms, showFleet } from "./fleet.ts"
 import type { GatewayReport, LinkState, News, Order } from "./messages.ts"
+import { createProofView } from "./proof-view.ts"
 import { wants, type Row } from "./rows.ts"
 import { createTable } from "./table.ts"
 import { createTimeline } from "./timeline.ts"
@@ -37,6 +38,10 @@ let [drawTimer, offerTimer, offeredAt] = [0, 0, 0]
 
 const filters = createFilters(() => drawRows())
 const table = createTable(byId("table"), ({ seq }) => open(chosen ?? "", seq))
+const proofs = createProofView((name, text) => {
+  order({ kind: "check", name, text, keys: elementOf("keys", HTMLTextAreaElement).value })
+  toggleSetup(true)
+})
 const timeline = createTimeline(byId("timeline"), (picked) => {
   range = picked
   drawRows()
@@ -69,6 +74,9 @@ function hear(news: News): void {
     case "rows":
       keep(news.gateway, news.rows)
       if (news.gateway === chosen) drawSoon()
+      return
+    case "checked":
+      proofs.show(news.found)
       return
     case "proof":
       if (opened === null || opened.gateway !== news.gateway || opened.seq !== news.proof.seq) return

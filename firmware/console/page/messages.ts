@@ -19,6 +19,8 @@ export type Order =
   | { readonly kind: "disconnect" }
   /** Asks for one entry with its proof. */
   | { readonly kind: "prove"; readonly gateway: string; readonly seq: number }
+  /** Checks a proof file against `keys`, the lines in the form; no broker is needed. */
+  | { readonly kind: "check"; readonly name: string; readonly text: string; readonly keys: string }
   /** Forgets the pinned key and the last checkpoint of a gateway; it is then as never seen. */
   | { readonly kind: "forget"; readonly gateway: string }
 
@@ -29,6 +31,7 @@ export type News =
   | { readonly kind: "link"; readonly link: LinkState; readonly text: string }
   | { readonly kind: "gateway"; readonly report: GatewayReport }
   | { readonly kind: "rows"; readonly gateway: string; readonly rows: readonly Row[] }
+  | { readonly kind: "checked"; readonly found: CheckedProof }
   | { readonly kind: "proof"; readonly gateway: string; readonly proof: EntryProof }
 
 /** The connection to the broker. */
@@ -98,4 +101,19 @@ export interface EntryProof {
     readonly steps: readonly { readonly side: "left" | "right"; readonly hash: string; readonly result: string }[]
     readonly holds: boolean
   } | null
+}
+
+/** A proof file that was checked. */
+export interface CheckedProof {
+  /** Of the file. */
+  readonly name: string
+  /** As `verifyProof` has them; `unable`: this browser cannot. */
+  readonly state: "proved" | "unvouched" | "wrong" | "unable"
+  readonly faults: readonly string[]
+  /** The key that signed, or that the file names. */
+  readonly key: string | null
+  readonly gateway: string | null
+  readonly size: number | null
+  readonly seq: number | null
+  readonly line: string | null
 }

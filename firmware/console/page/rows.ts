@@ -1,6 +1,6 @@
 /** Entries as the table shows them: picked, searched, counted. Pure. */
 import { LockgateError } from "../../../policy/base/errors.ts"
-import { parseEntry } from "../../../policy/audit/entry.ts"
+import { parseEntry, type Entry } from "../../../policy/audit/entry.ts"
 
 /** One line of the table. */
 export interface Row {
@@ -40,26 +40,34 @@ export const ALL: Wanted = {
 /** How nobody and nothing are shown, and asked for. */
 export const NONE = "-"
 
-/** A line of the log as a row; one that is no entry keeps its place and says so. */
-export function rowOf(seq: number, line: Uint8Array, proven: boolean): Row {
+/** The entry that a line is; null if this release cannot read it. */
+export function entryIn(line: Uint8Array): Entry | null {
   try {
-    const entry = parseEntry(line)
-    const about = [entry.object, entry.rule, entry.reason, entry.count === undefined ? undefined : `${entry.count}×`]
-    return {
-      seq,
-      at: Date.parse(entry.time),
-      severity: entry.type,
-      event: entry.event,
-      outcome: entry.outcome,
-      subject: entry.subject ?? NONE,
-      conduit: entry.conduit ?? NONE,
-      about: about.filter((one) => one !== undefined).join(" · "),
-      proven,
-    }
+    return parseEntry(line)
   } catch (error) {
     if (!(error instanceof LockgateError) || error.kind !== "input") throw error
+    return null
+  }
+}
+
+/** A line of the log as a row; one that is no entry keeps its place and says so. */
+export function rowOf(seq: number, entry: Entry | null, proven: boolean): Row {
+  if (entry === null) {
     const unknown = { severity: "warning", event: "unreadable", outcome: NONE, subject: NONE, conduit: NONE }
     return { seq, at: NaN, ...unknown, about: "this release cannot read the entry", proven }
+  }
+  const { object, rule, reason, count } = entry
+  const about = [object, rule, reason, count === undefined ? undefined : `${count}×`]
+  return {
+    seq,
+    at: Date.parse(entry.time),
+    severity: entry.type,
+    event: entry.event,
+    outcome: entry.outcome,
+    subject: entry.subject ?? NONE,
+    conduit: entry.conduit ?? NONE,
+    about: about.filter((one) => one !== undefined).join(" · "),
+    proven,
   }
 }
 

@@ -9,6 +9,8 @@ const SIGNS: Readonly<Record<Verdict, string>> = {
   wrong: "M6 6l12 12M18 6L6 18",
 }
 const FAULTS_SHOWN = 4
+/** Faults that the browser's memory has to do with. */
+const FORGETTABLE = ["ERR_LOG_REWOUND", "ERR_LOG_FORKED", "ERR_LOG_KEY"]
 
 /** The sign of a verdict; the word stands beside it. */
 export function sign(verdict: Verdict): SVGElement {
@@ -41,7 +43,7 @@ export function showVerdict(
   const buttons = make("div", { class: "actions" }, limits)
   const forget =
     chosen?.why.includes("seen before") === true ||
-    chosen?.faults.some(({ where }) => where === "memory" || where === "key") === true
+    chosen?.faults.some(({ code }) => FORGETTABLE.includes(code)) === true
   const forgetting = make("button", { type: "button", id: "forget-button" }, "Forget what was seen…")
   if (forget) buttons.append(forgetting)
   show(banner, ...parts, buttons)

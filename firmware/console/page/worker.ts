@@ -8,6 +8,7 @@ import { GatewayWatch } from "./gateway-watch.ts"
 import { pieceAt, pieceTopic } from "../../../policy/audit/topics.ts"
 import { inflate } from "./inflate.ts"
 import { noMemory, openMemory, type Memory } from "./memory.ts"
+import { checkProof } from "./proof-check.ts"
 import { PieceQueue } from "./piece-queue.ts"
 import type { News, Order, Settings } from "./messages.ts"
 import { canVerify, hexOf, sha256, verifySignature } from "./signatures.ts"
@@ -56,6 +57,9 @@ async function obey(order: Order): Promise<void> {
     case "prove":
       await session?.prove(order.gateway, order.seq)
       return
+    case "check":
+      tell({ kind: "checked", found: await checkProof(order.name, order.text, order.keys) })
+      return
     case "forget":
       await (await memory).forget(order.gateway)
       return
@@ -91,7 +95,14 @@ async function connect(settings: Settings): Promise<typeof session> {
         otherKey,
         hex: hexOf,
         rows: (rows) => tell({ kind: "rows", gateway, rows }),
-        believe: ({ size, root }) => void store.remember({ gateway, keys: lines, size, root, at: Date.now() }),
+        believe: ({ size, root }, keys) =>
+          void store.remember({
+            gateway,
+            keys: keys.map((key) => encodeNoteKey(sha256, key)),
+            size,
+            root,
+            at: Date.now(),
+          }),
       }),
     )
   }
@@ -128,10 +139,10 @@ function run(url: string, { username, password }: Settings, watches: Map<string,
       ] as const
     }),
   )
-  const settle = async (watched: ReadonlySet<GatewayWatch>): Promise<void> => {
+  const settle = async (watched: ReadonlySet<GatewayWatch>, isBusy = false): Promise<void> => {
     for (const [gateway, watch] of watches) {
       if (!watched.has(watch)) continue
-      await watch.settle()
+      await watch.settle(isBusy)
       queues.get(gateway)?.want(watch.wanted())
     }
     report()
@@ -151,7 +162,7 @@ function run(url: string, { username, password }: Settings, watches: Map<string,
       touched.add(watch)
       // A long history: what is done so far is shown meanwhile.
       if (performance.now() - saidAt < 4 * SETTLE_MS) continue
-      await settle(touched)
+      await settle(touched, true)
       saidAt = performance.now()
     }
     if (!stopped && touched.size > 0) await settle(touched)
@@ -177,7 +188,12 @@ function run(url: string, { username, password }: Settings, watches: Map<string,
   client.on("connect", () => {
     for (const one of queues.values()) one.restart()
     const own = [...watches.keys()].flatMap((gateway) =>
-      ["log/edge", "audit/live", "heartbeat", "online", "alarm/#"].map((t) => `lockgate/${gateway}/${t}`),
+      ["log/edge/#", "audit/live", "heartbeat", "online", "alarm/#"].map((t) => `lockgate/${gateway}/${t}`),
+    )
+    // Before the edge: the key that signed it may be one that the given key vouches for.
+    client.subscribe(
+      [...watches.keys()].map((gateway) => `lockgate/${gateway}/log/handover/+`),
+      { qos: 1 },
     )
     client.subscribe([...own, "lockgate/+/online"], { qos: 1 }, (error, granted) => {
       const refused = (granted ?? []).filter(({ qos }) => qos === 128).map(({ topic }) => topic)

@@ -116,6 +116,12 @@ export const AUDIT_EVENTS = {
     requirement: "CR 3.9",
     severity: "alarm",
   },
+  "audit.alarm-altered": {
+    category: "audit-log",
+    text: "somebody else changed an alarm at the broker; it was put right",
+    requirement: "CR 6.2",
+    severity: "alarm",
+  },
   "audit.retained-lost": {
     category: "audit-log",
     text: "the broker keeps nothing of the log any more, as if it had been set up anew; it is published again",

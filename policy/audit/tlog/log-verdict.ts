@@ -4,6 +4,8 @@ export type LogFaultCode =
   | "ERR_LOG_NO_CHECKPOINT"
   /** Signed, but by none of the keys that are trusted. */
   | "ERR_LOG_OTHER_KEY"
+  /** A change of keys that does not lead from a trusted key to the next. */
+  | "ERR_LOG_HANDOVER"
   /** A trusted key's signature is not of this text. */
   | "ERR_LOG_SIGNATURE"
   /** The log of another gateway. */
@@ -17,6 +19,8 @@ export type LogFaultCode =
   | "ERR_LOG_TILE_MISSING"
   | "ERR_LOG_TILE_ALTERED"
   | "ERR_LOG_BUNDLE_MISSING"
+  /** The oldest entries are gone, and the log does not say that it gave them up. */
+  | "ERR_LOG_START_MISSING"
   | "ERR_LOG_BUNDLE_MALFORMED"
   /** Not the entry that was signed at this place. */
   | "ERR_LOG_ENTRY_ALTERED"

@@ -1,6 +1,6 @@
 import { LockgateError } from "../../base/errors.ts"
 import { parseBundle } from "../entry-bundle.ts"
-import { parseEntry } from "../entry.ts"
+import { parseEntry, type Entry } from "../entry.ts"
 import { originOf } from "./checkpoint.ts"
 import { leafHash, type Sha256 } from "./hash.ts"
 import type { FaultList } from "./log-verdict.ts"
@@ -25,7 +25,7 @@ export function hashedEntries(sha256: Sha256, bytes: Uint8Array): HashedEntries 
 
 /**
  * Compare what a bundle holds with the hashes that were signed for it, and say of each entry that is not right what became of it.
- * Returns the number of entries that are right.
+ * `heard` is given every entry that is. Returns their number.
  */
 export function compareBundle(
   index: number,
@@ -33,6 +33,7 @@ export function compareBundle(
   signed: readonly Uint8Array[],
   origin: string,
   faults: FaultList,
+  heard: (entry: Entry) => void = () => undefined,
 ): number {
   const first = index * TILE_WIDTH
   const foundAt = new Map(found.leaves.map((leaf, at) => [hex(leaf), at]))
@@ -44,7 +45,7 @@ export function compareBundle(
     const liesAhead = wanted !== undefined && (foundAt.get(hex(wanted)) ?? -1) >= i
     const isFromAhead = belongs !== undefined && belongs > j
     const seq = first + j
-    if (belongs === j) good += judgeEntry(seq, found.lines[i] as Uint8Array, origin, faults)
+    if (belongs === j) good += judgeEntry(seq, found.lines[i] as Uint8Array, origin, faults, heard)
     else if (wanted !== undefined && !liesAhead && (here === undefined || isFromAhead)) {
       faults.add(`entry ${seq}`, "ERR_LOG_ENTRY_MISSING", `entry ${seq} has been taken out`)
       j++
@@ -63,12 +64,19 @@ export function compareBundle(
 }
 
 /** An entry that is signed must also be what its place says; 1 if it is. */
-function judgeEntry(seq: number, line: Uint8Array, origin: string, faults: FaultList): 0 | 1 {
+function judgeEntry(
+  seq: number,
+  line: Uint8Array,
+  origin: string,
+  faults: FaultList,
+  heard: (entry: Entry) => void,
+): 0 | 1 {
   let why = ""
   try {
     const entry = parseEntry(line)
     if (entry.seq !== seq) why = `says that it is number ${entry.seq}`
     else if (originOf(entry.gateway) !== origin) why = `is of another gateway: ${entry.gateway}`
+    else heard(entry)
   } catch (error) {
     if (!(error instanceof LockgateError) || error.kind !== "input") throw error
     why = "is no entry"

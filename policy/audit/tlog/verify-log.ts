@@ -1,10 +1,13 @@
 import { LockgateError } from "../../base/errors.ts"
 import { parseCheckpoint, type Checkpoint } from "./checkpoint.ts"
 import { HASH_BYTES, sameHash, type Sha256 } from "./hash.ts"
+import { followHandovers, type Handover, type KeyChain } from "../key-chain.ts"
+import { isSameKey } from "../proof-file.ts"
+import { LogStart } from "./log-start.ts"
 import { FaultList, type LogFault } from "./log-verdict.ts"
 import { parseNote, verifyNote, type NoteKey, type VerifySignature } from "./note.ts"
 import { piecePath, TILE_WIDTH, type Tile } from "./tile.ts"
-import { nodesOfTiles, proveConsistency } from "./tree.ts"
+import { nodesOfTiles, proveConsistency, rootOf, type NodeReader } from "./tree.ts"
 import { verifyConsistency } from "./verify.ts"
 import { hashesOf, verifyPieces } from "./verify-pieces.ts"
 
@@ -14,20 +17,27 @@ export interface LogSource {
   checkpoint(): Promise<string | null>
   /** A tile or a bundle by its tlog-tiles path; null if it is not there. */
   piece(path: string): Promise<Uint8Array | null>
+  /** The changes of its key that it keeps, in any order; a source that keeps none has no such method. */
+  handovers?(): Promise<readonly Handover[]>
 }
 
 /** What verifying stands on. */
 export interface VerifyLogDeps {
   readonly sha256: Sha256
   readonly verify: VerifySignature
-  /** The keys of the log that are trusted: one of them must have signed. */
+  /** The keys of the log that are trusted: one of them must have signed, or have handed over to the one that did. */
   readonly keys: readonly NoteKey[]
 }
 
 /** What may be said about the log beforehand. */
 export interface VerifyLogOptions {
-  /** Entries before this one are not looked at, for they are gone; its bundle is. Default 0. */
+  /** Entries before this one are not looked at, for the source says that they are gone; its bundle is. Default 0. */
   readonly from?: number
+  /**
+   * The source holds a window of the log, such as a broker: what is before `from` lies elsewhere, and nothing is said of it. Without it
+   * an entry of the log must say that everything below the first that is there was given up.
+   */
+  readonly window?: boolean
   /** A checkpoint that was verified before: this log must be its continuation. */
   readonly known?: Checkpoint
   progress?(done: number, of: number): void
@@ -37,8 +47,12 @@ export interface VerifyLogOptions {
 export interface LogVerdict {
   /** Verified; null if there is none that a trusted key signed. */
   readonly checkpoint: Checkpoint | null
+  /** The key that signed it: another one than was trusted if that handed over. */
+  readonly key: NoteKey | null
   /** The first entry that was looked at. */
   readonly from: number
+  /** Entries below this one were given up, as an entry of the log says; 0 for none. */
+  readonly dropped: number
   /** How many entries are right. */
   readonly entries: number
   readonly faults: readonly LogFault[]
@@ -60,27 +74,59 @@ export async function verifyLog(
 ): Promise<LogVerdict> {
   const faults = new FaultList()
   const from = Math.max(0, Math.floor((options.from ?? 0) / TILE_WIDTH) * TILE_WIDTH)
-  const checkpoint = await trustedCheckpoint(deps, await source.checkpoint(), faults)
-  if (checkpoint === null) return { checkpoint, from, entries: 0, faults: faults.found }
+  // The checkpoint first: a handover that comes after it is not needed for it.
+  const note = await source.checkpoint()
+  const chain = await followHandovers(deps, (await source.handovers?.()) ?? [], faults)
+  const signed = await signedCheckpoint(deps, chain, note, faults)
+  if (signed === null) return { checkpoint: null, key: null, from, dropped: 0, entries: 0, faults: faults.found }
+  const { checkpoint, key } = signed
+  const start = new LogStart(from, options.window === true)
   const piece = (path: string): Promise<Uint8Array | null> => source.piece(path)
   const entries = await verifyPieces({
     ...checkpoint,
     sha256: deps.sha256,
     from,
     faults,
+    start,
     piece,
+    heard: (entry) => start.hear(entry),
     progress: (done) => options.progress?.(Math.max(0, done - from), Math.max(0, checkpoint.size - from)),
   })
-  if (options.known !== undefined) await continues(deps.sha256, options.known, checkpoint, piece, faults)
-  return { checkpoint, from, entries, faults: faults.found }
+  await start.judge(faults, (size) => rootAt(deps.sha256, size, checkpoint, piece))
+  const known = options.known === undefined ? [] : [options.known]
+  for (const before of [...chain.checkpoints, ...known]) await continues(deps.sha256, before, checkpoint, piece, faults)
+  return { checkpoint, key, from, dropped: start.dropped, entries, faults: faults.found }
+}
+
+/** The checkpoint of a note if a key of the chain has signed it, and had not handed over before. */
+export async function signedCheckpoint(
+  deps: VerifyLogDeps,
+  { keys, retired }: KeyChain,
+  note: string | null,
+  faults: FaultList,
+): Promise<SignedBy | null> {
+  const before = retired.map(({ key }) => key).filter((old) => !keys.some((key) => isSameKey(key, old)))
+  const found = await trustedCheckpoint({ ...deps, keys: [...keys, ...before] }, note, faults)
+  if (found === null || keys.some((key) => isSameKey(key, found.key))) return found
+  const until = Math.max(...retired.filter(({ key }) => isSameKey(key, found.key)).map((one) => one.until))
+  if (found.checkpoint.size <= until) return found
+  const text = `the checkpoint is signed by a key that handed over at ${until} entries`
+  faults.add("checkpoint", "ERR_LOG_OTHER_KEY", text)
+  return null
+}
+
+/** A checkpoint, and the key that signed it. */
+export interface SignedBy {
+  readonly checkpoint: Checkpoint
+  readonly key: NoteKey
 }
 
 /** The checkpoint of a note if one of the keys has signed it; what is wrong goes into `faults`. */
-export async function trustedCheckpoint(
+async function trustedCheckpoint(
   { sha256, verify, keys }: VerifyLogDeps,
   note: string | null,
   faults: FaultList,
-): Promise<Checkpoint | null> {
+): Promise<SignedBy | null> {
   if (note === null) {
     faults.add("checkpoint", "ERR_LOG_NO_CHECKPOINT", "there is no checkpoint")
     return null
@@ -89,7 +135,8 @@ export async function trustedCheckpoint(
     const parsed = parseNote(note)
     const checkpoint = parseCheckpoint(parsed.text)
     const signed = (await verifyNote(sha256, parsed, keys, verify)).filter(({ key }) => key.type !== "cosignature")
-    if (signed.some(({ key }) => key.name === checkpoint.origin)) return checkpoint
+    const by = signed.find(({ key }) => key.name === checkpoint.origin)
+    if (by !== undefined) return { checkpoint, key: by.key }
     if (keys.some(({ name }) => name === checkpoint.origin))
       faults.add("checkpoint", "ERR_LOG_OTHER_KEY", "the checkpoint is not signed by the key of this log")
     else faults.add("checkpoint", "ERR_LOG_OTHER_LOG", `the checkpoint is of another log: ${checkpoint.origin}`)
@@ -127,12 +174,7 @@ async function continues(
   }
   const damaged = faults.found.find(({ code }) => code === "ERR_LOG_TILE_MISSING" || code === "ERR_LOG_TILE_ALTERED")
   const missing: string[] = []
-  const node = nodesOfTiles(sha256, now.size, async (tile: Tile) => {
-    const hashes = await hashesOf({ piece }, tile)
-    if (typeof hashes !== "string") return hashes
-    missing.push(piecePath(tile))
-    return Array.from({ length: tile.width }, () => new Uint8Array(HASH_BYTES))
-  })
+  const node = nodesOf(sha256, now, piece, missing)
   const proof = await proveConsistency(sha256, known.size, now.size, node)
   const claim = { first: known.size, second: now.size, firstRoot: known.root, secondRoot: now.root, proof }
   if (verifyConsistency(sha256, claim)) return
@@ -142,4 +184,26 @@ async function continues(
     const text = "without this tile nobody can tell whether the log goes on from what was known"
     faults.add(unknown, "ERR_LOG_TILE_MISSING", text)
   }
+}
+
+/** Root of the first `size` entries by the tiles of the tree `now`; null if some are missing. */
+async function rootAt(
+  sha256: Sha256,
+  size: number,
+  now: Checkpoint,
+  piece: LogSource["piece"],
+): Promise<Uint8Array | null> {
+  const missing: string[] = []
+  const root = size > now.size ? null : await rootOf(sha256, size, nodesOf(sha256, now, piece, missing))
+  return missing.length > 0 ? null : root
+}
+
+/** Nodes of a tree by its tiles. One that is missing has hashes of zeros, and goes into `missing`. */
+function nodesOf(sha256: Sha256, { size }: Checkpoint, piece: LogSource["piece"], missing: string[]): NodeReader {
+  return nodesOfTiles(sha256, size, async (tile: Tile) => {
+    const hashes = await hashesOf({ piece }, tile)
+    if (typeof hashes !== "string") return hashes
+    missing.push(piecePath(tile))
+    return Array.from({ length: tile.width }, () => new Uint8Array(HASH_BYTES))
+  })
 }

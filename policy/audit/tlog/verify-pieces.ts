@@ -7,7 +7,9 @@
 import { bundleName, compareBundle, hashedEntries, type HashedEntries } from "./verify-bundle.ts"
 import { TreeEdge } from "./edge.ts"
 import { HASH_BYTES, sameHash, type Sha256 } from "./hash.ts"
+import type { LogStart } from "./log-start.ts"
 import type { FaultList } from "./log-verdict.ts"
+import type { Entry } from "../entry.ts"
 import { piecePath, TILE_WIDTH, tileHashes, type LogPiece, type Tile } from "./tile.ts"
 import { foldWhole } from "./tree.ts"
 
@@ -22,6 +24,10 @@ export interface PieceWalk {
   /** First entry that is looked at; a multiple of 256. */
   readonly from: number
   readonly faults: FaultList
+  /** Takes note of what is missing from the beginning. */
+  readonly start: Pick<LogStart, "goesOn" | "isGone">
+  /** Called with every entry that is right. */
+  heard(entry: Entry): void
   piece(path: string): Promise<Uint8Array | null>
   progress(done: number): void
 }
@@ -142,6 +148,7 @@ async function descend(walk: PieceWalk, tile: Tile, signed: Uint8Array): Promise
   const end = (tile.index + 1) * TILE_WIDTH ** (tile.level + 1)
   if (end <= walk.from) return 0
   const stored = await hashesOf(walk, tile)
+  if (stored === "missing" && tile.level === 0 && (await isGone(walk, tile.index))) return 0
   let hashes = typeof stored === "string" || !sameHash(foldWhole(walk.sha256, stored), signed) ? null : stored
   if (hashes === null) {
     blameTile(walk, tile, stored)
@@ -155,6 +162,12 @@ async function descend(walk: PieceWalk, tile: Tile, signed: Uint8Array): Promise
   for (const [k, hash] of hashes.entries())
     good += await descend(walk, { level: tile.level - 1, index: tile.index * TILE_WIDTH + k, width: TILE_WIDTH }, hash)
   return good
+}
+
+/** True if neither the tile nor the bundle of a beginning that was dropped is there. */
+async function isGone(walk: PieceWalk, index: number): Promise<boolean> {
+  if (!walk.start.goesOn(index)) return false
+  return (await walk.piece(bundleName(index, TILE_WIDTH))) === null && walk.start.isGone(index)
 }
 
 /** A bundle whose tile is of no use, and which is not as it was signed itself. */
@@ -171,7 +184,8 @@ async function unvouched(walk: PieceWalk, index: number): Promise<0> {
 async function verifyBundle(walk: PieceWalk, index: number, signed: Hashes): Promise<number> {
   const found = await entriesOf(walk, index, signed.length)
   walk.progress(index * TILE_WIDTH + signed.length)
-  if (typeof found !== "string") return compareBundle(index, found, signed, walk.origin, walk.faults)
+  if (typeof found !== "string")
+    return compareBundle(index, found, signed, walk.origin, walk.faults, (entry) => walk.heard(entry))
   blameBundle(walk, index, signed.length, found)
   return 0
 }
@@ -197,6 +211,7 @@ function blameTile(walk: PieceWalk, tile: Tile, stored: Hashes | "missing" | "ma
 function blameBundle(walk: PieceWalk, index: number, width: number, how: "missing" | "malformed"): void {
   const [first, last] = [index * TILE_WIDTH, index * TILE_WIDTH + width - 1]
   const where = bundleName(index, width)
+  if (how === "missing" && width === TILE_WIDTH && walk.start.isGone(index)) return
   if (how === "missing") walk.faults.add(where, "ERR_LOG_BUNDLE_MISSING", `entries ${first} to ${last} are not there`)
   else walk.faults.add(where, "ERR_LOG_BUNDLE_MALFORMED", `entries ${first} to ${last}: not an entry bundle`)
 }

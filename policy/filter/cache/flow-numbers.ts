@@ -6,11 +6,14 @@ const MAX_KNOWN = 8_192
 
 /**
  * The numbers by which a flow cache tells states apart. None is given twice, but to states that cannot be told apart by what
- * the cache remembers: of one table, with the same roots, names, version and posture.
+ * the cache remembers: of one table, with the same roots, names, version and posture, and with the same rules recorded.
  */
 export class FlowNumbers {
   #next: number
-  readonly #known = new WeakMap<FilterTable, Map<string, number>>()
+  readonly #known = new WeakMap<
+    FilterTable,
+    { readonly records: object | null; readonly numbers: Map<string, number> }
+  >()
 
   constructor(first: number) {
     this.#next = first
@@ -21,10 +24,14 @@ export class FlowNumbers {
   }
 
   /** The number that a state which judges alike was given before, or a new one. */
-  of(state: FilterState): number {
+  of(state: FilterState, records: object | null): number {
     const { table } = state
-    const numbers = this.#known.get(table) ?? new Map<string, number>()
-    if (numbers.size === 0) this.#known.set(table, numbers)
+    let peers = this.#known.get(table)
+    if (peers === undefined || peers.records !== records) {
+      peers = { records, numbers: new Map() }
+      this.#known.set(table, peers)
+    }
+    const { numbers } = peers
     const key = keyOf(state)
     const known = numbers.get(key)
     if (known !== undefined) return known

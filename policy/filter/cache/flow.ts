@@ -12,6 +12,8 @@ export interface Flows {
   readonly high: number
   /** The peer speaks MQTT 5. */
   readonly version5: boolean
+  /** By rule of the state's table, not `RECORD_NONE` where the messages that it allows are to be told of; null: none are. */
+  readonly records: Uint8Array | null
   /** Falls by misses, rises by hits; below zero the cache is passed by for a while. */
   credit: number
   /** Decisions still to be made without the cache. */
@@ -27,9 +29,9 @@ export interface FlowCache {
   open(state: FilterState): Flows
   /**
    * The same, but a state that judges alike as one before it gets that one's number: who comes back under the same policy
-   * finds what it is known by.
+   * finds what it is known by. `records`: as in `Flows`.
    */
-  join(state: FilterState): Flows
+  join(state: FilterState, records?: Uint8Array | null): Flows
   /** What `decide` says, reason and rule, for the table that the state was made for. Allocates nothing. */
   decide(flows: Flows, bytes: Uint8Array, start: number, end: number, nowMs: number): Verdict
 }
@@ -78,9 +80,9 @@ export function factorOf(word: number): number {
 }
 
 /** The `number`th state of a cache. */
-export function newFlows(state: FilterState, number: number): Flows {
+export function newFlows(state: FilterState, number: number, records: Uint8Array | null = null): Flows {
   const version5 = (state.flags & STATE_VERSION_5) !== 0
-  return { state, low: number | 0, high: Math.floor(number / 2 ** 32), version5, credit: FULL_CREDIT, rest: 0 }
+  return { state, low: number | 0, high: Math.floor(number / 2 ** 32), version5, records, credit: FULL_CREDIT, rest: 0 }
 }
 
 /** Count a miss. */

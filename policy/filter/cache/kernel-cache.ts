@@ -2,7 +2,8 @@
 import { InvariantError } from "../../base/errors.ts"
 import { decide, payloadSpan } from "../decide.ts"
 import type { FilterState } from "../state.ts"
-import type { Verdict } from "../verdict.ts"
+import { RECORD_NONE } from "../table.ts"
+import { isAllowed, ruleOf, type Verdict } from "../verdict.ts"
 import * as flow from "./flow.ts"
 import type { FlowCache, FlowCacheOptions, Flows } from "./flow.ts"
 import { FlowNumbers } from "./flow-numbers.ts"
@@ -38,11 +39,12 @@ interface Kernel {
   seed(a: bigint, b: bigint, c: bigint, d: bigint): void
   look(low: number, high: number, version5: number, at: number, end: number): number
   lookAgain(low: number, high: number, version5: number, at: number, end: number): number
-  admit(low: number, high: number, verdict: number, least: number, most: number): void
+  admit(low: number, high: number, verdict: number, least: number, most: number, plain: number): void
   topicAt(): number
   topicBytes(): number
   payload(): number
   chunk(low: number, high: number, version5: number, rest: number, at: number, end: number, origin: number): number
+  pass(low: number, high: number, version5: number, at: number, end: number, maxBytes: number): number
 }
 
 /** As for any flow cache, and how many bytes of chunks there is room for. */
@@ -101,8 +103,8 @@ export class KernelFlowCache implements FlowCache {
     return flow.newFlows(state, this.#numbers.fresh())
   }
 
-  join(state: FilterState): Flows {
-    return flow.newFlows(state, this.#numbers.of(state))
+  join(state: FilterState, records: Uint8Array | null = null): Flows {
+    return flow.newFlows(state, this.#numbers.of(state, records), records)
   }
 
   decide(flows: Flows, bytes: Uint8Array, start: number, end: number, nowMs: number): Verdict {
@@ -175,6 +177,26 @@ export class KernelFlowCache implements FlowCache {
     return count
   }
 
+  /**
+   * Where in `input[start, end)` the first packet stands that is not whole, of QoS 0 and without properties, at most `maxBytes`
+   * long, and known to pass unrecorded; `passed` says how many stand before it. Nothing is decided: of what it passes over
+   * `lookChunk` says the same.
+   */
+  passChunk(flows: Flows, start: number, end: number, maxBytes: number): number {
+    this.passed = 0
+    if (start < 0 || end > this.input.length || flows.rest > 0) return start
+    const base = this.#base
+    const { low, high, version5 } = flows
+    const stop = this.#kernel.pass(low, high, version5 ? 1 : 0, base + start, base + end, maxBytes) - base
+    const count = this.#words[MISSES_WORD]!
+    flows.credit = Math.min(FULL_CREDIT, flows.credit + GAIN * count)
+    this.passed = count
+    return stop
+  }
+
+  /** Packets before the place that `passChunk` has returned. */
+  passed = 0
+
   /** The verdict on the packet `input[start, end)`, of which `lookChunk` has said `found`; it stands there still. */
   settle(flows: Flows, found: number, start: number, end: number, nowMs: number): Verdict {
     if (found >= 0) return found
@@ -208,12 +230,13 @@ export class KernelFlowCache implements FlowCache {
   }
 
   /** Remember what the last look asked for: its topic still stands where the kernel found it. */
-  #admit({ state, low, high }: Flows, verdict: Verdict): void {
+  #admit({ state, low, high, records }: Flows, verdict: Verdict): void {
     const kernel = this.#kernel
     const at = kernel.topicAt()
     const end = at + kernel.topicBytes()
     const fit = payloadSpan(state.table, state, this.#bytes, at, end, kernel.payload(), this.#span)
-    if (fit) kernel.admit(low, high, verdict, this.#span[0]!, this.#span[1]!)
-    else kernel.admit(low, high, UNFIT, 0, 0x7fffffff)
+    const plain = isAllowed(verdict) && (records === null || records[ruleOf(verdict)] === RECORD_NONE)
+    if (fit) kernel.admit(low, high, verdict, this.#span[0]!, this.#span[1]!, plain ? 1 : 0)
+    else kernel.admit(low, high, UNFIT, 0, 0x7fffffff, 0)
   }
 }

@@ -29,7 +29,7 @@ const WAYS: usize = 8
 /** Tags of eight entries, then of eight topics that were seen once, 16 bits each. */
 const SET_BYTES: usize = 32
 const CANDIDATES: usize = 16
-/** Number (8), used, flags and length (4), verdict (4), least payload bytes and how many more it may be (8), topic. */
+/** Number (8), used, next, plain, flags and length (4), verdict (4), least payload bytes and how many more it may be (8), topic. */
 const RECORD_BYTES: usize = 128
 const META: usize = 8
 const VERDICT: usize = 12
@@ -37,8 +37,19 @@ const LEAST: usize = 16
 const SPAN: usize = 20
 const TOPIC: usize = 24
 const USED: u32 = 0x80000000
+/**
+ * In a record's word: QoS, retain and length of the topic; whether it says that a message passes and nothing else is to be
+ * done for it; the number of the record that was found after this one the last time, which is where a run looks first.
+ */
+const KEY: u32 = 0x3ff
+const PLAIN: u32 = 0x400
+const NEXT: u32 = 0x7ffff800
+const NEXT_SHIFT: u32 = 11
+const FLAGS_SHIFT: u32 = 7
 
 const MAX_TOPIC: i32 = 104
+/** The bits of a length: no topic here is longer. */
+const MAX_LENGTH: u32 = 0x7f
 const MISS: i32 = -1
 const ADMIT: i32 = -2
 const CHALLENGES: u32 = 16
@@ -134,7 +145,7 @@ function gather(number: u64, version5: bool, rest: bool, whole: bool, at: usize,
       here += size
       if (here > stop) continue
     }
-    const about = ((first & 7) << 16) | length
+    const about = ((first & 7) << FLAGS_SHIFT) | length
     const h = hash(begin, other ^ ((<u64>about) << 20), mulA, mulB, name, length)
     const known = block - BLOCK_BYTES
     store<u64>(known, h)
@@ -180,7 +191,10 @@ function same(a: usize, b: usize, length: usize): bool {
   if (length >= 16) {
     const last = length - 16
     let differ = v128.xor(v128.load(a + last), v128.load(b + last))
-    for (let k: usize = 0; k < last; k += 16) {
+    differ = v128.or(differ, v128.xor(v128.load(a), v128.load(b)))
+    // Most topics have less than 48 bytes: a loop costs more than what it does.
+    if (length > 32) differ = v128.or(differ, v128.xor(v128.load(a, 16), v128.load(b, 16)))
+    for (let k: usize = 32; k < last; k += 16) {
       differ = v128.or(differ, v128.xor(v128.load(a + k), v128.load(b + k)))
     }
     return !v128.any_true(differ)
@@ -230,8 +244,8 @@ function find(block: usize, number: u64): i32 {
     const way = <usize>ctz(found)
     const record = records + (set * WAYS + way) * RECORD_BYTES
     const entry = load<u32>(record, META)
-    if ((entry & ~USED) !== about || load<u64>(record) !== number) continue
-    if (!same(record + TOPIC, load<u32>(block, TOPIC_AT), about & 0xffff)) continue
+    if ((entry & KEY) !== about || load<u64>(record) !== number) continue
+    if (!same(record + TOPIC, load<u32>(block, TOPIC_AT), about & MAX_LENGTH)) continue
     if (entry < USED) store<u32>(record, entry | USED, META)
     if (size - load<u32>(record, LEAST) <= load<u32>(record, SPAN)) return load<i32>(record, VERDICT)
     // Known for other sizes only: now and then it learns this one instead.
@@ -288,15 +302,15 @@ export function look(low: u32, high: u32, version5: bool, at: usize, end: usize)
   return find(BLOCK, number)
 }
 
-/** Write the entry that the last look wanted. Its topic must still be where it was. */
-export function admit(low: u32, high: u32, verdict: i32, least: u32, most: u32): void {
+/** Write the entry that the last look wanted. Its topic must still be where it was. `plain`: see `PLAIN`. */
+export function admit(low: u32, high: u32, verdict: i32, least: u32, most: u32, plain: bool): void {
   const record = place
   store<u64>(record, ((<u64>high) << 32) | (<u64>low))
-  store<u32>(record, meta, META)
+  store<u32>(record, plain ? meta | PLAIN : meta, META)
   store<i32>(record, verdict, VERDICT)
   store<u32>(record, least, LEAST)
   store<u32>(record, most - least, SPAN)
-  memory.copy(record + TOPIC, topic, meta & 0xffff)
+  memory.copy(record + TOPIC, topic, meta & MAX_LENGTH)
   store<u16>(tagAt, <u16>tagThen)
 }
 
@@ -307,7 +321,7 @@ export function topicAt(): usize {
 
 /** The length of that topic. */
 export function topicBytes(): u32 {
-  return meta & 0xffff
+  return meta & MAX_LENGTH
 }
 
 /** Bytes of payload in that message. */
@@ -363,12 +377,109 @@ function hit(block: usize, number: u64, from: usize): i32 {
   if (found !== 0) {
     const record = from + (<usize>load<u32>(block, SET) * WAYS + <usize>ctz(found)) * RECORD_BYTES
     if (
-      load<u32>(record, META) === (about | USED) &&
+      (load<u32>(record, META) & (USED | KEY)) === (about | USED) &&
       load<u64>(record) === number &&
       load<u32>(block, PAYLOAD) - load<u32>(record, LEAST) <= load<u32>(record, SPAN) &&
-      same(record + TOPIC, load<u32>(block, TOPIC_AT), about & 0xffff)
+      same(record + TOPIC, load<u32>(block, TOPIC_AT), about & MAX_LENGTH)
     )
       return load<i32>(record, VERDICT)
   }
   return find(block, number)
+}
+
+/**
+ * Pass over the packets from `at` on that are whole, of QoS 0, without properties, at most `maxBytes` long, and known to pass
+ * with nothing else to be done for them. Returns where the first stands that is not; their number stands in `MISSES`.
+ *
+ * A sender mostly goes through its topics in the same order: so the record that followed the last one before is tried
+ * first, all of it compared, and only if it is another one the topic is hashed.
+ */
+export function pass(low: u32, high: u32, version5: bool, at: usize, end: usize, maxBytes: u32): usize {
+  const number = ((<u64>high) << 32) | (<u64>low)
+  const from = records
+  let previous: usize = 0
+  let count = 0
+  // No message is shorter: two bytes of header, a length, a topic of one byte.
+  while (at + 5 <= end) {
+    const first: u32 = load<u8>(at)
+    if ((first & 0xfe) !== 0x30) break
+    let remaining: u32 = load<u8>(at, 1)
+    let here = at + 2
+    if (remaining >= 0x80) {
+      let byte: u32 = load<u8>(at, 2)
+      remaining = (remaining & 0x7f) | ((byte & 0x7f) << 7)
+      here = at + 3
+      if (byte >= 0x80) {
+        byte = load<u8>(at, 3)
+        remaining |= (byte & 0x7f) << 14
+        here = at + 4
+        if (byte >= 0x80) {
+          byte = load<u8>(at, 4)
+          if (byte >= 0x80) break
+          remaining |= byte << 21
+          here = at + 5
+        }
+      }
+      // Padded, which MQTT 5 forbids.
+      if (version5 && byte === 0) break
+    }
+    const stop = here + remaining
+    if (remaining < 3 || stop > end || <u32>(stop - at) > maxBytes) break
+    const length = ((<u32>load<u8>(here)) << 8) | (<u32>load<u8>(here, 1))
+    if (length - 1 >= <u32>MAX_TOPIC) break
+    const name = here + 2
+    here = name + length
+    if (version5) {
+      if (here >= stop || load<u8>(here) !== 0) break
+      here += 1
+    } else if (here > stop) break
+    const about = ((first & 1) << FLAGS_SHIFT) | length
+    const size = <u32>(stop - here)
+    let record: usize = 0
+    if (previous !== 0) {
+      const next = <usize>((load<u32>(previous, META) & NEXT) >> NEXT_SHIFT)
+      record = from + next * RECORD_BYTES
+      if (!fits(record, USED | PLAIN, number, about, size, name)) record = 0
+    }
+    if (record === 0) {
+      record = seek(number, about, size, name, from)
+      if (record === 0) break
+      if (previous !== 0) {
+        const next = <u32>((record - from) / RECORD_BYTES) << NEXT_SHIFT
+        store<u32>(previous, (load<u32>(previous, META) & ~NEXT) | next, META)
+      }
+    }
+    previous = record
+    at = stop
+    count += 1
+  }
+  store<i32>(MISSES, count)
+  return at
+}
+
+/** True if `record` is the entry of this message, with all of `marks` set. */
+// @ts-ignore: a decorator
+@inline
+function fits(record: usize, marks: u32, number: u64, about: u32, size: u32, name: usize): bool {
+  return (
+    (load<u32>(record, META) & (marks | KEY)) === (marks | about) &&
+    load<u64>(record) === number &&
+    size - load<u32>(record, LEAST) <= load<u32>(record, SPAN) &&
+    same(record + TOPIC, name, about & MAX_LENGTH)
+  )
+}
+
+/** The entry of this message if it says that it passes plainly, which counts as a use; else 0. */
+function seek(number: u64, about: u32, size: u32, name: usize, from: usize): usize {
+  const length = <usize>(about & MAX_LENGTH)
+  const h = hash(startA ^ number, startB ^ ((<u64>about) << 20), factorA, factorB, name, length)
+  const set = <usize>((<u32>h) & mask)
+  for (let found = ways(INDEX + set * SET_BYTES, tagOf(h)); found !== 0; found &= found - 1) {
+    const record = from + (set * WAYS + <usize>ctz(found)) * RECORD_BYTES
+    if (!fits(record, PLAIN, number, about, size, name)) continue
+    const entry = load<u32>(record, META)
+    if (entry < USED) store<u32>(record, entry | USED, META)
+    return record
+  }
+  return 0
 }

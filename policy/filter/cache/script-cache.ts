@@ -69,7 +69,7 @@ export class ScriptFlowCache implements FlowCache {
   }
 
   join(state: FilterState): Flows {
-    return flow.newFlows(state, this.#numbers.of(state))
+    return flow.newFlows(state, this.#numbers.of(state, null))
   }
 
   decide(flows: Flows, bytes: Uint8Array, start: number, end: number, nowMs: number): Verdict {

@@ -60,7 +60,10 @@ test("what cannot be asked is not tested", async () => {
 })
 
 test("[CR 6.1] [CR 6.1 RE(1)] a broker that takes the log and does not show it is found", async () => {
-  await breaks(() => ({ audit: { gateway: "gw", readBack: async () => "not-shown" } }), ["audit.broker-shows-log"])
+  await breaks(
+    () => ({ audit: { gateway: "gw", readBack: async () => "not-shown", witnesses: () => [] } }),
+    ["audit.broker-shows-log"],
+  )
 })
 
 test.run()

@@ -159,7 +159,7 @@ test("[CR 2.1] a command door that does not authorise is found", async () => {
   await breaks(() => ({ commands: open }), ["command.permission-enforced", "authority.every-user", ...SILENT])
   const anybody: CommandPort = {
     execute: async (principal, request) =>
-      principal === null ? { ok: false, code: "ERR_NOT_AUTHENTICATED", entry: 1 } : open.execute(principal, request),
+      principal === null ? { ok: false, code: "ERR_NOT_AUTHENTICATED", entry: null } : open.execute(principal, request),
   }
   await breaks(() => ({ commands: anybody }), ["command.permission-enforced", "authority.every-user", ...SILENT])
 })
@@ -171,7 +171,7 @@ test("[CR 2.1 RE(1)] a door that trusts those who come one way, or lets nobody i
   }
   await breaks(() => ({ commands: trusting }), ["authority.every-user", ...SILENT])
   const shut: CommandPort = {
-    execute: async (principal) => ({ ok: false, code: principal === null ? "ERR_NOT_AUTHENTICATED" : "ERR_NOT_PERMITTED", entry: 1 }), // prettier-ignore
+    execute: async (principal) => ({ ok: false, code: principal === null ? "ERR_NOT_AUTHENTICATED" : "ERR_NOT_PERMITTED", entry: null }), // prettier-ignore
   }
   await breaks(() => ({ commands: shut }), ["authority.every-user", ...SILENT])
 })
@@ -228,14 +228,18 @@ test("[NDR 2.4] a gateway, or an engine, that makes code of text is found; so is
   await breaks(() => ({ codeFromText: async () => ({ gateway: true, engine: false }) }), failing)
   await breaks(() => ({ codeFromText: async () => ({ gateway: false, engine: true }) }), failing)
   await breaks(() => ({ execArgv: ["--disable-sigusr1"] }), failing)
-  await breaks(() => ({ readPolicy: async () => null }), failing)
+  for (const codes of [[], [null], ["ERR_POLICY_FAULTS"]])
+    await breaks(() => ({ readPolicies: async () => codes }), failing)
+  // It takes the last of them only: each is looked at.
+  const lax = async (documents: readonly string[]) => documents.map((_, n) => (n + 1 < documents.length ? "ERR_POLICY_FAULTS" : null)) // prettier-ignore
+  await breaks(() => ({ readPolicies: lax }), failing)
   let mark = ""
-  const naive = async (text: string): Promise<string | null> => {
-    mark = /probe[0-9a-f]{32}/.exec(text)?.[0] ?? mark
-    if (mark !== "") Object.assign(globalThis, { [mark]: 1 })
-    return "ERR_POLICY_FAULTS"
+  const naive = async (documents: readonly string[]) => {
+    mark = documents.map((text) => /probe[0-9a-f]{32}/.exec(text)?.[0] ?? "").find((found) => found !== "") ?? ""
+    Object.assign(globalThis, { [mark]: 1 })
+    return documents.map(() => "ERR_POLICY_FAULTS")
   }
-  await breaks(() => ({ readPolicy: naive }), failing)
+  await breaks(() => ({ readPolicies: naive }), failing)
   Reflect.deleteProperty(globalThis, mark)
 })
 

@@ -173,8 +173,13 @@ class RetainingBroker {
       if (text === "") this.retained.delete(topic)
       else this.retained.set(topic, text)
     }
-    const link = { publish, onLost: (listener: (reason: string) => void) => void listeners.push(listener) }
-    const over = publishAlarms({ link, alarms, clock, gateway: "gw", signal: stopping.signal })
+    const link = {
+      publish,
+      subscribe: () => Promise.resolve(),
+      onMessage: () => undefined,
+      onLost: (listener: (reason: string) => void) => void listeners.push(listener),
+    }
+    const over = publishAlarms({ link, alarms, clock, gateway: "gw", signal: stopping.signal, report: () => undefined })
     return { over, stop: () => stopping.abort() }
   }
   lose(): void {

@@ -8,7 +8,8 @@ import { parseNote, verifyNote } from "../../../policy/audit/tlog/note.ts"
 import { MemoryClock } from "../../../hal/memory/clock.ts"
 import { MemoryStorage } from "../../../hal/memory/storage.ts"
 import { createFileKeyStore } from "../../../hal/linux/key-store.ts"
-import { openTestLog, sampleEvent } from "../../support/audit.ts"
+import { openTestLog, sampleEvent, settled } from "../../support/audit.ts"
+import { scene } from "../../support/publish-scene.ts"
 
 const test = suite("firmware/audit/heartbeat")
 
@@ -18,7 +19,7 @@ test("[CR 6.2] the heartbeat is signed by the key of the log and says how the ga
   const log = await openTestLog(storage, { clock, keyStore })
   await log.append(sampleEvent("1"))
   const deps = {
-    ...{ gateway: "gw", firmware: "1.2.3", log, keyStore, clock },
+    ...{ gateway: "gw", firmware: "1.2.3", log, clock },
     interval: () => ({ earliestAt: 5.5, latestAt: Infinity }),
     policy: () => 7,
     alarms: () => 2,
@@ -31,9 +32,47 @@ test("[CR 6.2] the heartbeat is signed by the key of the log and says how the ga
     ...{ firmware: "1.2.3", alarms: 2, intervalSeconds: 30 },
   })
   assert.equal(Buffer.from(root), Buffer.from(log.checkpoint.root))
-  const refusing = { ...keyStore, sign: () => Promise.reject(new StateError("ERR_KEY_MISSING", "no key")) }
-  assert.is(await makeHeartbeat({ ...deps, keyStore: refusing }), null, "unsigned it is not sent")
+  const refusing = {
+    checkpoint: log.checkpoint,
+    signNote: () => Promise.reject(new StateError("ERR_KEY_MISSING", "no key")),
+  }
+  assert.is(await makeHeartbeat({ ...deps, log: refusing }), null, "unsigned it is not sent")
   await log.close()
+})
+
+test("[CR 6.2] the log changes its key while the gateway is connected: the next heartbeat bears the new one, as the checkpoint does", async () => {
+  const s = await scene(new MemoryStorage(), (log, clock) => ({
+    heartbeat: {
+      everyMs: 30_000,
+      make: () =>
+        makeHeartbeat({
+          ...{ gateway: "gw", firmware: "1", log, clock },
+          interval: () => ({ earliestAt: 0, latestAt: Infinity }),
+          policy: () => null,
+          alarms: () => 0,
+        }),
+    },
+  }))
+  const keys = [s.log.key]
+  s.start()
+  await settled()
+  for (let turn = 0; turn < 2; turn++) {
+    await s.log.rotateKey()
+    keys.push(s.log.key)
+    s.clock.advance(30_000)
+    await settled()
+  }
+  const notes = s.broker.sent.filter(({ topic }) => topic === "lockgate/gw/heartbeat").map(({ text }) => text)
+  for (const [n, note] of notes.entries()) {
+    const good = await verifyNote(nodeSha256, parseNote(note), keys, verifyNoteSignature)
+    assert.equal(
+      good.map(({ key }) => key),
+      [keys[n]],
+      `heartbeat ${n}`,
+    )
+  }
+  assert.is(notes.length, 3)
+  await s.stop()
 })
 
 test.run()

@@ -1,139 +1,33 @@
 /** What is retained of a log, at a real mosquitto: written by the session, read by somebody who has the broker alone. */
-import { connect } from "node:net"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { dialMqtt, dialReader, type MqttLink } from "../../../firmware/audit/mqtt-link.ts"
-import { createMqttSource, type MqttSource } from "../../../firmware/audit/mqtt-source.ts"
+import { createFolderSource } from "../../../firmware/audit/folder-source.ts"
 import { nodeSha256, verifyNoteSignature } from "../../../firmware/audit/note-functions.ts"
 import { unpackEdge } from "../../../firmware/audit/retained-log.ts"
-import { runRetainedSession, type RetainedOptions } from "../../../firmware/audit/retained-session.ts"
-import { openRetainedWindow, type RetainedWindow } from "../../../firmware/audit/retained-window.ts"
+import { runRetainedSession } from "../../../firmware/audit/retained-session.ts"
+import { openRetainedWindow } from "../../../firmware/audit/retained-window.ts"
 import { parseEdge } from "../../../policy/audit/edge-message.ts"
-import type { AuditEvent } from "../../../policy/audit/event.ts"
-import { parseBundle } from "../../../policy/audit/entry-bundle.ts"
-import { leafHash } from "../../../policy/audit/tlog/hash.ts"
-import { parseNote, verifyNote } from "../../../policy/audit/tlog/note.ts"
-import { parseCheckpoint } from "../../../policy/audit/tlog/checkpoint.ts"
-import { proveInclusion, nodesOfTiles, rootOf } from "../../../policy/audit/tlog/tree.ts"
-import { verifyInclusion } from "../../../policy/audit/tlog/verify.ts"
-import { piecePath, tileHashes, tilesOf } from "../../../policy/audit/tlog/tile.ts"
-import type { Clock } from "../../../hal/clock.ts"
-import { createLinuxClock } from "../../../hal/linux/clock.ts"
+import { verifyLog } from "../../../policy/audit/tlog/verify-log.ts"
+import { piecePath, tilesOf } from "../../../policy/audit/tlog/tile.ts"
 import { MemoryStorage } from "../../../hal/memory/storage.ts"
-import { mosquittoPub, mosquittoSub } from "../../peers/mosquitto-clients.ts"
+import { mosquittoSub } from "../../peers/mosquitto-clients.ts"
 import { startMosquitto, type Mosquitto } from "../../peers/mosquitto.ts"
-import { treeLog, type TreeLog } from "../../support/tree-log.ts"
+import { openTestLog } from "../../support/audit.ts"
+import { appendMany } from "../../support/publish-scene.ts"
+import { clock, linesOf, retainedScene, until, verified } from "../../support/retained-scene.ts"
+import { treeLog } from "../../support/tree-log.ts"
 
 const test = suite("firmware/audit/retained")
-const real = createLinuxClock()
-/** Ten times as fast: what waits for seconds in the field is not waited for here. */
-const clock: Clock = {
-  wall: () => real.wall(),
-  monotonicMs: () => real.monotonicMs() * 10,
-  after: (delayMs, action) => real.after(delayMs / 10, action),
-}
 let broker: Mosquitto
 test.before(async () => {
   broker = await startMosquitto({ quiet: true })
 })
-test.after(() => broker.stop())
-
-const openStream = async () => {
-  const socket = connect(broker.port, "127.0.0.1")
-  await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject))
-  return socket
-}
-
-async function until(what: string, fits: () => boolean | Promise<boolean>, timeoutMs = 8_000): Promise<void> {
-  const endMs = performance.now() + timeoutMs
-  while (!(await fits())) {
-    if (performance.now() > endMs) throw new Error(`waited in vain until ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
-
-interface Publishing {
-  readonly window: RetainedWindow
-  readonly reports: AuditEvent[]
-  readonly link: MqttLink
-  readBack(): Promise<boolean>
-  /** Everything up to now is at the broker; then it is gone. */
-  stop(): Promise<string>
-}
-
-interface PublishOptions extends RetainedOptions {
-  readonly storage?: MemoryStorage
-  readonly version?: "3.1.1" | "5"
-}
-
-async function publish(log: TreeLog, gateway: string, options: PublishOptions = {}): Promise<Publishing> {
-  const { storage = new MemoryStorage(), version = "3.1.1", ...rest } = options
-  const window = await openRetainedWindow(storage)
-  const link = await dialMqtt({ gateway, openStream, version })
-  const reports: AuditEvent[] = []
-  const stopping = new AbortController()
-  const session = runRetainedSession({
-    ...{ link, log, window, clock, gateway, edgeEveryMs: 300, ...rest },
-    signal: stopping.signal,
-    report: (event) => void reports.push(event),
-  })
-  return {
-    ...{ window, reports, link },
-    readBack: () => session.readBack(),
-    async stop() {
-      stopping.abort()
-      const why = await session.ended
-      await window.save()
-      await link.close()
-      return why
-    },
-  }
-}
-
-let readers = 0
-async function reader(
-  gateway: string,
-  more: { version?: "3.1.1" | "5"; nonce?: () => string; waitMs?: number } = {},
-): Promise<MqttSource & { end(): Promise<void> }> {
-  const { version = "3.1.1", ...rest } = more
-  const link = await dialReader({ clientId: `reader-${++readers}`, openStream, version })
-  const source = createMqttSource({ link, gateway, clock, waitMs: 1_500, ...rest })
-  return Object.assign(Object.create(source) as MqttSource, { end: () => link.close() })
-}
-
-/** The entries that the source gives from `from` on, if everything there fits the signed root; else what does not. */
-async function verified(source: MqttSource, log: TreeLog, from = 0): Promise<string[] | string> {
-  const note = await source.checkpoint()
-  if (note === null || note === "") return "no checkpoint"
-  const parsed = parseNote(note)
-  if ((await verifyNote(nodeSha256, parsed, [log.key], verifyNoteSignature)).length === 0) return "signature"
-  const { size, root } = parseCheckpoint(parsed.text)
-  const tile = async (one: { level: number; index: number; width: number }) => {
-    const bytes = await source.piece(piecePath(one))
-    if (bytes === null) throw new Error(`${piecePath(one)} is missing`)
-    return tileHashes(bytes, one.width)
-  }
-  const node = nodesOfTiles(nodeSha256, size, tile)
-  if (from === 0 && Buffer.compare(await rootOf(nodeSha256, size, node), root) !== 0) return "root"
-  const lines: string[] = []
-  for (let index = from; index < size; index += 256) {
-    const bundle = { level: "entries", index: index / 256, width: Math.min(256, size - index) } as const
-    const bytes = await source.piece(piecePath(bundle))
-    if (bytes === null) return `${piecePath(bundle)} is missing`
-    const entries = parseBundle(bytes)
-    for (const k of [0, entries.length - 1]) {
-      const leaf = leafHash(nodeSha256, entries[k]!)
-      const proof = await proveInclusion(nodeSha256, index + k, size, node)
-      if (!verifyInclusion(nodeSha256, { index: index + k, size, leaf, root, proof })) return `entry ${index + k}`
-    }
-    const own = await tile({ level: 0, index: index / 256, width: bundle.width })
-    if (entries.some((entry, k) => Buffer.compare(leafHash(nodeSha256, entry), own[k]!) !== 0)) return piecePath(bundle)
-    lines.push(...entries.map((entry) => Buffer.from(entry).toString()))
-  }
-  return lines
-}
-
-const linesOf = (log: TreeLog, from = 0): string[] => log.lines.slice(from).map((line) => Buffer.from(line).toString())
+const { openStream, publish, reader, end } = retainedScene(() => broker.port)
+test.after(async () => {
+  end()
+  await broker.stop()
+})
 
 for (const version of ["3.1.1", "5"] as const)
   test(`[CR 6.1] with the gateway gone, the whole log is read and proven from the broker alone: MQTT ${version}`, async () => {
@@ -274,131 +168,6 @@ test("requests are answered at a bounded rate", async () => {
   await publishing.stop()
 })
 
-test("[CR 3.9] a retained piece or edge that somebody overwrites or clears is put right and told", async () => {
-  const log = treeLog("guard", 600)
-  const publishing = await publish(log, "guard")
-  const root = "lockgate/guard/log"
-  const source = await reader("guard")
-  await until("it is there", async () => (await source.checkpoint()) !== null)
-  const attack = async (topic: string, message: string): Promise<AuditEvent[]> => {
-    const before = publishing.reports.length
-    await mosquittoPub({ port: broker.port, topic: `${root}/${topic}`, message, retain: true, qos: 1 })
-    await until(`it is right again: ${topic}`, async () => {
-      const now = await verified(source, log).catch(() => "")
-      return typeof now !== "string" && now.length === 600
-    })
-    return publishing.reports.slice(before)
-  }
-  const [told] = await attack("tile/entries/001", "forged")
-  assert.equal(told, {
-    id: "audit.retained-altered",
-    outcome: "failure",
-    source: "audit",
-    reason: "overwritten",
-    object: "tile/entries/001",
-  })
-  // Those that follow within a minute are told as one, later.
-  await attack("tile/0/000", "")
-  await attack("log/edge".slice(4), "forged")
-  await attack("edge", "")
-  assert.is(publishing.reports.length, 1)
-  await mosquittoPub({ port: broker.port, topic: `${root}/tile/9/junk`, message: "x", retain: true, qos: 1 })
-  await new Promise((resolve) => setTimeout(resolve, 300))
-  const junk = await mosquittoSub({ port: broker.port, topics: [`${root}/tile/9/#`], qos: 1 })
-  await new Promise((resolve) => setTimeout(resolve, 100))
-  assert.is(junk.messages.length, 0)
-  await junk.stop()
-  assert.is(await publishing.readBack(), true)
-  await source.end()
-  await publishing.stop()
-  assert.is(publishing.reports.at(-1)?.count, 4)
-})
-
-test("[CR 3.9] what was overwritten or cleared while the gateway was away is found and put right when it is back", async () => {
-  const log = treeLog("away", 1100)
-  const storage = new MemoryStorage()
-  await (await publish(log, "away", { storage })).stop()
-  for (const [topic, message] of [
-    ["tile/entries/000", ""],
-    ["tile/0/002", "x".repeat(8192)],
-    ["edge", "x"],
-  ] as const)
-    // prettier-ignore
-    await mosquittoPub({
-      port: broker.port,
-      ...{ topic: `lockgate/away/log/${topic}`, message, retain: true, qos: 1 },
-    })
-  const source = await reader("away")
-  assert.is(await verified(source, log), "no checkpoint")
-  const back = await publish(log, "away", { storage })
-  await until("all is right", async () => Array.isArray(await verified(source, log).catch(() => "")))
-  await source.end()
-  await back.stop()
-  assert.equal([back.reports[0]?.reason, back.reports[1]?.count], ["overwritten", 2])
-})
-
-test("[CR 6.1] a broker that keeps nothing any more is told as that, once, and filled again", async () => {
-  const log = treeLog("anew", 1100)
-  const storage = new MemoryStorage()
-  await (await publish(log, "anew", { storage })).stop()
-  // As if it had been set up anew: nothing of this gateway is there.
-  const pieces = ["edge", ...[0, 1, 2, 3].flatMap((n) => [`tile/entries/00${n}`, `tile/0/00${n}`])]
-  for (const topic of pieces)
-    await mosquittoPub({ port: broker.port, topic: `lockgate/anew/log/${topic}`, message: "", retain: true, qos: 1 })
-  const back = await publish(log, "anew", { storage })
-  const source = await reader("anew")
-  await until("all is there", async () => Array.isArray(await verified(source, log).catch(() => "")))
-  await source.end()
-  await back.stop()
-  assert.equal(
-    back.reports.map(({ id }) => id),
-    ["audit.retained-lost"],
-  )
-})
-
-test("a log that is another than the one at the broker takes its place", async () => {
-  const storage = new MemoryStorage()
-  await (await publish(treeLog("other", 900), "other", { storage })).stop()
-  const log = treeLog("other", 300)
-  const publishing = await publish(log, "other", { storage })
-  const source = await reader("other")
-  await until("it verifies", async () => Array.isArray(await verified(source, log).catch(() => "")))
-  await until("the rest is gone", async () => {
-    await source.checkpoint()
-    return (await source.piece("tile/entries/002")) === null
-  })
-  await source.end()
-  await publishing.stop()
-})
-
-test("[CR 6.1] a broker that takes the log and shows it to nobody is told of", async () => {
-  const blind = await startMosquitto({ quiet: true, acl: "topic write lockgate/#\n" })
-  const outer = broker
-  broker = blind
-  try {
-    const publishing = await publish(treeLog("blind", 300), "blind")
-    await until("it is told", () => publishing.reports.length > 0, 12_000)
-    assert.is(publishing.reports[0]?.id, "audit.retained-unseen")
-    assert.is(await publishing.readBack(), false)
-    await publishing.stop()
-  } finally {
-    broker = outer
-    await blind.stop()
-  }
-})
-
-test("a bundle that the disk has lost is told and passed over", async () => {
-  const log = treeLog("lost", 800)
-  log.lostPieces.add("tile/entries/001")
-  const publishing = await publish(log, "lost")
-  await until("all are there", () => publishing.window.next === 3)
-  await publishing.stop()
-  assert.equal(
-    publishing.reports.map(({ id, object }) => [id, object]),
-    [["audit.damaged", "not retained"]],
-  )
-})
-
 test("no more of the log is in memory than what is on its way", async () => {
   const log = treeLog("memory", 256 * 20)
   let most = 0
@@ -424,6 +193,52 @@ test("no more of the log is in memory than what is on its way", async () => {
   await session.ended
   await link.close()
   assert.ok(most <= 8, `${most} messages, two a bundle`)
+})
+
+test("[CR 6.1] bundles and edge keep to the packet limit that a real broker says: MQTT 5, 8 KiB, tiles in parts", async () => {
+  const small = await startMosquitto({ quiet: true, config: ["max_packet_size 8192"] })
+  const there = retainedScene(() => small.port)
+  try {
+    const log = treeLog("small", 256 * 3 + 255)
+    const publishing = await there.publish(log, "small", { version: "5" })
+    assert.is(await publishing.stop(), "stopped")
+    assert.equal(publishing.reports, [])
+    assert.ok(publishing.window.costs.every(({ parts }) => parts > 1))
+    const source = await there.reader("small", { version: "5" })
+    assert.equal(await verified(source, log), linesOf(log))
+    await source.end()
+    const edge = await mosquittoSub({ port: small.port, topics: ["lockgate/small/log/edge/#"], qos: 1 })
+    assert.ok((await edge.take(3)).every(({ payload }) => payload.length <= 8_192))
+    await edge.stop()
+  } finally {
+    there.end()
+    await small.stop()
+  }
+})
+
+test("[CR 3.9] who knows the first key of a log follows its changes at the broker alone; without them another key is no key of it", async () => {
+  const storage = new MemoryStorage()
+  const log = await openTestLog(storage)
+  const { key } = log
+  for (let turn = 0; turn < 2; turn++) {
+    await appendMany(log, 200)
+    await log.rotateKey()
+  }
+  const handovers = () => createFolderSource(storage).handovers()
+  for (const [version, more, codes] of [
+    ["3.1.1", {}, ["ERR_LOG_OTHER_KEY"]],
+    ["3.1.1", { handovers }, []],
+    ["5", { handovers }, []],
+  ] as const) {
+    const publishing = await publish(log, "gw", { ...more, version })
+    await publishing.stop()
+    const source = await reader("gw", { version })
+    const deps = { sha256: nodeSha256, verify: verifyNoteSignature, keys: [key] }
+    const { faults } = await verifyLog(deps, source)
+    assert.equal(faults.map(({ code }) => code), codes, JSON.stringify(faults)) // prettier-ignore
+    await source.end()
+  }
+  await log.close()
 })
 
 test.run()

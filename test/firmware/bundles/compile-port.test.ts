@@ -34,6 +34,13 @@ test("[CR 3.5] faults, and cases that fail, come back with code and place", asyn
   await rejects(() => compiler.prepare(source(POLICY, "no cases at all")), "ERR_BUNDLE_CASES")
 })
 
+test("[NDR 2.4] each document that is asked about gets its own answer, a good one among faulty ones too", async () => {
+  const compiler = createCompiler({ clock: new MemoryClock() })
+  const codes = await compiler.examine(["lockgate-policy: 1\nzones: 7\n", POLICY, "#!/bin/sh\n"])
+  assert.equal(codes, ["ERR_POLICY_FAULTS", null, "ERR_POLICY_FAULTS"])
+  assert.equal(await compiler.examine([]), [])
+})
+
 test("[CR 3.4] the thread holds a policy against its real cases, and names the one that fails", async () => {
   const compiler = createCompiler({ clock: new MemoryClock() })
   const cases = (expect: string): string =>

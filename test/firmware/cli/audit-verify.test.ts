@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { suite } from "uvu"
@@ -112,6 +112,63 @@ test("[CR 3.9] a log that was put back is noticed by who remembers it", async ()
   assert.match((await verify(folder, "--known", known)).err, /ERR_KNOWN_LOG/)
 })
 
+test("[CR 3.9] what is remembered is kept for each log by its name, and the older form is still read", async () => {
+  const known = join(top, "known-logs")
+  const other = join(top, "other-gateway")
+  await writeLog(other, 3, [], "gw-2")
+  const otherKey = keyLineOf(other, "gw-2")
+  assert.is((await verify(whole, "--key", KEY, "--known", known)).code, 0)
+  const unknown = await verify(other, "--known", known)
+  assert.is(unknown.code, 4)
+  assert.match(unknown.err, /nothing is remembered of lockgate\/gw-2\/log/)
+  assert.is((await verify(other, "--key", otherKey, "--known", known)).code, 0)
+  for (const folder of [whole, other, whole]) assert.is((await verify(folder, "--known", known)).code, 0)
+  const { logs } = JSON.parse(readFileSync(known, "utf8")) as { logs: { key: string; checkpoint: string }[] }
+  assert.equal(logs.map(({ key }) => key).toSorted(), [KEY, otherKey].toSorted())
+  const [first] = logs.filter(({ key }) => key === KEY)
+  writeFileSync(known, JSON.stringify({ format: 1, ...first }))
+  assert.is((await verify(whole, "--known", known)).code, 0)
+  writeFileSync(known, JSON.stringify({ format: 2, logs: [first, first] }))
+  assert.match((await verify(whole, "--known", known)).err, /ERR_KNOWN_LOG/)
+})
+
+test("[CR 3.9] with the first key a log whose key has changed is verified, and the new one is remembered and printed", async () => {
+  const folder = join(top, "rotated")
+  await writeLog(folder, 300)
+  const first = keyLineOf(folder)
+  const storage = await openLinuxStorage(folder)
+  const log = await openTestLog(storage)
+  await log.rotateKey()
+  await log.append(sampleEvent("after"))
+  await log.close()
+  await storage.close()
+  const next = encodeNoteKey(nodeSha256, log.key)
+  const known = join(top, "known-rotated")
+  const ran = await verify(folder, "--key", first, "--known", known)
+  assert.is(ran.code, 0, ran.out + ran.err)
+  assert.ok(ran.out.includes(`key         ${next}`))
+  assert.ok(readFileSync(known, "utf8").includes(next))
+  assert.is((await verify(folder, "--known", known)).code, 0)
+  assert.is((await runCli((io) => auditKey(["--state", folder], io))).out, `${next}\n`)
+  assert.is((await verify(join(folder, "audit"), "--key", first)).code, 0, "a copy has the handover with it")
+  const [handover] = readdirSync(join(folder, "audit")).filter((name) => name.startsWith("handover-"))
+  assert.match((await verify(join(folder, "audit", handover!), "--key", first)).out, /VERIFIED/)
+  writeFileSync(join(folder, "audit", handover!), "{}")
+  const forged = await verify(folder, "--key", first)
+  assert.is(forged.code, 2)
+  assert.match(forged.out, new RegExp(`${handover}: .*ERR_LOG_HANDOVER`))
+})
+
+test("an interrupted verification says how far it came, and has the code of its own", async () => {
+  const abort = new AbortController()
+  const io = captureIo()
+  const seen = auditVerify([whole, "--key", KEY], { ...io, signal: abort.signal })
+  abort.abort()
+  assert.is(await seen, 130)
+  assert.match(io.errors(), /interrupted: .*, and nothing is said of it\n$/)
+  assert.is(io.text(), "")
+})
+
 test("[CR 2.12] one file proves one entry, offline", async () => {
   const file = join(top, "proof.json")
   assert.is((await exported("--state", whole, "--proof", String(LAST), "-o", file)).code, 0)
@@ -168,6 +225,9 @@ test("[CR 3.5] wrong use ends with 1, what is not there with 3", async () => {
     [verify(whole, "--nonsense"), 1, /--nonsense/],
     [exported("--state", join(top, "none")), 3, /no log/],
     [exported("--state", whole, "--syslog", "127.0.0.1"), 1, /--cert/],
+    [exported("--state", whole, "--format", "leef"), 1, /json, cef or ocsf/],
+    [exported("--state", whole, "--format", "cef", "--proof", "1"), 1, /proof/],
+    [exported("--state", whole, "--format", "ocsf", "--syslog", "127.0.0.1"), 1, /--format cef/],
     [exported("--state", whole, "--syslog", ":::"), 1, /host/],
     [exported("--state", whole, "-o", join(top, "none/file")), 3, /cannot be written/],
   ]
@@ -186,6 +246,16 @@ test("JSON lines are the very bytes of the log, filtered, and the file is there 
   assert.equal(lines.map((line) => (JSON.parse(line) as { seq: number }).seq), Array.from({ length: 11 }, (_, k) => 250 + k)) // prettier-ignore
   assert.ok(readFileSync(join(whole, "audit/tile/entries/000")).includes(lines[0] ?? "?"))
   assert.is((await exported("--state", whole, "--seq", "250..260")).out, readFileSync(file, "utf8"))
+  for (const [format, start] of [
+    ["cef", /^CEF:0\|Lockgate\|/],
+    ["ocsf", /^\{"class_uid":/],
+  ] as const) {
+    const ran = await exported("--state", whole, "--format", format)
+    const lines = ran.out.split("\n").slice(0, -1)
+    assert.is(lines.length, 701)
+    assert.ok(lines.every((line) => start.test(line)))
+    assert.not.match(ran.out, DRIVES)
+  }
 })
 
 test("a log is verified while it grows", async () => {

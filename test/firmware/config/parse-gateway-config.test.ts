@@ -125,7 +125,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
       ],
     },
     workers: 1,
-    audit: { capacityBytes: 512 * 1024 * 1024 },
+    audit: { ...DEFAULT_AUDIT, capacityBytes: 512 * 1024 * 1024 },
     trialSeconds: 300,
   })
 })

@@ -1,16 +1,17 @@
 /** What a reader without trust makes of pieces, in any order and with any of them wrong. */
+import { generateKeyPairSync } from "node:crypto"
 import { gunzipSync } from "node:zlib"
-import { webcrypto } from "node:crypto"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { GatewayWatch, type WatchDeps } from "../../../firmware/console/page/gateway-watch.ts"
-import { inflate } from "../../../firmware/console/page/inflate.ts"
+import type { GatewayWatch } from "../../../firmware/console/page/gateway-watch.ts"
 import { LogTree } from "../../../firmware/console/page/log-tree.ts"
 import { PieceQueue } from "../../../firmware/console/page/piece-queue.ts"
-import { counted, rowOf, timelineOf, wants, ALL, type Row } from "../../../firmware/console/page/rows.ts"
+import { counted, entryIn, rowOf, timelineOf, wants, ALL } from "../../../firmware/console/page/rows.ts"
+import type { NoteKey } from "../../../policy/audit/tlog/note.ts"
 import { parseEdge } from "../../../policy/audit/edge-message.ts"
 import type { Seen } from "../../../firmware/console/page/log-tree.ts"
-import { makeLog, plantEvents, sha256, type MadeLog } from "../../support/console-feed.ts"
+import { watchOf } from "../../support/console-watch.ts"
+import { makeLog, plantEvents, sha256, type MadeLog, type Retained } from "../../support/console-feed.ts"
 
 const test = suite("console log tree")
 const pathOf = (topic: string): string => topic.split("/log/")[1]!
@@ -121,36 +122,6 @@ test("[CR 3.9] tells a log that goes on from one that was cut or changed, at eve
   assert.is(await lacking.beginsWith(seen[1]!), null)
 })
 
-interface Watched {
-  readonly watch: GatewayWatch
-  readonly rows: Row[]
-  clock: { now: number }
-}
-
-function watchOf(log: MadeLog, more: Partial<WatchDeps> = {}): Watched {
-  const rows: Row[] = []
-  const clock = { now: Date.now() }
-  const watch = new GatewayWatch({
-    gateway: log.gateway,
-    keys: [log.key],
-    sha256,
-    verify: async (_, key, message, signature) => {
-      const bytes = (view: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(view)
-      const imported = await webcrypto.subtle.importKey("raw", bytes(key), "Ed25519", false, ["verify"])
-      return webcrypto.subtle.verify("Ed25519", imported, bytes(signature), bytes(message))
-    },
-    inflate,
-    now: () => clock.now,
-    known: null,
-    otherKey: false,
-    hex: (bytes) => Buffer.from(bytes).toString("hex"),
-    rows: (more) => rows.push(...more),
-    believe: () => undefined,
-    ...more,
-  })
-  return { watch, rows, clock }
-}
-
 async function feed(watch: GatewayWatch, log: MadeLog): Promise<void> {
   for (const { topic, payload } of log.retained()) await watch.take(topic, payload, true)
   await watch.settle()
@@ -177,7 +148,68 @@ test("[CR 3.9] swapped logs of two gateways, and a checkpoint by another key, ar
   const { watch } = watchOf(one)
   await feed(watch, other)
   assert.is(watch.report().verdict, "wrong")
-  assert.is(watch.report().faults[0]!.code, "ERR_NOTE_SIGNATURE")
+  assert.is(watch.report().faults[0]!.code, "ERR_LOG_OTHER_KEY")
+})
+
+test("[CR 3.9] a change of keys is followed from the key that was given, and a forged one is wrong", async () => {
+  const log = makeLog("g")
+  log.add(plantEvents(300))
+  const handover = await log.handOver()
+  log.add(plantEvents(5))
+  const second = await log.handOver()
+  for (const order of [
+    [handover, second],
+    [second, handover],
+  ]) {
+    const believed: (readonly NoteKey[])[] = []
+    const { watch } = watchOf(log, { believe: (_, keys) => believed.push(keys) })
+    await feed(watch, log)
+    assert.is(watch.report().verdict, "wrong", "nobody vouches for the key that signs")
+    for (const { topic, payload } of order) await watch.take(topic, payload, true)
+    await watch.settle()
+    assert.equal([watch.report().verdict, watch.report().faults], ["verified", []])
+    assert.match(watch.report().seen, /Its key changed at entry 300, .* Its key changed at entry 306/)
+    assert.is(believed.at(-1)?.length, 2)
+  }
+  const forge = async (change: (log: MadeLog) => Promise<Retained>): Promise<readonly [string, string]> => {
+    const log = makeLog("g")
+    log.add(plantEvents(9))
+    const { topic, payload } = await change(log)
+    const { watch } = watchOf(log)
+    await watch.take(topic, payload, true)
+    await feed(watch, log)
+    const { verdict, faults } = watch.report()
+    return [verdict, faults.map(({ where }) => where).join()]
+  }
+  const { privateKey } = generateKeyPairSync("ed25519")
+  const spoiled = (change: (text: string) => string) => async (log: MadeLog) => {
+    const { topic, payload } = await log.handOver()
+    return { topic, payload: Buffer.from(change(payload.toString())) }
+  }
+  for (const change of [
+    (log: MadeLog) => log.handOver(privateKey),
+    spoiled((text) => text.replace('"index": 9', '"index": 8')),
+    spoiled((text) => text.replace("audit.key-changed", "audit.key-made")),
+    // Without the line of the new key: the old one alone cannot give the log away to a key that nobody holds.
+    spoiled((text) => text.replace(/(\\n— \S+ \S+?)\\n— [^"]+"/, '$1\\n"')),
+    spoiled((text) => text.slice(0, 100)),
+  ])
+    assert.equal(await forge(change), ["wrong", "handover-10,checkpoint"])
+})
+
+test("[CR 3.9] the key before signs nothing any more", async () => {
+  const log = makeLog("g")
+  log.add(plantEvents(9))
+  const handover = await log.handOver()
+  const { watch } = watchOf(log)
+  await watch.take(handover.topic, handover.payload, true)
+  await feed(watch, log)
+  assert.is(watch.report().verdict, "verified")
+  const stolen = log.resumed(10)
+  stolen.add(plantEvents(3))
+  await feed(watch, stolen)
+  assert.equal([watch.report().verdict, watch.report().faults[0]!.code], ["wrong", "ERR_LOG_OTHER_KEY"])
+  assert.match(watch.report().faults[0]!.text, /handed over at 10 entries/)
 })
 
 test("a heartbeat of another tree is wrong; an old one repeated is no sign of life", async () => {
@@ -199,7 +231,7 @@ test("a heartbeat of another tree is wrong; an old one repeated is no sign of li
     false,
   )
   await watch.settle()
-  assert.equal(watch.report().faults.map(({ code }) => code), ["ERR_LOG_FORK"]) // prettier-ignore
+  assert.equal(watch.report().faults.map(({ code }) => code), ["ERR_LOG_FORKED"]) // prettier-ignore
 })
 
 test("[CR 3.5] no message makes the watch fail or pass: random bytes, pieces of good ones, foreign topics", async () => {
@@ -256,7 +288,7 @@ test("pieces are asked for a few at a time, the newest first, once a connection,
 
 test("rows are narrowed, counted and set in time; a line that is no entry keeps its place", () => {
   const log = makeLog("g", 1_700_000_000_000)
-  const rows = log.add(plantEvents(100)).map((line, seq) => rowOf(seq, line, true))
+  const rows = log.add(plantEvents(100)).map((line, seq) => rowOf(seq, entryIn(line), true))
   const denied = rows.filter((row) => wants({ ...ALL, facets: { ...ALL.facets, outcome: "denied" } }, row))
   assert.is(denied.length, 11)
   assert.is(rows.filter((row) => wants({ ...ALL, text: "ROGUE boiler" }, row)).length, 11)
@@ -265,7 +297,7 @@ test("rows are narrowed, counted and set in time; a line that is no entry keeps 
   const { others, denials } = timelineOf(rows, 60)
   const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0)
   assert.equal([sum(others), sum(denials), others.length <= 60], [89, 11, true])
-  assert.is(rowOf(7, new Uint8Array([1, 2]), false).event, "unreadable")
+  assert.is(rowOf(7, entryIn(new Uint8Array([1, 2])), false).event, "unreadable")
 })
 
 test.run()

@@ -1,7 +1,9 @@
 /** The operator's page in a real browser, against a real broker with MQTT over WebSockets over TLS. */
 import { readFileSync } from "node:fs"
+import { gunzipSync, gzipSync } from "node:zlib"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import { encodeBundle, parseBundle } from "../../../policy/audit/entry-bundle.ts"
 import { makeLog, plantEvents } from "../../support/console-feed.ts"
 import { startConsoleRig, type ConsoleRig } from "../../support/chromium-console.ts"
 import { ROOT } from "../../support/source-tree.ts"
@@ -190,6 +192,81 @@ test("a wrong address or key is told at the form, and no password is kept", asyn
   await rig.tab.until(`document.querySelector("#url").value.startsWith("wss://localhost")`)
   assert.is(await rig.tab.evaluate(`document.querySelector("#password").value`), "")
   assert.is(await rig.tab.evaluate("localStorage.length + sessionStorage.length + document.cookie.length"), 0)
+})
+
+test("[CR 3.9] the tampering table, each row red in the browser and named", async () => {
+  const log = makeLog("table")
+  log.add(plantEvents(300))
+  const early = log.retained()
+  log.add(plantEvents(400))
+  const good = log.retained()
+  const other = makeLog("table")
+  other.add(plantEvents(700))
+  await rig.feeder.retain(good)
+  await open(rig.address(log))
+  await rig.tab.until(verdict("verified"))
+  const bundle = good.find(({ topic }) => topic.endsWith("entries/001"))!
+  const lines = parseBundle(gunzipSync(bundle.payload))
+  const changed = (change: (lines: Uint8Array[]) => unknown): typeof good => {
+    const copy = [...lines]
+    change(copy)
+    return [{ topic: bundle.topic, payload: gzipSync(encodeBundle(copy)) }]
+  }
+  for (const [what, messages, named] of [
+    [
+      "changed",
+      changed((l) => (l[4] = Buffer.from(Buffer.from(l[4]!).toString().replace("conduit", "canduit")))),
+      "entry 260",
+    ],
+    ["taken out", changed((l) => l.splice(9, 1)), "entry 265"],
+    ["put in", changed((l) => l.splice(20, 0, l[2]!)), "tile/entries/001"],
+    ["exchanged", changed((l) => ([l[7], l[8]] = [l[8]!, l[7]!])), "entry 263"],
+    ["rolled back", early, "cut: 300 entries are signed, and this browser has seen 700"],
+    ["another gateway's or key's", other.retained(), "checkpoint"],
+  ] as const) {
+    await rig.feeder.retain(messages)
+    await rig.tab.until(`${verdict("wrong")} && ${says(named)}`).catch((error: unknown) => assert.unreachable(`${what}: ${String(error)}`)) // prettier-ignore
+    await rig.feeder.retain(good)
+    await rig.tab.until(verdict("verified"))
+  }
+})
+
+test("[CR 3.9] a change of keys is followed from the key before; without it the new key is nobody's", async () => {
+  const log = makeLog("handed")
+  log.add(plantEvents(20))
+  const handover = await log.handOver()
+  await rig.feeder.retain([...log.retained(), handover])
+  await open(rig.address(log))
+  await rig.tab.until(`${verdict("verified")} && ${says("Its key changed at entry 20")}`)
+  const forged = Buffer.from(handover.payload.toString().replace("audit.key-changed", "audit.key-chanced"))
+  await rig.feeder.retain([{ topic: handover.topic, payload: forged }])
+  await rig.tab.until(`${verdict("wrong")} && ${says("handover-21")}`)
+})
+
+test("[CR 2.12] a proof file is checked without any broker: proved, not vouched for, wrong", async () => {
+  const log = makeLog("offline")
+  log.add(plantEvents(20))
+  const { payload } = await log.handOver()
+  const result = `document.querySelector("#proof-result").innerText`
+  await open(rig.page)
+  await rig.tab.until(`document.querySelector("#url").value !== ""`)
+  const check = async (text: string, keys: string, word: string): Promise<void> => {
+    await rig.tab.evaluate(`{
+      document.querySelector("#keys").value = ${JSON.stringify(keys)}
+      const files = new DataTransfer()
+      files.items.add(new File([${JSON.stringify(text)}], "entry-20.json"))
+      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }))
+    }`)
+    await rig.tab.until(`${result}.startsWith(${JSON.stringify(word)})`)
+  }
+  const proof = payload.toString()
+  await check(proof, log.keyLine, "PROVED")
+  assert.match(await rig.tab.evaluate<string>(result), /entry 20 of offline, in a log of 21.*does not prove/s)
+  await check(proof, "", "NOT VOUCHED FOR")
+  await check(proof.replace('"index": 20', '"index": 19'), log.keyLine, "WRONG")
+  await check(proof, makeLog("offline").keyLine, "WRONG")
+  await check("<b>{", log.keyLine, "WRONG")
+  assert.is(await rig.tab.evaluate(`document.querySelector("#main").hidden`), true)
 })
 
 test("axe-core finds no violation, in dark and light, narrow and wide, with and without an entry open", async () => {

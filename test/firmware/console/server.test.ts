@@ -61,6 +61,14 @@ test("the frame has no script, style or handler of its own, and names nothing el
   assert.not.match(body, /<script>|<script [^>]*>[^<]|<style| style=| on[a-z]+=|https?:/)
 })
 
+test("every file that the frame names is served, and every style that is served is named", async () => {
+  const { body } = await ask("/")
+  const named = [...body.matchAll(/(?:href|src)="([^"]+)"/g)].map(([, name = ""]) => name)
+  const files = pageFiles()
+  for (const name of named) assert.ok(files.has(name), name)
+  for (const path of files.keys()) assert.ok(!path.endsWith(".css") || named.includes(path), path)
+})
+
 test("serves modules without types, packages as installed, and every import of them", async () => {
   const files = pageFiles()
   for (const [path, { type, body }] of files) {

@@ -15,7 +15,8 @@ test("[CR 2.8] the first refusal is written at once, a flood in growing interval
     assert.is(await refusals.note("ERR_B"), null)
     clock.advance(10)
   }
-  await refusals.flush()
+  await refusals.stop()
+  assert.is(clock.waiting, 0, "nothing keeps the process alive")
   const counts = log.events.map((event) => event.count ?? 1)
   assert.equal(counts, [1, 100, 1000, 6000, 4900])
   assert.is(log.events[1]!.reason, "ERR_B")
@@ -37,7 +38,7 @@ test("a log that is down stops nothing", async () => {
   const refusals = createRefusalLog(new MemoryClock(), log.audit, "management/local")
   assert.is(await refusals.note("ERR_A"), null)
   await refusals.note("ERR_A")
-  await refusals.flush()
+  await refusals.stop()
 })
 
 test.run()

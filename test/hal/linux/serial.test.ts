@@ -3,8 +3,6 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { createLinuxClock } from "../../../hal/linux/clock.ts"
 import { createLinuxSerial } from "../../../hal/linux/serial.ts"
-import type { SerialLine } from "../../../hal/serial.ts"
-import type { HardwareError } from "../../../policy/base/errors.ts"
 import { createLineUpstream, type LineNote } from "../../../firmware/conduits/modbus/line-upstream.ts"
 import type { ModbusOutcome, ModbusUpstream } from "../../../firmware/conduits/modbus/upstream.ts"
 import { commandPath } from "../../peers/packages.ts"
@@ -126,23 +124,6 @@ test("no such device, a device of others and an odd rate are told with the devic
   const second = await serial.open({ ...LINE_SETTINGS, device: cable.near, baud: 921_600, frame: "8N2" }, nobody)
   await second.close()
   await rejects(() => second.write(Uint8Array.of(1)), "ERR_SERIAL_LOST")
-})
-
-test("a direction is switched before a write and after its last byte", async () => {
-  const order: string[] = []
-  const serial = createLinuxSerial({
-    direction: () => ({ before: () => void order.push("send"), after: () => void order.push("receive") }),
-  })
-  const lost: HardwareError[] = []
-  const line: SerialLine = await serial.open(
-    { ...LINE_SETTINGS, device: cable.near },
-    { received: () => undefined, lost: (error) => lost.push(error) },
-  )
-  await line.write(Uint8Array.of(9, 9, 9))
-  await line.drain()
-  assert.equal(order, ["send", "receive"])
-  await line.close()
-  assert.is(lost.length, 0)
 })
 
 test.run()

@@ -6,23 +6,48 @@ import { rejects } from "../../support/rejects.ts"
 const test = suite("policy/export/audit-acl")
 const NOBODY = { operators: [], collectors: [] }
 
-test("[CR 3.9] the gateway alone writes; operators read all of it, collectors the log; both may ask for what is older", () => {
-  const acl = writeAuditAcl("gw-1", "gw-1-control", { operators: ["anna"], collectors: ["siem"] })
+test("[CR 3.9] the gateway alone writes; operators read all of it, collectors the log; cosigners speak under their own name alone", () => {
+  const acl = writeAuditAcl("gw-1", "gw-1-control", {
+    operators: ["anna"],
+    collectors: ["siem"],
+    witnesses: ["gw-2-cn=gw-2"],
+  })
   assert.equal(acl.split("\n").filter((line) => /^(user|topic)/.test(line)), [
     "user gw-1-control",
-    "topic write lockgate/gw-1/#",
+    "topic readwrite lockgate/gw-1/log/#",
+    "topic readwrite lockgate/gw-1/alarm/#",
+    "topic write lockgate/gw-1/audit/#",
+    "topic write lockgate/gw-1/heartbeat",
+    "topic write lockgate/gw-1/online",
     "topic read lockgate/gw-1/command/#",
-    "topic read lockgate/gw-1/log/#",
+    "topic read lockgate/gw-1/witness/#",
     "user anna",
     "topic write lockgate/gw-1/log/request",
     "topic read lockgate/gw-1/#",
     "user siem",
     "topic write lockgate/gw-1/log/request",
+    "topic write lockgate/gw-1/witness/siem",
+    "topic write lockgate/gw-1/witness/siem/refused",
     "topic read lockgate/gw-1/audit/live",
     "topic read lockgate/gw-1/log/#",
     "topic read lockgate/gw-1/heartbeat",
     "topic read lockgate/gw-1/online",
+    "topic read lockgate/gw-1/alarm/#",
+    "topic read lockgate/gw-1/witness/#",
+    "user gw-2-cn",
+    "topic write lockgate/gw-1/log/request",
+    "topic write lockgate/gw-1/witness/gw-2",
+    "topic write lockgate/gw-1/witness/gw-2/refused",
+    "topic read lockgate/gw-1/log/#",
+    "topic read lockgate/gw-1/heartbeat",
+    "topic read lockgate/gw-1/online",
   ]) // prettier-ignore
+})
+
+test("[CR 3.9] the name of a cosigner opens no topic but its own", async () => {
+  for (const as of ["", "#", "+", "a/b", "a/#", "a=b", "x".repeat(65), "ä", "a\nuser root"])
+    for (const part of [{ collectors: [`cn=${as}`] }, { collectors: [], witnesses: [`cn=${as}`] }])
+      await rejects(() => writeAuditAcl("gw", "own", { operators: [], ...part }), "ERR_BROKER_IDENTITY")
 })
 
 test("a name that mosquitto would read as another, or that stands for two, is refused", async () => {

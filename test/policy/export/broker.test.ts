@@ -32,12 +32,16 @@ test("the gateway may what the policy admits somebody, each topic once; everybod
   assert.equal(aclOf(), [
     "user gw-1-control",
     "topic readwrite both",
+    "topic readwrite lockgate/gw-1/alarm/#",
+    "topic readwrite lockgate/gw-1/log/#",
     "topic write by/+",
-    "topic write lockgate/gw-1/#",
+    "topic write lockgate/gw-1/audit/#",
+    "topic write lockgate/gw-1/heartbeat",
+    "topic write lockgate/gw-1/online",
     "topic write plant/+/#",
     "topic read all/+",
     "topic read lockgate/gw-1/command/#",
-    "topic read lockgate/gw-1/log/#",
+    "topic read lockgate/gw-1/witness/#",
     "topic read work/+",
   ])
 })

@@ -230,6 +230,20 @@ test("a chunk of alternating packets is brought over once, however often its run
   assert.ok(loaded <= stream.length, `${loaded} bytes for ${stream.length}`)
 })
 
+test("R11: a packet of the broker over the client's Maximum Packet Size ends a run of known flows as it does one by one", () => {
+  const outcomes = [inRuns(ROOM), oneByOne()].map((cache) => {
+    const rig = new Rig({ version: 5, admit: judgeWith(cache), clientIdPattern: "%u*" })
+    rig.open({ clientId: "s1-a", properties: { maximumPacketSize: 60 } })
+    const fits = bytesOf(publishPacket("plant/a/1", { payload: Buffer.alloc(40) }), 5)
+    for (let k = 0; k < 3; k++) rig.broker(concat([fits, fits]))
+    rig.broker(concat([fits, bytesOf(publishPacket("plant/a/1", { payload: Buffer.alloc(60) }), 5), fits]))
+    return rig.outcome()
+  })
+  assert.equal(outcomes[0], outcomes[1])
+  assert.match(String(outcomes[0]?.closed), /limit/)
+  assert.is(outcomes[0]?.messages.down, 7)
+})
+
 test("[CR 3.5] garbage in runs ends the session as it does packet by packet", () => {
   const [runs, single] = [inRuns(ROOM), oneByOne()]
   for (let seedOf = 1; seedOf <= 200; seedOf++) {

@@ -4,6 +4,10 @@ import * as assert from "uvu/assert"
 import { encodeEntry } from "../../../../policy/audit/entry.ts"
 import { encodeBundle, parseBundle } from "../../../../policy/audit/entry-bundle.ts"
 import { parseCheckpoint } from "../../../../policy/audit/tlog/checkpoint.ts"
+import type { AuditEvent } from "../../../../policy/audit/event.ts"
+import { droppingEvent } from "../../../../policy/audit/retention-event.ts"
+import { toBase64 } from "../../../../policy/audit/tlog/base64.ts"
+import type { VerifyLogOptions } from "../../../../policy/audit/tlog/verify-log.ts"
 import { parseNote } from "../../../../policy/audit/tlog/note.ts"
 import { verifyFolder } from "../../../support/independent-log-verifier.ts"
 import { sampleEvent } from "../../../support/audit.ts"
@@ -177,11 +181,80 @@ test("[CR 3.9] a log that was put back, and a fork, are told by a checkpoint tha
   assert.not(verdict.faults.some(({ code }) => code === "ERR_LOG_FORKED"))
 })
 
-test("a log whose oldest bundles are gone is verified from where it begins", async () => {
-  const files = new Map(GOOD)
-  for (const path of ["tile/entries/000", "tile/0/000"]) files.delete(path)
-  const { faults, entries, from } = await judgeFolder(files, [KEY.key], { from: 300 })
-  assert.equal([faults, entries, from], [[], SIZE - 256, 256])
+/** A log of 800 entries whose entry 780 says that everything below `below` was given up; `change` may say something else. */
+async function droppedLog(below: number, change: Partial<AuditEvent> = {}): Promise<LogFolder> {
+  const lines = linesOf("gw", 800)
+  const root = checkpointOf(logFolder(lines.slice(0, below), KEY)).root
+  const event = { ...droppingEvent(0, below, 0, root, { byDisk: false }), ...change }
+  const at = { boot: "b", wallAt: 780, monotonicMs: 780, time: { earliestAt: 0, latestAt: Infinity } }
+  lines[780] = encodeEntry({ seq: 780, event, gateway: "gw", ...at })
+  return logFolder(lines, KEY)
+}
+
+async function without(files: LogFolder, bundles: readonly string[], options: VerifyLogOptions = {}): Promise<unknown> {
+  const left = new Map(files)
+  for (const name of bundles) left.delete(name)
+  const { faults, entries, dropped } = await judgeFolder(left, [KEY.key], options)
+  return [entries, dropped, ...faults.map(({ where, code }) => `${code} ${where}`)]
+}
+
+test("[CR 2.9] [CR 3.9] a log whose oldest bundles were dropped verifies if one of its entries says so, whatever is known of its beginning", async () => {
+  const files = await droppedLog(512)
+  const both = ["tile/entries/000", "tile/entries/001"]
+  for (const gone of [both, [...both, "tile/0/000"], [...both, "tile/0/000", "tile/0/001"]])
+    for (const from of [0, 256, 512]) assert.equal(await without(files, gone, { from }), [288, 512])
+  // Said, and not done yet, or only half: what is there is verified all the same.
+  assert.equal(await without(files, []), [800, 512])
+  assert.equal(await without(files, both.slice(0, 1)), [544, 512])
+})
+
+test("[CR 3.9] bundles that a hand took from the beginning are told: no entry says so, or one that says less", async () => {
+  const both = ["tile/entries/000", "tile/entries/001"]
+  const unsaid = logFolder(linesOf("gw", 800), KEY)
+  for (const from of [0, 256, 512])
+    assert.equal(await without(unsaid, both, { from }), [288, 0, "ERR_LOG_START_MISSING entry 0"])
+  assert.equal(await without(unsaid, both.slice(0, 1)), [544, 0, "ERR_LOG_START_MISSING entry 0"])
+  assert.equal(await without(unsaid, [], { from: 9999 }), [32, 0, "ERR_LOG_START_MISSING entry 0"])
+  const less = await droppedLog(256)
+  assert.equal(await without(less, both, { from: 512 }), [288, 256, "ERR_LOG_START_MISSING entry 256"])
+  assert.equal(await without(less, both), [288, 256, "ERR_LOG_START_MISSING entry 256"])
+  // Not the log's own word, of what is still to come, or not a word about it.
+  const liars: Partial<AuditEvent>[] = [
+    { source: "conduit/x" },
+    { detail: { last: 781 } },
+    { detail: { last: "511" } },
+    { id: "audit.full" },
+  ]
+  for (const liar of liars)
+    assert.equal(await without(await droppedLog(512, liar), both), [288, 0, "ERR_LOG_START_MISSING entry 0"])
+  // Nor may the middle go.
+  const middle = ["tile/entries/001"]
+  assert.equal(await without(await droppedLog(512), middle), [544, 512, "ERR_LOG_BUNDLE_MISSING tile/entries/001"])
+})
+
+test("[CR 3.9] the entry of a drop is one like the others: altered it says nothing, and its root must be that of the log", async () => {
+  const files = await droppedLog(256)
+  const last = "tile/entries/003.p/32"
+  inBundle(last, (lines) => (lines[12] = linesOf("gw", 781)[780]!))(files)
+  assert.equal(await without(files, ["tile/entries/000"], { from: 256 }), [
+    ...[543, 0, "ERR_LOG_ENTRY_ALTERED entry 780", "ERR_LOG_START_MISSING entry 0"],
+  ])
+  const other = await droppedLog(256, { detail: { last: 255, root: toBase64(new Uint8Array(32)) } })
+  assert.equal(await without(other, ["tile/entries/000"]), [544, 256, "ERR_LOG_ENTRY_WRONG entry 780"])
+  const silent = await droppedLog(256, { detail: { last: 255 } })
+  assert.equal(await without(silent, ["tile/entries/000"]), [544, 256])
+})
+
+test("[CR 3.9] a source that holds a window says nothing of what is before it, and everything of what is in it", async () => {
+  const gone = ["tile/entries/000", "tile/0/000"]
+  const unsaid = logFolder(linesOf("gw", 800), KEY)
+  assert.equal(await without(unsaid, gone, { from: 256, window: true }), [544, 0])
+  assert.equal(await without(unsaid, [...gone, "tile/entries/001"], { from: 256, window: true }), [
+    ...[288, 0, "ERR_LOG_START_MISSING entry 256"],
+  ])
+  // What the gateway itself has given up cannot be in the window.
+  const said = await droppedLog(512)
+  assert.equal(await without(said, [...gone, "tile/entries/001"], { from: 256, window: true }), [288, 512])
 })
 
 test("a checkpoint whose partial pieces have become full ones meanwhile is verified all the same", async () => {

@@ -1,0 +1,21 @@
+import { createPublicKey } from "node:crypto"
+import { readFile } from "node:fs/promises"
+import { join } from "node:path"
+import type { NoteKey } from "../../policy/audit/tlog/note.ts"
+import { bareEd25519 } from "../audit/note-functions.ts"
+import { COSIGNER_SLOT } from "../audit/witness-key.ts"
+
+/** What to do where there is no key yet. */
+export const NO_COSIGNER_KEY =
+  "no cosigner key yet, or none that may be read: name a log under audit: witness-for in the board file and start the gateway once"
+
+/** The key with which this gateway cosigns, where its state folder lies here and may be read; else null. Only the public half is kept. */
+export async function ownCosignerKey(stateFolder: string, gateway: string): Promise<NoteKey | null> {
+  try {
+    const pem = await readFile(join(stateFolder, "identity/keys", `${COSIGNER_SLOT}.pem`))
+    const publicKey = bareEd25519(createPublicKey(pem).export({ format: "der", type: "spki" }))
+    return publicKey === null ? null : { name: gateway, type: "cosignature", publicKey }
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,12 @@
+import type { CliHandler } from "../handler.ts"
+
+/** One command of the command line, as help tells it; what carries it out is loaded when it is used. */
+export interface CommandEntry {
+  /** One or two words. */
+  readonly words: string
+  readonly usage: string
+  readonly summary: string
+  /** What `--help` says beside, a line each. */
+  readonly details?: readonly string[]
+  load(): Promise<CliHandler>
+}

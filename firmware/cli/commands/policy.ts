@@ -1,0 +1,145 @@
+import type { CommandEntry } from "./entry.ts"
+
+/** Policies: write, understand, sign, put in force; recordings that they are learnt from. */
+export const POLICY_COMMANDS: readonly CommandEntry[] = [
+  {
+    words: "policy check",
+    usage: "[--strict] [--posture] <policy.yaml>...",
+    summary: "list every fault of a policy, and what its author may not have meant",
+    details: [
+      "--strict   exit code 1 for a warning, too",
+      "--posture  print what stays open in island mode, without a valid policy, ...",
+      "exit code  0 good, 1 a finding that is an error, 2 a fault",
+    ],
+    load: async () => (await import("../policy-check.ts")).policyCheck,
+  },
+  {
+    words: "policy fmt",
+    usage: "<policy.yaml> [--check | --write]",
+    summary: "lay a policy out in its canonical form; comments stay",
+    load: async () => (await import("../policy-fmt.ts")).policyFmt,
+  },
+  {
+    words: "policy explain",
+    usage: "<policy.yaml> --as <subject> publish <topic> ... | --last --config <gateway.yaml>",
+    summary: "say why a policy allows or denies, and what would have to change",
+    details: [
+      "what   publish|receive <topic> [--qos <n>] [--retain] [--size <bytes> | --text <payload> | --hex <bytes>]",
+      "       subscribe <filter> [--qos <n>]",
+      '       --modbus "unit 3 write-single-register 107 = 1500", or "unit 3 read-holding-registers 100..109"',
+      "who    --as <subject>, and where the policy leaves a choice --roles <a,b>, --conduit <name>, --client-id <id>",
+      "when   --at <time> (default: now), --posture <condition> such as island, --emergency <name>",
+      "whose  <policy.yaml>, or what is in force: --config <gateway.yaml> or --state <folder>",
+      "--last the last denial in a gateway's log, of one subject with --as, by its policy or by <policy.yaml>",
+      "example: lockgate policy explain plant.yaml --as pump-3 publish plant/pump-3/state --retain --text on",
+    ],
+    load: async () => (await import("../policy-explain.ts")).policyExplain,
+  },
+  {
+    words: "policy diff",
+    usage: "(<old.yaml> | --config <gateway.yaml>) <new.yaml> [--all]",
+    summary: "say what a change of policy allows and denies, for whom, with examples",
+    load: async () => (await import("../policy-diff.ts")).policyDiff,
+  },
+  {
+    words: "policy test",
+    usage: "<policy.yaml> [<cases.yaml>...]",
+    summary: "ask a policy the cases kept beside it",
+    details: [
+      "cases      of plant.yaml in plant.cases.yaml, unless files are named; policy/analysis/README.md has the keys",
+      "exit code  0 all pass, 1 one fails, 2 a fault in a file",
+    ],
+    load: async () => (await import("../policy-test.ts")).policyTest,
+  },
+  {
+    words: "policy schema",
+    usage: "[policy|cases|gateway]",
+    summary: "print the JSON Schema of a policy, of its cases or of a board file, for editors",
+    details: ["save it, and begin a document with: # yaml-language-server: $schema=policy.json"],
+    load: async () => (await import("../policy-schema.ts")).policySchema,
+  },
+  {
+    words: "policy simulate",
+    usage: "<candidate.yaml> <recording>... [--json]",
+    summary: "what a policy would have denied, or let pass, of recorded traffic",
+    load: async () => (await import("../policy-simulate.ts")).policySimulate,
+  },
+  {
+    words: "policy learn",
+    usage: "<recording>... [--base <policy.yaml>] [--wild <n>] [--include-denied]",
+    summary: "propose least privilege from recorded traffic",
+    load: async () => (await import("../policy-learn.ts")).policyLearn,
+  },
+  {
+    words: "policy firewall",
+    usage: "<policy.yaml> --config <gateway.yaml> [--address <name>=<address>] [--sysctl]",
+    summary: "print what a policy means for nftables",
+    load: async () => (await import("../policy-firewall.ts")).policyFirewall,
+  },
+  {
+    words: "policy broker",
+    usage: "<policy.yaml> --config <gateway.yaml> [--broker <host:port>] [-o <folder>]",
+    summary: "print what a policy means for the mosquitto behind the gateway",
+    load: async () => (await import("../policy-broker.ts")).policyBroker,
+  },
+  {
+    words: "policy graph",
+    usage: "<policy.yaml> [-o <file.svg>]",
+    summary: "draw zones, conduits and who may do what",
+    load: async () => (await import("../policy-graph.ts")).policyGraph,
+  },
+  {
+    words: "policy sign",
+    usage: "<policy.yaml> --key <pem> --version <n> [--gateway <name>]... [--cases <file>] [--out <file>]",
+    summary: "make a signed bundle",
+    load: async () => (await import("../policy-sign.ts")).policySign,
+  },
+  {
+    words: "policy approve",
+    usage: "<bundle> (--key <pem> [--out <file>] | --show)",
+    summary: "tell what a bundle holds, and add a signature to it",
+    load: async () => (await import("../policy-approve.ts")).policyApprove,
+  },
+  {
+    words: "policy activate",
+    usage: "<bundle> [--trial <seconds>]",
+    summary: "put a bundle in force on trial",
+    load: async () => (await import("../policy-activate.ts")).policyActivate,
+  },
+  {
+    words: "policy confirm",
+    usage: "<version>",
+    summary: "keep the policy on trial",
+    load: async () => (await import("../policy-activate.ts")).policyConfirm,
+  },
+  {
+    words: "policy rollback",
+    usage: "",
+    summary: "drop the policy on trial",
+    load: async () => (await import("../policy-activate.ts")).policyRollback,
+  },
+  {
+    words: "record start",
+    usage: "[--minutes <n>]",
+    summary: "record what passes and what is denied, without payloads",
+    load: async () => (await import("../record.ts")).recordStart,
+  },
+  {
+    words: "record stop",
+    usage: "",
+    summary: "end the recording now",
+    load: async () => (await import("../record.ts")).recordStop,
+  },
+  {
+    words: "record status",
+    usage: "",
+    summary: "whether a recording runs, and what the last one holds",
+    load: async () => (await import("../record.ts")).recordStatus,
+  },
+  {
+    words: "record fetch",
+    usage: "-o <file>",
+    summary: "bring the recording here",
+    load: async () => (await import("../record.ts")).recordFetch,
+  },
+]
