@@ -29,6 +29,7 @@ import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { Accounts } from "./people/accounts.ts"
+import type { SigningIn } from "./people/at-the-door.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
 import { ROOMS } from "./rooms.ts"
 import type { Publishing } from "./publishing.ts"
@@ -50,6 +51,7 @@ export interface CommandDoorDeps {
   readonly auditRoom: Retention
   readonly access: Access
   readonly accounts: Accounts
+  readonly signingIn: SigningIn
   readonly interval: () => TimeInterval
   readonly failures: FailedConduits
   readonly board: Board
@@ -170,6 +172,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       lines: deps.lines,
       access: deps.access,
       people: { accounts: deps.accounts, rules: () => peopleRulesOf(deps.inForce()), interval: deps.interval },
+      signingIn: deps.signingIn,
       signedTimes: deps.signedTimes,
       failures: deps.failures,
       alarms: deps.alarms,

@@ -43,6 +43,7 @@ import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { readText } from "./material.ts"
 import { openAccounts } from "./people/accounts.ts"
+import { openSigningIn } from "./people/at-the-door.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { recordingWhenNeeded } from "./recording/late.ts"
 import { ROOMS } from "./rooms.ts"
@@ -332,18 +333,19 @@ async function build(
     audit: { entries: log.size, publishing: publishing.state, room: retention.status, witnesses: witnesses.status },
   })
   // Who may be somebody here: nobody yet, or people with accounts.
-  const accounts = await openAccounts({
-    storage,
-    keyStore: board.keyStore,
+  const peopleOf = {
+    ...{ storage, clock, audit, note, keyStore: board.keyStore, gateway: config.gateway },
     interval: () => time.interval(),
     rules: () => peopleRulesOf(inForce),
-    audit,
-    random: (bytes) => randomBytes(bytes),
-    words: [config.gateway],
-  })
+    random: (bytes: number) => randomBytes(bytes),
+  }
+  const accounts = await openAccounts({ ...peopleOf, words: [config.gateway] })
+  const signingIn = await openSigningIn({ ...peopleOf, accounts })
+  closers.push(() => signingIn.stop())
   const commands = createCommandDoor({
     config,
     accounts,
+    signingIn,
     interval: () => time.interval(),
     audit,
     requests,
@@ -384,7 +386,7 @@ async function build(
     incoming: createIncoming({ storage, audit }),
     readPolicies: (documents) => compiler.examine(documents),
   })
-  const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit })
+  const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit, people: signingIn })
   await socket.start()
   closers.push(() => socket.stop())
 

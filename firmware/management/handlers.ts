@@ -10,6 +10,7 @@ import type { TrustKeeper } from "../trust/keeper.ts"
 import type { FailedConduits } from "../boundary/failed-conduits.ts"
 import { moment } from "../time/time-events.ts"
 import { accountHandlers, type AccountHandlerDeps } from "../people/account-handlers.ts"
+import { sessionHandlers, type SessionHandlerDeps } from "../people/session-handlers.ts"
 import type { Access } from "./access.ts"
 import type { Island } from "./island.ts"
 import type { Overrides } from "./overrides.ts"
@@ -31,6 +32,7 @@ export interface HandlerDeps {
   readonly alarms: Pick<Alarms, "list" | "acknowledge">
   readonly logKey: LogKeyRotation
   readonly people: AccountHandlerDeps
+  readonly signingIn: SessionHandlerDeps
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -43,6 +45,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   return {
     status: async () => ({ result: await deps.status() }),
     ...accountHandlers(deps.people),
+    ...sessionHandlers(deps.signingIn),
     "bundle.offer": async ({ hash, length }) => {
       const result = await incoming.offer(hash, length)
       return { result, detail: { hash, length, have: result.have } }

@@ -162,7 +162,12 @@ function about(principal: Principal | null, request: unknown): Facts {
   const command = typeof request === "object" && request !== null && "command" in request ? request.command : null
   const object = typeof command === "string" ? command.slice(0, 64).replace(/[^\x20-\x7e]/g, "?") : "?"
   const detail = { via: principal?.via ?? "unknown" }
-  return { source: "management", subject: principal?.name ?? null, object, detail }
+  return {
+    source: "management",
+    subject: principal?.stranger === true ? null : (principal?.name ?? null),
+    object,
+    detail,
+  }
 }
 
 /** What is answered, and what the log says beside it. */
@@ -180,6 +185,7 @@ function explain(error: unknown): { code: CommandErrorCode; reason: string; deta
 
 function codeOf(error: LockgateError): CommandErrorCode {
   if (error.code === "ERR_POLICY_REFUSED") return "ERR_POLICY_REFUSED"
+  if (error.code === "ERR_NOT_AUTHENTICATED") return "ERR_NOT_AUTHENTICATED"
   switch (error.kind) {
     case "input":
       return "ERR_COMMAND_ARGUMENT"

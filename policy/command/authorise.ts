@@ -12,9 +12,9 @@ export function authorise(
   principal: Principal | null,
   command: CommandId,
 ): "ERR_NOT_AUTHENTICATED" | "ERR_NOT_PERMITTED" | null {
-  const permission = COMMANDS[command].permission as Permission | typeof OWN | null
+  const permission = COMMANDS[command].permission
   if (permission === null) return null
-  if (principal === null) return "ERR_NOT_AUTHENTICATED"
+  if (principal === null || principal.stranger === true) return "ERR_NOT_AUTHENTICATED"
   // Who is no person has no account, and nothing that could be their own.
   if (permission === OWN) return principal.person === undefined ? "ERR_NOT_PERMITTED" : null
   return principal.permissions.includes(permission) ? null : "ERR_NOT_PERMITTED"

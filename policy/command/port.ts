@@ -11,6 +11,16 @@ export interface Principal {
   readonly via: "local" | "serial" | "mqtt"
   /** The person; absent for who holds the machine before anybody has an account, and for the gateway itself. */
   readonly person?: Person
+  /** The session by which it comes; while that is locked, the principal is a stranger all the same. */
+  readonly session?: string
+  /** Nobody yet: has reached the door on this way, and may only sign in. */
+  readonly stranger?: true
+}
+
+/** Whoever reached the door on this way and has not signed in; `session`: a locked session whose token was shown. */
+export function strangerOn(via: Principal["via"], session?: string): Principal {
+  const nobody = { name: "nobody", permissions: [], via, stranger: true } as const
+  return session === undefined ? nobody : { ...nobody, session }
 }
 
 /** A request as it arrives: everything in it is untrusted. */

@@ -269,6 +269,63 @@ export const COMMANDS = {
       password: { kind: "string", maxLength: 256, secret: true, optional: true },
     },
   },
+  notice: {
+    summary: "what people read before they sign in",
+    permission: null,
+    changes: false,
+    quiet: true,
+    arguments: {},
+  },
+  // Signing in goes on while the log cannot be written: that is when somebody must look. Each has events of its own.
+  "session.challenge": {
+    summary: "a number for an account to sign, to sign in by key",
+    permission: null,
+    changes: false,
+    quiet: true,
+    arguments: { account: { kind: "string", maxLength: 32 } },
+  },
+  "session.open": {
+    summary: "sign in, with a password, a signature by key, or both",
+    permission: null,
+    changes: false,
+    quiet: true,
+    arguments: {
+      account: { kind: "string", maxLength: 32 },
+      password: { kind: "string", maxLength: 256, secret: true, optional: true },
+      proof: { kind: "string", maxLength: 2_048, secret: false, optional: true },
+    },
+  },
+  "session.unlock": {
+    summary: "sign in again, to go on with one's own locked session",
+    permission: null,
+    changes: false,
+    quiet: true,
+    arguments: {
+      password: { kind: "string", maxLength: 256, secret: true, optional: true },
+      proof: { kind: "string", maxLength: 2_048, secret: false, optional: true },
+    },
+  },
+  // Of whoever shows its token, also while it is locked.
+  "session.close": { summary: "sign out", permission: null, changes: false, quiet: true, arguments: {} },
+  "session.lock": {
+    summary: "lock one's own session until one signs in again",
+    permission: "own",
+    changes: false,
+    quiet: true,
+    arguments: {},
+  },
+  "session.list": {
+    summary: "who is signed in, since when, and on which way",
+    permission: "read",
+    changes: false,
+    arguments: {},
+  },
+  "session.end": {
+    summary: "end somebody's session, at once",
+    permission: "people",
+    changes: true,
+    arguments: { id: { kind: "string", maxLength: 32 } },
+  },
   assess: {
     summary: "run the probes and answer the requirement rows",
     permission: "assess",

@@ -41,6 +41,14 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "account.key-remove": { command: "account.key-remove", arguments: { name: "anna", thumbprint: "text" } },
   "account.password": { command: "account.password", arguments: { password: "seven grey herons stand" } },
   "account.password-set": { command: "account.password-set", arguments: { name: "anna" } },
+  notice: { command: "notice", arguments: {} },
+  "session.challenge": { command: "session.challenge", arguments: { account: "anna" } },
+  "session.open": { command: "session.open", arguments: { account: "anna", password: "seven grey herons stand" } },
+  "session.unlock": { command: "session.unlock", arguments: { password: "seven grey herons stand" } },
+  "session.close": { command: "session.close", arguments: {} },
+  "session.lock": { command: "session.lock", arguments: {} },
+  "session.list": { command: "session.list", arguments: {} },
+  "session.end": { command: "session.end", arguments: { id: "0011" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -89,6 +97,14 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "account.key-remove": handler("account.key-remove"),
     "account.password": handler("account.password"),
     "account.password-set": handler("account.password-set"),
+    notice: handler("notice"),
+    "session.challenge": handler("session.challenge"),
+    "session.open": handler("session.open"),
+    "session.unlock": handler("session.unlock"),
+    "session.close": handler("session.close"),
+    "session.lock": handler("session.lock"),
+    "session.list": handler("session.list"),
+    "session.end": handler("session.end"),
     assess: handler("assess"),
   }
 }

@@ -7,6 +7,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { createIncoming } from "../../../firmware/bundles/incoming.ts"
 import { createBundleVerifier } from "../../../firmware/bundles/verify.ts"
+import type { SigningIn } from "../../../firmware/people/at-the-door.ts"
 import type { AccountHandlerDeps } from "../../../firmware/people/account-handlers.ts"
 import type { CliHandler } from "../../../firmware/cli/handler.ts"
 import { island } from "../../../firmware/cli/island.ts"
@@ -108,6 +109,7 @@ const lines = await startGpio({
 const people = {} as AccountHandlerDeps
 const handlers = createHandlers({
   people,
+  signingIn: {} as SigningIn,
   policy: world.activation,
   incoming: createIncoming({ storage: world.storage, audit: log.audit }),
   recording,

@@ -47,6 +47,14 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "account.key-remove": { name: "anna", thumbprint: "text" },
   "account.password": { password: "new", current: "old" },
   "account.password-set": { name: "anna", password: "new" },
+  notice: {},
+  "session.challenge": { account: "anna" },
+  "session.open": { account: "anna", password: "secret", proof: "text" },
+  "session.unlock": { password: "secret", proof: "text" },
+  "session.close": {},
+  "session.lock": {},
+  "session.list": {},
+  "session.end": { id: "0011" },
   assess: {},
 }
 
