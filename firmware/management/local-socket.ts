@@ -7,8 +7,10 @@ import { MAX_REQUEST_BYTES, parseRequest } from "../../policy/command/check.ts"
 import type { CommandAnswer, CommandPort, CommandRequest, Principal } from "../../policy/command/port.ts"
 import { ALL_PERMISSIONS } from "../../policy/command/permission.ts"
 import type { Clock } from "../../hal/clock.ts"
+import type { SignedDoor } from "../people/signed-door.ts"
 import { LineBuffer } from "./line-buffer.ts"
 import { createRefusalLog } from "./refusal-log.ts"
+import { parseSignedLine } from "./signed-line.ts"
 import { clearSocketPath } from "./socket-file.ts"
 
 /** What the transport stands on. */
@@ -17,6 +19,8 @@ export interface LocalSocketDeps {
   readonly commands: CommandPort
   readonly clock: Clock
   readonly audit: (event: AuditEvent) => Promise<number>
+  /** Who takes commands that their person has signed, and gives numbers for them; absent: nobody does. */
+  readonly signed?: Pick<SignedDoor, "gateway" | "take" | "nonce">
 }
 
 /** The transport, to be started and stopped once. */
@@ -51,6 +55,8 @@ export const LOCAL_OWNER: Principal = {
  *     {"command":"policy.confirm","arguments":{"version":7}}
  *     {"ok":true,"result":{"version":7,"before":6}}
  *
+ * Or, by a person: `{"nonce":"alice"}` for a number, then `{"signed":"<JWS>"}`.
+ *
  * A line that is no request is answered with its code, and the connection goes on; a line that is too long ends it.
  *
  * @see IEC 62443-4-2 CR 3.5, CR 3.7, CR 7.1
@@ -63,6 +69,12 @@ export function createLocalSocket(deps: LocalSocketDeps): LocalSocket {
   let server: Server | null = null
 
   const answerTo = async (line: Uint8Array): Promise<CommandAnswer> => {
+    const { signed: door } = deps
+    const signed = door === undefined ? null : parseSignedLine(line)
+    if (door !== undefined && signed !== null) {
+      if (signed.kind === "signed") return door.take(signed.jws, "local")
+      return { ok: true, result: { gateway: door.gateway, nonce: door.nonce(signed.account) } }
+    }
     let request: CommandRequest
     try {
       request = parseRequest(line)

@@ -26,6 +26,8 @@ export interface SignedDoorDeps {
 
 /** Commands that bear their person's signature, whatever way they come. */
 export interface SignedDoor {
+  /** The name that a command must bear. */
+  readonly gateway: string
   /**
    * Carry out the command in this JWS, as the person whose key has signed it. What is no good is answered with
    * `ERR_NOT_AUTHENTICATED`, whatever the fault; the log says which. Never throws.
@@ -107,6 +109,7 @@ export function createSignedDoor(deps: SignedDoorDeps): SignedDoor {
   }
 
   return {
+    gateway: deps.gateway,
     async take(jws, via) {
       const found = await examine(jws, via)
       if (typeof found === "string")
