@@ -44,6 +44,7 @@ import type { StatusReport } from "./management/status-report.ts"
 import { readText } from "./material.ts"
 import { openAccounts } from "./people/accounts.ts"
 import { openSigningIn } from "./people/at-the-door.ts"
+import { createSignedDoor } from "./people/signed-door.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { recordingWhenNeeded } from "./recording/late.ts"
 import { ROOMS } from "./rooms.ts"
@@ -386,7 +387,14 @@ async function build(
     incoming: createIncoming({ storage, audit }),
     readPolicies: (documents) => compiler.examine(documents),
   })
-  const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit, people: signingIn })
+  // Commands that bear their person's signature, whatever way they come.
+  const signed = createSignedDoor({
+    ...{ gateway: config.gateway, accounts, commands, clock, audit },
+    interval: () => time.interval(),
+    random: (bytes) => randomBytes(bytes),
+  })
+  closers.push(() => signed.stop())
+  const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit, people: signingIn, signed })
   await socket.start()
   closers.push(() => socket.stop())
 

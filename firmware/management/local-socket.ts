@@ -8,6 +8,7 @@ import type { CommandAnswer, CommandPort, Principal } from "../../policy/command
 import { ALL_PERMISSIONS } from "../../policy/command/permission.ts"
 import type { Clock } from "../../hal/clock.ts"
 import type { DoorPeople } from "../people/at-the-door.ts"
+import type { SignedDoor } from "../people/signed-door.ts"
 import { LineBuffer } from "./line-buffer.ts"
 import { parseLocalLine, type LocalLine } from "./local-line.ts"
 import { createRefusalLog } from "./refusal-log.ts"
@@ -22,15 +23,7 @@ export interface LocalSocketDeps {
   /** Who may be somebody; without it there is nobody but who holds the machine. */
   readonly people?: DoorPeople
   /** Commands that a person signed; without it none is taken. */
-  readonly signed?: SignedCommands
-}
-
-/** What takes signed commands, whatever way they come. */
-export interface SignedCommands {
-  /** Carry it out as whoever signed it. Never throws. */
-  take(jws: string, via: Principal["via"]): Promise<CommandAnswer>
-  /** A number for that account's next command, whether or not anybody has that name. */
-  nonce(account: string): string
+  readonly signed?: Pick<SignedDoor, "gateway" | "take" | "nonce">
 }
 
 /** The transport, to be started and stopped once. */
@@ -110,7 +103,7 @@ export function createLocalSocket(deps: LocalSocketDeps): LocalSocket {
         return signed === undefined ? refuse("ERR_COMMAND_MALFORMED") : signed.take(read.jws, "local")
       case "nonce":
         if (signed === undefined) return refuse("ERR_COMMAND_MALFORMED")
-        return { ok: true, result: { nonce: signed.nonce(read.account) } }
+        return { ok: true, result: { gateway: signed.gateway, nonce: signed.nonce(read.account) } }
     }
   }
 

@@ -1,5 +1,5 @@
 import { COMMANDS } from "./table.ts"
-import { OWN, type Permission } from "./permission.ts"
+import { OWN } from "./permission.ts"
 import type { CommandId, Principal } from "./port.ts"
 
 /**
