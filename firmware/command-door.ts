@@ -1,8 +1,10 @@
 import type { Board } from "../hal/board.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
+import type { TimeInterval } from "../policy/time/interval.ts"
 import type { Retention } from "./audit/retention.ts"
 import type { Policy } from "../policy/language/policy.ts"
+import { peopleRulesOf } from "../policy/people/rules.ts"
 import type { Alarms } from "./audit/alarms.ts"
 import type { AuditLog } from "./audit/log.ts"
 import { readKeptRequest, type KeptRequests } from "./audit/requests.ts"
@@ -25,6 +27,7 @@ import type { Island } from "./management/island.ts"
 import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
+import type { Accounts } from "./people/accounts.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
 import { ROOMS } from "./rooms.ts"
 import type { Publishing } from "./publishing.ts"
@@ -45,6 +48,8 @@ export interface CommandDoorDeps {
   readonly boundary: Boundary
   readonly auditRoom: Retention
   readonly access: Access
+  readonly accounts: Accounts
+  readonly interval: () => TimeInterval
   readonly failures: FailedConduits
   readonly board: Board
   readonly posture: PostureKeeper
@@ -160,6 +165,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       trust: deps.trust,
       lines: deps.lines,
       access: deps.access,
+      people: { accounts: deps.accounts, rules: () => peopleRulesOf(deps.inForce()), interval: deps.interval },
       signedTimes: deps.signedTimes,
       failures: deps.failures,
       alarms: deps.alarms,

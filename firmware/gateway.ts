@@ -12,6 +12,7 @@ import type { CommandPort } from "../policy/command/port.ts"
 import type { Inputs } from "../policy/filter/inputs.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import { auditStorageOf } from "../policy/language/audit-shape.ts"
+import { peopleRulesOf } from "../policy/people/rules.ts"
 import type { Condition } from "../policy/posture.ts"
 import type { AuditLog } from "./audit/log.ts"
 import { openRetention } from "./audit/retention.ts"
@@ -41,6 +42,7 @@ import { linesSocket } from "./lines/socket-path.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { readText } from "./material.ts"
+import { openAccounts } from "./people/accounts.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { recordingWhenNeeded } from "./recording/late.ts"
 import { ROOMS } from "./rooms.ts"
@@ -329,8 +331,20 @@ async function build(
     time: time.report(),
     audit: { entries: log.size, publishing: publishing.state, room: retention.status, witnesses: witnesses.status },
   })
+  // Who may be somebody here: nobody yet, or people with accounts.
+  const accounts = await openAccounts({
+    storage,
+    keyStore: board.keyStore,
+    interval: () => time.interval(),
+    rules: () => peopleRulesOf(inForce),
+    audit,
+    random: (bytes) => randomBytes(bytes),
+    words: [config.gateway],
+  })
   const commands = createCommandDoor({
     config,
+    accounts,
+    interval: () => time.interval(),
     audit,
     requests,
     alarms,

@@ -8,6 +8,7 @@ import type { SignedTimes } from "../time/signed-time.ts"
 import type { TrustKeeper } from "../trust/keeper.ts"
 import type { FailedConduits } from "../boundary/failed-conduits.ts"
 import { moment } from "../time/time-events.ts"
+import { accountHandlers, type AccountHandlerDeps } from "../people/account-handlers.ts"
 import type { Access } from "./access.ts"
 import type { Island } from "./island.ts"
 import type { Overrides } from "./overrides.ts"
@@ -27,6 +28,7 @@ export interface HandlerDeps {
   readonly signedTimes: Pick<SignedTimes, "nonce" | "set">
   readonly failures: Pick<FailedConduits, "restore">
   readonly alarms: Pick<Alarms, "list" | "acknowledge">
+  readonly people: AccountHandlerDeps
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -38,6 +40,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   const { policy, incoming, island, recording, overrides, lines, access } = deps
   return {
     status: async () => ({ result: await deps.status() }),
+    ...accountHandlers(deps.people),
     "bundle.offer": async ({ hash, length }) => {
       const result = await incoming.offer(hash, length)
       return { result, detail: { hash, length, have: result.have } }

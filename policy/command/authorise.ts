@@ -1,5 +1,5 @@
 import { COMMANDS } from "./table.ts"
-import type { Permission } from "./permission.ts"
+import { OWN, type Permission } from "./permission.ts"
 import type { CommandId, Principal } from "./port.ts"
 
 /**
@@ -12,8 +12,10 @@ export function authorise(
   principal: Principal | null,
   command: CommandId,
 ): "ERR_NOT_AUTHENTICATED" | "ERR_NOT_PERMITTED" | null {
-  const permission = COMMANDS[command].permission as Permission | null
+  const permission = COMMANDS[command].permission as Permission | typeof OWN | null
   if (permission === null) return null
   if (principal === null) return "ERR_NOT_AUTHENTICATED"
+  // Who is no person has no account, and nothing that could be their own.
+  if (permission === OWN) return principal.person === undefined ? "ERR_NOT_PERMITTED" : null
   return principal.permissions.includes(permission) ? null : "ERR_NOT_PERMITTED"
 }

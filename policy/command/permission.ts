@@ -17,6 +17,12 @@ export const PERMISSIONS = {
 /** The name of one of them. */
 export type Permission = keyof typeof PERMISSIONS
 
+/**
+ * In the place of a permission: of every person who is signed in, whatever their roles, and about nothing but their own account. No
+ * policy can take it away, or somebody whose password must be changed could not change it.
+ */
+export const OWN = "own"
+
 /** All of them, in the order in which they are explained. */
 export const ALL_PERMISSIONS = Object.keys(PERMISSIONS) as readonly Permission[]
 

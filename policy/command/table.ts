@@ -1,4 +1,4 @@
-import type { Permission } from "./permission.ts"
+import type { OWN, Permission } from "./permission.ts"
 import { MAX_CHUNK_LENGTH, MAX_TRANSFER_BYTES } from "./transfer.ts"
 
 /** One argument: what values it takes. */
@@ -15,8 +15,8 @@ export type ArgumentKind = (
 /** One command: what it takes, and what it takes to give it. */
 export interface CommandRow {
   readonly summary: string
-  /** Null: of anybody who reached the door, who still has to sign in. */
-  readonly permission: Permission | null
+  /** Null: of anybody who reached the door, who still has to sign in. `own`: of every person, for their own account. */
+  readonly permission: Permission | typeof OWN | null
   /** Whether the command changes anything: `command.executed` or `command.read` in the log. */
   readonly changes: boolean
   /** True for what is asked many times in a row: answered without an entry in the log; refusals are logged. */
@@ -192,6 +192,76 @@ export const COMMANDS = {
     permission: "time",
     changes: true,
     arguments: { statement: { kind: "string", maxLength: 16_384 } },
+  },
+  "account.list": {
+    summary: "who has an account, with roles, end, keys and whether there is a password",
+    permission: "people",
+    changes: false,
+    arguments: {},
+  },
+  "account.create": {
+    summary: "make an account; the first of all needs a key and a role that may manage people",
+    permission: "people",
+    changes: true,
+    arguments: {
+      name: { kind: "string", maxLength: 32 },
+      roles: { kind: "string", maxLength: 512 },
+      key: { kind: "string", maxLength: 2_048, secret: false, optional: true },
+      onToken: { kind: "choice", of: ["yes", "no"], secret: false, optional: true },
+      expires: { kind: "string", maxLength: 32, optional: true },
+    },
+  },
+  "account.change": {
+    summary: "change roles or end of an account, disable or enable it",
+    permission: "people",
+    changes: true,
+    arguments: {
+      name: { kind: "string", maxLength: 32 },
+      roles: { kind: "string", maxLength: 512, optional: true },
+      enabled: { kind: "choice", of: ["yes", "no"], optional: true },
+      expires: { kind: "string", maxLength: 32, optional: true },
+    },
+  },
+  "account.remove": {
+    summary: "remove an account for ever; its name is never given again",
+    permission: "people",
+    changes: true,
+    arguments: { name: { kind: "string", maxLength: 32 } },
+  },
+  "account.key-add": {
+    summary: "give an account one more public key",
+    permission: "people",
+    changes: true,
+    arguments: {
+      name: { kind: "string", maxLength: 32 },
+      key: { kind: "string", maxLength: 2_048, secret: false },
+      onToken: { kind: "choice", of: ["yes", "no"], secret: false, optional: true },
+    },
+  },
+  "account.key-remove": {
+    summary: "take a key from an account",
+    permission: "people",
+    changes: true,
+    arguments: { name: { kind: "string", maxLength: 32 }, thumbprint: { kind: "string", maxLength: 64 } },
+  },
+  // Whoever must change the password has no permission until it is done.
+  "account.password": {
+    summary: "change one's own password, with the present one or after a signature by key",
+    permission: "own",
+    changes: true,
+    arguments: {
+      password: { kind: "string", maxLength: 256, secret: true },
+      current: { kind: "string", maxLength: 256, secret: true, optional: true },
+    },
+  },
+  "account.password-set": {
+    summary: "give somebody else a password that must be changed at its first use, or none",
+    permission: "people",
+    changes: true,
+    arguments: {
+      name: { kind: "string", maxLength: 32 },
+      password: { kind: "string", maxLength: 256, secret: true, optional: true },
+    },
   },
   assess: {
     summary: "run the probes and answer the requirement rows",

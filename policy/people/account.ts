@@ -30,6 +30,8 @@ export interface KeptPassword {
   readonly setAt: number
   /** The same for those before it, the newest first. */
   readonly earlier: readonly string[]
+  /** Somebody else chose it: whoever signs in with it may do nothing but choose another. @see IEC 62443-4-2 CR 1.5 */
+  readonly mustChange: boolean
 }
 
 /** One person's account. */

@@ -4,6 +4,8 @@
  *
  * @see IEC 62443-4-2 CR 1.7, NIST SP 800-63B section 5.1.1.2
  */
+import { within, type TimeInterval } from "../time/interval.ts"
+import type { KeptPassword } from "./account.ts"
 import type { PasswordRules } from "./rules.ts"
 
 /** Longest password that is looked at, in UTF-16 units. */
@@ -38,6 +40,33 @@ export function passwordFault(
   return letters.size < 4 || isRun(small) || isRepeated(small) || isCommon(small) || isCommon(stripped(small))
     ? "guessable"
     : null
+}
+
+/**
+ * Whether a password is good for more than being changed. `uncertain`: its time may be over, which no clock can tell now.
+ *
+ * Its age is reckoned from the earliest time at which it can have been set: it is asked to be changed rather early than late.
+ *
+ * @see IEC 62443-4-2 CR 1.7 RE(1), RE(2)
+ */
+export function passwordState(
+  { setAt, mustChange }: Pick<KeptPassword, "setAt" | "mustChange">,
+  { longestDays }: Pick<PasswordRules, "longestDays">,
+  now: TimeInterval,
+): "good" | "due" | "uncertain" {
+  if (mustChange) return "due"
+  if (longestDays === null) return "good"
+  const inTime = within(now, -Infinity, setAt + longestDays * 86_400_000)
+  return inTime === "yes" ? "good" : inTime === "no" ? "due" : "uncertain"
+}
+
+/** Whether a password is surely too new to be changed by its person again. One that must be changed never is. */
+export function isTooNew(
+  { setAt, mustChange }: Pick<KeptPassword, "setAt" | "mustChange">,
+  { shortestHours }: Pick<PasswordRules, "shortestHours">,
+  now: TimeInterval,
+): boolean {
+  return !mustChange && now.latestAt < setAt + shortestHours * 3_600_000
 }
 
 /** What stands before and behind, and is changed first: digits and signs. */

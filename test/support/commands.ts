@@ -32,6 +32,14 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "alarm.acknowledge": { command: "alarm.acknowledge", arguments: { alarm: "grave", note: "looked at" } },
   "time.nonce": { command: "time.nonce", arguments: {} },
   "time.set": { command: "time.set", arguments: { statement: "text" } },
+  "account.list": { command: "account.list", arguments: {} },
+  "account.create": { command: "account.create", arguments: { name: "anna", roles: "viewer" } },
+  "account.change": { command: "account.change", arguments: { name: "anna", enabled: "no" } },
+  "account.remove": { command: "account.remove", arguments: { name: "anna" } },
+  "account.key-add": { command: "account.key-add", arguments: { name: "anna", key: "text" } },
+  "account.key-remove": { command: "account.key-remove", arguments: { name: "anna", thumbprint: "text" } },
+  "account.password": { command: "account.password", arguments: { password: "seven grey herons stand" } },
+  "account.password-set": { command: "account.password-set", arguments: { name: "anna" } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -71,6 +79,14 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "alarm.acknowledge": handler("alarm.acknowledge"),
     "time.nonce": handler("time.nonce"),
     "time.set": handler("time.set"),
+    "account.list": handler("account.list"),
+    "account.create": handler("account.create"),
+    "account.change": handler("account.change"),
+    "account.remove": handler("account.remove"),
+    "account.key-add": handler("account.key-add"),
+    "account.key-remove": handler("account.key-remove"),
+    "account.password": handler("account.password"),
+    "account.password-set": handler("account.password-set"),
     assess: handler("assess"),
   }
 }

@@ -38,6 +38,14 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "alarm.acknowledge": { alarm: "grave", note: "seen" },
   "time.nonce": {},
   "time.set": { statement: "text" },
+  "account.list": {},
+  "account.create": { name: "anna", roles: "viewer operator", key: "text", onToken: "no", expires: "never" },
+  "account.change": { name: "anna", roles: "", enabled: "no", expires: "2027-01-01T00:00:00Z" },
+  "account.remove": { name: "anna" },
+  "account.key-add": { name: "anna", key: "text", onToken: "yes" },
+  "account.key-remove": { name: "anna", thumbprint: "text" },
+  "account.password": { password: "new", current: "old" },
+  "account.password-set": { name: "anna", password: "new" },
   assess: {},
 }
 

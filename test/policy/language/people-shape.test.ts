@@ -109,9 +109,8 @@ test("the section is laid out in its order, and means the same", () => {
 
 test("[CR 2.1] each permission is some command's, each role's is one, and all of them together are somebody's", () => {
   const asked = new Set(Object.values<CommandRow>(COMMANDS).map(({ permission }) => permission))
-  // Accounts come with the room of people.
   assert.equal(
-    ALL_PERMISSIONS.filter((one) => !asked.has(one) && one !== "people"),
+    ALL_PERMISSIONS.filter((one) => !asked.has(one)),
     [],
   )
   for (const [role, may] of Object.entries(BUILT_IN_ROLES)) {
