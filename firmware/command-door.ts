@@ -28,6 +28,8 @@ import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { Accounts } from "./people/accounts.ts"
+import type { Approvals } from "./people/approvals.ts"
+import type { Gatekeeper } from "./people/gatekeeper.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
 import { ROOMS } from "./rooms.ts"
 import type { Publishing } from "./publishing.ts"
@@ -49,6 +51,8 @@ export interface CommandDoorDeps {
   readonly auditRoom: Retention
   readonly access: Access
   readonly accounts: Accounts
+  readonly approvals: Approvals
+  readonly gatekeeper: Gatekeeper
   readonly interval: () => TimeInterval
   readonly failures: FailedConduits
   readonly board: Board
@@ -151,6 +155,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
   const commands = createManagement({
     audit,
     requests: deps.requests,
+    gates: { judge: deps.gatekeeper.judge, wait: deps.approvals.wait },
     handlers: createHandlers({
       policy: {
         ...policy,
@@ -166,6 +171,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       lines: deps.lines,
       access: deps.access,
       people: { accounts: deps.accounts, rules: () => peopleRulesOf(deps.inForce()), interval: deps.interval },
+      approvals: { approvals: deps.approvals, carryOut: (approved) => commands.carryOut(approved) },
       signedTimes: deps.signedTimes,
       failures: deps.failures,
       alarms: deps.alarms,

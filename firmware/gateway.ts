@@ -43,6 +43,8 @@ import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { readText } from "./material.ts"
 import { openAccounts } from "./people/accounts.ts"
+import { createApprovals } from "./people/approvals.ts"
+import { createGatekeeper } from "./people/gatekeeper.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { recordingWhenNeeded } from "./recording/late.ts"
 import { ROOMS } from "./rooms.ts"
@@ -332,18 +334,25 @@ async function build(
     audit: { entries: log.size, publishing: publishing.state, room: retention.status, witnesses: witnesses.status },
   })
   // Who may be somebody here: nobody yet, or people with accounts.
+  const peopleRules = { rules: () => peopleRulesOf(inForce) }
+  const random = (bytes: number): Uint8Array => randomBytes(bytes)
   const accounts = await openAccounts({
     storage,
     keyStore: board.keyStore,
     interval: () => time.interval(),
-    rules: () => peopleRulesOf(inForce),
+    ...peopleRules,
     audit,
-    random: (bytes) => randomBytes(bytes),
+    random,
     words: [config.gateway],
   })
+  const gatekeeper = createGatekeeper({ ...peopleRules, inputs: () => gpio.known })
+  const approvals = createApprovals({ clock, ...peopleRules, gatekeeper, accounts, audit, random })
+  closers.push(() => approvals.stop())
   const commands = createCommandDoor({
     config,
     accounts,
+    approvals,
+    gatekeeper,
     interval: () => time.interval(),
     audit,
     requests,

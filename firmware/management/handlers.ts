@@ -9,6 +9,7 @@ import type { TrustKeeper } from "../trust/keeper.ts"
 import type { FailedConduits } from "../boundary/failed-conduits.ts"
 import { moment } from "../time/time-events.ts"
 import { accountHandlers, type AccountHandlerDeps } from "../people/account-handlers.ts"
+import { approvalHandlers, type ApprovalHandlerDeps } from "../people/approval-handlers.ts"
 import type { Access } from "./access.ts"
 import type { Island } from "./island.ts"
 import type { Overrides } from "./overrides.ts"
@@ -29,6 +30,7 @@ export interface HandlerDeps {
   readonly failures: Pick<FailedConduits, "restore">
   readonly alarms: Pick<Alarms, "list" | "acknowledge">
   readonly people: AccountHandlerDeps
+  readonly approvals: ApprovalHandlerDeps
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -41,6 +43,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   return {
     status: async () => ({ result: await deps.status() }),
     ...accountHandlers(deps.people),
+    ...approvalHandlers(deps.approvals),
     "bundle.offer": async ({ hash, length }) => {
       const result = await incoming.offer(hash, length)
       return { result, detail: { hash, length, have: result.have } }

@@ -40,6 +40,9 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "account.key-remove": { command: "account.key-remove", arguments: { name: "anna", thumbprint: "text" } },
   "account.password": { command: "account.password", arguments: { password: "seven grey herons stand" } },
   "account.password-set": { command: "account.password-set", arguments: { name: "anna" } },
+  "approval.list": { command: "approval.list", arguments: {} },
+  "approval.give": { command: "approval.give", arguments: { hash: "0".repeat(64) } },
+  "approval.withdraw": { command: "approval.withdraw", arguments: { hash: "0".repeat(64) } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -87,6 +90,9 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "account.key-remove": handler("account.key-remove"),
     "account.password": handler("account.password"),
     "account.password-set": handler("account.password-set"),
+    "approval.list": handler("approval.list"),
+    "approval.give": handler("approval.give"),
+    "approval.withdraw": handler("approval.withdraw"),
     assess: handler("assess"),
   }
 }

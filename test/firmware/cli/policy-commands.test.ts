@@ -108,6 +108,7 @@ const lines = await startGpio({
 const people = {} as AccountHandlerDeps
 const handlers = createHandlers({
   people,
+  approvals: { approvals: { list: () => [], take: unused, withdraw: unused }, carryOut: unused },
   policy: world.activation,
   incoming: createIncoming({ storage: world.storage, audit: log.audit }),
   recording,

@@ -46,6 +46,9 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "account.key-remove": { name: "anna", thumbprint: "text" },
   "account.password": { password: "new", current: "old" },
   "account.password-set": { name: "anna", password: "new" },
+  "approval.list": {},
+  "approval.give": { hash: "0".repeat(64) },
+  "approval.withdraw": { hash: "0".repeat(64) },
   assess: {},
 }
 
