@@ -89,7 +89,8 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
   }
 
   async function runAssessment(): Promise<readonly RowResult[]> {
-    const [{ CONTROLS, PROBES }, { assess }, { listeningSockets }] = await ROOMS.assessment()
+    const [{ CONTROLS, PROBES }, { assess }, { listeningSockets }, { rehearseApproval }, { rehearseOverride }] =
+      await ROOMS.assessment()
     const rows = await assess(CONTROLS, PROBES, {
       policy: deps.inForce,
       trialRunning: () => policy.status().trial !== null,
@@ -129,6 +130,8 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
         witnesses: () => deps.status().audit.witnesses?.by ?? [],
       },
       lines: () => deps.lines.status(),
+      gates: { rules: () => peopleRulesOf(deps.inForce()), judge: commands.judge, rehearse: rehearseApproval },
+      overrides: { status: () => deps.overrides.status(), rehearse: rehearseOverride },
       time: { ...deps.clocks, examine: (text) => deps.signedTimes.examine(text) },
       auditRoom: deps.auditRoom,
       trail: {

@@ -13,6 +13,11 @@ import type { LoadRehearsal } from "../conduits/load/rehearse-load.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FlowPosture, Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
 import type { GpioStatus } from "../gpio/lines.ts"
+import type { EmergencyStatus } from "../management/overrides.ts"
+import type { OverrideRehearsal } from "../management/rehearse-override.ts"
+import type { Gatekeeper } from "../people/gatekeeper.ts"
+import type { ApprovalRehearsal } from "../people/rehearse-approval.ts"
+import type { PeopleRules } from "../../policy/people/rules.ts"
 import type { AccessStatus } from "../management/access.ts"
 import type { InspectorState } from "../inspector.ts"
 import type { Interface } from "../interfaces.ts"
@@ -73,6 +78,22 @@ export interface AuditView {
   witnesses(): readonly CosignerStatus[]
 }
 
+/** The gates of the command door, as a probe sees them. */
+export interface GatesView {
+  /** What the policy in force says of people. */
+  rules(): PeopleRules
+  /** What the live door would say now; nothing waits for it. */
+  readonly judge: Gatekeeper["judge"]
+  /** The door's own code under these rules, with people and a log of the rehearsal alone. */
+  rehearse(rules: PeopleRules): Promise<ApprovalRehearsal>
+}
+
+/** Emergencies, as a probe sees them. */
+export interface OverridesView {
+  status(): readonly EmergencyStatus[]
+  rehearse(): Promise<OverrideRehearsal>
+}
+
 /** What a probe may touch of the live gateway. */
 export interface ProbeContext {
   /** The policy in force; null when there is none. */
@@ -127,6 +148,8 @@ export interface ProbeContext {
   readonly auditRoom: Pick<Retention, "status" | "fill" | "rehearse" | "measure">
   readonly trail: TrailView
   readonly audit: AuditView
+  readonly gates: GatesView
+  readonly overrides: OverridesView
   /** The lines of the board as they are now. */
   lines(): GpioStatus
 }

@@ -46,6 +46,8 @@ export interface ManagementDeps {
 
 /** The door, and what only its own handlers may do with it. */
 export interface Management extends CommandPort {
+  /** What the door's gates make of a command now; nothing is asked, and nothing waits. */
+  readonly judge: Gatekeeper["judge"]
   /** Execute what a second person approved, as who asked; rights and gates are judged again. */
   carryOut(approved: ApprovedCommand): Promise<CommandAnswer>
 }
@@ -200,7 +202,7 @@ export function createManagement(deps: ManagementDeps): Management {
       return { ok: false, code, entry: (await conclude({ outcome: "failure", reason }, detail)) ?? accepted }
     }
   }
-  return { execute, carryOut }
+  return { execute, carryOut, judge: (...asked) => deps.gates?.judge(...asked) ?? null }
 }
 
 /** A request that fits the table, and who gave it. */

@@ -39,6 +39,11 @@ import { parsePolicy } from "../../policy/language/parse-policy.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import { createAuthority, issue } from "../../provisioning/owner/authority.ts"
 import { createManagement } from "../../firmware/management/pipeline.ts"
+import { rehearseOverride } from "../../firmware/management/rehearse-override.ts"
+import { createGatekeeper } from "../../firmware/people/gatekeeper.ts"
+import { rehearseApproval } from "../../firmware/people/rehearse-approval.ts"
+import { NO_INPUTS } from "../../policy/filter/inputs.ts"
+import { DEFAULT_PEOPLE } from "../../policy/people/rules.ts"
 import { openKeptRequests, readKeptRequest } from "../../firmware/audit/requests.ts"
 import { openTestLog } from "./audit.ts"
 import { recordingHandlers } from "./commands.ts"
@@ -206,6 +211,12 @@ export async function world(
       atRest: { spool, files: storage },
       audit: { gateway: "gw", readBack: async () => "shown", witnesses: () => [] },
       lines: () => LINES,
+      gates: {
+        rules: () => DEFAULT_PEOPLE,
+        judge: createGatekeeper({ rules: () => DEFAULT_PEOPLE, inputs: () => NO_INPUTS }).judge,
+        rehearse: rehearseApproval,
+      },
+      overrides: { status: () => [], rehearse: rehearseOverride },
       time: await clocksOf([signer.trusted]),
       auditRoom: await roomyLog(),
       trail: {
