@@ -30,6 +30,8 @@ import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import type { Accounts } from "./people/accounts.ts"
 import type { SigningIn } from "./people/at-the-door.ts"
+import type { Approvals } from "./people/approvals.ts"
+import type { Gatekeeper } from "./people/gatekeeper.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
 import { ROOMS } from "./rooms.ts"
 import type { Publishing } from "./publishing.ts"
@@ -52,6 +54,8 @@ export interface CommandDoorDeps {
   readonly access: Access
   readonly accounts: Accounts
   readonly signingIn: SigningIn
+  readonly approvals: Approvals
+  readonly gatekeeper: Gatekeeper
   readonly interval: () => TimeInterval
   readonly failures: FailedConduits
   readonly board: Board
@@ -88,7 +92,8 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
   }
 
   async function runAssessment(): Promise<readonly RowResult[]> {
-    const [{ CONTROLS, PROBES }, { assess }, { listeningSockets }] = await ROOMS.assessment()
+    const [{ CONTROLS, PROBES }, { assess }, { listeningSockets }, { rehearseApproval }, { rehearseOverride }] =
+      await ROOMS.assessment()
     const rows = await assess(CONTROLS, PROBES, {
       policy: deps.inForce,
       trialRunning: () => policy.status().trial !== null,
@@ -131,6 +136,8 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       accounts: deps.accounts,
       now: deps.interval,
       passwords: () => peopleRulesOf(deps.inForce()).passwords,
+      gates: { rules: () => peopleRulesOf(deps.inForce()), judge: commands.judge, rehearse: rehearseApproval },
+      overrides: { status: () => deps.overrides.status(), rehearse: rehearseOverride },
       time: { ...deps.clocks, examine: (text) => deps.signedTimes.examine(text) },
       auditRoom: deps.auditRoom,
       trail: {
@@ -157,6 +164,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
   const commands = createManagement({
     audit,
     requests: deps.requests,
+    gates: { judge: deps.gatekeeper.judge, wait: deps.approvals.wait },
     handlers: createHandlers({
       policy: {
         ...policy,
@@ -173,6 +181,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       access: deps.access,
       people: { accounts: deps.accounts, rules: () => peopleRulesOf(deps.inForce()), interval: deps.interval },
       signingIn: deps.signingIn,
+      approvals: { approvals: deps.approvals, carryOut: (approved) => commands.carryOut(approved) },
       signedTimes: deps.signedTimes,
       failures: deps.failures,
       alarms: deps.alarms,

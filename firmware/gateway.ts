@@ -45,6 +45,8 @@ import { readText } from "./material.ts"
 import { openAccounts } from "./people/accounts.ts"
 import { openSigningIn } from "./people/at-the-door.ts"
 import { createSignedDoor } from "./people/signed-door.ts"
+import { createApprovals } from "./people/approvals.ts"
+import { createGatekeeper } from "./people/gatekeeper.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { recordingWhenNeeded } from "./recording/late.ts"
 import { ROOMS } from "./rooms.ts"
@@ -343,10 +345,15 @@ async function build(
   const accounts = await openAccounts({ ...peopleOf, words: [config.gateway] })
   const signingIn = await openSigningIn({ ...peopleOf, accounts })
   closers.push(() => signingIn.stop())
+  const gatekeeper = createGatekeeper({ rules: peopleOf.rules, inputs: () => gpio.known })
+  const approvals = createApprovals({ ...peopleOf, gatekeeper, accounts })
+  closers.push(() => approvals.stop())
   const commands = createCommandDoor({
     config,
     accounts,
     signingIn,
+    approvals,
+    gatekeeper,
     interval: () => time.interval(),
     audit,
     requests,

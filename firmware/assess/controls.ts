@@ -26,6 +26,7 @@ import { noWayAround, packetFilterInForce } from "./probes/beside.ts"
 import { brokerRefusesStrangers } from "./probes/broker.ts"
 import { faultsClose, islandCloses, waysInAreControlled, waysInNeedApproval } from "./probes/closing.ts"
 import { clockFollowsSource, entriesAreStamped, forgedTimeIsRefused, stepsAreTold } from "./probes/time.ts"
+import { overridesAreBounded, secondPersonIsAwaited } from "./probes/gates.ts"
 import { onlyNamedRadios } from "./probes/radios.ts"
 import { eventsAreWritten, operatorsHear, recordedFlowsHaveProof, requestsAreKept } from "./probes/trail.ts"
 import { brokerShowsLog, strangersReadNoAudit } from "./probes/audit.ts"
@@ -58,6 +59,8 @@ export const PROBES: readonly GatewayProbe[] = [
   noCodeFromText,
   noInspector,
   commandsNeedPermission,
+  overridesAreBounded,
+  secondPersonIsAwaited,
   errorsAreCodes,
   onlyDeclaredSockets,
   markedRecordIsClosed,

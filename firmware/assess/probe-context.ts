@@ -16,6 +16,11 @@ import type { LoadRehearsal } from "../conduits/load/rehearse-load.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FlowPosture, Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
 import type { GpioStatus } from "../gpio/lines.ts"
+import type { EmergencyStatus } from "../management/overrides.ts"
+import type { OverrideRehearsal } from "../management/rehearse-override.ts"
+import type { Gatekeeper } from "../people/gatekeeper.ts"
+import type { ApprovalRehearsal } from "../people/rehearse-approval.ts"
+import type { PeopleRules } from "../../policy/people/rules.ts"
 import type { AccessStatus } from "../management/access.ts"
 import type { InspectorState } from "../inspector.ts"
 import type { Interface } from "../interfaces.ts"
@@ -74,6 +79,22 @@ export interface AuditView {
   readBack(): Promise<"shown" | "not-shown" | "offline" | "off">
   /** Those who cosign the log, by the board file. */
   witnesses(): readonly CosignerStatus[]
+}
+
+/** The gates of the command door, as a probe sees them. */
+export interface GatesView {
+  /** What the policy in force says of people. */
+  rules(): PeopleRules
+  /** What the live door would say now; nothing waits for it. */
+  readonly judge: Gatekeeper["judge"]
+  /** The door's own code under these rules, with people and a log of the rehearsal alone. */
+  rehearse(rules: PeopleRules): Promise<ApprovalRehearsal>
+}
+
+/** Emergencies, as a probe sees them. */
+export interface OverridesView {
+  status(): readonly EmergencyStatus[]
+  rehearse(): Promise<OverrideRehearsal>
 }
 
 /** What a probe may touch of the live gateway. */
@@ -139,6 +160,8 @@ export interface ProbeContext {
   now(): TimeInterval
   /** What the policy in force says of passwords. */
   passwords(): PasswordRules
+  readonly gates: GatesView
+  readonly overrides: OverridesView
   /** The lines of the board as they are now. */
   lines(): GpioStatus
 }

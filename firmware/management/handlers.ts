@@ -11,6 +11,7 @@ import type { FailedConduits } from "../boundary/failed-conduits.ts"
 import { moment } from "../time/time-events.ts"
 import { accountHandlers, type AccountHandlerDeps } from "../people/account-handlers.ts"
 import { sessionHandlers, type SessionHandlerDeps } from "../people/session-handlers.ts"
+import { approvalHandlers, type ApprovalHandlerDeps } from "../people/approval-handlers.ts"
 import type { Access } from "./access.ts"
 import type { Island } from "./island.ts"
 import type { Overrides } from "./overrides.ts"
@@ -33,6 +34,7 @@ export interface HandlerDeps {
   readonly logKey: LogKeyRotation
   readonly people: AccountHandlerDeps
   readonly signingIn: SessionHandlerDeps
+  readonly approvals: ApprovalHandlerDeps
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -46,6 +48,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     status: async () => ({ result: await deps.status() }),
     ...accountHandlers(deps.people),
     ...sessionHandlers(deps.signingIn),
+    ...approvalHandlers(deps.approvals),
     "bundle.offer": async ({ hash, length }) => {
       const result = await incoming.offer(hash, length)
       return { result, detail: { hash, length, have: result.have } }

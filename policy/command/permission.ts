@@ -18,8 +18,9 @@ export const PERMISSIONS = {
 export type Permission = keyof typeof PERMISSIONS
 
 /**
- * In the place of a permission: of every person who is signed in, whatever their roles, and about nothing but their own account. No
- * policy can take it away, or somebody whose password must be changed could not change it.
+ * In the place of a permission: of every person who is signed in, whatever their roles, and about nothing but their own account, or
+ * about a command that waits, whose own permission is asked for then. No policy can take it away, or somebody whose password must be
+ * changed could not change it.
  */
 export const OWN = "own"
 

@@ -326,6 +326,25 @@ export const COMMANDS = {
     changes: true,
     arguments: { id: { kind: "string", maxLength: 32 } },
   },
+  "approval.list": {
+    summary: "the commands that wait for a second person",
+    permission: "read",
+    changes: false,
+    arguments: {},
+  },
+  // Whoever approves needs the permission of what waits: that is asked for when it is known what it is.
+  "approval.give": {
+    summary: "let a command run that another person gave and that waits under this hash",
+    permission: "own",
+    changes: true,
+    arguments: { hash: { kind: "string", maxLength: 64 } },
+  },
+  "approval.withdraw": {
+    summary: "take back a command that waits: one's own, or with the permission people any",
+    permission: "own",
+    changes: true,
+    arguments: { hash: { kind: "string", maxLength: 64 } },
+  },
   assess: {
     summary: "run the probes and answer the requirement rows",
     permission: "assess",

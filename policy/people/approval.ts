@@ -22,6 +22,22 @@ export interface Waiting<Request> {
 /** Commands that wait at a time; of one person, and of all. */
 export const WAITING_BOUNDS = { perPerson: 4, all: 16 } as const
 
+/**
+ * Everything that is approved, as one text: of a command, who asked and `number`, which nobody chose. Its SHA-256 is the hash.
+ *
+ * Members stand in the order of their names, so that whoever is told the number writes the same text. @see RFC 8785
+ */
+export function waitingText(asked: {
+  readonly command: string
+  readonly arguments: Readonly<Record<string, unknown>>
+  readonly account: string
+  readonly number: string
+}): string {
+  const byName = Object.entries(asked.arguments).sort(([a], [b]) => (a < b ? -1 : 1))
+  const { account, command, number } = asked
+  return JSON.stringify({ account, arguments: Object.fromEntries(byName), command, number })
+}
+
 /** Whether two are one and the same: the same account, or two that share a key. */
 export function samePerson(a: Person, b: Person): boolean {
   return a.account === b.account || a.keys.some((key) => b.keys.includes(key))

@@ -49,6 +49,9 @@ export const REQUESTS: Readonly<Record<CommandId, CommandRequest>> = {
   "session.lock": { command: "session.lock", arguments: {} },
   "session.list": { command: "session.list", arguments: {} },
   "session.end": { command: "session.end", arguments: { id: "0011" } },
+  "approval.list": { command: "approval.list", arguments: {} },
+  "approval.give": { command: "approval.give", arguments: { hash: "0".repeat(64) } },
+  "approval.withdraw": { command: "approval.withdraw", arguments: { hash: "0".repeat(64) } },
   assess: { command: "assess", arguments: {} },
 }
 
@@ -105,6 +108,9 @@ export function recordingHandlers(executed: string[], act: (id: CommandId) => un
     "session.lock": handler("session.lock"),
     "session.list": handler("session.list"),
     "session.end": handler("session.end"),
+    "approval.list": handler("approval.list"),
+    "approval.give": handler("approval.give"),
+    "approval.withdraw": handler("approval.withdraw"),
     assess: handler("assess"),
   }
 }

@@ -13,7 +13,7 @@ import { startRig, type Rig } from "../support/rig.ts"
 const test = suite("system/assess")
 // prettier-ignore
 const OWNED = [
-  "CR 1.2", "CR 1.5", "CR 1.7", "CR 1.9", "CR 2.1", "CR 2.1 RE(1)", "CR 2.1 RE(2)", "CR 2.10", "CR 2.11", "CR 2.11 RE(2)", "CR 2.12", "CR 2.8", "CR 2.9", "CR 2.9 RE(1)", "CR 3.1", "CR 3.1 RE(1)", "CR 3.5", "CR 3.7", "CR 3.9", "CR 4.1", "CR 4.3", "CR 6.1", "CR 6.1 RE(1)", "CR 6.2", "CR 7.1", "CR 7.1 RE(1)", "CR 7.2", "CR 7.7", "EDR 2.4", "EDR 2.4 RE(1)", "NDR 2.4", "NDR 2.4 RE(1)", "NDR 5.2", "NDR 5.2 RE(1)", "NDR 5.2 RE(2)", "NDR 5.2 RE(3)", "NDR 5.3",
+  "CR 1.2", "CR 1.5", "CR 1.7", "CR 1.9", "CR 2.1", "CR 2.1 RE(1)", "CR 2.1 RE(2)", "CR 2.1 RE(3)", "CR 2.1 RE(4)", "CR 2.10", "CR 2.11", "CR 2.11 RE(2)", "CR 2.12", "CR 2.8", "CR 2.9", "CR 2.9 RE(1)", "CR 3.1", "CR 3.1 RE(1)", "CR 3.5", "CR 3.7", "CR 3.9", "CR 4.1", "CR 4.3", "CR 6.1", "CR 6.1 RE(1)", "CR 6.2", "CR 7.1", "CR 7.1 RE(1)", "CR 7.2", "CR 7.7", "EDR 2.4", "EDR 2.4 RE(1)", "NDR 2.4", "NDR 2.4 RE(1)", "NDR 5.2", "NDR 5.2 RE(1)", "NDR 5.2 RE(2)", "NDR 5.2 RE(3)", "NDR 5.3",
 ]
 
 /** Claimed, but with nothing to be tested on here: no GPIO, no packet filter, no radio, no untrusted zone, no network time, nobody with an account, no rule that records. */
@@ -155,6 +155,8 @@ test("[NDR 5.2 RE(1)] without a policy no row about traffic is met", async () =>
     assert.equal(ids(rows, "met"), [
       "CR 1.5",
       "CR 1.7",
+      "CR 2.1 RE(3)",
+      "CR 2.1 RE(4)",
       "CR 2.11",
       "CR 2.11 RE(2)",
       "CR 2.12",

@@ -55,6 +55,9 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "session.lock": {},
   "session.list": {},
   "session.end": { id: "0011" },
+  "approval.list": {},
+  "approval.give": { hash: "0".repeat(64) },
+  "approval.withdraw": { hash: "0".repeat(64) },
   assess: {},
 }
 
