@@ -401,7 +401,14 @@ async function build(
     random: (bytes) => randomBytes(bytes),
   })
   closers.push(() => signed.stop())
-  const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit, people: signingIn, signed })
+  const socket = createLocalSocket({
+    path: config.management.socket,
+    commands,
+    clock,
+    audit,
+    people: signingIn,
+    signed,
+  })
   await socket.start()
   closers.push(() => socket.stop())
 

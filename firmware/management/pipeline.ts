@@ -255,7 +255,13 @@ function explain(error: unknown): { code: CommandErrorCode; reason: string; deta
 }
 
 function codeOf(error: LockgateError): CommandErrorCode {
-  const known = ["ERR_POLICY_REFUSED", "ERR_NOT_AUTHENTICATED", "ERR_NOT_PERMITTED", "ERR_SECOND_FACTOR", "ERR_NOT_PRESENT"] as const
+  const known = [
+    "ERR_POLICY_REFUSED",
+    "ERR_NOT_AUTHENTICATED",
+    "ERR_NOT_PERMITTED",
+    "ERR_SECOND_FACTOR",
+    "ERR_NOT_PRESENT",
+  ] as const
   const own = known.find((code) => code === error.code)
   if (own !== undefined) return own
   switch (error.kind) {

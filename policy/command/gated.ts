@@ -7,7 +7,7 @@ import { COMMANDS, type CommandRow } from "./table.ts"
 
 /** The permission that a command asks for, as the gates want it; null: none of those that a policy gives. */
 export function gatedPermission({ command }: Pick<CheckedRequest, "command">): Permission | null {
-  const permission = COMMANDS[command].permission as Permission | typeof OWN | null
+  const permission = COMMANDS[command].permission
   return permission === OWN ? null : permission
 }
 

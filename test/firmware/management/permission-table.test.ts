@@ -15,13 +15,13 @@ const test = suite("firmware/management/permission-table")
  * changed, must be decided here, too.
  */
 const DECIDED: Readonly<Record<Permission | typeof OWN | "nobody", readonly string[]>> = {
-  read: ["status", "trust.status", "alarm.list", "approval.list"],
+  read: ["status", "trust.status", "alarm.list", "approval.list", "session.list"],
   alarm: ["alarm.acknowledge"],
   island: ["island", "conduit.restore"],
   access: ["access.grant", "access.end", "access.end-all"],
   override: ["override.start", "override.end"],
   record: ["recording.start", "recording.stop", "recording.status", "recording.read"],
-  policy: ["policy.activate", "bundle.offer", "bundle.chunk", "policy.confirm", "policy.rollback"],
+  policy: ["audit.rotate-key", "policy.activate", "bundle.offer", "bundle.chunk", "policy.confirm", "policy.rollback"],
   trust: ["trust.reload", "trust.crl"],
   time: ["time.nonce", "time.set"],
   board: ["tamper.clear", "board.input"],
@@ -33,12 +33,13 @@ const DECIDED: Readonly<Record<Permission | typeof OWN | "nobody", readonly stri
     "account.key-add",
     "account.key-remove",
     "account.password-set",
+    "session.end",
   ],
   assess: ["assess"],
   // Of every person, about their own account, or judged further by what waits.
-  [OWN]: ["account.password", "approval.give", "approval.withdraw"],
+  [OWN]: ["account.password", "approval.give", "approval.withdraw", "session.lock"],
   // Of anybody: what is there to sign in with, and nothing else.
-  nobody: [],
+  nobody: ["notice", "session.challenge", "session.open", "session.unlock", "session.close"],
 }
 const decision = (id: string): string => Object.entries(DECIDED).find(([, ids]) => ids.includes(id))?.[0] ?? "undecided"
 
