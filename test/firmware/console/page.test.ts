@@ -3,8 +3,13 @@ import { readFileSync } from "node:fs"
 import { gunzipSync, gzipSync } from "node:zlib"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import { createLogRequests } from "../../../firmware/audit/log-requests.ts"
+import { MemoryClock } from "../../../hal/memory/clock.ts"
 import { encodeBundle, parseBundle } from "../../../policy/audit/entry-bundle.ts"
-import { makeLog, plantEvents, type MadeLog } from "../../support/console-feed.ts"
+import { originOf, parseCheckpoint } from "../../../policy/audit/tlog/checkpoint.ts"
+import { encodeNoteKey, parseNote } from "../../../policy/audit/tlog/note.ts"
+import { makeLog, plantEvents, sha256, type MadeLog } from "../../support/console-feed.ts"
+import { testCosigner } from "../../support/cosigners.ts"
 import { startConsoleRig, type ConsoleRig } from "../../support/chromium-console.ts"
 import { ROOT } from "../../support/source-tree.ts"
 
@@ -21,10 +26,10 @@ async function open(address: string): Promise<void> {
 }
 
 /** As who fills in the form anew: a connection of its own, with what the browser remembers, and no page to load. */
-async function connect(log: MadeLog): Promise<void> {
+async function connect(log: MadeLog, ...more: readonly string[]): Promise<void> {
   await rig.tab.evaluate(`{
     document.querySelector("#url").value = ${JSON.stringify(rig.broker)}
-    document.querySelector("#keys").value = ${JSON.stringify(log.keyLine)}
+    document.querySelector("#keys").value = ${JSON.stringify([log.keyLine, ...more].join("\n"))}
     document.querySelector("#setup-form").requestSubmit()
   }`)
 }
@@ -258,6 +263,68 @@ test("[CR 3.9] a change of keys is followed from the key before; without it the 
   const forged = Buffer.from(handover.payload.toString().replace("audit.key-changed", "audit.key-chanced"))
   await rig.feeder.retain([{ topic: handover.topic, payload: forged }])
   await rig.tab.until(`${verdict("wrong")} && ${says("handover-21")}`)
+})
+
+test("[CR 3.9] who has cosigned the log is shown with size and time, and a refusal turns the page red until it is taken back", async () => {
+  const [log, w1] = [makeLog("witnessed"), testCosigner("w1")]
+  log.add(plantEvents(30))
+  const note = log.checkpoint()
+  const atSeconds = Math.floor(Date.now() / 1000) - 600
+  const place = "lockgate/witnessed/witness/w1"
+  const stranger = {
+    topic: "lockgate/witnessed/witness/w2",
+    payload: Buffer.from(testCosigner("w2").cosign(note, atSeconds)),
+  }
+  log.add(plantEvents(5))
+  await rig.feeder.retain([
+    ...log.retained(),
+    { topic: place, payload: Buffer.from(w1.cosign(note, atSeconds)) },
+    stranger,
+  ])
+  await connect(log, encodeNoteKey(sha256, w1.key))
+  await rig.tab.until(verdict("verified"))
+  const item = (name: string): string => `document.querySelector('[data-witness="${name}"]')`
+  await rig.tab.until(`${item("w1")}?.innerText.includes("cosigned 30 entries, 5 behind, 10 min ago")`)
+  await rig.tab.until(`${item("w2")}?.innerText.includes("its key was not given")`)
+  const tree = parseCheckpoint(parseNote(note).text)
+  const refusal = { origin: originOf("witnessed"), reason: "fork", known: tree, shown: tree, evidence: { known: note, shown: note } } as const // prettier-ignore
+  await rig.feeder.retain([{ topic: `${place}/refused`, payload: Buffer.from(w1.refuse(refusal, atSeconds)) }])
+  await rig.tab.until(
+    `${verdict("wrong")} && ${says("w1 refuses this log")} && ${item("w1")}.dataset.state === "wrong"`,
+  )
+  await rig.feeder.retain([{ topic: `${place}/refused`, payload: Buffer.alloc(0) }])
+  await rig.tab.until(`${verdict("verified")} && ${says("Was wrong at")}`)
+})
+
+test("[CR 6.1] what has left the broker is had from the gateway on request, each bundle verified; while that is off it is said", async () => {
+  const log = makeLog("older")
+  log.add(plantEvents(2_000))
+  const held = log.retained(1_536)
+  const all = new Map(log.retained().map(({ topic, payload }) => [topic, payload]))
+  await rig.feeder.retain(held)
+  await rig.feeder.retain([{ topic: "lockgate/older/online", payload: Buffer.from("offline") }])
+  await connect(log)
+  await rig.tab.until(verdict("verified"))
+  const older = `document.querySelector("#older")`
+  const press = `document.querySelector("#older-button").click()`
+  await rig.tab.until(`!${older}.hidden && ${older}.innerText.includes("Entries before 1536 have left the broker")`)
+  await rig.tab.until(says("OFFLINE"))
+  await rig.tab.evaluate(press)
+  await rig.tab.until(`${older}.innerText.includes("The gateway is off")`)
+  // The gateway's own way to answer, over this log.
+  const piece = async (path: string): Promise<Uint8Array | null> => gunzipSync(all.get(`lockgate/older/log/${path}`)!)
+  const publish = (topic: string, payload: Uint8Array): Promise<void> => rig.feeder.send(topic, payload)
+  const clock = new MemoryClock()
+  const requests = createLogRequests({ gateway: "older", log: { piece }, clock, partBytes: 4_000, publish })
+  await rig.feeder.listen("lockgate/older/log/request", (payload) => requests.take(payload))
+  await rig.feeder.retain([{ topic: "lockgate/older/online", payload: Buffer.from("online") }])
+  await rig.tab.until(`!${says("OFFLINE")}`)
+  await rig.tab.evaluate(press)
+  await rig.tab.until(`document.querySelector("#count").textContent === "1488 entries"`)
+  await rig.tab.until(`${older}.innerText.includes("Entries before 512")`)
+  await rig.tab.evaluate(press)
+  await rig.tab.until(`document.querySelector("#count").textContent === "2000 entries" && ${older}.hidden`)
+  assert.is(await rig.tab.evaluate(verdict("verified")), true)
 })
 
 test("[CR 2.12] a proof file is checked without any broker: proved, not vouched for, wrong", async () => {
