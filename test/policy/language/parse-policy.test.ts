@@ -293,7 +293,7 @@ test("[CR 3.5] every truncation of the example is a policy or has faults, and ne
     else assert.ok(parsed.faults.length > 0)
   }
   // Only a cut between two rules, or within a comment, leaves a document that is whole.
-  assert.ok(policies < example.length / 23 / 4, `${policies}`)
+  assert.ok(policies < example.length / 23 / 3, `${policies}`)
 })
 
 test("[CR 3.5] every truncation of the JSON form has faults", () => {
