@@ -37,6 +37,7 @@ async function main(argv: readonly string[]): Promise<number> {
     isTTY: process.stdout.isTTY,
     errIsTTY: process.stderr.isTTY,
     noColour: (process.env["NO_COLOR"] ?? "") !== "",
+    env: process.env,
     signal: abort.signal,
   }
   const [first] = argv

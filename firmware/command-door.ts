@@ -1,8 +1,10 @@
 import type { Board } from "../hal/board.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import type { CommandPort } from "../policy/command/port.ts"
+import type { TimeInterval } from "../policy/time/interval.ts"
 import type { Retention } from "./audit/retention.ts"
 import type { Policy } from "../policy/language/policy.ts"
+import { peopleRulesOf } from "../policy/people/rules.ts"
 import type { Alarms } from "./audit/alarms.ts"
 import { createLogKeyRotation } from "./audit/key-rotation.ts"
 import type { AuditLog } from "./audit/log.ts"
@@ -26,6 +28,10 @@ import type { Island } from "./management/island.ts"
 import type { Overrides } from "./management/overrides.ts"
 import { createManagement } from "./management/pipeline.ts"
 import type { StatusReport } from "./management/status-report.ts"
+import type { Accounts } from "./people/accounts.ts"
+import type { SigningIn } from "./people/at-the-door.ts"
+import type { Approvals } from "./people/approvals.ts"
+import type { Gatekeeper } from "./people/gatekeeper.ts"
 import type { PostureKeeper } from "./posture-keeper.ts"
 import { ROOMS } from "./rooms.ts"
 import type { Publishing } from "./publishing.ts"
@@ -46,6 +52,11 @@ export interface CommandDoorDeps {
   readonly boundary: Boundary
   readonly auditRoom: Retention
   readonly access: Access
+  readonly accounts: Accounts
+  readonly signingIn: SigningIn
+  readonly approvals: Approvals
+  readonly gatekeeper: Gatekeeper
+  readonly interval: () => TimeInterval
   readonly failures: FailedConduits
   readonly board: Board
   readonly posture: PostureKeeper
@@ -81,7 +92,8 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
   }
 
   async function runAssessment(): Promise<readonly RowResult[]> {
-    const [{ CONTROLS, PROBES }, { assess }, { listeningSockets }] = await ROOMS.assessment()
+    const [{ CONTROLS, PROBES }, { assess }, { listeningSockets }, { rehearseApproval }, { rehearseOverride }] =
+      await ROOMS.assessment()
     const rows = await assess(CONTROLS, PROBES, {
       policy: deps.inForce,
       trialRunning: () => policy.status().trial !== null,
@@ -121,6 +133,11 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
         witnesses: () => deps.status().audit.witnesses?.by ?? [],
       },
       lines: () => deps.lines.status(),
+      accounts: deps.accounts,
+      now: deps.interval,
+      passwords: () => peopleRulesOf(deps.inForce()).passwords,
+      gates: { rules: () => peopleRulesOf(deps.inForce()), judge: commands.judge, rehearse: rehearseApproval },
+      overrides: { status: () => deps.overrides.status(), rehearse: rehearseOverride },
       time: { ...deps.clocks, examine: (text) => deps.signedTimes.examine(text) },
       auditRoom: deps.auditRoom,
       trail: {
@@ -147,6 +164,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
   const commands = createManagement({
     audit,
     requests: deps.requests,
+    gates: { judge: deps.gatekeeper.judge, wait: deps.approvals.wait },
     handlers: createHandlers({
       policy: {
         ...policy,
@@ -161,6 +179,9 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       trust: deps.trust,
       lines: deps.lines,
       access: deps.access,
+      people: { accounts: deps.accounts, rules: () => peopleRulesOf(deps.inForce()), interval: deps.interval },
+      signingIn: deps.signingIn,
+      approvals: { approvals: deps.approvals, carryOut: (approved) => commands.carryOut(approved) },
       signedTimes: deps.signedTimes,
       failures: deps.failures,
       alarms: deps.alarms,

@@ -12,6 +12,7 @@ import type { CommandPort } from "../policy/command/port.ts"
 import type { Inputs } from "../policy/filter/inputs.ts"
 import type { Policy } from "../policy/language/policy.ts"
 import { auditStorageOf } from "../policy/language/audit-shape.ts"
+import { peopleRulesOf } from "../policy/people/rules.ts"
 import type { Condition } from "../policy/posture.ts"
 import type { AuditLog } from "./audit/log.ts"
 import { openRetention } from "./audit/retention.ts"
@@ -41,6 +42,11 @@ import { linesSocket } from "./lines/socket-path.ts"
 import { createLocalSocket } from "./management/local-socket.ts"
 import type { StatusReport } from "./management/status-report.ts"
 import { readText } from "./material.ts"
+import { openAccounts } from "./people/accounts.ts"
+import { openSigningIn } from "./people/at-the-door.ts"
+import { createSignedDoor } from "./people/signed-door.ts"
+import { createApprovals } from "./people/approvals.ts"
+import { createGatekeeper } from "./people/gatekeeper.ts"
 import { createPostureKeeper } from "./posture-keeper.ts"
 import { recordingWhenNeeded } from "./recording/late.ts"
 import { ROOMS } from "./rooms.ts"
@@ -332,8 +338,26 @@ async function build(
       ...{ room: retention.status, witnesses: witnesses.status },
     },
   })
+  // Who may be somebody here: nobody yet, or people with accounts.
+  const peopleOf = {
+    ...{ storage, clock, audit, note, keyStore: board.keyStore, gateway: config.gateway },
+    interval: () => time.interval(),
+    rules: () => peopleRulesOf(inForce),
+    random: (bytes: number) => randomBytes(bytes),
+  }
+  const accounts = await openAccounts({ ...peopleOf, words: [config.gateway] })
+  const signingIn = await openSigningIn({ ...peopleOf, accounts })
+  closers.push(() => signingIn.stop())
+  const gatekeeper = createGatekeeper({ rules: peopleOf.rules, inputs: () => gpio.known })
+  const approvals = createApprovals({ ...peopleOf, gatekeeper, accounts })
+  closers.push(() => approvals.stop())
   const commands = createCommandDoor({
     config,
+    accounts,
+    signingIn,
+    approvals,
+    gatekeeper,
+    interval: () => time.interval(),
     audit,
     requests,
     alarms,
@@ -373,7 +397,21 @@ async function build(
     incoming: createIncoming({ storage, audit }),
     readPolicies: (documents) => compiler.examine(documents),
   })
-  const socket = createLocalSocket({ path: config.management.socket, commands, clock, audit })
+  // Commands that bear their person's signature, whatever way they come.
+  const signed = createSignedDoor({
+    ...{ gateway: config.gateway, accounts, commands, clock, audit },
+    interval: () => time.interval(),
+    random: (bytes) => randomBytes(bytes),
+  })
+  closers.push(() => signed.stop())
+  const socket = createLocalSocket({
+    path: config.management.socket,
+    commands,
+    clock,
+    audit,
+    people: signingIn,
+    signed,
+  })
   await socket.start()
   closers.push(() => socket.stop())
 

@@ -36,5 +36,11 @@ export const ROOMS = {
   witness: () => import("./audit/witness.ts"),
   rights: () => import("../policy/analysis/rights.ts"),
   assessment: () =>
-    Promise.all([import("./assess/controls.ts"), import("./assess/run.ts"), import("./assess/open-sockets.ts")]),
+    Promise.all([
+      import("./assess/controls.ts"),
+      import("./assess/run.ts"),
+      import("./assess/open-sockets.ts"),
+      import("./people/rehearse-approval.ts"),
+      import("./management/rehearse-override.ts"),
+    ]),
 } as const

@@ -26,10 +26,18 @@ import { noWayAround, packetFilterInForce } from "./probes/beside.ts"
 import { brokerRefusesStrangers } from "./probes/broker.ts"
 import { faultsClose, islandCloses, waysInAreControlled, waysInNeedApproval } from "./probes/closing.ts"
 import { clockFollowsSource, entriesAreStamped, forgedTimeIsRefused, stepsAreTold } from "./probes/time.ts"
+import { overridesAreBounded, secondPersonIsAwaited } from "./probes/gates.ts"
 import { onlyNamedRadios } from "./probes/radios.ts"
 import { eventsAreWritten, operatorsHear, recordedFlowsHaveProof, requestsAreKept } from "./probes/trail.ts"
 import { brokerShowsLog, strangersReadNoAudit } from "./probes/audit.ts"
 import { witnessesAgree } from "./probes/witnesses.ts"
+import {
+  accountsAreUnique,
+  noDefaultAccount,
+  onlyAdmittedSignIn,
+  passwordsHaveLifetime,
+  weakPasswordsAreRefused,
+} from "./probes/people.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
 /** Every probe there is, in the order in which they run. */
@@ -51,6 +59,8 @@ export const PROBES: readonly GatewayProbe[] = [
   noCodeFromText,
   noInspector,
   commandsNeedPermission,
+  overridesAreBounded,
+  secondPersonIsAwaited,
   errorsAreCodes,
   onlyDeclaredSockets,
   markedRecordIsClosed,
@@ -83,6 +93,11 @@ export const PROBES: readonly GatewayProbe[] = [
   strangersReadNoAudit,
   brokerShowsLog,
   witnessesAgree,
+  accountsAreUnique,
+  onlyAdmittedSignIn,
+  noDefaultAccount,
+  weakPasswordsAreRefused,
+  passwordsHaveLifetime,
 ]
 
 /** The requirement rows that this gateway answers so far; what is not here is `not tested`. */

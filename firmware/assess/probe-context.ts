@@ -7,12 +7,20 @@ import type { AuditLog } from "../audit/log.ts"
 import type { CommandPort } from "../../policy/command/port.ts"
 import type { CertificateFacts } from "../../policy/identity/certificate.ts"
 import type { Policy } from "../../policy/language/policy.ts"
+import type { PasswordRules } from "../../policy/people/rules.ts"
+import type { TimeInterval } from "../../policy/time/interval.ts"
+import type { Accounts } from "../people/accounts.ts"
 import type { Probe } from "../../policy/requirements/control.ts"
 import type { Retention } from "../audit/retention.ts"
 import type { LoadRehearsal } from "../conduits/load/rehearse-load.ts"
 import type { Limits } from "../config/gateway-config.ts"
 import type { FlowPosture, Listening, Rehearsal, RehearsalResult } from "../conduits/messages.ts"
 import type { GpioStatus } from "../gpio/lines.ts"
+import type { EmergencyStatus } from "../management/overrides.ts"
+import type { OverrideRehearsal } from "../management/rehearse-override.ts"
+import type { Gatekeeper } from "../people/gatekeeper.ts"
+import type { ApprovalRehearsal } from "../people/rehearse-approval.ts"
+import type { PeopleRules } from "../../policy/people/rules.ts"
 import type { AccessStatus } from "../management/access.ts"
 import type { InspectorState } from "../inspector.ts"
 import type { Interface } from "../interfaces.ts"
@@ -73,6 +81,22 @@ export interface AuditView {
   witnesses(): readonly CosignerStatus[]
 }
 
+/** The gates of the command door, as a probe sees them. */
+export interface GatesView {
+  /** What the policy in force says of people. */
+  rules(): PeopleRules
+  /** What the live door would say now; nothing waits for it. */
+  readonly judge: Gatekeeper["judge"]
+  /** The door's own code under these rules, with people and a log of the rehearsal alone. */
+  rehearse(rules: PeopleRules): Promise<ApprovalRehearsal>
+}
+
+/** Emergencies, as a probe sees them. */
+export interface OverridesView {
+  status(): readonly EmergencyStatus[]
+  rehearse(): Promise<OverrideRehearsal>
+}
+
 /** What a probe may touch of the live gateway. */
 export interface ProbeContext {
   /** The policy in force; null when there is none. */
@@ -127,6 +151,17 @@ export interface ProbeContext {
   readonly auditRoom: Pick<Retention, "status" | "fill" | "rehearse" | "measure">
   readonly trail: TrailView
   readonly audit: AuditView
+  /** Everybody who may be somebody here; asked, never changed. */
+  readonly accounts: Pick<
+    Accounts,
+    "people" | "unclaimed" | "fault" | "examine" | "examinePassword" | "principal" | "checkPassword"
+  >
+  /** The time as an interval. */
+  now(): TimeInterval
+  /** What the policy in force says of passwords. */
+  passwords(): PasswordRules
+  readonly gates: GatesView
+  readonly overrides: OverridesView
   /** The lines of the board as they are now. */
   lines(): GpioStatus
 }

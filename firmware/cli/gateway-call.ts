@@ -1,18 +1,24 @@
 import { InputError, LockgateError } from "../../policy/base/errors.ts"
 import { checkRequest } from "../../policy/command/check.ts"
-import type { CommandRequest } from "../../policy/command/port.ts"
+import type { CommandAnswer, CommandRequest } from "../../policy/command/port.ts"
 import { formatFault } from "../../policy/language/fault.ts"
 import { readGatewayConfig } from "../config/read-gateway-config.ts"
-import { callLocal } from "../management/local-client.ts"
+import { callLocal, type SignedMessage } from "../management/local-client.ts"
 import type { CliIo } from "./handler.ts"
+import { askAs, identityOf, type IdentityOptions } from "./person-identity.ts"
 import { refusalText } from "./refusal-text.ts"
 
 /** How every command that speaks with a gateway is told which one. */
-export const GATEWAY_OPTIONS = { socket: { type: "string" }, config: { type: "string" } } as const
+export const GATEWAY_OPTIONS = {
+  socket: { type: "string" },
+  config: { type: "string" },
+  as: { type: "string" },
+  key: { type: "string" },
+} as const
 export const GATEWAY_USAGE = "(--config <gateway.yaml> | --socket <path>)"
 
 /** How a command was told which gateway is meant. */
-export interface GatewayOptions {
+export interface GatewayOptions extends IdentityOptions {
   readonly socket?: string | undefined
   readonly config?: string | undefined
 }
@@ -33,7 +39,10 @@ export async function askGateway(
     checkRequest(request)
     const where = await findGateway(options, io)
     if (where === null) return { exitCode: 2 }
-    const answer = await callLocal(where.socket, request, timeoutMs, io.signal)
+    const person = await identityOf(options, io.env ?? {})
+    const send = (message: CommandRequest | SignedMessage): Promise<CommandAnswer> =>
+      callLocal(where.socket, message, timeoutMs, io.signal)
+    const answer = await (person === null ? send(request) : askAs(person, request, where.gateway, send))
     if (answer.ok) return { result: answer.result }
     io.err(await refusalText(answer, where.stateFolder))
     return { exitCode: 1 }
@@ -58,22 +67,27 @@ export function requestFault(request: CommandRequest, io: CliIo): { readonly exi
 
 /** The same options again, for a command that is proposed to the reader. */
 export function sameGateway(options: GatewayOptions): string {
-  if (options.socket !== undefined) return ` --socket ${options.socket}`
-  return options.config === undefined ? "" : ` --config ${options.config}`
+  const { socket, config, as, key } = options
+  const who = as === undefined || key === undefined ? "" : ` --as ${as} --key ${key}`
+  if (socket !== undefined) return ` --socket ${socket}${who}`
+  return config === undefined ? "" : ` --config ${config}${who}`
 }
 
 /** Where the gateway listens and, if its board file was named, where its log lies. */
 async function findGateway(
   options: GatewayOptions,
   io: CliIo,
-): Promise<{ readonly socket: string; readonly stateFolder: string | null } | null> {
-  if (options.socket !== undefined) return { socket: options.socket, stateFolder: null }
+): Promise<{ readonly socket: string; readonly stateFolder: string | null; readonly gateway: string | null } | null> {
+  if (options.socket !== undefined) return { socket: options.socket, stateFolder: null, gateway: null }
   if (options.config === undefined) {
     io.err(`which gateway? give ${GATEWAY_USAGE}\n`)
     return null
   }
   const config = await readGatewayConfig(options.config)
-  if (config.ok) return { socket: config.value.management.socket, stateFolder: config.value.stateFolder }
+  if (config.ok) {
+    const { management, stateFolder, gateway } = config.value
+    return { socket: management.socket, stateFolder, gateway }
+  }
   for (const fault of config.faults) io.err(formatFault(fault) + "\n")
   return null
 }

@@ -10,6 +10,8 @@ export interface CliIo {
   readonly errIsTTY?: boolean
   /** What the environment says (NO_COLOR). */
   readonly noColour?: boolean
+  /** The environment, for who asks and with which key. */
+  readonly env?: Readonly<Record<string, string | undefined>>
   readonly signal: AbortSignal
 }
 

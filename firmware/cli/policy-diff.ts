@@ -75,7 +75,7 @@ function report(changes: readonly Change[], before: string, after: string, all: 
     ...count("allowed", "now allowed"),
     ...count("denied", "no longer allowed"),
     ...count("terms", "on other terms"),
-    ...count("place", "of zones, conduits, roles or subjects"),
+    ...count("place", "of zones, conduits, roles, subjects or people"),
   ]
   const shown = all ? changes : changes.slice(0, SHOWN)
   const rest = changes.length - shown.length

@@ -28,7 +28,8 @@ const USAGE =
   "         [--cases <cases.yaml> | --no-cases] [--not-before <time>] [--not-after <time>] [--out <bundle>]\n" +
   "         [--predecessor <bundle>] [--config <gateway.yaml> | --socket <path>]"
 const OPTIONS = {
-  ...GATEWAY_OPTIONS,
+  socket: GATEWAY_OPTIONS.socket,
+  config: GATEWAY_OPTIONS.config,
   key: { type: "string" },
   version: { type: "string" },
   gateway: { type: "string", multiple: true },
@@ -124,7 +125,9 @@ async function predecessorOf(
 ): Promise<string | null | undefined> {
   if (file === undefined) {
     if (gateway.config === undefined && gateway.socket === undefined) return null
-    const answer = await askGateway(gateway, { command: "status", arguments: {} }, io)
+    // `key` here is who signs the policy; who asks the gateway is named by the environment alone.
+    const { config, socket } = gateway
+    const answer = await askGateway({ config, socket }, { command: "status", arguments: {} }, io)
     return "exitCode" in answer ? undefined : ((answer.result as StatusReport).policy.inForce?.statement ?? null)
   }
   const text = await readText(file, MAX_BUNDLE_LENGTH)

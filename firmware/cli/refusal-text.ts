@@ -15,6 +15,9 @@ const MEANING: Readonly<Record<CommandErrorCode, string>> = {
   ERR_NOT_PERMITTED: "this is not permitted to who asks",
   ERR_COMMAND_FAILED: "the gateway failed; `lockgate status` shows what holds now",
   ERR_COMMAND_STATE: "this is not possible now",
+  ERR_SECOND_FACTOR: "this asks for a second factor: a key on a token, or a key and a password",
+  ERR_NOT_PRESENT: "this asks for a person at the gateway, and its inputs do not show one",
+  ERR_APPROVAL_NEEDED: "this waits for a second person",
   ERR_POLICY_REFUSED: "the gateway refused the policy; nothing has changed",
 }
 

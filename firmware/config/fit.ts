@@ -15,6 +15,8 @@ export interface Fit {
   readonly unknownAuthorities: readonly { readonly zone: string; readonly authority: string }[]
   /** Conditions of the policy that this board can never know, as the policy writes them; `island` is of the order of island mode. */
   readonly unknownConditions: readonly { readonly text: string; readonly island: boolean }[]
+  /** Likewise of what shows a person at the device: whatever asks for one can never be done here. */
+  readonly unknownPresence: readonly string[]
 }
 
 /** Compare a policy with the board it is meant for. Cheap: names only. */
@@ -33,11 +35,14 @@ export function checkAgainstPolicy(config: GatewayConfig, policy: Policy): Fit {
         .filter((name) => !Object.hasOwn(config.trust.authorities, name))
         .map((authority) => ({ zone, authority })),
     ),
-    unknownConditions: unknownConditions(config, policy),
+    ...unknownConditions(config, policy),
   }
 }
 
-function unknownConditions({ gpio }: GatewayConfig, policy: Policy): Fit["unknownConditions"] {
+function unknownConditions(
+  { gpio }: GatewayConfig,
+  policy: Policy,
+): Pick<Fit, "unknownConditions" | "unknownPresence"> {
   const words = new Map(gpio.inputs.map(({ name, states }) => [name, [states.low, states.high]]))
   const unknown = ({ input, state }: InputCondition): boolean => words.get(input)?.includes(state) !== true
   const found = (conditions: readonly InputCondition[], island: boolean) =>
@@ -47,7 +52,10 @@ function unknownConditions({ gpio }: GatewayConfig, policy: Policy): Fit["unknow
     false,
   )
   const once = new Map(ofRules.map((one) => [one.text, one]))
-  return [...found(policy.island?.when ?? [], true), ...once.values()]
+  return {
+    unknownConditions: [...found(policy.island?.when ?? [], true), ...once.values()],
+    unknownPresence: (policy.people?.presentWhen ?? []).filter(unknown).map(conditionText),
+  }
 }
 
 /** One sentence for a person per thing that does not go together. */
@@ -65,6 +73,10 @@ export function describeFit(fit: Fit): readonly string[] {
       island
         ? `island mode waits for "${text}", which this board can never know: normal flows stay closed`
         : `rules wait for "${text}", which this board can never know: they allow nothing, and deny always`,
+    ),
+    ...fit.unknownPresence.map(
+      (text) =>
+        `"${text}" is to show a person at the device, and this board can never know it: what asks for one is refused`,
     ),
     ...fit.endsWithoutConduit.map((name) => `conduit "${name}" of this board is not in the policy: it does not listen`),
   ]

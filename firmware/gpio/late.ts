@@ -1,5 +1,6 @@
 import type { Storage } from "../../hal/storage.ts"
 import type { GpioConfig } from "../config/gateway-config.ts"
+import { NO_INPUTS } from "../../policy/filter/inputs.ts"
 import { once } from "../once.ts"
 import type { GpioLines } from "./lines.ts"
 import type { BoardOutputs } from "./outputs.ts"
@@ -37,6 +38,8 @@ export async function gpioWhenNeeded({ config, storage, simulated, open }: LateG
       look: () => undefined,
       clear: async (...given) => (await lines.get()).tamper.clear(...given),
     },
+    // The board file names no input, whenever they are opened.
+    known: NO_INPUTS,
     status: () => ({ inputs: [], outputs: [], tampered: [], simulated }),
     refresh: () => undefined,
     stop: async () => (await lines.settled())?.stop(),

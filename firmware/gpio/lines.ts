@@ -40,6 +40,8 @@ export interface GpioLines {
     simulate(input: string, state: string): ReturnType<BoardInputs["simulate"]> | Promise<string | null>
   }
   readonly tamper: Tamper
+  /** What is known of the inputs now; one that is lost is not in it. */
+  readonly known: Inputs
   status(): GpioStatus
   /** Let the outputs show what is so now. */
   refresh(): void
@@ -75,6 +77,9 @@ export async function startGpio(deps: GpioLinesDeps): Promise<GpioLines> {
   return {
     inputs,
     tamper,
+    get known() {
+      return known
+    },
     refresh,
     status: () => ({
       inputs: config.inputs.map(({ name, tamper: word }) => ({

@@ -9,6 +9,9 @@ import type { SignedTimes } from "../time/signed-time.ts"
 import type { TrustKeeper } from "../trust/keeper.ts"
 import type { FailedConduits } from "../boundary/failed-conduits.ts"
 import { moment } from "../time/time-events.ts"
+import { accountHandlers, type AccountHandlerDeps } from "../people/account-handlers.ts"
+import { sessionHandlers, type SessionHandlerDeps } from "../people/session-handlers.ts"
+import { approvalHandlers, type ApprovalHandlerDeps } from "../people/approval-handlers.ts"
 import type { Access } from "./access.ts"
 import type { Island } from "./island.ts"
 import type { Overrides } from "./overrides.ts"
@@ -29,6 +32,9 @@ export interface HandlerDeps {
   readonly failures: Pick<FailedConduits, "restore">
   readonly alarms: Pick<Alarms, "list" | "acknowledge">
   readonly logKey: LogKeyRotation
+  readonly people: AccountHandlerDeps
+  readonly signingIn: SessionHandlerDeps
+  readonly approvals: ApprovalHandlerDeps
   readonly status: () => StatusReport | Promise<StatusReport>
   readonly assess: () => Promise<unknown>
   /** How long a policy is on trial when the command does not say. */
@@ -40,6 +46,9 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   const { policy, incoming, island, recording, overrides, lines, access } = deps
   return {
     status: async () => ({ result: await deps.status() }),
+    ...accountHandlers(deps.people),
+    ...sessionHandlers(deps.signingIn),
+    ...approvalHandlers(deps.approvals),
     "bundle.offer": async ({ hash, length }) => {
       const result = await incoming.offer(hash, length)
       return { result, detail: { hash, length, have: result.have } }

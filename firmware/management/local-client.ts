@@ -5,6 +5,9 @@ import { LineBuffer } from "./line-buffer.ts"
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
+/** What a person sends in the place of a request: see `local-line.ts`. */
+export type SignedMessage = { readonly nonce: string } | { readonly signed: string }
+
 /**
  * Ask the gateway that listens at `socketPath`; resolves to its answer, a refusal included.
  *
@@ -15,7 +18,7 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024
  */
 export async function callLocal(
   socketPath: string,
-  request: CommandRequest,
+  request: CommandRequest | SignedMessage,
   timeoutMs: number,
   signal?: AbortSignal,
 ): Promise<CommandAnswer> {

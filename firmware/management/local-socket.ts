@@ -3,10 +3,14 @@ import { createServer } from "node:net"
 import type { Server, Socket } from "node:net"
 import { InputError, LockgateError } from "../../policy/base/errors.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
-import { MAX_REQUEST_BYTES, parseRequest } from "../../policy/command/check.ts"
-import type { CommandAnswer, CommandPort, CommandRequest, Principal } from "../../policy/command/port.ts"
+import { MAX_REQUEST_BYTES } from "../../policy/command/check.ts"
+import type { CommandAnswer, CommandPort, Principal } from "../../policy/command/port.ts"
+import { ALL_PERMISSIONS } from "../../policy/command/permission.ts"
 import type { Clock } from "../../hal/clock.ts"
+import type { DoorPeople } from "../people/at-the-door.ts"
+import type { SignedDoor } from "../people/signed-door.ts"
 import { LineBuffer } from "./line-buffer.ts"
+import { parseLocalLine, type LocalLine } from "./local-line.ts"
 import { createRefusalLog } from "./refusal-log.ts"
 import { clearSocketPath } from "./socket-file.ts"
 
@@ -16,6 +20,10 @@ export interface LocalSocketDeps {
   readonly commands: CommandPort
   readonly clock: Clock
   readonly audit: (event: AuditEvent) => Promise<number>
+  /** Who may be somebody; without it there is nobody but who holds the machine. */
+  readonly people?: DoorPeople
+  /** Commands that a person signed; without it none is taken. */
+  readonly signed?: Pick<SignedDoor, "gateway" | "take" | "nonce">
 }
 
 /** The transport, to be started and stopped once. */
@@ -33,14 +41,14 @@ export const REQUEST_MS = 30_000
 
 /**
  * Whoever can open the socket is the gateway's own user or root: the folder is 0700 and the socket 0600, so the
- * operating system has authenticated them. They own the gateway in any case. Accounts of persons come with a later
- * form of this transport.
+ * operating system has authenticated them. They own the gateway until the first account is made; from then on they are
+ * nobody before they sign in, as everybody.
  *
  * @see IEC 62443-4-2 CR 1.1
  */
 export const LOCAL_OWNER: Principal = {
   name: "local:owner",
-  permissions: ["read", "policy", "island", "access", "time", "assess"],
+  permissions: ALL_PERMISSIONS,
   via: "local",
 }
 
@@ -50,6 +58,13 @@ export const LOCAL_OWNER: Principal = {
  *     {"command":"policy.confirm","arguments":{"version":7}}
  *     {"ok":true,"result":{"version":7,"before":6}}
  *
+ * From the first account on a connection is nobody's until a line shows the token of a session; or each command is signed.
+ * Who it is, and what they may do, is asked anew for each line.
+ *
+ *     {"session":"<token>"}    the connection is that person's from now on, until its session is locked or over
+ *     {"signed":"<JWS>"}       one command, as whoever signed it
+ *     {"nonce":"<account>"}    a number for the next of those
+ *
  * A line that is no request is answered with its code, and the connection goes on; a line that is too long ends it.
  *
  * @see IEC 62443-4-2 CR 3.5, CR 3.7, CR 7.1
@@ -57,23 +72,43 @@ export const LOCAL_OWNER: Principal = {
 export function createLocalSocket(deps: LocalSocketDeps): LocalSocket {
   const { path, commands, clock } = deps
   const refusals = createRefusalLog(clock, deps.audit, "management/local")
-  const connections = new Map<Socket, { busy: boolean }>()
+  const connections = new Map<Socket, Connection>()
   let stopping = false
   let server: Server | null = null
 
-  const answerTo = async (line: Uint8Array): Promise<CommandAnswer> => {
-    let request: CommandRequest
+  const refuse = async (code: "ERR_COMMAND_MALFORMED" | "ERR_NOT_AUTHENTICATED", reason: string = code) =>
+    ({ ok: false, code, entry: await refusals.note(reason) }) as const
+  const answerTo = async (line: Uint8Array, mine: Connection): Promise<CommandAnswer> => {
+    let read: LocalLine
     try {
-      request = parseRequest(line)
+      read = parseLocalLine(line)
     } catch (error) {
       if (!(error instanceof InputError)) throw error
-      return { ok: false, code: "ERR_COMMAND_MALFORMED", entry: await refusals.note("ERR_COMMAND_MALFORMED") }
+      return refuse("ERR_COMMAND_MALFORMED")
     }
-    return commands.execute(LOCAL_OWNER, request, line)
+    const { people, signed } = deps
+    switch (read.kind) {
+      case "request": {
+        const isOwners = people?.unclaimed ?? true
+        const who = isOwners || people === undefined ? LOCAL_OWNER : people.who(mine.session, "local")
+        return commands.execute(who, read.request, line)
+      }
+      case "session": {
+        // Whatever it was before: a token that is none leaves the connection nobody's.
+        const found = people?.find(read.token, "local") ?? null
+        mine.session = found?.id ?? null
+        return found === null ? refuse("ERR_NOT_AUTHENTICATED", "ERR_SESSION_UNKNOWN") : { ok: true, result: found }
+      }
+      case "signed":
+        return signed === undefined ? refuse("ERR_COMMAND_MALFORMED") : signed.take(read.jws, "local")
+      case "nonce":
+        if (signed === undefined) return refuse("ERR_COMMAND_MALFORMED")
+        return { ok: true, result: { gateway: signed.gateway, nonce: signed.nonce(read.account) } }
+    }
   }
 
   const serve = async (socket: Socket): Promise<void> => {
-    const mine = { busy: false }
+    const mine: Connection = { busy: false, session: null }
     connections.set(socket, mine)
     const lines = new LineBuffer(MAX_REQUEST_BYTES)
     const limit = (): (() => void) => clock.after(REQUEST_MS, () => socket.destroy())
@@ -84,7 +119,7 @@ export function createLocalSocket(deps: LocalSocketDeps): LocalSocket {
         for (const line of lines.push(chunk)) {
           cancel()
           mine.busy = true
-          const answer = await answerTo(line)
+          const answer = await answerTo(line, mine)
           cancel = limit()
           await send(socket, answer)
           mine.busy = false
@@ -132,6 +167,12 @@ export function createLocalSocket(deps: LocalSocketDeps): LocalSocket {
       await refusals.stop()
     },
   }
+}
+
+interface Connection {
+  busy: boolean
+  /** Id of the session whose token was shown. */
+  session: string | null
 }
 
 function listen(server: Server, path: string): Promise<void> {

@@ -12,7 +12,7 @@ export interface EmergencyStatus {
 }
 
 /**
- * Overrides: a person switches on an emergency of the policy, for a bounded time, and says why.
+ * Overrides: a person switches on an emergency of the policy, for a bounded time, and says why. There is no other way past a rule.
  *
  * An override ends when its time is over by the monotonic clock, when somebody ends it, when a policy comes into force that
  * does not name the emergency, and when the gateway restarts: nobody can say then how long the power was off.
@@ -34,7 +34,8 @@ export interface Overrides {
   stop(): void
 }
 
-const WORDS: SwitchWords = {
+/** What overrides are called. */
+export const OVERRIDE_WORDS: SwitchWords = {
   file: "overrides.json",
   started: "override.started",
   ended: "override.ended",
@@ -46,10 +47,10 @@ const WORDS: SwitchWords = {
 /**
  * Open the overrides: all off. What was on when the gateway stopped is written to the log as ended.
  *
- * @see IEC 62443-4-2 CR 2.1
+ * @see IEC 62443-4-2 CR 2.1 RE(3)
  */
 export async function openOverrides(deps: OverridesDeps): Promise<Overrides> {
-  const switches = await openTimedSwitches(WORDS, deps)
+  const switches = await openTimedSwitches(OVERRIDE_WORDS, deps)
   return {
     status: () => switches.status().map(({ name, on }) => ({ emergency: name, on })),
     start: (...given) => switches.start(...given),

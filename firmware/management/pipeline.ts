@@ -16,12 +16,16 @@ import type {
 import { COMMANDS, holdsSecret } from "../../policy/command/table.ts"
 import type { CommandRow } from "../../policy/command/table.ts"
 import type { KeptRequests } from "../audit/requests.ts"
+import type { ApprovedCommand, Approvals } from "../people/approvals.ts"
+import type { Gatekeeper } from "../people/gatekeeper.ts"
 
 /** What a handler did. */
 export interface Executed {
   readonly result: unknown
   /** For the log: the old and the new value where there is one. */
   readonly detail?: ErrorDetail
+  /** What is answered in place of the result: of another command, which this one let run. */
+  readonly answer?: CommandAnswer
 }
 
 /** One handler for every row of the table: a row without one does not compile. */
@@ -36,10 +40,24 @@ export interface ManagementDeps {
   readonly audit: (event: AuditEvent) => Promise<number>
   /** Where requests of people are kept as they were received. Without it entries bear their hash alone. */
   readonly requests?: Pick<KeptRequests, "keep">
+  /** What a permitted command still waits for. Without it none waits for anything. */
+  readonly gates?: Gatekeeper & Pick<Approvals, "wait">
+}
+
+/** The door, and what only its own handlers may do with it. */
+export interface Management extends CommandPort {
+  /** What the door's gates make of a command now; nothing is asked, and nothing waits. */
+  readonly judge: Gatekeeper["judge"]
+  /** Execute what a second person approved, as who asked; rights and gates are judged again. */
+  carryOut(approved: ApprovedCommand): Promise<CommandAnswer>
 }
 
 /**
- * The one door for every command: parse, authenticate, authorise, execute, audit, answer.
+ * The one door for every command: parse, authenticate, authorise, gates, execute, audit, answer.
+ *
+ * A command that may be given may still want a second factor, somebody at the device, or a second person (`gates`): it is refused,
+ * or it waits under a hash and is answered with it (`command.waiting`). What is fail-safe passes all gates. One that was approved is
+ * judged anew and executed as who asked; its entries name both (`detail.approvedBy`).
  *
  * A change is in the log twice: `command.accepted`, on disk before it is executed, and `command.executed` with its
  * outcome, on disk before it is answered. If the first cannot be written the change is refused (`ERR_COMMAND_FAILED`,
@@ -55,9 +73,9 @@ export interface ManagementDeps {
  * Outside go codes alone; texts and inner codes stay in the log. `execute` never throws, but for an InvariantError of a
  * handler, which is not ours to catch: it must reach the process and end it.
  *
- * @see IEC 62443-4-2 CR 2.1, CR 2.8, CR 2.10, CR 2.12, CR 3.7
+ * @see IEC 62443-4-2 CR 2.1, CR 2.1 RE(4), CR 2.8, CR 2.10, CR 2.12, CR 3.7
  */
-export function createManagement(deps: ManagementDeps): CommandPort {
+export function createManagement(deps: ManagementDeps): Management {
   const { handlers, audit } = deps
 
   /** The entry's number, or null if the log took nothing. */
@@ -87,6 +105,19 @@ export function createManagement(deps: ManagementDeps): CommandPort {
     }
   }
 
+  /** Let it wait for a second person. */
+  const letWait = async (asked: Asked, gates: Pick<Approvals, "wait">): Promise<CommandAnswer> => {
+    const { principal, checked, received, facts } = asked
+    try {
+      const { hash, entry } = await gates.wait({ principal, request: checked, received })
+      return { ok: false, code: "ERR_APPROVAL_NEEDED", entry, waits: hash }
+    } catch (error) {
+      if (isInvariant(error)) throw error
+      const { code, reason } = explain(error)
+      return refuse(facts, code, reason)
+    }
+  }
+
   const execute = async (
     principal: Principal | null,
     request: CommandRequest,
@@ -95,13 +126,43 @@ export function createManagement(deps: ManagementDeps): CommandPort {
     const unnamed = about(principal, request)
     const checked = check(request)
     if (typeof checked === "string") return refuse(unnamed, checked)
+    return judged(principal, checked, received, unnamed, false)
+  }
+
+  const carryOut = async (approved: ApprovedCommand): Promise<CommandAnswer> => {
+    const { asker, request, received, hash } = approved
+    const detail = { via: approved.via, approvedBy: approved.approvedBy, hash }
+    const facts: Facts = { source: "management", subject: approved.askedBy, object: request.command, detail }
+    if (asker === null) return refuse(facts, "ERR_NOT_PERMITTED", "ERR_ASKER_NOT_ADMITTED")
+    return judged(asker, request, received, facts, true)
+  }
+
+  const judged = async (
+    principal: Principal | null,
+    checked: CheckedRequest,
+    received: Uint8Array | null,
+    unnamed: Facts,
+    approved: boolean,
+  ): Promise<CommandAnswer> => {
     const row: CommandRow = COMMANDS[checked.command]
     // A secret that can be guessed could be found by its hash, too.
     const bytes = holdsSecret(row, checked.arguments) ? null : received
     const facts: Facts = bytes === null ? unnamed : { ...unnamed, request: sha256(bytes) }
     const refusal = authorise(principal, checked.command)
-    if (principal === null || refusal !== null) return refuse(facts, refusal ?? "ERR_NOT_AUTHENTICATED")
+    if (refusal !== null) return refuse(facts, refusal)
+    const gate = deps.gates?.judge(checked, principal?.person ?? null, approved) ?? null
+    if (principal !== null && deps.gates !== undefined && gate === "ERR_APPROVAL_NEEDED") {
+      return letWait({ principal, checked, received, facts }, deps.gates)
+    }
+    if (gate !== null) return refuse(facts, gate)
+    if (principal === null) return refuse(facts, "ERR_NOT_AUTHENTICATED")
+    return perform({ principal, checked, received: bytes, facts }, row)
+  }
 
+  const perform = async (
+    { principal, checked, received: bytes, facts }: Asked,
+    row: CommandRow,
+  ): Promise<CommandAnswer> => {
     const { changes } = row
     const mustBeLogged = changes && !isFailSafe(checked)
     let accepted: number | null = null
@@ -130,16 +191,26 @@ export function createManagement(deps: ManagementDeps): CommandPort {
     try {
       const done = await run(checked, principal)
       if (row.quiet === true) return { ok: true, result: done.result }
-      const entry = await conclude({ outcome: "success" }, done.detail ?? {})
+      const answer: CommandAnswer = done.answer ?? { ok: true, result: done.result }
+      const how = answer.ok ? { outcome: "success" as const } : { outcome: "failure" as const, reason: answer.code }
+      const entry = await conclude(how, done.detail ?? {})
       if (entry === null && mustBeLogged) return { ok: false, code: "ERR_COMMAND_FAILED", entry: accepted }
-      return { ok: true, result: done.result }
+      return answer
     } catch (error) {
       if (isInvariant(error)) throw error
       const { code, reason, detail } = explain(error)
       return { ok: false, code, entry: (await conclude({ outcome: "failure", reason }, detail)) ?? accepted }
     }
   }
-  return { execute }
+  return { execute, carryOut, judge: (...asked) => deps.gates?.judge(...asked) ?? null }
+}
+
+/** A request that fits the table, and who gave it. */
+interface Asked {
+  readonly principal: Principal
+  readonly checked: CheckedRequest
+  readonly received: Uint8Array | null
+  readonly facts: Facts
 }
 
 type Facts = Omit<AuditEvent, "id" | "outcome"> & { readonly detail: ErrorDetail }
@@ -162,7 +233,12 @@ function about(principal: Principal | null, request: unknown): Facts {
   const command = typeof request === "object" && request !== null && "command" in request ? request.command : null
   const object = typeof command === "string" ? command.slice(0, 64).replace(/[^\x20-\x7e]/g, "?") : "?"
   const detail = { via: principal?.via ?? "unknown" }
-  return { source: "management", subject: principal?.name ?? null, object, detail }
+  return {
+    source: "management",
+    subject: principal?.stranger === true ? null : (principal?.name ?? null),
+    object,
+    detail,
+  }
 }
 
 /** What is answered, and what the log says beside it. */
@@ -179,7 +255,15 @@ function explain(error: unknown): { code: CommandErrorCode; reason: string; deta
 }
 
 function codeOf(error: LockgateError): CommandErrorCode {
-  if (error.code === "ERR_POLICY_REFUSED") return "ERR_POLICY_REFUSED"
+  const known = [
+    "ERR_POLICY_REFUSED",
+    "ERR_NOT_AUTHENTICATED",
+    "ERR_NOT_PERMITTED",
+    "ERR_SECOND_FACTOR",
+    "ERR_NOT_PRESENT",
+  ] as const
+  const own = known.find((code) => code === error.code)
+  if (own !== undefined) return own
   switch (error.kind) {
     case "input":
       return "ERR_COMMAND_ARGUMENT"

@@ -19,7 +19,7 @@ export interface SwitchWords {
 
 /** What switches stand on. */
 export interface SwitchDeps {
-  readonly storage: Storage
+  readonly storage: Pick<Storage, "read" | "write">
   readonly clock: Clock
   readonly audit: (event: AuditEvent) => Promise<number>
   /** These are on from now on, and no other. */
@@ -189,7 +189,7 @@ function refuseUnknown(words: SwitchWords, name: string, named: readonly string[
 }
 
 /** A file that cannot be read says nothing: all is off in any case. */
-async function readNames(storage: Storage, file: string): Promise<readonly string[]> {
+async function readNames(storage: Pick<Storage, "read">, file: string): Promise<readonly string[]> {
   try {
     const bytes = await storage.read(file)
     if (bytes === null || bytes.length > 65_536) return []

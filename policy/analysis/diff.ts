@@ -1,6 +1,7 @@
 import type { Policy } from "../language/policy.ts"
 import type { Change } from "./change.ts"
 import { diffModbus } from "./diff-modbus.ts"
+import { diffPeople } from "./diff-people.ts"
 import { diffPlaces } from "./diff-places.ts"
 import { diffTopics } from "./diff-topics.ts"
 
@@ -13,6 +14,7 @@ const ORDER: readonly Change["kind"][] = ["unknown", "allowed", "denied", "terms
  */
 export function diffPolicies(before: Policy, after: Policy): readonly Change[] {
   const work = { places: 0 }
-  const changes = [...diffTopics(before, after, work), ...diffModbus(before, after), ...diffPlaces(before, after)]
+  const rules = [...diffTopics(before, after, work), ...diffModbus(before, after)]
+  const changes = [...rules, ...diffPlaces(before, after), ...diffPeople(before, after)]
   return ORDER.flatMap((kind) => changes.filter((change) => change.kind === kind))
 }

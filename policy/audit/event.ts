@@ -10,8 +10,10 @@ import { COMMAND_EVENTS } from "./event/command.ts"
 import { CONDUIT_EVENTS } from "./event/conduit.ts"
 import { GATEWAY_EVENTS } from "./event/gateway.ts"
 import { LINE_EVENTS } from "./event/line.ts"
+import { PEOPLE_EVENTS } from "./event/people.ts"
 import { POLICY_EVENTS } from "./event/policy.ts"
 import { POSTURE_EVENTS } from "./event/posture.ts"
+import { SESSION_EVENTS } from "./event/session.ts"
 import { SPOOL_EVENTS } from "./event/spool.ts"
 import { TIME_EVENTS } from "./event/time.ts"
 import { TRUST_EVENTS } from "./event/trust.ts"
@@ -33,6 +35,8 @@ export const EVENTS = {
   ...POLICY_EVENTS,
   ...POSTURE_EVENTS,
   ...COMMAND_EVENTS,
+  ...PEOPLE_EVENTS,
+  ...SESSION_EVENTS,
   ...AUDIT_EVENTS,
   ...WITNESS_EVENTS,
   ...ALARM_EVENTS,

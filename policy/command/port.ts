@@ -1,3 +1,5 @@
+import type { GateCode, Person } from "../people/gate.ts"
+import type { Permission } from "./permission.ts"
 import type { CommandId } from "./table.ts"
 
 /** Who asks: established by a transport's authentication, never by what the request says. */
@@ -7,9 +9,19 @@ export interface Principal {
   readonly permissions: readonly Permission[]
   /** How the request arrived. */
   readonly via: "local" | "serial" | "mqtt"
+  /** The person; absent for who holds the machine before anybody has an account, and for the gateway itself. */
+  readonly person?: Person
+  /** The session by which it comes; while that is locked, the principal is a stranger all the same. */
+  readonly session?: string
+  /** Nobody yet: has reached the door on this way, and may only sign in. */
+  readonly stranger?: true
 }
 
-export type Permission = "read" | "policy" | "island" | "access" | "time" | "assess"
+/** Whoever reached the door on this way and has not signed in; `session`: a locked session whose token was shown. */
+export function strangerOn(via: Principal["via"], session?: string): Principal {
+  const nobody = { name: "nobody", permissions: [], via, stranger: true } as const
+  return session === undefined ? nobody : { ...nobody, session }
+}
 
 /** A request as it arrives: everything in it is untrusted. */
 export interface CommandRequest {
@@ -24,6 +36,8 @@ export type CommandAnswer =
       readonly ok: false
       readonly code: CommandErrorCode
       /** Sequence number of the audit entry that explains. */ readonly entry: number | null
+      /** With `ERR_APPROVAL_NEEDED`: under which hash it waits for a second person. */
+      readonly waits?: string
     }
 
 export type CommandErrorCode =
@@ -35,6 +49,7 @@ export type CommandErrorCode =
   | "ERR_COMMAND_FAILED"
   | "ERR_COMMAND_STATE"
   | "ERR_POLICY_REFUSED"
+  | GateCode
 
 /** The one door for every change. Implemented by `firmware/management`; every transport is a thin adapter onto it. */
 export interface CommandPort {

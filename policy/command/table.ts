@@ -1,4 +1,4 @@
-import type { Permission } from "./port.ts"
+import type { OWN, Permission } from "./permission.ts"
 import { MAX_CHUNK_LENGTH, MAX_TRANSFER_BYTES } from "./transfer.ts"
 
 /** One argument: what values it takes. */
@@ -15,7 +15,8 @@ export type ArgumentKind = (
 /** One command: what it takes, and what it takes to give it. */
 export interface CommandRow {
   readonly summary: string
-  readonly permission: Permission
+  /** Null: of anybody who reached the door, who still has to sign in. `own`: of every person, for their own account. */
+  readonly permission: Permission | typeof OWN | null
   /** Whether the command changes anything: `command.executed` or `command.read` in the log. */
   readonly changes: boolean
   /** True for what is asked many times in a row: answered without an entry in the log; refusals are logged. */
@@ -77,26 +78,26 @@ export const COMMANDS = {
   },
   "recording.start": {
     summary: "record what passes and what is denied, without payloads, for a time",
-    permission: "policy",
+    permission: "record",
     changes: true,
     arguments: { minutes: { kind: "integer", min: 1, max: 1_440 } },
   },
-  "recording.stop": { summary: "end the recording now", permission: "policy", changes: true, arguments: {} },
+  "recording.stop": { summary: "end the recording now", permission: "record", changes: true, arguments: {} },
   "recording.status": {
     summary: "whether a recording runs, and what the last one holds",
-    permission: "policy",
+    permission: "record",
     changes: false,
     arguments: {},
   },
   "recording.read": {
     summary: "a piece of the recording on disk",
-    permission: "policy",
+    permission: "record",
     changes: false,
     arguments: { offset: { kind: "integer", min: 0, max: 8 * 1024 * 1024 } },
   },
   "override.start": {
     summary: "switch on an emergency of the policy for a time",
-    permission: "policy",
+    permission: "override",
     changes: true,
     arguments: {
       emergency: { kind: "string", maxLength: 64 },
@@ -106,7 +107,7 @@ export const COMMANDS = {
   },
   "override.end": {
     summary: "switch it off again",
-    permission: "policy",
+    permission: "override",
     changes: true,
     arguments: { emergency: { kind: "string", maxLength: 64 } },
   },
@@ -118,25 +119,25 @@ export const COMMANDS = {
   },
   "trust.reload": {
     summary: "read credentials, authorities and lists of revoked certificates anew from their files",
-    permission: "policy",
+    permission: "trust",
     changes: true,
     arguments: {},
   },
   "trust.crl": {
     summary: "take a newer list of revoked certificates",
-    permission: "policy",
+    permission: "trust",
     changes: true,
     arguments: { list: { kind: "string", maxLength: 2 * 1024 * 1024 } },
   },
   "tamper.clear": {
     summary: "clear the tamper alarm, once the enclosure was looked at and is shut",
-    permission: "island",
+    permission: "board",
     changes: true,
     arguments: { reason: { kind: "string", maxLength: 120 } },
   },
   "board.input": {
     summary: "set an input of the simulated board, as its wire would",
-    permission: "policy",
+    permission: "board",
     changes: true,
     arguments: { input: { kind: "string", maxLength: 64 }, state: { kind: "string", maxLength: 64 } },
   },
@@ -176,7 +177,7 @@ export const COMMANDS = {
   },
   "alarm.acknowledge": {
     summary: "close an alarm: somebody has seen to it",
-    permission: "island",
+    permission: "alarm",
     changes: true,
     arguments: { alarm: { kind: "string", maxLength: 64 }, note: { kind: "string", maxLength: 120, optional: true } },
   },
@@ -197,6 +198,152 @@ export const COMMANDS = {
     permission: "time",
     changes: true,
     arguments: { statement: { kind: "string", maxLength: 16_384 } },
+  },
+  "account.list": {
+    summary: "who has an account, with roles, end, keys and whether there is a password",
+    permission: "people",
+    changes: false,
+    arguments: {},
+  },
+  "account.create": {
+    summary: "make an account; the first of all needs a key and a role that may manage people",
+    permission: "people",
+    changes: true,
+    arguments: {
+      name: { kind: "string", maxLength: 32 },
+      roles: { kind: "string", maxLength: 512 },
+      key: { kind: "string", maxLength: 2_048, secret: false, optional: true },
+      onToken: { kind: "choice", of: ["yes", "no"], secret: false, optional: true },
+      expires: { kind: "string", maxLength: 32, optional: true },
+    },
+  },
+  "account.change": {
+    summary: "change roles or end of an account, disable or enable it",
+    permission: "people",
+    changes: true,
+    arguments: {
+      name: { kind: "string", maxLength: 32 },
+      roles: { kind: "string", maxLength: 512, optional: true },
+      enabled: { kind: "choice", of: ["yes", "no"], optional: true },
+      expires: { kind: "string", maxLength: 32, optional: true },
+    },
+  },
+  "account.remove": {
+    summary: "remove an account for ever; its name is never given again",
+    permission: "people",
+    changes: true,
+    arguments: { name: { kind: "string", maxLength: 32 } },
+  },
+  "account.key-add": {
+    summary: "give an account one more public key",
+    permission: "people",
+    changes: true,
+    arguments: {
+      name: { kind: "string", maxLength: 32 },
+      key: { kind: "string", maxLength: 2_048, secret: false },
+      onToken: { kind: "choice", of: ["yes", "no"], secret: false, optional: true },
+    },
+  },
+  "account.key-remove": {
+    summary: "take a key from an account",
+    permission: "people",
+    changes: true,
+    arguments: { name: { kind: "string", maxLength: 32 }, thumbprint: { kind: "string", maxLength: 64 } },
+  },
+  // Whoever must change the password has no permission until it is done.
+  "account.password": {
+    summary: "change one's own password, with the present one or after a signature by key",
+    permission: "own",
+    changes: true,
+    arguments: {
+      password: { kind: "string", maxLength: 256, secret: true },
+      current: { kind: "string", maxLength: 256, secret: true, optional: true },
+    },
+  },
+  "account.password-set": {
+    summary: "give somebody else a password that must be changed at its first use, or none",
+    permission: "people",
+    changes: true,
+    arguments: {
+      name: { kind: "string", maxLength: 32 },
+      password: { kind: "string", maxLength: 256, secret: true, optional: true },
+    },
+  },
+  notice: {
+    summary: "what people read before they sign in",
+    permission: null,
+    changes: false,
+    quiet: true,
+    arguments: {},
+  },
+  // Signing in goes on while the log cannot be written: that is when somebody must look. Each has events of its own.
+  "session.challenge": {
+    summary: "a number for an account to sign, to sign in by key",
+    permission: null,
+    changes: false,
+    quiet: true,
+    arguments: { account: { kind: "string", maxLength: 32 } },
+  },
+  "session.open": {
+    summary: "sign in, with a password, a signature by key, or both",
+    permission: null,
+    changes: false,
+    quiet: true,
+    arguments: {
+      account: { kind: "string", maxLength: 32 },
+      password: { kind: "string", maxLength: 256, secret: true, optional: true },
+      proof: { kind: "string", maxLength: 2_048, secret: false, optional: true },
+    },
+  },
+  "session.unlock": {
+    summary: "sign in again, to go on with one's own locked session",
+    permission: null,
+    changes: false,
+    quiet: true,
+    arguments: {
+      password: { kind: "string", maxLength: 256, secret: true, optional: true },
+      proof: { kind: "string", maxLength: 2_048, secret: false, optional: true },
+    },
+  },
+  // Of whoever shows its token, also while it is locked.
+  "session.close": { summary: "sign out", permission: null, changes: false, quiet: true, arguments: {} },
+  "session.lock": {
+    summary: "lock one's own session until one signs in again",
+    permission: "own",
+    changes: false,
+    quiet: true,
+    arguments: {},
+  },
+  "session.list": {
+    summary: "who is signed in, since when, and on which way",
+    permission: "read",
+    changes: false,
+    arguments: {},
+  },
+  "session.end": {
+    summary: "end somebody's session, at once",
+    permission: "people",
+    changes: true,
+    arguments: { id: { kind: "string", maxLength: 32 } },
+  },
+  "approval.list": {
+    summary: "the commands that wait for a second person",
+    permission: "read",
+    changes: false,
+    arguments: {},
+  },
+  // Whoever approves needs the permission of what waits: that is asked for when it is known what it is.
+  "approval.give": {
+    summary: "let a command run that another person gave and that waits under this hash",
+    permission: "own",
+    changes: true,
+    arguments: { hash: { kind: "string", maxLength: 64 } },
+  },
+  "approval.withdraw": {
+    summary: "take back a command that waits: one's own, or with the permission people any",
+    permission: "own",
+    changes: true,
+    arguments: { hash: { kind: "string", maxLength: 64 } },
   },
   assess: {
     summary: "run the probes and answer the requirement rows",

@@ -10,6 +10,7 @@ import { buildConduit } from "./conduit-shape.ts"
 import { DEFAULT_DOCUMENT_LIMITS } from "./document.ts"
 import { buildModbusRule } from "./modbus-rule-build.ts"
 import { buildMqttRule } from "./mqtt-rule-build.ts"
+import { buildPeople } from "./people-shape.ts"
 import { checkPolicy } from "./policy-checks.ts"
 import { matchOf, policyShape, subjectId } from "./policy-shape.ts"
 import { Report } from "./report.ts"
@@ -67,6 +68,7 @@ function buildPolicy(document: PolicyDocument): Policy {
     ...(document.island === null ? {} : { island: document.island }),
     ...(document.alarms === null ? {} : { alarms: document.alarms.map(buildAlarm) }),
     ...(document.audit === null ? {} : { audit: buildAudit(document.audit) }),
+    ...(document.people === null ? {} : { people: buildPeople(document.people) }),
   }
 }
 

@@ -7,6 +7,7 @@ import { conduit } from "./conduit-shape.ts"
 import { list, object, optional, placedList, placedMap, required, variants } from "./group-shapes.ts"
 import { inputConditions } from "./input-condition.ts"
 import { jsonFormSchema } from "./json-profile.ts"
+import { people } from "./people-shape.ts"
 import { toJsonSchema } from "./json-schema.ts"
 import { POLICY_BOUNDS } from "./policy-bounds.ts"
 import { quote } from "./characters.ts"
@@ -166,6 +167,11 @@ export const policyShape = object("a policy", {
     withStandIn(audit, null),
     null,
     "The room that the audit log takes, and what is done when it is full.",
+  ),
+  people: optional(
+    withStandIn(people, null),
+    null,
+    "The people who work at the gateway: roles, second persons, sessions, passwords.",
   ),
 })
 

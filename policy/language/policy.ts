@@ -8,6 +8,7 @@ import type { AlarmRule } from "../audit/alarm-rule.ts"
 import type { InputCondition } from "./input-condition.ts"
 import type { ModbusRule } from "./modbus-rule.ts"
 import type { PayloadForm } from "./payload-form.ts"
+import type { PeopleRules } from "../people/rules.ts"
 
 /** What an MQTT rule speaks of. `publish`: client to broker, wills included. `subscribe`: ask for a filter. `receive`: broker to client. */
 export type Action = "publish" | "subscribe" | "receive"
@@ -195,4 +196,6 @@ export interface Policy {
   readonly radios: readonly string[]
   /** Which entries of the log become alarms; null or absent: what `DEFAULT_ALARMS` says. */
   readonly alarms?: readonly AlarmRule[] | null
+  /** Absent: the defaults, see `peopleRulesOf`. */
+  readonly people?: PeopleRules
 }

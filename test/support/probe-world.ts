@@ -39,7 +39,13 @@ import { parsePolicy } from "../../policy/language/parse-policy.ts"
 import type { Policy } from "../../policy/language/policy.ts"
 import { createAuthority, issue } from "../../provisioning/owner/authority.ts"
 import { createManagement } from "../../firmware/management/pipeline.ts"
+import { rehearseOverride } from "../../firmware/management/rehearse-override.ts"
+import { createGatekeeper } from "../../firmware/people/gatekeeper.ts"
+import { rehearseApproval } from "../../firmware/people/rehearse-approval.ts"
+import { NO_INPUTS } from "../../policy/filter/inputs.ts"
 import { openKeptRequests, readKeptRequest } from "../../firmware/audit/requests.ts"
+import { DEFAULT_PEOPLE } from "../../policy/people/rules.ts"
+import { AccountsWorld } from "./accounts.ts"
 import { openTestLog } from "./audit.ts"
 import { recordingHandlers } from "./commands.ts"
 import { aStatement, makeSigner } from "./bundles.ts"
@@ -206,6 +212,15 @@ export async function world(
       atRest: { spool, files: storage },
       audit: { gateway: "gw", readBack: async () => "shown", witnesses: () => [] },
       lines: () => LINES,
+      accounts: await new AccountsWorld().withAnna(),
+      now: () => ({ earliestAt: NOW, latestAt: NOW }),
+      passwords: () => ({ ...DEFAULT_PEOPLE.passwords, longestDays: 365, shortestHours: 1 }),
+      gates: {
+        rules: () => DEFAULT_PEOPLE,
+        judge: createGatekeeper({ rules: () => DEFAULT_PEOPLE, inputs: () => NO_INPUTS }).judge,
+        rehearse: rehearseApproval,
+      },
+      overrides: { status: () => [], rehearse: rehearseOverride },
       time: await clocksOf([signer.trusted]),
       auditRoom: await roomyLog(),
       trail: {

@@ -13,13 +13,13 @@ import { startRig, type Rig } from "../support/rig.ts"
 const test = suite("system/assess")
 // prettier-ignore
 const OWNED = [
-  "CR 1.2", "CR 1.9", "CR 2.1", "CR 2.1 RE(1)", "CR 2.1 RE(2)", "CR 2.10", "CR 2.11", "CR 2.11 RE(2)", "CR 2.12", "CR 2.8", "CR 2.9", "CR 2.9 RE(1)", "CR 3.1", "CR 3.1 RE(1)", "CR 3.5", "CR 3.7", "CR 3.9", "CR 4.1", "CR 4.3", "CR 6.1", "CR 6.1 RE(1)", "CR 6.2", "CR 7.1", "CR 7.1 RE(1)", "CR 7.2", "CR 7.7", "EDR 2.4", "EDR 2.4 RE(1)", "NDR 2.4", "NDR 2.4 RE(1)", "NDR 5.2", "NDR 5.2 RE(1)", "NDR 5.2 RE(2)", "NDR 5.2 RE(3)", "NDR 5.3",
+  "CR 1.2", "CR 1.5", "CR 1.7", "CR 1.9", "CR 2.1", "CR 2.1 RE(1)", "CR 2.1 RE(2)", "CR 2.1 RE(3)", "CR 2.1 RE(4)", "CR 2.10", "CR 2.11", "CR 2.11 RE(2)", "CR 2.12", "CR 2.8", "CR 2.9", "CR 2.9 RE(1)", "CR 3.1", "CR 3.1 RE(1)", "CR 3.5", "CR 3.7", "CR 3.9", "CR 4.1", "CR 4.3", "CR 6.1", "CR 6.1 RE(1)", "CR 6.2", "CR 7.1", "CR 7.1 RE(1)", "CR 7.2", "CR 7.7", "EDR 2.4", "EDR 2.4 RE(1)", "NDR 2.4", "NDR 2.4 RE(1)", "NDR 5.2", "NDR 5.2 RE(1)", "NDR 5.2 RE(2)", "NDR 5.2 RE(3)", "NDR 5.3",
 ]
 
-/** Claimed, but with nothing to be tested on here: no GPIO, no packet filter, no radio, no untrusted zone, no network time, no rule that records. */
+/** Claimed, but with nothing to be tested on here: no GPIO, no packet filter, no radio, no untrusted zone, no network time, nobody with an account, no rule that records. */
 // prettier-ignore
 const NOT_HERE = [
-  "CR 2.11 RE(1)", "CR 2.12 RE(1)", "CR 2.2", "CR 3.6", "CR 5.1", "EDR 3.11", "EDR 3.11 RE(1)", "NDR 1.13", "NDR 1.13 RE(1)", "NDR 1.6", "NDR 1.6 RE(1)",
+  "CR 1.1 RE(1)", "CR 1.3", "CR 1.4", "CR 1.7 RE(1)", "CR 1.7 RE(2)", "CR 2.11 RE(1)", "CR 2.12 RE(1)", "CR 2.2", "CR 3.6", "CR 5.1", "EDR 3.11", "EDR 3.11 RE(1)", "NDR 1.13", "NDR 1.13 RE(1)", "NDR 1.6", "NDR 1.6 RE(1)",
   "NDR 3.11", "NDR 3.11 RE(1)",
 ]
 
@@ -153,6 +153,10 @@ test("[NDR 5.2 RE(1)] without a policy no row about traffic is met", async () =>
     const { code, rows } = await assessed(empty)
     assert.is(code, 0)
     assert.equal(ids(rows, "met"), [
+      "CR 1.5",
+      "CR 1.7",
+      "CR 2.1 RE(3)",
+      "CR 2.1 RE(4)",
       "CR 2.11",
       "CR 2.11 RE(2)",
       "CR 2.12",

@@ -1,11 +1,25 @@
 import type { Control } from "../../../policy/requirements/control.ts"
 import { waysInAreControlled, waysInNeedApproval } from "../probes/closing.ts"
 import { revokedAreRefused } from "../probes/communication.ts"
+import {
+  accountsAreUnique,
+  noDefaultAccount,
+  onlyAdmittedSignIn,
+  passwordsHaveLifetime,
+  weakPasswordsAreRefused,
+} from "../probes/people.ts"
 import { onlyNamedRadios } from "../probes/radios.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "../probes/transport.ts"
 
 /** Rows of FR 1: who is there, and how that is proved. */
 export const IDENTIFICATION_CONTROLS: readonly Control[] = [
+  {
+    requirement: "CR 1.1 RE(1)",
+    claim:
+      "Each person has an account of their own, known by an id that is in every entry; a key is one person's. Devices are told apart by their certificates.",
+    enforcedIn: ["policy/people/account.ts", "firmware/people/accounts.ts"],
+    probes: [accountsAreUnique.id, onlyAdmittedSignIn.id],
+  },
   {
     requirement: "CR 1.2",
     claim:
@@ -13,6 +27,26 @@ export const IDENTIFICATION_CONTROLS: readonly Control[] = [
       "byte of a peer whose certificate the zone's authorities do not vouch for. A policy with clear text fails this row.",
     enforcedIn: ["firmware/tls/accept-peer.ts", "firmware/tls/dial.ts", "policy/identity/path.ts"],
     probes: [listenersProveThemselves.id, strangersAreRefused.id],
+  },
+  {
+    requirement: "CR 1.3",
+    claim:
+      "Accounts are made, changed, disabled, ended and removed by command with the permission `people` alone; each change holds once it is on disk and is an entry with old and new value.",
+    enforcedIn: ["firmware/people/account-handlers.ts", "firmware/people/accounts.ts", "policy/people/account.ts"],
+    probes: [onlyAdmittedSignIn.id, accountsAreUnique.id],
+  },
+  {
+    requirement: "CR 1.4",
+    claim: "An id is random and no name, id or key is given to a second person, also after its account was removed.",
+    enforcedIn: ["policy/people/account.ts"],
+    probes: [accountsAreUnique.id],
+  },
+  {
+    requirement: "CR 1.5",
+    claim:
+      "There is no account and no password before a person makes one. Passwords are kept as argon2id, one that another chose must be changed, and a file that was edited or put back lets nobody in.",
+    enforcedIn: ["firmware/people/password-hash.ts", "firmware/people/account-file.ts", "firmware/people/accounts.ts"],
+    probes: [noDefaultAccount.id, weakPasswordsAreRefused.id],
   },
   {
     requirement: "NDR 1.6",
@@ -27,6 +61,26 @@ export const IDENTIFICATION_CONTROLS: readonly Control[] = [
     claim: "Each peer, over a radio too, is a subject of its own by its own certificate.",
     enforcedIn: ["policy/identity/subject.ts", "firmware/conduits/arrival.ts"],
     probes: [onlyNamedRadios.id, strangersAreRefused.id],
+  },
+  {
+    requirement: "CR 1.7",
+    claim: "A password has the length that the policy says, holds no name, and is none of those that are tried first.",
+    enforcedIn: ["policy/people/password.ts", "firmware/people/guessed-first.ts"],
+    probes: [weakPasswordsAreRefused.id],
+  },
+  {
+    requirement: "CR 1.7 RE(1)",
+    claim:
+      "The policy says after how many days a password must be changed, how soon it may be, and how many earlier ones do not come back; without these this row fails.",
+    enforcedIn: ["policy/people/password.ts", "firmware/people/accounts.ts"],
+    probes: [passwordsHaveLifetime.id],
+  },
+  {
+    requirement: "CR 1.7 RE(2)",
+    claim:
+      "The same holds for every person. Processes and devices have no passwords here: they prove themselves by certificates, which end.",
+    enforcedIn: ["policy/people/password.ts", "policy/identity/path.ts"],
+    probes: [passwordsHaveLifetime.id],
   },
   {
     requirement: "CR 1.9",

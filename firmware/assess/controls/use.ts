@@ -4,6 +4,7 @@ import { filterAgreesWithPolicy, strangerHasNoRights } from "../probes/boundary.
 import { bundlesAreAuthentic, noCodeFromText, noInspector } from "../probes/code.ts"
 import { copiesAreKept, logFailureIsAnswered, logHasRoom, logWarns } from "../probes/log-room.ts"
 import { commandsNeedPermission } from "../probes/management.ts"
+import { overridesAreBounded, secondPersonIsAwaited } from "../probes/gates.ts"
 import { onlyNamedRadios } from "../probes/radios.ts"
 import { clockFollowsSource, entriesAreStamped, forgedTimeIsRefused, stepsAreTold } from "../probes/time.ts"
 import { eventsAreWritten, recordedFlowsHaveProof, requestsAreKept } from "../probes/trail.ts"
@@ -50,6 +51,22 @@ export const USE_CONTROLS: readonly Control[] = [
       "What each role may do stands in the policy and nowhere else; who may sign policy defines and changes it, by bundles alone.",
     enforcedIn: ["policy/compile/rules.ts", "policy/bundle/judge.ts", "firmware/bundles/activation.ts"],
     probes: [rolesAreThePolicys.id],
+  },
+  {
+    requirement: "CR 2.1 RE(3)",
+    claim:
+      "Past a rule there is one way: an emergency that the signed policy names, switched on by somebody who may, for eight hours at most, " +
+      "with a reason, told as an alarm. It ends by itself, by command, with another policy and with a restart.",
+    enforcedIn: ["firmware/management/overrides.ts", "firmware/management/timed-switches.ts"],
+    probes: [overridesAreBounded.id],
+  },
+  {
+    requirement: "CR 2.1 RE(4)",
+    claim:
+      "The policy names what two persons must agree to. Such a command waits under a hash over all it would do, and runs once, when " +
+      "another person with its permission and another key approves it in time; the entries name both.",
+    enforcedIn: ["policy/command/gated.ts", "policy/people/approval.ts", "firmware/people/approvals.ts"],
+    probes: [secondPersonIsAwaited.id],
   },
   {
     requirement: "CR 2.2",

@@ -1,6 +1,7 @@
 /** Probes of who may do what: the same enforcement for people, processes and devices, and roles that only a signed policy fills. */
 import { randomUUID } from "node:crypto"
-import type { Permission, Principal } from "../../../policy/command/port.ts"
+import { ALL_PERMISSIONS } from "../../../policy/command/permission.ts"
+import type { Principal } from "../../../policy/command/port.ts"
 import { decideReference } from "../../../policy/filter/reference.ts"
 import { isAllowed } from "../../../policy/filter/verdict.ts"
 import type { Policy } from "../../../policy/language/policy.ts"
@@ -56,7 +57,7 @@ export const everyUserIsJudged: GatewayProbe = {
 /** How many requests were refused as they must be, or what went wrong. `status` changes nothing and is not logged. */
 async function peopleAndProcesses(context: ProbeContext): Promise<number | ProbeResult> {
   const request = { command: "status", arguments: {} }
-  const others: readonly Permission[] = ["policy", "island", "access", "time", "assess"]
+  const others = ALL_PERMISSIONS.filter((permission) => permission !== "read")
   let asked = 0
   for (const via of WAYS) {
     for (const permissions of [[], others]) {

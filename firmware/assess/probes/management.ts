@@ -1,12 +1,11 @@
 /** Probes of the command door and of what is open at all. */
 import { connect } from "node:net"
-import { COMMANDS, type ArgumentKind, type CommandId } from "../../../policy/command/table.ts"
-import type { Permission, Principal } from "../../../policy/command/port.ts"
+import { ALL_PERMISSIONS } from "../../../policy/command/permission.ts"
+import type { Principal } from "../../../policy/command/port.ts"
+import { COMMANDS, type ArgumentKind, type CommandId, type CommandRow } from "../../../policy/command/table.ts"
 import type { ProbeResult } from "../../../policy/requirements/control.ts"
 import { endpoint } from "../../interfaces.ts"
 import type { GatewayProbe } from "../probe-context.ts"
-
-const ALL: readonly Permission[] = ["read", "policy", "island", "access", "time", "assess"]
 
 /** No command runs without authentication and its permission. */
 export const commandsNeedPermission: GatewayProbe = {
@@ -16,7 +15,9 @@ export const commandsNeedPermission: GatewayProbe = {
   vantage: "inside",
   async run(context) {
     let asked = 0
-    for (const [command, row] of Object.entries(COMMANDS)) {
+    for (const [command, row] of Object.entries<CommandRow>(COMMANDS)) {
+      // What is there to sign in with asks for no permission.
+      if (row.permission === null) continue
       // Were the control broken, the command would run: ask only for what then changes nothing.
       if (command === "policy.rollback" && context.trialRunning()) continue
       if (command === "access.end-all" && context.access().some(({ on }) => on !== null)) continue
@@ -25,7 +26,7 @@ export const commandsNeedPermission: GatewayProbe = {
       if (nobody.ok || nobody.code !== "ERR_NOT_AUTHENTICATED") {
         return failed(`${command} to be refused to nobody`, nobody.ok ? "it ran" : nobody.code)
       }
-      const permissions = ALL.filter((permission) => permission !== row.permission)
+      const permissions = ALL_PERMISSIONS.filter((permission) => permission !== row.permission)
       const other: Principal = { name: "probe", permissions, via: "local" }
       const answer = await context.commands.execute(other, request)
       if (answer.ok || answer.code !== "ERR_NOT_PERMITTED") {

@@ -26,6 +26,30 @@ export const COMMAND_EVENTS = {
     requirement: "CR 2.1",
     severity: "warning",
   },
+  "command.waiting": {
+    category: "configuration",
+    text: "a command waits for a second person",
+    requirement: "CR 2.1 RE(4)",
+    severity: "notice",
+  },
+  "command.approved": {
+    category: "configuration",
+    text: "a second person approved a command that waited",
+    requirement: "CR 2.1 RE(4)",
+    severity: "notice",
+  },
+  "command.withdrawn": {
+    category: "configuration",
+    text: "a command that waited for a second person was taken back",
+    requirement: "CR 2.1 RE(4)",
+    severity: "notice",
+  },
+  "command.lapsed": {
+    category: "configuration",
+    text: "nobody approved a command in its time: it will not be executed",
+    requirement: "CR 2.1 RE(4)",
+    severity: "notice",
+  },
   "recording.started": {
     category: "control-system",
     text: "traffic is being recorded, without payloads",

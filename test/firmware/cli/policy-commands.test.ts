@@ -7,6 +7,8 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { createIncoming } from "../../../firmware/bundles/incoming.ts"
 import { createBundleVerifier } from "../../../firmware/bundles/verify.ts"
+import type { SigningIn } from "../../../firmware/people/at-the-door.ts"
+import type { AccountHandlerDeps } from "../../../firmware/people/account-handlers.ts"
 import type { CliHandler } from "../../../firmware/cli/handler.ts"
 import { island } from "../../../firmware/cli/island.ts"
 import { policyActivate, policyConfirm, policyRollback } from "../../../firmware/cli/policy-activate.ts"
@@ -104,7 +106,11 @@ const lines = await startGpio({
   changed: () => undefined,
   shows: () => ({ island: false, fault: false }),
 })
+const people = {} as AccountHandlerDeps
 const handlers = createHandlers({
+  people,
+  signingIn: {} as SigningIn,
+  approvals: { approvals: { list: () => [], take: unused, withdraw: unused }, carryOut: unused },
   policy: world.activation,
   incoming: createIncoming({ storage: world.storage, audit: log.audit }),
   recording,

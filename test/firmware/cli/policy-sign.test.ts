@@ -138,7 +138,7 @@ test("the predecessor is asked of the gateway that is named", async () => {
   const world = await worldWith(3)
   const report = { policy: world.activation.status() } as StatusReport
   const log = new MemoryLog()
-  const handlers = createHandlers({ policy: world.activation, status: () => report } as Parameters<typeof createHandlers>[0]) // prettier-ignore
+  const handlers = createHandlers({ policy: world.activation, status: () => report, signingIn: {} } as Parameters<typeof createHandlers>[0]) // prettier-ignore
   const commands = createManagement({ handlers, audit: log.audit })
   const door = createLocalSocket({ path: at("run/c.sock"), commands, clock: world.clock, audit: log.audit })
   await door.start()

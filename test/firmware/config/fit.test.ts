@@ -67,8 +67,23 @@ test("[NDR 5.2] a policy and a board file that do not go together are told apart
     endsWithoutConduit: ["telemetry", "drives"],
     unknownAuthorities: [{ zone: "a", authority: "other-ca" }],
     unknownConditions: [],
+    unknownPresence: [],
   })
   assert.is(describeFit(fit).length, 4)
+})
+
+test("[EDR 2.13] what is to show a person at the device, and never can on this board, is told", () => {
+  const config = { ...good(readBoard(EXAMPLE_BOARD)), conduits: {} }
+  const policy = good(
+    parsePolicy(
+      `{"lockgate-policy":1,"name":"x","zones":{"a":{"level":1}},"roles":{},"subjects":[],"conduits":{},"rules":[],
+        "people":{"presence":{"for":["policy"],"when":["no-such-input is service"]}}}`,
+      "p",
+    ),
+  )
+  const fit = checkAgainstPolicy(config, policy)
+  assert.equal(fit.unknownPresence, ["no-such-input is service"])
+  assert.equal(describeFit(fit).length, 1)
 })
 
 test.run()

@@ -200,6 +200,7 @@ rules:
 island: { when: key is island }
 alarms: [{ id: grave, on: alarm }]
 audit: {}
+people: { presence: {}, sessions: {}, passwords: {}, attempts: {} }
 `) as JsonValue
   for (const one of [example, ...others, rest]) {
     const written = withDefaults(schema, one, schema["$defs"], hasNoEffect)

@@ -1,0 +1,70 @@
+import { readFile } from "node:fs/promises"
+import { InputError, StateError } from "../../policy/base/errors.ts"
+import type { CommandAnswer, CommandRequest } from "../../policy/command/port.ts"
+import type { SignedMessage } from "../management/local-client.ts"
+import type { CliIo } from "./handler.ts"
+import { readPersonKey, signCommand, type PersonKey } from "./person-key.ts"
+
+/** Who asks. */
+export interface PersonIdentity {
+  readonly account: string
+  readonly key: PersonKey
+}
+
+/** How a command was told who asks. */
+export interface IdentityOptions {
+  readonly as?: string | undefined
+  readonly key?: string | undefined
+}
+
+/** How long a signed command may be on its way, whatever the clocks of both ends differ by. */
+const GOOD_FOR_MS = 600_000
+
+/**
+ * Who asks, by `--as` and `--key`, else by LOCKGATE_AS and LOCKGATE_KEY; null if nobody was named. The passphrase of an encrypted key is in
+ * LOCKGATE_KEY_PASSPHRASE: never among the arguments, which everybody on the machine can read.
+ *
+ * @throws InputError `ERR_IDENTITY` if only one of both was given, `ERR_FILE`, or what `readPersonKey` throws
+ */
+export async function identityOf(
+  options: IdentityOptions,
+  env: NonNullable<CliIo["env"]>,
+): Promise<PersonIdentity | null> {
+  const account = options.as ?? env["LOCKGATE_AS"]
+  const file = options.key ?? env["LOCKGATE_KEY"]
+  if (account === undefined && file === undefined) return null
+  if (account === undefined || file === undefined)
+    throw new InputError("ERR_IDENTITY", "who asks? give both: --as <account> --key <key.pem>")
+  let pem: string
+  try {
+    pem = await readFile(file, "utf8")
+  } catch {
+    throw new InputError("ERR_FILE", `${file}: the key cannot be read`)
+  }
+  return { account, key: await readPersonKey(pem, env["LOCKGATE_KEY_PASSPHRASE"] ?? null) }
+}
+
+/**
+ * That request as this person's, signed with a number of the gateway's; resolves to the answer, a refusal included.
+ *
+ * `gateway`: the name that the asker knows; null: the one that answers is believed, since nobody else can listen there.
+ * @throws StateError `ERR_OTHER_GATEWAY` if another one answers
+ * @throws InputError `ERR_ANSWER_MALFORMED`, or what `send` throws
+ */
+export async function askAs(
+  { account, key }: PersonIdentity,
+  request: CommandRequest,
+  gateway: string | null,
+  send: (message: SignedMessage) => Promise<CommandAnswer>,
+  nowAt = Date.now(),
+): Promise<CommandAnswer> {
+  const given = await send({ nonce: account })
+  if (!given.ok) return given
+  const { gateway: name, nonce } = (given.result ?? {}) as Record<string, unknown>
+  if (typeof name !== "string" || typeof nonce !== "string")
+    throw new InputError("ERR_ANSWER_MALFORMED", "the gateway answered something that is no number to sign")
+  if (gateway !== null && name !== gateway)
+    throw new StateError("ERR_OTHER_GATEWAY", `this is the gateway ${name}, not ${gateway}: nothing was signed`)
+  const expiresAt = nowAt + GOOD_FOR_MS
+  return send({ signed: await signCommand({ gateway: name, account, nonce, expiresAt, request }, key) })
+}
