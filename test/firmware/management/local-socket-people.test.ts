@@ -266,4 +266,43 @@ test("[CR 2.6] a session that ends while its command runs: the command is answer
   assert.is(await mine.ask("status"), NOBODY)
 })
 
+test("[CR 1.11] who guesses for ever at the local socket keeps nobody with a key from giving commands", async () => {
+  const door = await withPeople()
+  const mine = await talk(door)
+  const guess = (): Promise<string> => mine.ask("session.open", { account: "anna", password: "guess" })
+  for (let n = 0; n < 40; n++) {
+    await guess()
+    door.clock.advance(30_000)
+  }
+  await guess()
+  assert.is(door.log.events.filter(({ id }) => id === "session.refused").at(-1)?.reason, "wrong-password")
+  assert.is(await mine.ask("session.open", BOB), "ok", "another's account is not locked with it")
+  const nonce = field(await mine.say({ nonce: "anna" }), "nonce")
+  const request = { command: "policy.rollback", arguments: {} }
+  const jws = await signCommand({ gateway: "gw-test", account: "anna", nonce, expiresAt: door.world.now.latestAt + MINUTE, request }, door.annasKey) // prettier-ignore
+  assert.is(codeOf(await mine.say({ signed: jws })), "ok")
+})
+
+test("[CR 3.8] a token that somebody planted before never becomes another's: signing in makes a new one each time", async () => {
+  const door = await withPeople()
+  const planted = randomBytes(32).toString("base64url")
+  const victim = await talk(door)
+  assert.is(codeOf(await victim.say({ session: planted })), NOBODY)
+  const first = await victim.token()
+  await victim.say({ session: first })
+  const second = await victim.token()
+  assert.is(new Set([planted, first, second]).size, 3)
+  const { anna } = Object.fromEntries(door.accounts.people.accounts.map((one) => [one.name, one]))
+  const annas = door.signingIn.sessions.open({ account: anna!, factors: ["key"], key: null }, "local")
+  // A connection that was anna's, and then is bob's: nothing of her is left on it.
+  const shared = await talk(door)
+  assert.is(codeOf(await shared.say({ session: annas.token })), "ok")
+  assert.is(await shared.ask("session.close"), "ok")
+  assert.is(await shared.ask("status"), NOBODY)
+  assert.is(codeOf(await shared.say({ session: annas.token })), NOBODY)
+  assert.is(codeOf(await shared.say({ session: second })), "ok")
+  await shared.ask("island", { state: "on" })
+  assert.is(door.log.events.at(-1)?.subject, "bob")
+})
+
 test.run()
