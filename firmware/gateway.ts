@@ -333,7 +333,10 @@ async function build(
     buffered: spool.backlog(),
     alarms: alarms.open,
     time: time.report(),
-    audit: { entries: log.size, publishing: publishing.state, room: retention.status, witnesses: witnesses.status },
+    audit: {
+      ...{ entries: log.size, publishing: publishing.state, kept: publishing.kept },
+      ...{ room: retention.status, witnesses: witnesses.status },
+    },
   })
   // Who may be somebody here: nobody yet, or people with accounts.
   const peopleOf = {

@@ -37,6 +37,8 @@ export interface Publishing {
   readonly state: "yes" | "no" | "off"
   /** The first entry that the broker has not acknowledged; null where there is none. */
   readonly next: number | null
+  /** How the log is kept at the broker; `nothing` also where there is none. */
+  readonly kept: "whole" | "small-parts" | "nothing"
   /** The trust has changed: a connection to a broker whose certificate is revoked is cut, any other stays. CR 1.9. */
   trustChanged(): void
   /** Whether the broker, asked just now, shows the edge of the log as it was published. */
@@ -47,6 +49,7 @@ export interface Publishing {
 const OFF: Publishing = {
   state: "off",
   next: null,
+  kept: "nothing",
   trustChanged: () => undefined,
   readBack: () => Promise.resolve("off"),
   stop: () => Promise.resolve(),
@@ -66,6 +69,7 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
     storage,
     clock,
     gateway: config.gateway,
+    broker: `${end.host}:${end.port}`,
     report: (event) => deps.report(event),
     retained: {
       log,
@@ -119,6 +123,9 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
     },
     get next() {
       return publisher.status.next
+    },
+    get kept() {
+      return publisher.status.retained
     },
     trustChanged: () => {
       const revoked = trust.revoked(end.authority)

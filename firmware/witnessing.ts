@@ -5,6 +5,7 @@ import type { Storage } from "../hal/storage.ts"
 import type { AuditEvent } from "../policy/audit/event.ts"
 import { gatewayClientId } from "../policy/audit/topics.ts"
 import type { AuditLog } from "./audit/log.ts"
+import type { MqttLink } from "./audit/mqtt-link.ts"
 import { pause } from "./audit/pause.ts"
 import type { Retention } from "./audit/retention.ts"
 import type { CosignerStatus } from "./audit/witnessed.ts"
@@ -31,6 +32,10 @@ export interface WitnessingDeps {
   report(event: AuditEvent): void
   /** Our log is not what a cosigner has seen. */
   putBack(): void
+  /** How the broker of the log is dialled. Default: by the trust in force. */
+  readonly dial?: () => Promise<MqttLink>
+  /** A log is looked at no more often. Default 10 s. */
+  readonly paceMs?: number
 }
 
 /** What `status` tells of it. */
@@ -85,6 +90,7 @@ export async function startWitnessing(deps: WitnessingDeps): Promise<Witnessing>
         ).openWitness({
           ...{ gateway: config.gateway, logs: witnessFor, keyStore, clock, report },
           interval: () => deps.time.interval(),
+          ...(deps.paceMs === undefined ? {} : { paceMs: deps.paceMs }),
         })
   const stopping = new AbortController()
   const { signal } = stopping
@@ -104,8 +110,11 @@ export async function startWitnessing(deps: WitnessingDeps): Promise<Witnessing>
     return dialled.socket
   }
 
+  const dialByTrust = (): Promise<MqttLink> =>
+    dialReader({ clientId: `${gatewayClientId(config.gateway)}-witness`, openStream: stream })
+
   async function session(): Promise<void> {
-    const link = await dialReader({ clientId: `${gatewayClientId(config.gateway)}-witness`, openStream: stream })
+    const link = await (deps.dial ?? dialByTrust)()
     const over = new AbortController()
     const end = (): void => over.abort()
     link.onLost(end)

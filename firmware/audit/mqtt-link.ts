@@ -3,6 +3,9 @@ import { MqttClient, type IClientOptions } from "mqtt"
 import { HardwareError, LockgateError } from "../../policy/base/errors.ts"
 import { gatewayClientId, gatewayTopic } from "../../policy/audit/topics.ts"
 
+/** Why a link ended on which more was sent than the broker takes. */
+const TOO_LARGE = "packet-too-large"
+
 /** One connection to a broker, from CONNACK until it ends. It never reconnects: a new one is dialled. */
 export interface MqttLink {
   /** Publish with QoS 1; resolves when the broker has acknowledged. @throws HardwareError `ERR_LINK` when the link ends before */
@@ -81,7 +84,15 @@ async function dial(options: DialOptions, who: Pick<IClientOptions, "clientId" |
   let reason: string | null = null
   let maxPacketBytes = Infinity
   client.once("connect", ({ properties }) => (maxPacketBytes = properties?.maximumPacketSize ?? Infinity))
-  client.on("error", (error) => (reason ??= reasonOf(error)))
+  client.on("error", (error) => {
+    // mosquitto refuses so what its `message_size_limit` forbids; MQTT 5 has no such PUBACK, and the client hangs on it.
+    const isRefusal = error.message === "Invalid puback reason code"
+    reason ??= isRefusal ? TOO_LARGE : reasonOf(error)
+    if (isRefusal) stream.destroy()
+  })
+  client.on("disconnect", ({ reasonCode }) => {
+    if (reasonCode === 0x95) reason ??= TOO_LARGE
+  })
   await new Promise<void>((resolve, reject) => {
     const failed = (): void => {
       stream.destroy()

@@ -4,6 +4,7 @@ import type { Clock } from "../../hal/clock.ts"
 import type { Storage } from "../../hal/storage.ts"
 import type { AuditLog } from "./log.ts"
 import { linkError, reasonOf, type MqttLink } from "./mqtt-link.ts"
+import { createPartLimit } from "./part-limit.ts"
 import { pause } from "./pause.ts"
 import { runPublishSession } from "./publish-session.ts"
 import type { RetainedLog } from "./retained-log.ts"
@@ -28,6 +29,8 @@ export interface AuditPublisherDeps {
   readonly storage: Storage
   readonly clock: Clock
   readonly gateway: string
+  /** The broker as the operator knows it, for what is told about it. */
+  readonly broker?: string
   /** Facts for the log: the broker lost and back (once per change), entries that cannot be published. */
   readonly report: (event: AuditEvent) => void
   /** What is told over the same link beside the log, such as alarms; ends when the signal comes or the link ends. */
@@ -45,7 +48,12 @@ export interface AuditPublisher {
   /** Runs until the signal; resolves after the orderly end: `offline` published, position saved. */
   start(signal: AbortSignal): Promise<void>
   /** Whether the broker has us, and the first entry that it has not acknowledged. */
-  readonly status: { readonly online: boolean; readonly next: number }
+  readonly status: {
+    readonly online: boolean
+    readonly next: number
+    /** How the log is kept at the broker: in messages as large as they are, in small parts, or not at all. */
+    readonly retained: "whole" | "small-parts" | "nothing"
+  }
   /** Whether the broker, asked just now, shows the edge of the log as it was published. False while there is none or no link. */
   readBack(): Promise<boolean>
 }
@@ -68,6 +76,9 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
   let retryMs = FIRST_RETRY_MS
   let window: RetainedWindow | null = null
   let retained: RetainedSession | null = null
+  const mostBytes = deps.retained?.partBytes === undefined ? {} : { mostBytes: deps.retained.partBytes }
+  const broker = deps.broker === undefined ? {} : { broker: deps.broker }
+  const limit = createPartLimit({ clock, report: deps.report, ...broker, ...mostBytes })
 
   async function save(): Promise<void> {
     await window?.save()
@@ -134,15 +145,17 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
   }
 
   function startRetained(link: MqttLink, signal: AbortSignal): RetainedSession | null {
-    if (deps.retained === undefined || window === null) return null
+    if (deps.retained === undefined || window === null || limit.bytesFor(link) === null) return null
     const { gateway, report } = deps
-    const session = runRetainedSession({ ...deps.retained, link, window, clock, gateway, signal, report })
+    const session = runRetainedSession({ ...deps.retained, limit, link, window, clock, gateway, signal, report })
     void session.ended.then((reason) => {
-      if (reason === "stopped" || !online) return
+      if (reason === "stopped") return
+      const verdict = limit.ended(reason, session.heaviest)
+      if (verdict === "smaller") retryMs = FIRST_RETRY_MS
+      if (!online) return
       // What another link does not mend must not cost the live lines theirs.
-      const isLasting = reason === "refused" || reason === "packet-too-large"
-      if (isLasting) report({ id: "audit.retained-unseen", outcome: "failure", source: "audit", reason })
-      else link.destroy()
+      if (reason === "refused") report({ id: "audit.retained-unseen", outcome: "failure", source: "audit", reason })
+      else if (verdict !== "nothing") link.destroy()
     })
     return session
   }
@@ -184,7 +197,7 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
 
   return {
     get status() {
-      return { online, next }
+      return { online, next, retained: limit.state }
     },
     readBack: () => retained?.readBack() ?? Promise.resolve(false),
     async start(signal) {

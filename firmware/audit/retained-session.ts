@@ -8,29 +8,26 @@ import {
   piecesWith,
   type BundleCost,
 } from "../../policy/audit/retained-plan.ts"
-import { gatewayTopic, PART_BYTES, partsOf, pieceTopic, type PieceMessage } from "../../policy/audit/topics.ts"
+import { gatewayTopic, partsOf, pieceTopic, type PieceMessage } from "../../policy/audit/topics.ts"
 import { parsePiecePath, piecePath, TILE_WIDTH, type LogPiece } from "../../policy/audit/tlog/tile.ts"
 import type { Clock } from "../../hal/clock.ts"
 import { createLogRequests } from "./log-requests.ts"
 import { linkError, type MqttLink } from "./mqtt-link.ts"
+import { createPartLimit, type PartLimit } from "./part-limit.ts"
 import { pause } from "./pause.ts"
 import { createRetainedEdge, sizeOf } from "./retained-edge.ts"
 import { edgeOf, packPiece, pieceOrNull, type RetainedLog } from "./retained-log.ts"
 import { patrol, readBackOf } from "./retained-patrol.ts"
+import { createRetainedSender } from "./retained-send.ts"
 import { createRetainedWatch } from "./retained-watch.ts"
 import type { RetainedWindow } from "./retained-window.ts"
 
 /** Bundles whose acknowledgement is waited for together. */
 const IN_FLIGHT = 4
-const ACK_TIMEOUT_MS = 30_000
 /** When the disk could not be read. */
 const DISK_RETRY_MS = 5_000
 /** Repairs are gathered so long, so that two who overwrite each other do it slowly. */
 const REPAIR_MS = 1_000
-/** Room for topic and header in a packet. */
-const HEADER_BYTES = 256
-/** With smaller parts, 255 would not hold the largest bundle or edge there can be. */
-export const LEAST_PART_BYTES = 2048
 
 /** What is retained where, and how much. */
 export interface RetainedOptions {
@@ -42,6 +39,8 @@ export interface RetainedOptions {
   readonly handovers?: () => Promise<readonly Handover[]>
   /** Largest payload; default 128 KiB, and never more than the broker takes. */
   readonly partBytes?: number
+  /** What the broker takes, as far as it is known from links before. Default: nothing is. */
+  readonly limit?: PartLimit
 }
 
 /** What a session over one link stands on. */
@@ -59,6 +58,8 @@ export interface RetainedSessionDeps extends RetainedOptions {
 export interface RetainedSession {
   /** Why it ended: `stopped` for the signal. Rejects only with what is never caught. */
   readonly ended: Promise<string>
+  /** The largest payload that did not get through before it ended; 0 if all did. */
+  readonly heaviest: number
   /** Whether the broker, asked just now, shows the edge that it acknowledged last. */
   readBack(): Promise<boolean>
 }
@@ -75,7 +76,11 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   const { link, log, window, clock, gateway, signal } = deps
   const maxWindow = (): number => deps.windowBytes?.() ?? 64 * 1024 * 1024
   const edgeEveryMs = deps.edgeEveryMs ?? 10_000
-  const partBytes = Math.min(deps.partBytes ?? PART_BYTES, link.maxPacketBytes - HEADER_BYTES)
+  const mostBytes = deps.partBytes === undefined ? {} : { mostBytes: deps.partBytes }
+  const limit = deps.limit ?? createPartLimit({ clock, report: () => undefined, ...mostBytes })
+  const partBytes = limit.bytesFor(link) ?? 0
+  const sender = createRetainedSender({ link, clock, gateway, limit })
+  const { send } = sender
   const over = new AbortController()
   let lost: string | null = null
   let ring: () => void = () => undefined
@@ -98,13 +103,6 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   const kept = createRetainedEdge({ gateway, partBytes, watch, send: ({ topic, payload }) => send(topic, payload) })
 
   const looking = { link, log, window, watch, gateway, report: deps.report, isOver, rest }
-
-  function send(topic: string, payload: Uint8Array, retain = true): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const cancel = clock.after(ACK_TIMEOUT_MS, () => reject(linkError("no-acknowledgement")))
-      link.publish(topic, payload, retain).then(resolve, reject).finally(cancel)
-    })
-  }
 
   /** The messages that carry a piece. One that cannot be read has none, and is told. */
   async function messagesOf(piece: LogPiece): Promise<readonly PieceMessage[]> {
@@ -153,7 +151,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
       const sent = sendAll(messages)
       sent.catch(() => undefined)
       const bytes = messages.reduce((sum, { payload }) => sum + payload.length, 0)
-      running.push({ cost: { bytes, parts: Math.max(1, pieces[0]?.length ?? 1) }, sent })
+      running.push({ cost: { bytes, parts: Math.max(1, ...pieces.map(({ length }) => length)) }, sent })
       await settle(IN_FLIGHT - 1)
     }
     if (!isOver()) await settle(0)
@@ -170,15 +168,29 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     const { edge } = kept
     if (edge !== null) await kept.put({ ...edge, first: Math.max(edge.first, window.first * TILE_WIDTH) })
     for (const [k, cost] of costs.entries()) {
-      const topics = piecesWith(from + k).flatMap((piece) => {
-        const topic = pieceTopic(gateway, piecePath(piece))
-        if (cost.parts === 1) return [topic]
-        const parts = Array.from({ length: cost.parts }, (_, n) => `${topic}/part/${n}`)
-        // A tile goes in parts only at a broker that takes little, and never in more than the bundle.
-        return piece.level === "entries" ? parts : [topic, ...parts]
-      })
+      const topics = piecesWith(from + k).flatMap((piece) => topicsOf(piece, cost.parts))
       await Promise.all(topics.map((topic) => send(topic, new Uint8Array())))
     }
+  }
+
+  /** Every topic at which a piece can lie that went in at most so many messages. */
+  function topicsOf(piece: LogPiece, most: number): readonly string[] {
+    const topic = pieceTopic(gateway, piecePath(piece))
+    return most === 1 ? [topic] : [topic, ...Array.from({ length: most }, (_, n) => `${topic}/part/${n}`)]
+  }
+
+  /** Once more, maybe in other parts than before: what then lies beside them goes. */
+  async function sendAgain(piece: LogPiece): Promise<void> {
+    const bundle = bundleOf(piece)
+    const messages = await messagesOf(piece)
+    if (messages.length === 0) return
+    const before = topicsOf(piece, window.costOf(bundle)?.parts ?? 1)
+    window.widen(bundle, messages.length)
+    await sendAll(messages)
+    const now = new Set(messages.map(({ topic }) => topic))
+    const beside = before.filter((topic) => !now.has(topic))
+    beside.forEach((topic) => watch.clearing(topic))
+    await Promise.all(beside.map((topic) => send(topic, new Uint8Array())))
   }
 
   /** Who knows an older key finds them before the first checkpoint by the new one. */
@@ -200,6 +212,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     if (next === null) return
     await publishHandovers()
     await kept.put(next)
+    limit.settled()
     edgeOfNote = next.checkpoint
   }
 
@@ -210,7 +223,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     for (const path of wrong.republish) {
       const piece = parsePiecePath(path)
       const bundle = bundleOf(piece)
-      if (bundle >= window.first && bundle < window.next) await sendAll(await messagesOf(piece))
+      if (bundle >= window.first && bundle < window.next) await sendAgain(piece)
     }
     if (wrong.handovers) {
       handedOverTo = null
@@ -267,6 +280,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     }
     link.onLost(end)
     link.onMessage(async (message) => {
+      sender.take(message)
       if (message.topic === gatewayTopic(gateway, "log/request")) requests.take(message.payload)
       else if (message.topic.startsWith(gatewayTopic(gateway, "log/")))
         await watch.take(message).catch((error: unknown) => unlessOurs(error))
@@ -276,7 +290,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     let patrolling: Promise<void> | null = null
     try {
       const hadPieces = window.next > window.first
-      if (partBytes < LEAST_PART_BYTES) throw linkError("packet-too-large")
+      if (partBytes === 0) throw linkError("packet-too-large")
       await link.subscribe(filtersOf(gateway))
       while (!isOver()) {
         const isLast = isStopping()
@@ -307,6 +321,9 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
 
   return {
     ended: run(),
+    get heaviest() {
+      return sender.heaviest
+    },
     async readBack() {
       // Just connected, the first edge is on its way.
       for (let k = 0; k < 30 && kept.edge === null && !isOver(); k++) await rest(100)

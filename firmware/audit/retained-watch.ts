@@ -55,10 +55,14 @@ export interface RetainedWatch {
   edgeSent(messages: EdgeMessages): void
   /** The edge that was sent last is acknowledged: parts of others may go. */
   edgeStands(): void
+  /** We clear what lies at this topic beside a piece that is in other parts now: the echo of it is no attack. */
+  clearing(topic: string): void
   /** Whether the broker has shown us this piece as we have it, since the link is up. */
   hasSeen(path: string): boolean
   /** Whether it has shown us the edge that we sent last. */
   readonly showsEdge: boolean
+  /** How often the broker has shown us, asked, what lies at `log/edge`. */
+  readonly edgesShown: number
   /** Retained messages seen: no more of them, and the broker has told what it holds. */
   readonly retainedSeen: number
   /** The broker was asked for this piece, and does not have it. */
@@ -84,6 +88,7 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   const seen = new Set<string>()
   /** Pieces that were told of, until they are shown as they should be. */
   const told = new Set<string>()
+  const clearedByUs = new Set<string>()
   const joining = new Map<string, Map<number, Uint8Array>>()
   /** Digests of edges that were sent and not shown yet, oldest first; and of the one shown last. */
   let sent: string[] = []
@@ -95,6 +100,7 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   const unshown = new Set<string>()
   let former: string[] = []
   let retainedSeen = 0
+  let edgesShown = 0
   let wrong = nothingWrong()
   const teller = createAlterationTeller(deps, "audit.retained-altered")
 
@@ -156,10 +162,15 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
     const isOurs = bundle >= window.first && bundle < window.next
     if (payload.length === 0) {
       // What left the window was cleared by us; what is not published yet will be.
-      if (isOurs) pieceIsWrong("cleared", path)
+      if (isOurs && !clearedByUs.delete(topic)) pieceIsWrong("cleared", path)
       return
     }
     const whole = part === null ? payload : joined(path, part, payload)
+    // Of what has left, some parts may be gone already: it will never be whole, and goes part by part.
+    if (part !== null && bundle < window.first) {
+      wrong.clear.add(topic)
+      deps.ring()
+    }
     if (whole === null) return
     const own = await pieceOrNull(log, piece)
     const bytes = own === null ? null : unpackPiece(piece, whole)
@@ -196,7 +207,10 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   return {
     async take({ topic, payload, retained }) {
       if (retained) retainedSeen++
-      if (topic === edgeTopic) return takeEdge(payload)
+      if (topic === edgeTopic) {
+        if (retained) edgesShown++
+        return takeEdge(payload)
+      }
       const part = edgePartAt(gateway, topic)
       if (part !== null) {
         takeEdgePart(topic, part.edge, payload, retained)
@@ -225,9 +239,13 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
         former = [...former, edgePartAt(gateway, topic)?.edge ?? ""].slice(-MAX_FORMER)
       }
     },
+    clearing: (topic) => void clearedByUs.add(topic),
     hasSeen: (path) => seen.has(path),
     get showsEdge() {
       return shown !== null && sent.length === 0 && unshown.size === 0
+    },
+    get edgesShown() {
+      return edgesShown
     },
     get retainedSeen() {
       return retainedSeen

@@ -17,6 +17,8 @@ export interface RetainedWindow {
   costOf(bundle: number): BundleCost | null
   /** Bundle `next` is acknowledged by the broker. */
   add(cost: BundleCost): void
+  /** Pieces of this bundle lie in so many messages now, if that is more than before. */
+  widen(bundle: number, parts: number): void
   /** The oldest `count` leave. */
   leave(count: number): void
   /** Begin anew at this bundle, with nothing there. */
@@ -47,6 +49,12 @@ export async function openRetainedWindow(storage: Pick<Storage, "read" | "write"
     add(cost) {
       costs.push(cost)
       bytes += cost.bytes
+      isSaved = false
+    },
+    widen(bundle, parts) {
+      const cost = costs[bundle - first]
+      if (cost === undefined || cost.parts >= parts) return
+      costs[bundle - first] = { ...cost, parts }
       isSaved = false
     },
     leave(count) {

@@ -48,9 +48,17 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
     ...bufferedLines(report.buffered),
     ...alarmLines(report.alarms),
     `audit     ${thousands(audit.entries)} entries, ${published[audit.publishing]}${roomWords(audit.room)}`,
+    ...keptLines(audit),
     ...roomLines(audit.room),
     ...witnessLines(audit.witnesses, nowAt),
   ]
+}
+
+/** Only where the broker is set up too narrow. */
+function keptLines({ publishing, kept = "whole" }: StatusReport["audit"]): string[] {
+  if (publishing === "off" || kept === "whole") return []
+  const what = kept === "small-parts" ? "keeps the log in SMALL PARTS" : "does NOT KEEP the log, live entries only"
+  return [`          the broker ${what}: raise its max_packet_size or message_size_limit`]
 }
 
 /** Nothing where nothing waits for a person. */

@@ -17,6 +17,8 @@ export interface LiveModel {
   readonly plant: PlantReport | null
   /** Why the last message was denied, in lines; empty while none was. */
   readonly explained: readonly string[]
+  /** Who else vouches for the log, and how far; null while nobody does. */
+  readonly witnessed: string | null
   /** What is being played just now, one line a step. */
   readonly story: readonly string[]
   /** Lines for the reader: what to try by hand. */
@@ -56,6 +58,7 @@ export function emptyModel(gateway: string): LiveModel {
     entries: [],
     plant: null,
     explained: [],
+    witnessed: null,
     story: [],
     hints: [],
   }

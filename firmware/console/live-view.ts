@@ -41,6 +41,7 @@ export function renderLive(model: LiveModel, size: LiveSize): string {
   const explained = section("WHY THE LAST ONE WAS DENIED", model.explained.map(indented))
   const entries = model.entries.map((entry) => ({ text: `  ${entry.text}`, ink: TONES[entry.tone] }))
 
+  const witnessed = model.witnessed === null ? "" : `   ${model.witnessed}`
   const room = Math.max(0, size.rows - fixed.length)
   const forDenials = Math.min(denials.length, 9, Math.max(4, Math.floor(room * 0.3)))
   const others = forDenials + hints.length + story.length + explained.length
@@ -50,7 +51,7 @@ export function renderLive(model: LiveModel, size: LiveSize): string {
     ...denials.slice(0, forDenials),
     ...explained,
     ...story,
-    ...section("LAST AUDIT ENTRIES", entries.slice(-Math.max(1, forEntries - TITLE_ROWS))),
+    ...section(`LAST AUDIT ENTRIES${witnessed}`, entries.slice(-Math.max(1, forEntries - TITLE_ROWS))),
     ...hints,
   ]
     .slice(0, Math.max(0, size.rows))

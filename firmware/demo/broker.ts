@@ -18,10 +18,10 @@ export interface Broker {
 type Peer = keyof PlantConfig["broker"]["clients"] | "viewer"
 
 /**
- * Starts the control zone's broker: MQTT 3.1.1 over TLS on loopback, for three client certificates and no other; and for browsers
+ * Starts the control zone's broker: MQTT 3.1.1 over TLS on loopback, for four client certificates and no other; and for browsers
  * on this machine, which may only read `lockgate/`, over WebSocket.
  *
- * `lockgate/<gateway>/` is writable by the gateway's management alone. What the conduit brings is counted, and what it
+ * `lockgate/<gateway>/` is writable by the gateway's management alone, but for what its witness says of the log. What the conduit brings is counted, and what it
  * should never bring is counted as leaked: that is the demo's proof, seen from the far side of the gateway.
  * @throws HardwareError `ERR_PLANT_PORT` if the port is taken.
  */
@@ -32,17 +32,23 @@ export async function startBroker(config: PlantConfig): Promise<Broker> {
 
   const peerOf = (client: Client | null): Peer | undefined => (client === null ? undefined : peers.get(client.conn))
   const reserved = "lockgate/"
+  const witnessTopics = ["log/request", `witness/${config.witness}`, `witness/${config.witness}/refused`].map(
+    (topic) => `${reserved}${config.gateway.name}/${topic}`,
+  )
   const aedes = new Aedes({
     authorizePublish(client, packet, done) {
       const peer = peerOf(client)
       const own = packet.topic.startsWith(`${reserved}${config.gateway.name}/`)
-      const allowed = peer === "management" ? own : peer !== "viewer" && !packet.topic.startsWith(reserved)
+      const said = peer === "witness" && witnessTopics.includes(packet.topic)
+      const others = peer !== "viewer" && peer !== "witness" && !packet.topic.startsWith(reserved)
+      const allowed = peer === "management" ? own : said || others
       if (peer === "conduit" && !allowed) leaked++
       done(allowed ? null : new StateError("ERR_PLANT_TOPIC", `${peer ?? "nobody"} may not write there`))
     },
   })
   aedes.authorizeSubscribe = (client, subscription, done) => {
-    done(null, peerOf(client) !== "viewer" || subscription.topic.startsWith(reserved) ? subscription : null)
+    const isReader = ["viewer", "witness"].includes(peerOf(client) ?? "")
+    done(null, !isReader || subscription.topic.startsWith(reserved) ? subscription : null)
   }
   aedes.on("publish", (packet, client) => {
     const peer = peerOf(client)

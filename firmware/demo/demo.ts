@@ -15,6 +15,7 @@ import { playIsland } from "./island-scene.ts"
 import { playPolicyChange } from "./policy-change.ts"
 import { prepareDemo, type DemoPaths } from "./material.ts"
 import { parsePlantLine } from "./plant-report.ts"
+import { startWitness, type WitnessScene, witnessedWords, witnessStory } from "./witness-scene.ts"
 
 const USAGE = "lockgate demo [--folder <path>] [--seconds <n>]"
 /** Whose denials are explained: the name in its certificate. */
@@ -65,6 +66,8 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   }
   let viewerPort: number | null = null
   let page: ConsoleScene | null = null
+  let witness: WitnessScene | null = null
+  let isWitnessDue = false
   const plant = startChild("plant.ts", [paths.plant], (line) => {
     const said = parsePlantLine(line)
     if (said.kind === "ready") viewerPort = said.viewerPort
@@ -93,8 +96,18 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   })
   const look = async (): Promise<void> => {
     const status = await statusOf(paths)
-    if (status !== null) model = withStatus(model, status)
+    if (status !== null) {
+      model = withStatus(model, status)
+      const words = witnessedWords(status)
+      const story = witnessStory(status)
+      if (story !== null && model.witnessed === null) tell(story)
+      model = { ...model, witnessed: words }
+    }
     model = { ...model, explained: await explainer.lines(performance.now()) }
+  }
+  const hint = (...lines: readonly string[]): void => {
+    model = { ...model, hints: [...lines, ...model.hints] }
+    if (!io.isTTY) for (const line of lines) io.out(`${line}\n`)
   }
   /** The page, once the broker is there and the gateway has a key for its log. */
   const showPage = async (): Promise<void> => {
@@ -104,12 +117,23 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
     page = await openConsole(paths, port)
     if (page === null) viewerPort = port
     else {
-      const hint = `# the log, verified in your browser: ${page.url}`
-      model = { ...model, hints: [hint, ...model.hints] }
-      if (!io.isTTY) io.out(`${hint}\n`)
+      hint(`# the log, verified in your browser: ${page.url}`)
+    }
+  }
+  /** The log's witness, after the first message: what guards the plant starts first. */
+  const showWitness = async (): Promise<void> => {
+    if (isWitnessDue || first.afterMs === null || signal.aborted) return
+    isWitnessDue = true
+    const scene = await startWitness(paths)
+    if (scene === null) isWitnessDue = false
+    else {
+      const { child } = (witness = scene)
+      void child.ended.then(() => signal.aborted || tell(`the witness ended by itself: ${child.errors()}`))
+      hint("# the witness's copy of the log, verified:", scene.hint)
     }
   }
   const timer = setInterval(() => {
+    void showWitness().catch(unplayed("the witness"))
     void showPage().catch(unplayed("the console"))
     void look().then(() => show.update())
   }, REFRESH_MS)
@@ -127,6 +151,7 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   over.abort()
   await Promise.all([entries, story])
   show.close()
+  await (witness as WitnessScene | null)?.child.stop()
   await Promise.all([gateway.stop(), plant.stop(), scene.stop()])
   await (page as ConsoleScene | null)?.stop()
   if (fallen === null) {

@@ -7,12 +7,16 @@
  *           plant.json            the plant file        state/                    the gateway's own
  *           modbus-scene.json     the drive and its panels
  *           owner/  gateway/  plant/  by-hand/          keys and certificates of each
+ *           log-server/         the witness: its keys, and under store/ its verified copy of the gateway's log
  */
 import { generateKeyPairSync } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { StateError } from "../../policy/base/errors.ts"
 import { createAuthority, issue, type Authority } from "../../provisioning/owner/authority.ts"
+import { encodeNoteKey } from "../../policy/audit/tlog/note.ts"
+import { makeCosignerKey, parseCosignerSecret } from "../audit/collect-key.ts"
+import { nodeSha256 } from "../audit/note-functions.ts"
 import { signBundle } from "../bundles/sign.ts"
 import { readSigningKey } from "../bundles/signer-key.ts"
 import { choosePort, writeWhole } from "./files.ts"
@@ -40,6 +44,8 @@ export interface DemoPaths {
   /** A client at the broker for the reader to be. */
   readonly desk: PlantClient
   readonly gatewayName: string
+  /** Who cosigns the gateway's log: a client of the broker, its key as cosigner, and where it keeps its copies. */
+  readonly witness: PlantClient & { readonly cosignerKey: string; readonly store: string }
   readonly gatewayPort: number
   readonly brokerPort: number
   readonly modbusPort: number
@@ -56,8 +62,9 @@ export interface DemoOptions {
 }
 
 /** Raised with every change of what the folder holds: an older folder is then made anew. */
-const FORMAT = 4
+const FORMAT = 5
 const GATEWAY = "demo-gateway"
+const WITNESS = "log-server"
 const [GATEWAY_PORT, BROKER_PORT, MODBUS_PORT, DRIVE_PORT] = [8883, 18_883, 8802, 15_020]
 const SENSORS = [PUMP, "flow", "tank-level", "temperature"]
 const DAY_MS = 86_400_000
@@ -100,8 +107,8 @@ export async function prepareDemo(folder: string, options: DemoOptions = {}): Pr
   const notAfterAt = nowAt + 365 * DAY_MS
   const making = { format: FORMAT, ...ports, notAfterAt }
   writeMarker(root, { ...making, state: "making" })
-  // What an older gateway believed has nothing to do with the keys to come.
-  rmSync(join(root, "state"), { recursive: true, force: true })
+  // What an older gateway believed, and its witness, has nothing to do with the keys to come.
+  for (const old of ["state", WITNESS]) rmSync(join(root, old), { recursive: true, force: true })
   await makeAll(paths, nowAt, notAfterAt)
   writeMarker(root, { ...making, state: "ready" })
   return paths
@@ -126,6 +133,10 @@ function pathsOf(folder: string, ports: DemoPorts): DemoPaths {
     byHand: { name: "by-hand", ...credential(folder, "by-hand/by-hand") },
     desk: { name: "desk", ...credential(folder, "by-hand/desk") },
     gatewayName: GATEWAY,
+    witness: {
+      ...{ name: WITNESS, ...credential(folder, `${WITNESS}/${WITNESS}`) },
+      ...{ cosignerKey: at(`${WITNESS}/cosigner.key`), store: at(`${WITNESS}/store`) },
+    },
     ...ports,
   }
 }
@@ -165,6 +176,7 @@ async function makeAll(paths: DemoPaths, nowAt: number, notAfterAt: number): Pro
     certify("plant/display", field, "client", deviceUri("panel", "display"), "Viewer"),
     certify("plant/operator", control, "client", controlUri("operator")),
     certify("plant/stranger", stranger, "client", deviceUri("sensor", "flow")),
+    certify(`${WITNESS}/${WITNESS}`, control, "client", controlUri(WITNESS)),
     certify("by-hand/by-hand", field, "client", deviceUri("sensor", "by-hand")),
     certify("by-hand/desk", control, "client", controlUri("operator")),
   ])
@@ -177,7 +189,10 @@ async function makeAll(paths: DemoPaths, nowAt: number, notAfterAt: number): Pro
     writeWhole(join(folder, `owner/${path}.key.pem`), authority.key)
   }
   await makePolicy(paths, nowAt, notAfterAt)
-  writeWhole(paths.gatewayConfig, demoBoardFile(paths.gatewayName, paths))
+  const cosigner = makeCosignerKey(WITNESS)
+  writeWhole(paths.witness.cosignerKey, cosigner)
+  const { key } = parseCosignerSecret(cosigner)
+  writeWhole(paths.gatewayConfig, demoBoardFile(paths.gatewayName, paths, encodeNoteKey(nodeSha256, key)))
   writePlant(paths)
 }
 
@@ -229,6 +244,7 @@ function plantConfig(paths: DemoPaths): PlantConfig {
     conduit: controlUri("control-end"),
     management: controlUri("management"),
     operator: controlUri("operator"),
+    witness: controlUri(WITNESS),
   }
   return {
     gateway: { name, host: "127.0.0.1", port: gatewayPort, authority: paths.fieldAuthority },
@@ -240,6 +256,7 @@ function plantConfig(paths: DemoPaths): PlantConfig {
     },
     sensors: SENSORS.map(client),
     operator: client("operator"),
+    witness: WITNESS,
     rogue: client("rogue"),
     stranger: client("stranger"),
   }

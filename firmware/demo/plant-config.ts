@@ -27,9 +27,16 @@ export interface PlantConfig {
     /** PEM file of the control zone's authority. */
     readonly authority: string
     /** Who may connect, by the URI in the client's certificate; nobody else is let in. */
-    readonly clients: { readonly conduit: string; readonly management: string; readonly operator: string }
+    readonly clients: {
+      readonly conduit: string
+      readonly management: string
+      readonly operator: string
+      readonly witness: string
+    }
   }
   readonly sensors: readonly PlantClient[]
+  /** Who cosigns the gateway's log, by its name as cosigner: it may say so at the broker, and ask for what is older. */
+  readonly witness: string
   /** A client in the control zone, at the broker itself. */
   readonly operator: PlantClient
   /** A valid sensor by its certificate, and up to no good. */
@@ -71,6 +78,6 @@ export function readPlantConfig(file: string): PlantConfig {
 }
 
 function isPlantConfig(value: unknown): value is PlantConfig {
-  const parts = ["gateway", "broker", "sensors", "operator", "rogue", "stranger"]
+  const parts = ["gateway", "broker", "sensors", "operator", "rogue", "stranger", "witness"]
   return typeof value === "object" && value !== null && parts.every((part) => part in value)
 }

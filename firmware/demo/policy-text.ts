@@ -119,10 +119,11 @@ export interface DemoPorts {
   readonly drivePort: number
 }
 
-/** The demo gateway's board file, for these ports. Paths are taken from its folder. */
+/** The demo gateway's board file, for these ports and a witness's key. Paths are taken from its folder. */
 export function demoBoardFile(
   gatewayName: string,
   { gatewayPort, brokerPort, modbusPort, drivePort }: DemoPorts,
+  witness: string,
 ): string {
   return `# The board file of the demo's gateway: the policy's names to addresses and files of this machine.
 lockgate-gateway: 1
@@ -163,5 +164,9 @@ gpio:
 management:
   socket: command.sock
   mqtt: { url: "mqtts://127.0.0.1:${brokerPort}", credential: management, authority: control-ca }
+
+# Who cosigns the log: the plant's log server, by its own key ("lockgate audit collect"). "lockgate status" says how far it is.
+audit:
+  witnesses: ["${witness}"]
 `
 }

@@ -15,9 +15,23 @@ export interface ConsoleRig {
   readonly tab: Tab
   /** Address of the page that knows broker and keys; of each rig another, so that nothing is remembered of others. */
   address(...logs: readonly MadeLog[]): string
+  /** Another address in the same tab loads nothing anew if only what stands behind # is another: by way of an empty page. */
+  open(address: string): Promise<void>
+  /** As who fills in the form anew: a connection of its own, with what the browser remembers, and no page to load. `more`: other key lines. */
+  connect(log: MadeLog, ...more: readonly string[]): Promise<void>
   readonly broker: string
   readonly page: string
   stop(): Promise<void>
+}
+
+/** Whether the banner shows this verdict, as an expression in the page. */
+export function verdict(is: string): string {
+  return `document.querySelector("#verdict").dataset.verdict === "${is}"`
+}
+
+/** Whether the banner says this, likewise. */
+export function says(text: string): string {
+  return `document.querySelector("#verdict").innerText.includes(${JSON.stringify(text)})`
 }
 
 /** Starts all of it on loopback. */
@@ -45,6 +59,18 @@ export async function startConsoleRig(): Promise<ConsoleRig> {
   return {
     feeder,
     tab,
+    async open(address) {
+      await tab.goto("about:blank")
+      await tab.until(`location.href === "about:blank"`)
+      await tab.goto(address)
+    },
+    async connect(log, ...more) {
+      await tab.evaluate(`{
+        document.querySelector("#url").value = ${JSON.stringify(url)}
+        document.querySelector("#keys").value = ${JSON.stringify([log.keyLine, ...more].join("\n"))}
+        document.querySelector("#setup-form").requestSubmit()
+      }`)
+    },
     broker: url,
     page: server.url,
     address: (...logs) =>

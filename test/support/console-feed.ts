@@ -29,6 +29,8 @@ export interface MadeLog {
   add(events: readonly Partial<AuditEvent>[]): readonly Uint8Array[]
   /** What is retained for the log as it stands, the edge last. */
   retained(first?: number): readonly Retained[]
+  /** The checkpoint of the log as it stands, signed. */
+  checkpoint(): string
   /** The heartbeat, signed. */
   heartbeat(more?: Readonly<Record<string, unknown>>): Buffer
   /** Changes the key: an entry names the next one, and both sign for it. `by`: the private key that signs instead of the old one. */
@@ -118,6 +120,7 @@ function logBy(gateway: string, startAt: number, first: LogSigner, begun: readon
         { topic: gatewayTopic(gateway, "log/edge"), payload: edge },
       ].map(({ topic, payload }) => ({ topic, payload: Buffer.from(payload) }))
     },
+    checkpoint: () => signed(checkpointText()),
     heartbeat(more = {}) {
       const now = Date.now()
       const said = { gateway, at: now, earliest: now - 250, latest: now + 250, size: tree.size }
@@ -153,6 +156,8 @@ function logBy(gateway: string, startAt: number, first: LogSigner, begun: readon
 export interface Feeder {
   retain(messages: readonly { readonly topic: string; readonly payload: Buffer }[]): Promise<void>
   send(topic: string, payload: Uint8Array): Promise<void>
+  /** Whatever comes to this topic from now on. */
+  listen(topic: string, take: (payload: Uint8Array) => void): Promise<void>
   end(): Promise<void>
 }
 
@@ -165,6 +170,10 @@ export async function startFeeder(port: number): Promise<Feeder> {
     },
     async send(topic, payload) {
       await client.publishAsync(topic, Buffer.from(payload), { qos: 1 })
+    },
+    async listen(topic, take) {
+      client.on("message", (at, payload) => at === topic && take(payload))
+      await client.subscribeAsync(topic, { qos: 1 })
     },
     end: () => client.endAsync(),
   }

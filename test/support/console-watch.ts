@@ -18,6 +18,10 @@ export function watchOf(log: MadeLog, more: Partial<WatchDeps> = {}): Watched {
   const watch = new GatewayWatch({
     gateway: log.gateway,
     keys: [log.key],
+    cosigners: [],
+    ask: () => undefined,
+    unask: () => undefined,
+    nonce: () => "n".repeat(16),
     sha256,
     verify: async (_, key, message, signature) => {
       const bytes = (view: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(view)

@@ -22,7 +22,11 @@ export interface TreeLog extends RetainedLog {
   grow(count: number): void
 }
 
-export function treeLog(gateway = "gw", count = 0): TreeLog {
+/** What does not shrink much: real entries hold fingerprints. */
+const random = (): string => randomBytes(40).toString("base64")
+
+/** A log of `count` entries, each of an event with a name by `named`. */
+export function treeLog(gateway = "gw", count = 0, named = random): TreeLog {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519")
   const spki = publicKey.export({ format: "der", type: "spki" })
   const key: NoteKey = { name: originOf(gateway), type: "ed25519", publicKey: bareEd25519(spki)! }
@@ -66,8 +70,7 @@ export function treeLog(gateway = "gw", count = 0): TreeLog {
     },
     grow(more) {
       for (let k = 0; k < more; k++) {
-        // What does not shrink much: real entries hold fingerprints.
-        const event = sampleEvent(randomBytes(40).toString("base64"))
+        const event = sampleEvent(named())
         const line = encodeEntry({
           ...{ seq: lines.length, event, boot: "boot", gateway, wallAt: 0, monotonicMs: 0 },
           time: { earliestAt: 0, latestAt: Infinity },

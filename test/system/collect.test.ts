@@ -83,7 +83,7 @@ async function startTestGateway(name: string): Promise<TestGateway> {
   const window = await openRetainedWindow(new MemoryStorage())
   const stopping = new AbortController()
   const session = runRetainedSession({
-    ...{ link, log, window, clock, gateway: name, edgeEveryMs: 200, maxBytes: 512 * 1024 },
+    ...{ link, log, window, clock, gateway: name, edgeEveryMs: 200, windowBytes: () => 512 * 1024 },
     ...{ signal: stopping.signal, report: () => undefined },
   })
   const acknowledged: number[] = []

@@ -6,6 +6,8 @@ import { parseNote, verifyNote, type NoteKey, type VerifySignature } from "../..
 import type { Alarm } from "./messages.ts"
 
 const MAX_TEXT = 200
+/** As gateways write times: the page shows them everywhere to the second. */
+const ISO = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(?:\.\d+)?Z$/
 const MAX_ALARM_BYTES = 16 * 1024
 
 /**
@@ -31,7 +33,7 @@ export function readAlarm(id: string, payload: Uint8Array): Alarm | null {
   if (said === null) return { id, text: "cannot be read", seq: null }
   const { severity, text, count, since, seq } = said
   const times = typeof count === "number" && count > 1 ? `${count} times` : ""
-  const from = typeof since === "string" ? `since ${since}` : ""
+  const from = typeof since === "string" ? `since ${since.replace(ISO, "$1 $2 UTC")}` : ""
   const words = [severity, text, times, from].filter((word) => typeof word === "string" && word !== "")
   return { id, text: words.join(" · ").slice(0, MAX_TEXT), seq: Number.isSafeInteger(seq) ? (seq as number) : null }
 }

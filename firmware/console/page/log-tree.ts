@@ -162,6 +162,19 @@ export class LogTree {
     return paths
   }
 
+  /** Whether a full piece has come, and its hash is in a tile that stands. */
+  stands(path: string): boolean {
+    return this.#standing.has(path)
+  }
+
+  /** What is to be had first for the piece at `path` to be judged: itself, or a tile above it. */
+  firstNeeded(path: string): string {
+    const { level, index } = parsePiecePath(path)
+    const [above, at] = [level === "entries" ? 1 : level + 1, Math.floor(index / TILE_WIDTH)]
+    if (above > levelsAbove(this.#edge?.said.size ?? 0) || this.#tile(above, at) !== null) return path
+    return this.firstNeeded(piecePath({ level: above, index: at, width: TILE_WIDTH }))
+  }
+
   /** The lines of a bundle that stands, or of the edge; null for others. */
   bundle(index: number): readonly Uint8Array[] | null {
     const path = piecePath({ level: "entries", index, width: TILE_WIDTH })

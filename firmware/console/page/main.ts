@@ -9,6 +9,7 @@ import { wants, type Row } from "./rows.ts"
 import { createTable } from "./table.ts"
 import { createTimeline } from "./timeline.ts"
 import { showLimits, showVerdict } from "./verdict.ts"
+import { showWitnesses } from "./witnesses.ts"
 
 /** Rows are drawn anew at most this often. */
 const DRAW_MS = 120
@@ -147,6 +148,19 @@ function drawState(): void {
   }
   showFleet(byId("fleet"), all, chosen, choose)
   showAlarms(byId("alarms"), all, open)
+  showOlder(report)
+  byId("witnesses-title").textContent = chosen === null ? "Witnesses" : `Witnesses of ${chosen}`
+  showWitnesses(byId("witnesses"), report)
+}
+
+/** What the broker holds no more, and that it can be asked for. */
+function showOlder(report: GatewayReport | null): void {
+  const { from, isAsking, text } = report?.older ?? { from: 0, isAsking: false, text: "" }
+  byId("older").hidden = from === 0 || report?.checkpoint === null
+  byId("older-text").textContent = isAsking
+    ? `Entries before ${from} have left the broker: asking the gateway…`
+    : `Entries before ${from} have left the broker. ${text}`
+  elementOf("older-button", HTMLButtonElement).disabled = isAsking
 }
 
 function drawSoon(): void {
@@ -204,6 +218,9 @@ function setUp(): void {
     })
   })
   byId("settings-button").addEventListener("click", () => toggleSetup(byId("setup").hidden !== false))
+  byId("older-button").addEventListener("click", () => {
+    if (chosen !== null) order({ kind: "older", gateway: chosen })
+  })
   byId("range-clear").addEventListener("click", () => {
     range = null
     drawRows()

@@ -1,6 +1,6 @@
 /**
  * What the browser keeps between visits, in IndexedDB: per gateway the pinned key and the last checkpoint that verified;
- * and the broker's address. Never a name, a password or an entry.
+ * the keys of cosigners, and the broker's address. Never a name, a password or an entry.
  */
 
 /** What was seen of one gateway. */
@@ -18,6 +18,9 @@ export interface Remembered {
 export interface Memory {
   url(): Promise<string>
   rememberUrl(url: string): Promise<void>
+  /** Key lines of witnesses and collectors, as they were given last. */
+  cosigners(): Promise<readonly string[]>
+  rememberCosigners(lines: readonly string[]): Promise<void>
   all(): Promise<readonly Remembered[]>
   remember(seen: Remembered): Promise<void>
   forget(gateway: string): Promise<void>
@@ -40,6 +43,13 @@ export async function openMemory(): Promise<Memory> {
     async rememberUrl(url) {
       await settled(store("settings", "readwrite").put(url, "url"))
     },
+    async cosigners() {
+      const lines: unknown = await settled(store("settings", "readonly").get("cosigners"))
+      return Array.isArray(lines) ? lines.filter((line) => typeof line === "string") : []
+    },
+    async rememberCosigners(lines) {
+      await settled(store("settings", "readwrite").put([...lines], "cosigners"))
+    },
     all: () => settled(store("seen", "readonly").getAll() as IDBRequest<Remembered[]>),
     async remember(seen) {
       await settled(store("seen", "readwrite").put(seen))
@@ -56,6 +66,8 @@ export function noMemory(): Memory {
   return {
     url: async () => "",
     rememberUrl: async () => undefined,
+    cosigners: async () => [],
+    rememberCosigners: async () => undefined,
     all: async () => [...seen.values()],
     remember: async (one) => void seen.set(one.gateway, one),
     forget: async (gateway) => void seen.delete(gateway),

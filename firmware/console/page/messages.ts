@@ -9,7 +9,7 @@ export interface Settings {
   readonly url: string
   readonly username: string
   readonly password: string
-  /** Log keys, `name+id+base64`, one a line. */
+  /** Keys of logs, and of witnesses and collectors: `name+id+base64`, one a line. */
   readonly keys: string
 }
 
@@ -19,6 +19,8 @@ export type Order =
   | { readonly kind: "disconnect" }
   /** Asks for one entry with its proof. */
   | { readonly kind: "prove"; readonly gateway: string; readonly seq: number }
+  /** Asks the gateway for entries that the broker does not hold any more. */
+  | { readonly kind: "older"; readonly gateway: string }
   /** Checks a proof file against `keys`, the lines in the form; no broker is needed. */
   | { readonly kind: "check"; readonly name: string; readonly text: string; readonly keys: string }
   /** Forgets the pinned key and the last checkpoint of a gateway; it is then as never seen. */
@@ -81,6 +83,28 @@ export interface GatewayReport {
   /** The newest; only once its signature is verified. */
   readonly heartbeat: Heartbeat | null
   readonly alarms: readonly Alarm[]
+  readonly witnesses: readonly WitnessReport[]
+  readonly older: OlderReport
+}
+
+/** Entries that the broker does not hold any more. */
+export interface OlderReport {
+  /** The first entry from which all are here; 0: nothing older is to be had. */
+  readonly from: number
+  readonly isAsking: boolean
+  /** How the last request ended, where it did not bring what was wanted. */
+  readonly text: string
+}
+
+/** A witness or collector that says something of the log. */
+export interface WitnessReport {
+  readonly name: string
+  /** False: its key was not given, so nothing that it says is verified. */
+  readonly hasKey: boolean
+  /** The newest that it cosigned, verified; `at` by its own clock. */
+  readonly cosigned: { readonly size: number; readonly at: number } | null
+  /** Why it did not cosign what came after, verified. */
+  readonly refused: { readonly reason: string; readonly at: number } | null
 }
 
 /** An alarm as the broker has it: not signed; the entry that it names is. */

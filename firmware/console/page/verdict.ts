@@ -101,7 +101,7 @@ export function showLimits(dialog: HTMLDialogElement): void {
   const limits = [
     "That the gateway wrote down everything. It proves what was written, not that nothing was left unsaid.",
     "That what it wrote is true. Who holds the gateway's log key can sign false entries from then on; earlier ones that you have seen stay as they were.",
-    "That others are shown the same log. Without witnesses a gateway could sign one log for you and another for them; this browser only notices if the one that it is shown changes.",
+    "That others are shown the same log. A gateway could sign one log for you and another for them; this browser notices if the one that it is shown changes, or is not what a witness shows here has cosigned, up to that size.",
     "That the newest entries are here. They are at most one checkpoint late, marked until then; a broker can hold back all of them, which shows as silence.",
     "When things happened. Times are those of the gateway's clock; the heartbeat says how sure it was of them.",
     "That alarms and the words online and offline are true. They are told by the broker and are not signed.",

@@ -4,8 +4,10 @@
 import mqtt, { type MqttClient } from "mqtt"
 import { InputError, LockgateError } from "../../../policy/base/errors.ts"
 import { encodeNoteKey, parseNoteKey, type NoteKey } from "../../../policy/audit/tlog/note.ts"
+import { parseCosignerKey } from "../../../policy/audit/witness/cosignature.ts"
 import { GatewayWatch } from "./gateway-watch.ts"
-import { pieceAt, pieceTopic } from "../../../policy/audit/topics.ts"
+import { encodeLogRequest, type LogRequest } from "../../../policy/audit/log-request.ts"
+import { answerTopic, gatewayTopic, pieceAt, pieceTopic } from "../../../policy/audit/topics.ts"
 import { inflate } from "./inflate.ts"
 import { noMemory, openMemory, type Memory } from "./memory.ts"
 import { checkProof } from "./proof-check.ts"
@@ -28,14 +30,22 @@ const ORIGIN = /^lockgate\/([A-Za-z0-9._-]{1,64})\/log$/
 
 const tell = (news: News): void => port.postMessage(news)
 const memory: Promise<Memory> = openMemory().catch(() => noMemory())
-let session: { stop(): void; prove(gateway: string, seq: number): Promise<void> } | null = null
+let session: Session | null = null
+
+/** What can be asked of a connection. */
+interface Session {
+  stop(): void
+  prove(gateway: string, seq: number): Promise<void>
+  older(gateway: string): void
+}
 
 void greet()
 port.onmessage = ({ data }) => void obey(data)
 
 async function greet(): Promise<void> {
-  const known = await (await memory).all()
-  tell({ kind: "remembered", url: await (await memory).url(), keys: known.flatMap(({ keys }) => keys).join("\n") })
+  const store = await memory
+  const lines = [...(await store.all()).flatMap(({ keys }) => keys), ...(await store.cosigners())]
+  tell({ kind: "remembered", url: await store.url(), keys: lines.join("\n") })
 }
 
 async function obey(order: Order): Promise<void> {
@@ -58,6 +68,9 @@ async function obey(order: Order): Promise<void> {
     case "prove":
       await session?.prove(order.gateway, order.seq)
       return
+    case "older":
+      session?.older(order.gateway)
+      return
     case "check":
       tell({ kind: "checked", found: await checkProof(order.name, order.text, order.keys) })
       return
@@ -67,8 +80,8 @@ async function obey(order: Order): Promise<void> {
   }
 }
 
-async function connect(settings: Settings): Promise<typeof session> {
-  const keys = keysIn(settings.keys)
+async function connect(settings: Settings): Promise<Session> {
+  const { logs: keys, cosigners } = keysIn(settings.keys)
   const url = urlIn(settings.url)
   if (!(await canVerify())) {
     const text =
@@ -77,7 +90,8 @@ async function connect(settings: Settings): Promise<typeof session> {
   }
   const store = await memory
   await store.rememberUrl(url)
-  const life = { stopped: false }
+  await store.rememberCosigners(cosigners.map((key) => encodeNoteKey(sha256, key)))
+  const life: Life = { stopped: false, client: null }
   const watches = new Map<string, GatewayWatch>()
   const remembered = new Map((await store.all()).map((one) => [one.gateway, one]))
   for (const [gateway, own] of keys) {
@@ -89,13 +103,17 @@ async function connect(settings: Settings): Promise<typeof session> {
       new GatewayWatch({
         gateway,
         keys: own,
+        cosigners,
         sha256,
         verify: verifySignature,
         inflate,
-        now: Date.now,
         known: before,
         otherKey,
         hex: hexOf,
+        now: Date.now,
+        nonce: () => crypto.randomUUID(),
+        ask: (request) => askOlder(life.client, gateway, request),
+        unask: (nonce) => void life.client?.unsubscribe(answerFilters(gateway, nonce)),
         rows: (rows) => life.stopped || tell({ kind: "rows", gateway, rows }),
         believe: ({ size, root }, keys) =>
           void store.remember({
@@ -111,13 +129,14 @@ async function connect(settings: Settings): Promise<typeof session> {
   return run(url, settings, watches, life)
 }
 
+/** One connection; what is stopped tells no more. */
+interface Life {
+  stopped: boolean
+  client: MqttClient | null
+}
+
 /** `life`: what is not told any more once it is stopped, though work on it may be under way. */
-function run(
-  url: string,
-  { username, password }: Settings,
-  watches: Map<string, GatewayWatch>,
-  life: { stopped: boolean },
-): typeof session {
+function run(url: string, { username, password }: Settings, watches: Map<string, GatewayWatch>, life: Life): Session {
   tell({ kind: "link", link: "connecting", text: `connecting to ${url}` })
   const client: MqttClient = mqtt.connect(url, {
     protocolVersion: 4,
@@ -131,6 +150,7 @@ function run(
     ...(username === "" ? {} : { username }),
     ...(password === "" ? {} : { password }),
   })
+  life.client = client
   const strangers = new Set<string>()
   const queue: { topic: string; payload: Uint8Array; retained: boolean }[] = []
   let busy = false
@@ -196,8 +216,11 @@ function run(
   })
   client.on("connect", () => {
     for (const one of queues.values()) one.restart()
+    for (const watch of watches.values()) watch.restart()
     const own = [...watches.keys()].flatMap((gateway) =>
-      ["log/edge/#", "audit/live", "heartbeat", "online", "alarm/#"].map((t) => `lockgate/${gateway}/${t}`),
+      ["log/edge/#", "audit/live", "heartbeat", "online", "alarm/#", "witness/#"].map(
+        (t) => `lockgate/${gateway}/${t}`,
+      ),
     )
     // Before the edge: the key that signed it may be one that the given key vouches for.
     client.subscribe(
@@ -228,6 +251,7 @@ function run(
   })
   const ticking = setInterval(() => {
     for (const one of queues.values()) one.tick()
+    for (const watch of watches.values()) void watch.tick()
     report()
   }, TELL_MS)
   report()
@@ -237,11 +261,28 @@ function run(
       clearInterval(ticking)
       client.end(true)
     },
+    older(gateway) {
+      watches.get(gateway)?.older()
+      report()
+    },
     async prove(gateway, seq) {
       const proof = await watches.get(gateway)?.prove(seq)
       if (proof !== undefined && proof !== null) tell({ kind: "proof", gateway, proof })
     },
   }
+}
+
+function answerFilters(gateway: string, nonce: string): string[] {
+  const topic = answerTopic(gateway, nonce)
+  return [topic, `${topic}/part/+`]
+}
+
+/** The only thing that this page ever publishes. Who may not gets no answer: MQTT 3.1.1 has no word for it. */
+function askOlder(client: MqttClient | null, gateway: string, request: LogRequest): void {
+  client?.subscribe(answerFilters(gateway, request.nonce), { qos: 1 }, (error) => {
+    const text = new TextDecoder().decode(encodeLogRequest(request))
+    if (error === null) client.publish(gatewayTopic(gateway, "log/request"), text, { qos: 1 })
+  })
 }
 
 /** A gateway that speaks at this broker, and whose key was not given. */
@@ -257,21 +298,38 @@ function strange(gateway: string): void {
     heartbeat: null,
   }
   const why = "its key was not given, so nothing of it can be verified"
-  tell({ kind: "gateway", report: { gateway, verdict: "unverified", why, ...nothing, life: "unknown", alarms: [] } })
+  tell({
+    kind: "gateway",
+    report: {
+      gateway,
+      verdict: "unverified",
+      why,
+      ...nothing,
+      life: "unknown",
+      alarms: [],
+      witnesses: [],
+      older: { from: 0, isAsking: false, text: "" },
+    },
+  })
 }
 
-/** The keys by gateway. @throws InputError `ERR_NOTE_KEY` */
-function keysIn(text: string): Map<string, NoteKey[]> {
+/** The keys of logs by gateway; those of witnesses and collectors look at any. @throws InputError `ERR_NOTE_KEY`, `ERR_COSIGNER_KEY` */
+function keysIn(text: string): { readonly logs: Map<string, NoteKey[]>; readonly cosigners: readonly NoteKey[] } {
+  const cosigners: NoteKey[] = []
   const keys = new Map<string, NoteKey[]>()
   const lines = text.split("\n").map((line) => line.trim())
   for (const line of lines.filter((one) => one !== "" && !one.startsWith("#"))) {
     const key = parseNoteKey(sha256, line)
+    if (key.type === "cosignature") {
+      cosigners.push(parseCosignerKey(sha256, line))
+      continue
+    }
     const gateway = ORIGIN.exec(key.name)?.[1]
     if (gateway === undefined) throw new InputError("ERR_NOTE_KEY", `${key.name} is not the name of a gateway's log`)
     keys.set(gateway, [...(keys.get(gateway) ?? []), key])
   }
   if (keys.size === 0) throw new InputError("ERR_NOTE_KEY", "Give the log key of at least one gateway.")
-  return keys
+  return { logs: keys, cosigners }
 }
 
 /** Clear text is for a broker on this very machine, as the demo has it. @throws InputError `ERR_URL` */

@@ -134,6 +134,18 @@ export const AUDIT_EVENTS = {
     requirement: "CR 6.1",
     severity: "warning",
   },
+  "audit.broker-limit": {
+    category: "audit-log",
+    text: "the broker takes small messages only: the log is kept there in small parts; a larger max_packet_size or message_size_limit spares them",
+    requirement: "CR 6.1",
+    severity: "notice",
+  },
+  "audit.broker-too-small": {
+    category: "audit-log",
+    text: "the broker takes too small messages to keep the log, only live entries are published: raise its max_packet_size or message_size_limit",
+    requirement: "CR 6.1",
+    severity: "warning",
+  },
   "audit.requests-dropped": {
     category: "audit-log",
     text: "kept requests of people were given up, the oldest first",

@@ -168,6 +168,8 @@ export const OCSF_KINDS: Readonly<Record<string, OcsfKind>> = {
   "audit.retained-altered": FOUND,
   "audit.retained-lost": OTHER,
   "audit.retained-unseen": OTHER,
+  "audit.broker-limit": OTHER,
+  "audit.broker-too-small": OTHER,
   "audit.requests-dropped": OTHER,
   "audit.requests-damaged": FOUND,
   "audit.probed": OTHER,

@@ -22,7 +22,7 @@ test("[CR 6.1] every entry is published once, in order, as the line that is on d
     logged,
   )
   assert.ok(s.broker.sent.slice(1).every((m) => !m.retain))
-  assert.equal(s.publisher.status, { online: true, next: 340 })
+  assert.equal(s.publisher.status, { online: true, next: 340, retained: "whole" })
   assert.equal(s.reports, [])
   await s.stop()
   assert.equal(s.broker.presence, ["online retained", "offline retained"])

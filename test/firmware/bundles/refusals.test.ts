@@ -39,7 +39,7 @@ const world: PolicyWorld = new PolicyWorld(undefined, {
 const incoming = createIncoming({ storage: world.storage, audit: async (event) => world.events.push(event) })
 const commands = createManagement({
   audit: async (event) => world.events.push(event),
-  handlers: createHandlers({ policy: world.activation, incoming, trialSeconds: 300 } as Parameters<
+  handlers: createHandlers({ policy: world.activation, incoming, signingIn: {}, trialSeconds: 300 } as Parameters<
     typeof createHandlers
   >[0]),
 })

@@ -5,11 +5,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import { makeCosignerKey, parseCosignerSecret } from "../../../firmware/audit/collect-key.ts"
+import { nodeSha256 } from "../../../firmware/audit/note-functions.ts"
 import { checkAgainstPolicy } from "../../../firmware/config/fit.ts"
 import { parseGatewayConfig } from "../../../firmware/config/parse-gateway-config.ts"
 import { playIsland } from "../../../firmware/demo/island-scene.ts"
 import type { DemoPaths } from "../../../firmware/demo/material.ts"
 import { DEMO_POLICY, demoBoardFile } from "../../../firmware/demo/policy-text.ts"
+import { encodeNoteKey } from "../../../policy/audit/tlog/note.ts"
 import { parsePolicy } from "../../../policy/language/parse-policy.ts"
 
 const test = suite("firmware/demo/island-scene")
@@ -67,7 +70,8 @@ async function played(gateway: { server: Server; asked: string[] }): Promise<rea
 test("[NDR 5.2 RE(2)] the demo's policy and board file agree on the key switch", () => {
   const policy = parsePolicy(DEMO_POLICY, "policy.yaml")
   const ports = { gatewayPort: 8883, brokerPort: 18_883, modbusPort: 8802, drivePort: 15_020 }
-  const board = parseGatewayConfig(demoBoardFile("gw", ports), "gateway.yaml", "/")
+  const vkey = encodeNoteKey(nodeSha256, parseCosignerSecret(makeCosignerKey("log-server")).key)
+  const board = parseGatewayConfig(demoBoardFile("gw", ports, vkey), "gateway.yaml", "/")
   assert.ok(policy.ok && board.ok)
   if (!policy.ok || !board.ok) return
   assert.equal(Object.values(checkAgainstPolicy(board.value, policy.value)).flat(), [])

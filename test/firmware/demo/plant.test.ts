@@ -26,11 +26,17 @@ const issue = (name: string, issuer: Issued, usage: "client" | "server", ...san:
 }
 const conduit = issue("conduit", control!, "client", "URI:urn:test:conduit")
 const management = issue("management", control!, "client", "URI:urn:test:management")
+const witness = issue("witness", control!, "client", "URI:urn:test:witness")
 const guest = issue("guest", control!, "client", "URI:urn:test:guest")
 const gatewayServer = issue("gateway", field!, "server", "IP:127.0.0.1")
 
 function plantConfig(gatewayPort: number, brokerPort: number): PlantConfig {
-  const clients = { conduit: "urn:test:conduit", management: "urn:test:management", operator: "urn:test:operator" }
+  const clients = {
+    conduit: "urn:test:conduit",
+    management: "urn:test:management",
+    operator: "urn:test:operator",
+    witness: "urn:test:witness",
+  }
   return {
     gateway: { name: "gw", host: "127.0.0.1", port: gatewayPort, authority: field!.cert },
     broker: {
@@ -40,6 +46,7 @@ function plantConfig(gatewayPort: number, brokerPort: number): PlantConfig {
       clients,
     },
     sensors: ["pump-pressure", "flow", "tank-level", "temperature"].map((name) => issue(name, field!, "client")),
+    witness: "log-server",
     operator: issue("operator", control!, "client", "URI:urn:test:operator"),
     rogue: issue("rogue", field!, "client"),
     stranger: issue("stranger", unknown!, "client"),
@@ -126,6 +133,19 @@ test("with everything forwarded but the rogue, messages arrive, commands come do
   await sub.stop()
   const forged = { port: brokerPort!, tls: asOperator, topic: "lockgate/gw/audit/live", message: "{}", qos: 1 } as const
   assert.is.not((await mosquittoPub(forged)).code, 0)
+  const asWitness = { ca: control!.cert, cert: witness.certificate, key: witness.key }
+  for (const [topic, isOwn] of [
+    ["witness/log-server", true],
+    ["witness/log-server/refused", true],
+    ["witness/other", false],
+    ["log/edge", false],
+  ] as const) {
+    // prettier-ignore
+    const said = { port: brokerPort!, tls: asWitness, topic: `lockgate/gw/${topic}`, message: "x", qos: 1 } as const
+    assert.is((await mosquittoPub(said)).code === 0, isOwn, topic)
+  }
+  const stray = { port: brokerPort!, tls: asWitness, topic: "plant/pump-pressure/setpoint", message: "x", qos: 1 } as const // prettier-ignore
+  assert.is.not((await mosquittoPub(stray)).code, 0)
   const asGuest = { ca: control!.cert, cert: guest.certificate, key: guest.key }
   assert.is.not((await mosquittoPub({ port: brokerPort!, tls: asGuest, topic: "x", message: "", qos: 1 })).code, 0)
 

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import { LockgateError } from "../../../policy/base/errors.ts"
 import { createLinuxClock } from "../../../hal/linux/clock.ts"
 import { createLinuxGpio } from "../../../hal/linux/gpio.ts"
 import {
@@ -105,9 +106,16 @@ test("[CR 3.6] a line that nobody can hold is told as lost, and a setting of it 
     await gpio.watch([], { level: () => undefined, lost: () => undefined })
     own.breakChip(true)
     const held = await gpio.hold([OUTPUTS[0]], (name) => lost.push(name))
-    assert.equal(lost, ["led"])
-    assert.is(held.driven().size, 0)
-    await rejects(() => held.set("led", "high"), "ERR_IO")
+    // A tool that has not ended after 40 ms counts as holding; on a busy machine the loss is told after that.
+    await until(() => lost.length > 0, "told as lost")
+    assert.is(lost[0], "led")
+    await until(() => held.driven().size === 0, "nothing is driven")
+    const before = lost.length
+    const taken = await held.set("led", "high").then(
+      () => true,
+      (error: unknown) => assert.is((error as LockgateError).code, "ERR_IO"),
+    )
+    if (taken === true) await until(() => lost.length > before, "told as lost again")
     own.breakChip(false)
     await until(() => held.driven().get("led") === "high", "it is tried again")
     await held.release()

@@ -292,8 +292,8 @@ test("[CR 3.5] every truncation of the example is a policy or has faults, and ne
     if (parsed.ok) policies++
     else assert.ok(parsed.faults.length > 0)
   }
-  // Only a cut between two rules leaves a document that is whole.
-  assert.ok(policies < 60, `${policies}`)
+  // Only a cut between two rules, or within a comment, leaves a document that is whole.
+  assert.ok(policies < example.length / 23 / 3, `${policies}`)
 })
 
 test("[CR 3.5] every truncation of the JSON form has faults", () => {
