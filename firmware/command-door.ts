@@ -92,8 +92,15 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
   }
 
   async function runAssessment(): Promise<readonly RowResult[]> {
-    const [{ CONTROLS, PROBES }, { assess }, { listeningSockets }, { rehearseApproval }, { rehearseOverride }] =
-      await ROOMS.assessment()
+    const [
+      controls,
+      { assess },
+      { listeningSockets },
+      { rehearseApproval },
+      { rehearseOverride },
+      { rehearseSigningIn },
+    ] = await ROOMS.assessment()
+    const { CONTROLS, PROBES } = controls
     const rows = await assess(CONTROLS, PROBES, {
       policy: deps.inForce,
       trialRunning: () => policy.status().trial !== null,
@@ -137,6 +144,7 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       now: deps.interval,
       passwords: () => peopleRulesOf(deps.inForce()).passwords,
       gates: { rules: () => peopleRulesOf(deps.inForce()), judge: commands.judge, rehearse: rehearseApproval },
+      signingIn: { attempts: deps.signingIn.attempts, sessions: deps.signingIn.sessions, rehearse: rehearseSigningIn },
       overrides: { status: () => deps.overrides.status(), rehearse: rehearseOverride },
       time: { ...deps.clocks, examine: (text) => deps.signedTimes.examine(text) },
       auditRoom: deps.auditRoom,

@@ -42,5 +42,6 @@ export const ROOMS = {
       import("./assess/open-sockets.ts"),
       import("./people/rehearse-approval.ts"),
       import("./management/rehearse-override.ts"),
+      import("./people/rehearse-signing-in.ts"),
     ]),
 } as const

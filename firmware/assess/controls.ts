@@ -38,6 +38,15 @@ import {
   passwordsHaveLifetime,
   weakPasswordsAreRefused,
 } from "./probes/people.ts"
+import {
+  guessersAreDelayed,
+  noticeIsShown,
+  sessionsAreLimited,
+  sessionsEnd,
+  sessionsLock,
+  signInRevealsNothing,
+  tokensAreBound,
+} from "./probes/sessions.ts"
 import type { GatewayProbe } from "./probe-context.ts"
 
 /** Every probe there is, in the order in which they run. */
@@ -98,6 +107,13 @@ export const PROBES: readonly GatewayProbe[] = [
   noDefaultAccount,
   weakPasswordsAreRefused,
   passwordsHaveLifetime,
+  signInRevealsNothing,
+  guessersAreDelayed,
+  noticeIsShown,
+  sessionsLock,
+  sessionsEnd,
+  sessionsAreLimited,
+  tokensAreBound,
 ]
 
 /** The requirement rows that this gateway answers so far; what is not here is `not tested`. */

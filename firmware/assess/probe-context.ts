@@ -19,7 +19,10 @@ import type { GpioStatus } from "../gpio/lines.ts"
 import type { EmergencyStatus } from "../management/overrides.ts"
 import type { OverrideRehearsal } from "../management/rehearse-override.ts"
 import type { Gatekeeper } from "../people/gatekeeper.ts"
+import type { Attempts } from "../people/attempts.ts"
 import type { ApprovalRehearsal } from "../people/rehearse-approval.ts"
+import type { SigningInRehearsal } from "../people/rehearse-signing-in.ts"
+import type { Sessions } from "../people/sessions.ts"
 import type { PeopleRules } from "../../policy/people/rules.ts"
 import type { AccessStatus } from "../management/access.ts"
 import type { InspectorState } from "../inspector.ts"
@@ -89,6 +92,14 @@ export interface GatesView {
   readonly judge: Gatekeeper["judge"]
   /** The door's own code under these rules, with people and a log of the rehearsal alone. */
   rehearse(rules: PeopleRules): Promise<ApprovalRehearsal>
+}
+
+/** People who sign in, as a probe sees them: nobody is signed in or out, nothing is counted. */
+export interface SigningInView {
+  readonly attempts: Pick<Attempts, "rehearse">
+  readonly sessions: Pick<Sessions, "rehearse" | "list">
+  /** The door's own code under these rules, with people, a clock and a log of the rehearsal alone. */
+  rehearse(rules: PeopleRules): Promise<SigningInRehearsal>
 }
 
 /** Emergencies, as a probe sees them. */
@@ -161,6 +172,7 @@ export interface ProbeContext {
   /** What the policy in force says of passwords. */
   passwords(): PasswordRules
   readonly gates: GatesView
+  readonly signingIn: SigningInView
   readonly overrides: OverridesView
   /** The lines of the board as they are now. */
   lines(): GpioStatus

@@ -29,7 +29,7 @@ export interface SigningIn extends SessionHandlerDeps, DoorPeople {
 /** What it stands on. */
 export interface SigningInDeps {
   readonly gateway: string
-  readonly accounts: Accounts
+  readonly accounts: Pick<Accounts, "people" | "unclaimed" | "admit" | "checkPassword" | "principal" | "onChange">
   readonly storage: Pick<Storage, "read" | "write">
   readonly clock: Pick<Clock, "monotonicMs">
   readonly interval: () => TimeInterval

@@ -33,7 +33,7 @@ export interface Attempts {
 export interface Failed {
   readonly count: number
   readonly waitMs: number
-  /** It is the first that costs something. */
+  /** It is the first that costs something, or the first of those after a silence as long as the longest delay: to be told again. */
   readonly begins: boolean
 }
 
@@ -101,12 +101,16 @@ export async function openAttempts({ storage, clock, rules, note }: AttemptsDeps
     waitMs: wait,
     async failed(account, origin) {
       const key = attemptKey(account, origin)
-      const next = afterFailure(counted.get(key), origin, clock.monotonicMs(), rules())
+      const before = counted.get(key)
+      const { free, longestMs } = rules()
+      const next = afterFailure(before, origin, clock.monotonicMs(), rules())
+      // Names of nobody share one count, which no success ends: without this the next guesser of names would raise no alarm.
+      const isNew = before === undefined || before.count <= free || clock.monotonicMs() - before.untilMs >= longestMs
       counted.delete(key)
       if (counted.size >= MAX_COUNTED) forgetLeast(counted)
       counted.set(key, next)
-      if (next.count > rules().free) await write()
-      return { count: next.count, waitMs: wait(account, origin), begins: next.count === rules().free + 1 }
+      if (next.count > free) await write()
+      return { count: next.count, waitMs: wait(account, origin), begins: next.count > free && isNew }
     },
     async succeeded(account, origin) {
       if (counted.delete(attemptKey(account, origin))) await write()

@@ -42,10 +42,13 @@ import { createManagement } from "../../firmware/management/pipeline.ts"
 import { rehearseOverride } from "../../firmware/management/rehearse-override.ts"
 import { createGatekeeper } from "../../firmware/people/gatekeeper.ts"
 import { rehearseApproval } from "../../firmware/people/rehearse-approval.ts"
+import { rehearseSigningIn } from "../../firmware/people/rehearse-signing-in.ts"
+import { sessionHandlers } from "../../firmware/people/session-handlers.ts"
 import { NO_INPUTS } from "../../policy/filter/inputs.ts"
 import { openKeptRequests, readKeptRequest } from "../../firmware/audit/requests.ts"
 import { DEFAULT_PEOPLE } from "../../policy/people/rules.ts"
 import { AccountsWorld } from "./accounts.ts"
+import { signingInOf } from "./signing-in.ts"
 import { openTestLog } from "./audit.ts"
 import { recordingHandlers } from "./commands.ts"
 import { aStatement, makeSigner } from "./bundles.ts"
@@ -177,6 +180,10 @@ export async function world(
   const log = await openTestLog(storage)
   const requests = await openKeptRequests({ storage, audit: (event) => log.append(event), logSize: () => log.size })
   const row = { purpose: "", authentication: "", kind: "tcp-tls" } as const
+  const people = new AccountsWorld()
+  people.rules = { ...people.rules, notice: "Property of the plant." }
+  const accounts = await people.withAnna()
+  const signingIn = await signingInOf(people, accounts)
   return {
     credential,
     context: {
@@ -194,7 +201,11 @@ export async function world(
       codeFromText: async () => ({ gateway: canMakeCode(), engine: false }),
       execArgv: process.execArgv,
       inspector: () => ({ allowed: false, open: inspectorIsOpen() }),
-      commands: createManagement({ handlers: recordingHandlers([]), audit: (event) => log.append(event), requests }),
+      commands: createManagement({
+        handlers: { ...recordingHandlers([]), ...sessionHandlers(signingIn) },
+        audit: (event) => log.append(event),
+        requests,
+      }),
       commandSocket,
       interfaces: [
         { ...row, name: "conduit/telemetry", direction: "listens", at },
@@ -212,11 +223,12 @@ export async function world(
       atRest: { spool, files: storage },
       audit: { gateway: "gw", readBack: async () => "shown", witnesses: () => [] },
       lines: () => LINES,
-      accounts: await new AccountsWorld().withAnna(),
+      accounts,
+      signingIn: { attempts: signingIn.attempts, sessions: signingIn.sessions, rehearse: rehearseSigningIn },
       now: () => ({ earliestAt: NOW, latestAt: NOW }),
       passwords: () => ({ ...DEFAULT_PEOPLE.passwords, longestDays: 365, shortestHours: 1 }),
       gates: {
-        rules: () => DEFAULT_PEOPLE,
+        rules: () => people.rules,
         judge: createGatekeeper({ rules: () => DEFAULT_PEOPLE, inputs: () => NO_INPUTS }).judge,
         rehearse: rehearseApproval,
       },

@@ -219,6 +219,9 @@ ${options.board ?? ""}
     return answer.result as StatusReport
   }
   const gateway = gatewayProcess(config, options.env ?? {}, async () => {
+    const answer = await command("status")
+    // People have accounts: nobody is told more than that somebody answers.
+    if (!answer.ok && answer.code === "ERR_NOT_AUTHENTICATED") return true
     const now = await status()
     return (
       options.withoutPolicy === true ||

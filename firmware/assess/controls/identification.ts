@@ -8,6 +8,7 @@ import {
   passwordsHaveLifetime,
   weakPasswordsAreRefused,
 } from "../probes/people.ts"
+import { guessersAreDelayed, noticeIsShown, signInRevealsNothing } from "../probes/sessions.ts"
 import { onlyNamedRadios } from "../probes/radios.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "../probes/transport.ts"
 
@@ -94,6 +95,30 @@ export const IDENTIFICATION_CONTROLS: readonly Control[] = [
       "firmware/trust/keeper.ts",
     ],
     probes: [revokedAreRefused.id, strangersAreRefused.id, weakCryptographyIsRefused.id],
+  },
+  {
+    requirement: "CR 1.10",
+    claim:
+      "Whoever is not let in is told one code, for one amount of work, whether the name, the password, the signature or the account is at " +
+      "fault, or too many tried before; the log alone says which. Names of nobody get a number to sign as all others do.",
+    enforcedIn: ["firmware/people/sign-in.ts", "firmware/people/session-handlers.ts", "firmware/people/accounts.ts"],
+    probes: [signInRevealsNothing.id],
+  },
+  {
+    requirement: "CR 1.11",
+    claim:
+      "After as many failures as the policy leaves free, each further one doubles a time in which nobody is listened to, by account and by " +
+      "the way in, restarts included. At the device it is never over half a minute: nobody can lock out the last administrator there.",
+    enforcedIn: ["policy/people/attempts.ts", "firmware/people/attempts.ts", "firmware/people/sign-in.ts"],
+    probes: [guessersAreDelayed.id],
+  },
+  {
+    requirement: "CR 1.12",
+    claim:
+      "The policy's notice is told to whoever asks for it before signing in, on each way in; without one in the policy this row fails. To " +
+      "show it is for the client: the gateway has no screen.",
+    enforcedIn: ["firmware/people/session-handlers.ts", "policy/command/table.ts"],
+    probes: [noticeIsShown.id],
   },
   {
     requirement: "NDR 1.13",

@@ -4,6 +4,7 @@ import { malformedIsRefused } from "../probes/boundary.ts"
 import { alteredRecordsAreRefused, nothingIsResumed } from "../probes/communication.ts"
 import { outputsAreHeld, tamperIsTold, tamperIsWatched } from "../probes/lines.ts"
 import { errorsAreCodes } from "../probes/management.ts"
+import { tokensAreBound } from "../probes/sessions.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "../probes/transport.ts"
 import { witnessesAgree } from "../probes/witnesses.ts"
 
@@ -58,6 +59,14 @@ export const INTEGRITY_CONTROLS: readonly Control[] = [
     claim: "Peers and requesters get codes; texts go to the log.",
     enforcedIn: ["firmware/management/pipeline.ts", "firmware/conduits/mqtt/reason-code.ts"],
     probes: [errorsAreCodes.id],
+  },
+  {
+    requirement: "CR 3.8",
+    claim:
+      "A session is known by 256 random bits that the gateway made, told once and kept as SHA-256 alone, good on the channel on which it was " +
+      "opened. It ends with logout, its time or a restart; a token of anybody else's making is nobody's.",
+    enforcedIn: ["firmware/people/sessions.ts", "policy/people/session.ts", "firmware/people/at-the-door.ts"],
+    probes: [tokensAreBound.id],
   },
   {
     requirement: "CR 3.9",

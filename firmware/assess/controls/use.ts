@@ -5,6 +5,7 @@ import { bundlesAreAuthentic, noCodeFromText, noInspector } from "../probes/code
 import { copiesAreKept, logFailureIsAnswered, logHasRoom, logWarns } from "../probes/log-room.ts"
 import { commandsNeedPermission } from "../probes/management.ts"
 import { overridesAreBounded, secondPersonIsAwaited } from "../probes/gates.ts"
+import { sessionsAreLimited, sessionsEnd, sessionsLock } from "../probes/sessions.ts"
 import { onlyNamedRadios } from "../probes/radios.ts"
 import { clockFollowsSource, entriesAreStamped, forgedTimeIsRefused, stepsAreTold } from "../probes/time.ts"
 import { eventsAreWritten, recordedFlowsHaveProof, requestsAreKept } from "../probes/trail.ts"
@@ -78,6 +79,30 @@ export const USE_CONTROLS: readonly Control[] = [
   { requirement: "EDR 2.4 RE(1)", ...MOBILE_CODE_AUTHENTICITY },
   { requirement: "NDR 2.4", ...MOBILE_CODE },
   { requirement: "NDR 2.4 RE(1)", ...MOBILE_CODE_AUTHENTICITY },
+  {
+    requirement: "CR 2.5",
+    claim:
+      "A session that nobody uses for the policy's idle time is locked, and so is one whose person asks for it; it goes on when that person " +
+      "signs in again, and for nobody else.",
+    enforcedIn: ["policy/people/session.ts", "firmware/people/sessions.ts", "firmware/people/at-the-door.ts"],
+    probes: [sessionsLock.id],
+  },
+  {
+    requirement: "CR 2.6",
+    claim:
+      "A session is ended by its person, by an administrator's command at once, and by its longest time, however busy it is; with a change " +
+      "of its account it may do no more than that account. Over the network nobody has a session: each command there is signed.",
+    enforcedIn: ["firmware/people/sessions.ts", "firmware/people/session-handlers.ts", "policy/people/session.ts"],
+    probes: [sessionsEnd.id],
+  },
+  {
+    requirement: "CR 2.7",
+    claim:
+      "The policy says how many sessions one person has at a time, on all ways in together; all people together have at most 32, and the " +
+      "local socket at most 8 connections.",
+    enforcedIn: ["policy/people/session.ts", "firmware/people/sessions.ts", "firmware/management/local-socket.ts"],
+    probes: [sessionsAreLimited.id],
+  },
   {
     requirement: "CR 2.8",
     claim:

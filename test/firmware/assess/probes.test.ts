@@ -65,6 +65,9 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
     "CR 1.7",
     "CR 1.7 RE(1)",
     "CR 1.7 RE(2)",
+    "CR 1.10",
+    "CR 1.11",
+    "CR 1.12",
     "CR 2.1",
     "CR 2.1 RE(1)",
     "CR 2.1 RE(2)",
@@ -72,6 +75,9 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
     "CR 2.1 RE(4)",
     "CR 1.9",
     "CR 2.2",
+    "CR 2.5",
+    "CR 2.6",
+    "CR 2.7",
     "CR 2.11",
     "CR 2.11 RE(1)",
     "CR 2.11 RE(2)",
@@ -85,6 +91,7 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
     "CR 3.5",
     "CR 3.6",
     "CR 3.7",
+    "CR 3.8",
     "CR 3.9",
     "CR 4.1",
     "CR 4.3",
@@ -161,7 +168,13 @@ test("[CR 2.1, NDR 5.2, CR 3.5] a gateway that forwards whatever it reads is fou
 })
 
 /** A door that is a stand-in writes nothing down: the probes of the trail say so, too. */
-const SILENT = ["audit.events-written", "audit.requests-kept", "monitoring.reaches-operator"]
+const SILENT = [
+  "audit.events-written",
+  "audit.requests-kept",
+  "monitoring.reaches-operator",
+  "people.feedback-reveals-nothing",
+  "people.notice-shown",
+]
 
 test("[CR 2.1] a command door that does not authorise is found", async () => {
   const open: CommandPort = { execute: async () => ({ ok: true, result: null }) }

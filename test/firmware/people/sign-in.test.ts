@@ -155,6 +155,25 @@ test("[CR 1.11] a locked-out guesser gets no more guesses, locks nobody out on a
   assert.is((await door.signIn(bob)).ok, true, "and then it is forgotten")
 })
 
+test("[CR 1.11] guessing at names is told once, and again after a long silence", async () => {
+  const door = await new Door().open()
+  const alarms = (): number => door.events.filter(({ id }) => id === "session.locked-out").length
+  const guess = async (times: number, everyMs: number): Promise<void> => {
+    for (let n = 0; n < times; n++) {
+      await door.signIn({ account: `nobody-${n}`, password: "guess" })
+      door.clock.advance(everyMs)
+    }
+  }
+  const { free, longestMs } = door.world.rules.attempts
+  await guess(free, 30_000)
+  assert.is(alarms(), 0)
+  await guess(20, 30_000)
+  assert.is(alarms(), 1, "one for all of them")
+  door.clock.advance(longestMs + 30_000)
+  await guess(20, 30_000)
+  assert.is(alarms(), 2)
+})
+
 test("[CR 1.11] a damaged file of counts lets people in, and is told", async () => {
   for (const text of [
     "",
