@@ -7,11 +7,13 @@
 import { AUDIT_COMMANDS } from "./cli/commands/audit.ts"
 import type { CommandEntry } from "./cli/commands/entry.ts"
 import { GATEWAY_COMMANDS } from "./cli/commands/gateway.ts"
+import { PEOPLE_COMMANDS } from "./cli/commands/people.ts"
 import { POLICY_COMMANDS } from "./cli/commands/policy.ts"
 import type { CliIo } from "./cli/handler.ts"
+import { terminalInput } from "./cli/terminal-input.ts"
 import { printable } from "./cli/text.ts"
 
-const COMMANDS: readonly CommandEntry[] = [...GATEWAY_COMMANDS, ...AUDIT_COMMANDS, ...POLICY_COMMANDS]
+const COMMANDS: readonly CommandEntry[] = [...GATEWAY_COMMANDS, ...PEOPLE_COMMANDS, ...AUDIT_COMMANDS, ...POLICY_COMMANDS]
 
 function help(): string {
   const rows = COMMANDS.map((c) => `  ${`lockgate ${c.words} ${c.usage}`.trim()}\n      ${c.summary}`)
@@ -19,7 +21,7 @@ function help(): string {
 }
 
 function find(argv: readonly string[]): { entry: CommandEntry; rest: readonly string[] } | null {
-  for (const words of [2, 1]) {
+  for (const words of [3, 2, 1]) {
     const entry = COMMANDS.find((c) => c.words === argv.slice(0, words).join(" "))
     if (entry !== undefined) return { entry, rest: argv.slice(words) }
   }
@@ -36,6 +38,8 @@ async function main(argv: readonly string[]): Promise<number> {
     err: (text) => process.stderr.write(text),
     isTTY: process.stdout.isTTY,
     errIsTTY: process.stderr.isTTY,
+    // Standard input is opened for those alone who ask.
+    input: terminalInput(() => process.stdin, process.stderr),
     noColour: (process.env["NO_COLOR"] ?? "") !== "",
     env: process.env,
     signal: abort.signal,
