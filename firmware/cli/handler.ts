@@ -1,5 +1,6 @@
-import { parseArgs } from "node:util"
+import type { parseArgs } from "node:util"
 import type { ParseArgsConfig } from "node:util"
+import { parseKnown } from "./known-options.ts"
 
 /** A person at the keyboard, or a file in the place of one. Prompts go to the terminal's error side. */
 export interface CliInput {
@@ -46,7 +47,7 @@ export function readArguments<const Known extends Options>(
   io: CliIo,
 ): Read<Known> | null {
   try {
-    const read = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+    const read = parseKnown({ args: [...args], options, allowPositionals: true, strict: true })
     if (read.positionals.length === count) return read
     io.err(`usage: ${usage}\n`)
   } catch (error) {
