@@ -4,23 +4,20 @@
  * On a board the gateway runs from `gateway.ts` through `lockgate run`; nothing that only an OEM, technician or owner
  * needs is loaded for it.
  */
-import { AUDIT_COMMANDS } from "./cli/commands/audit.ts"
+import { ALL_COMMANDS } from "./cli/commands/all.ts"
 import type { CommandEntry } from "./cli/commands/entry.ts"
-import { GATEWAY_COMMANDS } from "./cli/commands/gateway.ts"
-import { POLICY_COMMANDS } from "./cli/commands/policy.ts"
 import type { CliIo } from "./cli/handler.ts"
+import { terminalInput } from "./cli/terminal-input.ts"
 import { printable } from "./cli/text.ts"
 
-const COMMANDS: readonly CommandEntry[] = [...GATEWAY_COMMANDS, ...AUDIT_COMMANDS, ...POLICY_COMMANDS]
-
 function help(): string {
-  const rows = COMMANDS.map((c) => `  ${`lockgate ${c.words} ${c.usage}`.trim()}\n      ${c.summary}`)
+  const rows = ALL_COMMANDS.map((c) => `  ${`lockgate ${c.words} ${c.usage}`.trim()}\n      ${c.summary}`)
   return `Lockgate: security-policy firmware for IIoT gateways\n\n${rows.join("\n")}\n`
 }
 
 function find(argv: readonly string[]): { entry: CommandEntry; rest: readonly string[] } | null {
-  for (const words of [2, 1]) {
-    const entry = COMMANDS.find((c) => c.words === argv.slice(0, words).join(" "))
+  for (const words of [3, 2, 1]) {
+    const entry = ALL_COMMANDS.find((c) => c.words === argv.slice(0, words).join(" "))
     if (entry !== undefined) return { entry, rest: argv.slice(words) }
   }
   return null
@@ -36,6 +33,8 @@ async function main(argv: readonly string[]): Promise<number> {
     err: (text) => process.stderr.write(text),
     isTTY: process.stdout.isTTY,
     errIsTTY: process.stderr.isTTY,
+    // Standard input is opened for those alone who ask.
+    input: terminalInput(() => process.stdin, process.stderr),
     noColour: (process.env["NO_COLOR"] ?? "") !== "",
     env: process.env,
     signal: abort.signal,

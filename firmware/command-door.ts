@@ -189,7 +189,11 @@ export function createCommandDoor(deps: CommandDoorDeps): CommandPort {
       access: deps.access,
       people: { accounts: deps.accounts, rules: () => peopleRulesOf(deps.inForce()), interval: deps.interval },
       signingIn: deps.signingIn,
-      approvals: { approvals: deps.approvals, carryOut: (approved) => commands.carryOut(approved) },
+      approvals: {
+        approvals: deps.approvals,
+        judge: deps.gatekeeper.judge,
+        carryOut: (approved) => commands.carryOut(approved),
+      },
       signedTimes: deps.signedTimes,
       failures: deps.failures,
       alarms: deps.alarms,

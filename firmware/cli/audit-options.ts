@@ -1,4 +1,4 @@
-import { parseArgs, type ParseArgsConfig } from "node:util"
+import type { parseArgs, ParseArgsConfig } from "node:util"
 import { InputError } from "../../policy/base/errors.ts"
 import {
   filterTerms,
@@ -14,6 +14,7 @@ import { readGatewayConfig } from "../config/read-gateway-config.ts"
 import { logFolder } from "../audit/log-folder.ts"
 import { createLogReader, type LogReader } from "../audit/reader.ts"
 import type { CliIo } from "./handler.ts"
+import { parseKnown } from "./known-options.ts"
 
 /** Whose log: every `audit` command takes these. */
 export const LOG_OPTIONS = { config: { type: "string" }, state: { type: "string" } } as const
@@ -71,7 +72,7 @@ export function auditArguments<const Known extends Options>(
 ): Read<Known> {
   let read: Read<Known>
   try {
-    read = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+    read = parseKnown({ args: [...args], options, allowPositionals: true, strict: true })
   } catch (cause) {
     // Node's own message names the argument.
     throw wrongUse(cause instanceof Error ? printable(cause.message) : "wrong arguments")

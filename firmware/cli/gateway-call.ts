@@ -23,29 +23,42 @@ export interface GatewayOptions extends IdentityOptions {
   readonly config?: string | undefined
 }
 
+/** Exit code of a command that is not refused and not done: it waits for a second person. */
+export const WAITS = 3
+
+/** What came of asking: the result, or the exit code after the reason was told, with the refusal if the gateway spoke. */
+export type Asked =
+  { readonly result: unknown } | { readonly exitCode: number; readonly answer?: Extract<CommandAnswer, { ok: false }> }
+
 const TIMEOUT_MS = 60_000
 
 /**
- * Ask the gateway; resolves to the result in its answer, or to null after the reason was told on `io.err`.
- * The exit code is then 2 if `faulty` says that the request or the board file is wrong, else 1.
+ * Ask the gateway; resolves to the result in its answer, or to an exit code after the reason was told on `io.err`: 2 if request or
+ * board file are wrong, 3 if the command waits for a second person, else 1.
  */
 export async function askGateway(
   options: GatewayOptions,
   request: CommandRequest,
   io: CliIo,
   timeoutMs = TIMEOUT_MS,
-): Promise<{ readonly result: unknown } | { readonly exitCode: number }> {
+): Promise<Asked> {
   try {
     checkRequest(request)
     const where = await findGateway(options, io)
     if (where === null) return { exitCode: 2 }
-    const person = await identityOf(options, io.env ?? {})
+    const person = await identityOf(options, io.env ?? {}, io.input)
     const send = (message: CommandRequest | SignedMessage): Promise<CommandAnswer> =>
       callLocal(where.socket, message, timeoutMs, io.signal)
     const answer = await (person === null ? send(request) : askAs(person, request, where.gateway, send))
     if (answer.ok) return { result: answer.result }
     io.err(await refusalText(answer, where.stateFolder))
-    return { exitCode: 1 }
+    if (answer.waits !== undefined) {
+      io.err(`another person lets it run: lockgate gateway approval give ${answer.waits}${sameGateway({ ...options, as: undefined })} --as <account> --key <key.pem>\n`) // prettier-ignore
+      return { exitCode: WAITS, answer }
+    }
+    if (answer.code === "ERR_NOT_AUTHENTICATED" && person === null)
+      io.err("people have accounts at this gateway: say who you are, by --as <account> --key <key.pem>\n")
+    return { exitCode: 1, answer }
   } catch (error) {
     if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
     io.err(`${error.message} (${String(error.code)})\n`)

@@ -1,5 +1,18 @@
-import { parseArgs } from "node:util"
+import type { parseArgs } from "node:util"
 import type { ParseArgsConfig } from "node:util"
+import { parseKnown } from "./known-options.ts"
+
+/** A person at the keyboard, or a file in the place of one. Prompts go to the terminal's error side. */
+export interface CliInput {
+  /** Whether somebody is there to answer. */
+  readonly isTTY: boolean
+  /** The line that is typed; null if nobody types one. */
+  ask(prompt: string): Promise<string | null>
+  /** The same, and nothing of it is shown. */
+  askHidden(prompt: string): Promise<string | null>
+  /** All of standard input, up to `max` bytes. @throws InputError `ERR_TOO_LARGE` */
+  readAll(max: number): Promise<string>
+}
 
 /** Where a command of the command line writes, and what interrupts it. Texts go out as they are: a line ends in `\n`. */
 export interface CliIo {
@@ -10,12 +23,14 @@ export interface CliIo {
   readonly errIsTTY?: boolean
   /** What the environment says (NO_COLOR). */
   readonly noColour?: boolean
+  /** Whoever answers a question; without it there is nobody. */
+  readonly input?: CliInput
   /** The environment, for who asks and with which key. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly signal: AbortSignal
 }
 
-/** One command: arguments after its words, to the exit code. 0: done; 1: refused or failed; 2: wrong usage or faults in a file; `audit-exit.ts` for `audit`. */
+/** One command: arguments after its words, to the exit code. 0: done; 1: refused or failed; 2: wrong usage or faults in a file; 3: waits for a second person; `audit-exit.ts` for `audit`. */
 export type CliHandler = (args: readonly string[], io: CliIo) => Promise<number>
 
 type Options = NonNullable<ParseArgsConfig["options"]>
@@ -32,7 +47,7 @@ export function readArguments<const Known extends Options>(
   io: CliIo,
 ): Read<Known> | null {
   try {
-    const read = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+    const read = parseKnown({ args: [...args], options, allowPositionals: true, strict: true })
     if (read.positionals.length === count) return read
     io.err(`usage: ${usage}\n`)
   } catch (error) {

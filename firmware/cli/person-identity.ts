@@ -2,8 +2,9 @@ import { readFile } from "node:fs/promises"
 import { InputError, StateError } from "../../policy/base/errors.ts"
 import type { CommandAnswer, CommandRequest } from "../../policy/command/port.ts"
 import type { SignedMessage } from "../management/local-client.ts"
-import type { CliIo } from "./handler.ts"
-import { readPersonKey, signCommand, type PersonKey } from "./person-key.ts"
+import type { CliInput, CliIo } from "./handler.ts"
+import { isEncrypted, readPersonKey, signCommand, type PersonKey } from "./person-key.ts"
+import { printable } from "./text.ts"
 
 /** Who asks. */
 export interface PersonIdentity {
@@ -20,15 +21,19 @@ export interface IdentityOptions {
 /** How long a signed command may be on its way, whatever the clocks of both ends differ by. */
 const GOOD_FOR_MS = 600_000
 
+/** For as long as the command runs. */
+const TYPED = new WeakMap<CliInput, string>()
+
 /**
  * Who asks, by `--as` and `--key`, else by LOCKGATE_AS and LOCKGATE_KEY; null if nobody was named. The passphrase of an encrypted key is in
- * LOCKGATE_KEY_PASSPHRASE: never among the arguments, which everybody on the machine can read.
+ * LOCKGATE_KEY_PASSPHRASE, or asked for once at a terminal: never among the arguments, which everybody on the machine can read.
  *
  * @throws InputError `ERR_IDENTITY` if only one of both was given, `ERR_FILE`, or what `readPersonKey` throws
  */
 export async function identityOf(
   options: IdentityOptions,
   env: NonNullable<CliIo["env"]>,
+  input?: CliInput,
 ): Promise<PersonIdentity | null> {
   const account = options.as ?? env["LOCKGATE_AS"]
   const file = options.key ?? env["LOCKGATE_KEY"]
@@ -41,7 +46,19 @@ export async function identityOf(
   } catch {
     throw new InputError("ERR_FILE", `${file}: the key cannot be read`)
   }
-  return { account, key: await readPersonKey(pem, env["LOCKGATE_KEY_PASSPHRASE"] ?? null) }
+  const known = env["LOCKGATE_KEY_PASSPHRASE"] ?? null
+  const passphrase = known === null && isEncrypted(pem) ? await typed(file, input) : known
+  return { account, key: await readPersonKey(pem, passphrase) }
+}
+
+/** The passphrase as somebody types it; a command that asks the gateway twice asks the person once. */
+async function typed(file: string, input: CliInput | undefined): Promise<string | null> {
+  if (input?.isTTY !== true) return null
+  const known = TYPED.get(input)
+  if (known !== undefined) return known
+  const passphrase = await input.askHidden(`passphrase of ${printable(file)}: `)
+  if (passphrase !== null) TYPED.set(input, passphrase)
+  return passphrase
 }
 
 /**

@@ -6,11 +6,12 @@ import { POLICY_LIMITS, parsePolicy } from "../../policy/language/parse-policy.t
 import { postureTable } from "../../policy/posture.ts"
 import { readText } from "../config/read-text.ts"
 import type { CliIo } from "./handler.ts"
+import { parseKnown } from "./known-options.ts"
 import { tellFaults } from "./policy-file.ts"
 import { printable } from "./text.ts"
 
 const USAGE = "usage: lockgate policy check [--strict] [--posture] <file>...\n"
-const FLAGS = ["--strict", "--posture"]
+const OPTIONS = { strict: { type: "boolean" }, posture: { type: "boolean" } } as const
 
 /**
  * `lockgate policy check <file>...`: every fault of every file on one line each, or `ok`, what is in it, and then what its
@@ -20,15 +21,26 @@ const FLAGS = ["--strict", "--posture"]
  * `--strict` a warning. Never rejects.
  */
 export async function policyCheck(args: readonly string[], io: CliIo): Promise<number> {
-  const files = args.filter((arg) => !FLAGS.includes(arg))
-  if (files.length === 0 || files.some((arg) => arg.startsWith("-"))) {
+  const read = readFiles(args)
+  if (read === null) {
     io.err(USAGE)
     return 2
   }
+  const { strict = false, posture = false } = read.values
   let exitCode = 0
-  for (const file of files) exitCode = Math.max(exitCode, await checkFile(file, args.includes("--strict"), io))
-  if (args.includes("--posture")) io.out(`\n${postureTable().join("\n")}\n`)
+  for (const file of read.positionals) exitCode = Math.max(exitCode, await checkFile(file, strict, io))
+  if (posture) io.out(`\n${postureTable().join("\n")}\n`)
   return exitCode
+}
+
+function readFiles(args: readonly string[]) {
+  try {
+    const read = parseKnown({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
+    return read.positionals.length === 0 ? null : read
+  } catch {
+    // parseArgs throws nothing but faults of usage.
+    return null
+  }
 }
 
 async function checkFile(file: string, strict: boolean, io: CliIo): Promise<number> {

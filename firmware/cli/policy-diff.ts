@@ -1,9 +1,10 @@
-import { parseArgs } from "node:util"
+import type { parseArgs } from "node:util"
 import { changeLines, type Change } from "../../policy/analysis/change.ts"
 import { diffPolicies } from "../../policy/analysis/diff.ts"
 import type { CliIo } from "./handler.ts"
 import { readPolicyFile, readPolicyInForce, STATE_OPTIONS, STATE_USAGE, stateFolder, type NamedPolicy } from "./policy-source.ts" // prettier-ignore
 import { printable } from "./text.ts"
+import { parseKnown } from "./known-options.ts"
 
 const USAGE = `lockgate policy diff (<old.yaml> | ${STATE_USAGE}) <new.yaml> [--all]`
 const OPTIONS = { ...STATE_OPTIONS, all: { type: "boolean" } } as const
@@ -42,7 +43,7 @@ function readOptions(
   io: CliIo,
 ): ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>> | null {
   try {
-    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
+    return parseKnown({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
   } catch (error) {
     // parseArgs throws nothing but faults of usage, and words them for people.
     io.err(`${error instanceof Error ? printable(error.message) : ""}\nusage: ${USAGE}\n`)

@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util"
+import type { parseArgs } from "node:util"
 import { explain } from "../../policy/analysis/explain.ts"
 import { explainEntry, isDenial } from "../../policy/analysis/explain-entry.ts"
 import { parseRequestText } from "../../policy/analysis/modbus-request.ts"
@@ -15,6 +15,7 @@ import { entryText } from "./entry-text.ts"
 import { tellError } from "./policy-file.ts"
 import { readPolicyFile, readPolicyInForce, STATE_OPTIONS, STATE_USAGE, stateFolder } from "./policy-source.ts"
 import { printable } from "./text.ts"
+import { parseKnown } from "./known-options.ts"
 
 const USAGE =
   `lockgate policy explain (<policy.yaml> | ${STATE_USAGE}) --as <subject>\n` +
@@ -50,7 +51,7 @@ const ACTIONS = ["publish", "receive", "subscribe"] as const
 
 function read(args: readonly string[], io: CliIo): Read | null {
   try {
-    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
+    return parseKnown({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
   } catch (error) {
     // parseArgs throws nothing but faults of usage, and words them for people.
     io.err(`${error instanceof Error ? printable(error.message) : ""}\nusage: ${USAGE}\n`)

@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util"
 import { LockgateError } from "../../policy/base/errors.ts"
 import { describeSimulation } from "../../policy/analysis/simulate-text.ts"
 import { simulate } from "../../policy/analysis/simulate.ts"
@@ -8,6 +7,7 @@ import type { CliIo } from "./handler.ts"
 import { tellError, tellFaults } from "./policy-file.ts"
 import { readRecordings } from "./recording-files.ts"
 import { localTime, printable } from "./text.ts"
+import { parseKnown } from "./known-options.ts"
 
 const USAGE = "lockgate policy simulate <candidate.yaml> <recording>... [--json]"
 
@@ -38,7 +38,7 @@ export async function policySimulate(args: readonly string[], io: CliIo): Promis
 function readFiles(args: readonly string[], io: CliIo) {
   try {
     const options = { json: { type: "boolean" } } as const
-    const read = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+    const read = parseKnown({ args: [...args], options, allowPositionals: true, strict: true })
     if (read.positionals.length >= 2) return read
     io.err(`usage: ${USAGE}\n`)
   } catch (error) {

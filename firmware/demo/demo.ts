@@ -16,6 +16,7 @@ import { playPolicyChange } from "./policy-change.ts"
 import { prepareDemo, type DemoPaths } from "./material.ts"
 import { parsePlantLine } from "./plant-report.ts"
 import { startWitness, type WitnessScene, witnessedWords, witnessStory } from "./witness-scene.ts"
+import { playTwoPeople } from "./two-people-scene.ts"
 
 const USAGE = "lockgate demo [--folder <path>] [--seconds <n>]"
 /** Whose denials are explained: the name in its certificate. */
@@ -23,6 +24,8 @@ const ROGUE = "rogue"
 const REFRESH_MS = 500
 /** When the key switch is turned, and how long it stays so. */
 const ISLAND = { afterMs: 10_000, heldMs: 5_000 }
+/** How long after that two people come, and how long each of their lines stands alone. */
+const PEOPLE = { afterMs: 2_000, stepMs: 2_500 }
 /** How long after that the policy change is played, and how long its trial lasts. */
 const CHANGE = { afterMs: 6_000, trialSeconds: 12 }
 /** Without a terminal, this often a line is printed. */
@@ -144,6 +147,8 @@ async function play(paths: DemoPaths, io: CliIo, startedMs: number): Promise<num
   }
   const story = playIsland(paths, ISLAND, tell, signal)
     .catch(unplayed("island mode"))
+    .then(() => playTwoPeople(paths.folder, PEOPLE, tell, signal))
+    .catch(unplayed("two people"))
     .then(() => playPolicyChange(paths, CHANGE, tell, signal))
     .catch(unplayed("the policy change"))
   const fallen = await Promise.race([dead, aborted(signal).then(() => null)])

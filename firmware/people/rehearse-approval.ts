@@ -52,7 +52,7 @@ export async function rehearseApproval(live: PeopleRules): Promise<ApprovalRehea
   const door = createManagement({
     handlers: {
       ...(nothing as unknown as Handlers),
-      ...approvalHandlers({ approvals, carryOut: (approved) => door.carryOut(approved) }),
+      ...approvalHandlers({ approvals, judge: gatekeeper.judge, carryOut: (approved) => door.carryOut(approved) }),
     },
     audit,
     gates: { judge: gatekeeper.judge, wait: approvals.wait },

@@ -332,6 +332,12 @@ export const COMMANDS = {
     changes: false,
     arguments: {},
   },
+  "approval.needed": {
+    summary: "whether one may give a command now, and what it would wait for; nothing is asked",
+    permission: "read",
+    changes: false,
+    arguments: { command: { kind: "string", maxLength: 64 } },
+  },
   // Whoever approves needs the permission of what waits: that is asked for when it is known what it is.
   "approval.give": {
     summary: "let a command run that another person gave and that waits under this hash",

@@ -22,6 +22,7 @@ test("every listed package has a command to be seen by", () => {
     "faketime",
     "rsyslog",
     "rsyslog-gnutls",
+    "zsh",
   ]
   assert.equal(names, wanted)
   assert.is(debianPackages()[1]!.command, "mosquitto_pub")

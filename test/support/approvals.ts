@@ -35,7 +35,11 @@ export class GatedDoor {
     const handlers: Handlers = {
       ...recordingHandlers(this.executed, act),
       "account.change": accountHandlers({ accounts, rules, interval: () => world.now })["account.change"],
-      ...approvalHandlers({ approvals: this.approvals, carryOut: (approved) => this.#commands.carryOut(approved) }),
+      ...approvalHandlers({
+        approvals: this.approvals,
+        judge: gatekeeper.judge,
+        carryOut: (approved) => this.#commands.carryOut(approved),
+      }),
     }
     this.#commands = createManagement({
       handlers,

@@ -2,7 +2,7 @@ import type { CliHandler } from "../handler.ts"
 
 /** One command of the command line, as help tells it; what carries it out is loaded when it is used. */
 export interface CommandEntry {
-  /** One or two words. */
+  /** One to three words. */
   readonly words: string
   readonly usage: string
   readonly summary: string

@@ -129,6 +129,12 @@ export const GATEWAY_COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("../time.ts")).timeSet,
   },
   {
+    words: "completion",
+    usage: "bash|zsh",
+    summary: "a script by which the shell completes commands and options: source <(lockgate completion bash)",
+    load: async () => (await import("../completion.ts")).completion,
+  },
+  {
     words: "assess run",
     usage: "[--json]",
     summary: "run the probes and answer the requirement rows",

@@ -110,7 +110,7 @@ const people = {} as AccountHandlerDeps
 const handlers = createHandlers({
   people,
   signingIn: {} as SigningIn,
-  approvals: { approvals: { list: () => [], take: unused, withdraw: unused }, carryOut: unused },
+  approvals: { approvals: { list: () => [], take: unused, withdraw: unused }, judge: () => null, carryOut: unused },
   policy: world.activation,
   incoming: createIncoming({ storage: world.storage, audit: log.audit }),
   recording,

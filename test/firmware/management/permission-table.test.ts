@@ -15,7 +15,7 @@ const test = suite("firmware/management/permission-table")
  * changed, must be decided here, too.
  */
 const DECIDED: Readonly<Record<Permission | typeof OWN | "nobody", readonly string[]>> = {
-  read: ["status", "trust.status", "alarm.list", "approval.list", "session.list"],
+  read: ["status", "trust.status", "alarm.list", "approval.list", "approval.needed", "session.list"],
   alarm: ["alarm.acknowledge"],
   island: ["island", "conduit.restore"],
   access: ["access.grant", "access.end", "access.end-all"],

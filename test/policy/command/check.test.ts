@@ -56,6 +56,7 @@ const VALID: Record<keyof typeof COMMANDS, unknown> = {
   "session.list": {},
   "session.end": { id: "0011" },
   "approval.list": {},
+  "approval.needed": { command: "island" },
   "approval.give": { hash: "0".repeat(64) },
   "approval.withdraw": { hash: "0".repeat(64) },
   assess: {},
