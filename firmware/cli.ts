@@ -46,7 +46,9 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const found = find(argv)
   if (found === null) {
-    io.err(`lockgate: no command "${printable(argv.slice(0, 2).join(" "))}"; \`lockgate help\` lists them\n`)
+    const near = ALL_COMMANDS.filter(({ words }) => words.startsWith(`${first} `)).map(({ words, usage }) => `  lockgate ${words} ${usage}\n`) // prettier-ignore
+    if (near.length > 0) io.err(near.join(""))
+    io.err(`lockgate: no command "${printable(argv.slice(0, 3).join(" "))}"; \`lockgate help\` lists them\n`)
     return 2
   }
   if (found.rest.includes("--help")) {

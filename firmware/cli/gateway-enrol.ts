@@ -71,6 +71,7 @@ async function made(file: string, isRehearsal: boolean, io: CliIo): Promise<Enro
   if (passphrase === undefined) return told(io, "the passphrases differ, or none was typed: nothing was made", 1)
   const { privatePem, publicPem } = makePersonKey(passphrase)
   const { thumbprint } = parseAccountKey(publicPem)
+  let isKept = false
   const how = passphrase === null ? "not encrypted: nobody else may read it" : "encrypted with the passphrase"
   return {
     arguments: { key: publicPem, onToken: "no" },
@@ -83,6 +84,7 @@ async function made(file: string, isRehearsal: boolean, io: CliIo): Promise<Enro
         await using handle = await open(file, "wx", 0o600)
         await handle.writeFile(privatePem)
         await handle.sync()
+        isKept = true
         return null
       } catch (error) {
         const code = (error as NodeJS.ErrnoException).code ?? "?"
@@ -91,11 +93,13 @@ async function made(file: string, isRehearsal: boolean, io: CliIo): Promise<Enro
       }
     },
     async settle(answer) {
-      // What waits for a second person may still be done, and so may what was not answered.
-      const isRefused = "exitCode" in answer && answer.answer !== undefined && answer.answer.waits === undefined
-      if (isRefused) await rm(file, { force: true })
-      else if ("exitCode" in answer && answer.answer?.waits !== undefined)
-        io.err(`${file} is the key that the account gets when it is approved\n`)
+      if (!("exitCode" in answer)) return
+      const { answer: refusal } = answer
+      // Nobody has seen the file if it could not be made, or if nobody was asked; what was not answered may have been done.
+      if (!isKept) return
+      if (refusal !== undefined && refusal.waits === undefined) await rm(file, { force: true })
+      else if (refusal !== undefined) io.err(`${file} is the key that the account gets when it is approved\n`)
+      else io.err(`${file} holds the new key; \`lockgate gateway accounts\` shows whether it was enrolled: if not, remove it\n`) // prettier-ignore
     },
   }
 }
