@@ -404,6 +404,7 @@ async function build(
     random: (bytes) => randomBytes(bytes),
   })
   closers.push(() => signed.stop())
+  closers.push(publishing.answerCommands({ door: signed, accounts }))
   const socket = createLocalSocket({
     path: config.management.socket,
     commands,

@@ -8,6 +8,7 @@ import { createFolderSource } from "./audit/folder-source.ts"
 import type { AuditLog } from "./audit/log.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import type { Dialled } from "./tls/dial.ts"
+import type { CommandPeople } from "./people/command-link.ts"
 import type { TrustKeeper } from "./trust/keeper.ts"
 import { certificateDetail } from "./conduits/trust-in-force.ts"
 import { ROOMS } from "./rooms.ts"
@@ -43,6 +44,8 @@ export interface Publishing {
   trustChanged(): void
   /** Whether the broker, asked just now, shows the edge of the log as it was published. */
   readBack: AuditView["readBack"]
+  /** From the first account on, answer signed commands over the same link. Returns what ends that. CR 1.1. */
+  answerCommands(people: CommandPeople): () => void
   stop(): Promise<void>
 }
 
@@ -52,6 +55,7 @@ const OFF: Publishing = {
   kept: "nothing",
   trustChanged: () => undefined,
   readBack: () => Promise.resolve("off"),
+  answerCommands: () => () => undefined,
   stop: () => Promise.resolve(),
 }
 
@@ -61,9 +65,18 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
   const first = trust.material.management
   if (first === null) return OFF
   const { end } = first
-  const [{ dialMqtt }, { createAuditPublisher }, { makeHeartbeat, HEARTBEAT_SECONDS }, { publishAlarms }] =
-    await ROOMS.publication()
+  const [
+    { dialMqtt },
+    { createAuditPublisher },
+    { makeHeartbeat, HEARTBEAT_SECONDS },
+    { publishAlarms },
+    { createCommandLink },
+  ] = await ROOMS.publication()
   let open: Dialled | null = null
+  const commands = createCommandLink({
+    ...{ clock, gateway: config.gateway, report: (event) => deps.report(event) },
+    sign: (text) => log.signText(text),
+  })
   const publisher = createAuditPublisher({
     log,
     storage,
@@ -86,18 +99,17 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
           alarms: () => deps.alarms.open,
         }),
     },
-    beside: (link, signal) =>
-      publishAlarms({
-        link,
-        signal,
-        alarms: deps.alarms,
-        clock,
-        gateway: config.gateway,
-        report: (event) => deps.report(event),
-      }),
+    beside: async (link, signal) => {
+      const alarms = {
+        ...{ link, signal, alarms: deps.alarms, clock, gateway: config.gateway },
+        report: (event: AuditEvent) => deps.report(event),
+      }
+      await Promise.all([publishAlarms(alarms), commands.serve(link, signal)])
+    },
     connect: () =>
       dialMqtt({
         gateway: config.gateway,
+        version: config.management.mqttVersion,
         openStream: async () => {
           const { material } = trust
           const dialled = dialTrusted({
@@ -148,6 +160,7 @@ export async function startPublishing(deps: PublishingDeps): Promise<Publishing>
       if (!publisher.status.online) return "offline"
       return (await publisher.readBack()) ? "shown" : "not-shown"
     },
+    answerCommands: (people) => commands.open(people),
     stop: async () => {
       stopping.abort()
       await running

@@ -30,6 +30,7 @@ export const ROOMS = {
       import("./audit/publisher.ts"),
       import("./audit/heartbeat.ts"),
       import("./audit/alarm-publisher.ts"),
+      import("./people/command-link.ts"),
     ]),
   witnesses: () =>
     Promise.all([import("./audit/mqtt-link.ts"), import("./audit/witnessed.ts"), import("./audit/shared-link.ts")]),

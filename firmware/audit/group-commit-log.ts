@@ -110,6 +110,10 @@ export class GroupCommitLog implements AuditLog {
     return this.#signer.signNote(text)
   }
 
+  signText(text: string): Promise<Uint8Array> {
+    return this.#signer.signText(text)
+  }
+
   get checkpoint(): SignedCheckpoint {
     return this.#tree.checkpoint
   }

@@ -1,4 +1,4 @@
-import { IntegrityError, LockgateError } from "../../policy/base/errors.ts"
+import { IntegrityError, InvariantError, LockgateError } from "../../policy/base/errors.ts"
 import { isSameKey } from "../../policy/audit/proof-file.ts"
 import { encodeCheckpoint, originOf, type Checkpoint } from "../../policy/audit/tlog/checkpoint.ts"
 import { encodeNote, keyIdOf, type NoteKey, type NoteSignature } from "../../policy/audit/tlog/note.ts"
@@ -33,6 +33,8 @@ export interface LogSigner {
   sign(checkpoint: Checkpoint): Promise<SignedCheckpoint>
   /** A note over any text that is no checkpoint, by the log key in force alone. @throws LockgateError whatever the key store throws */
   signNote(text: string): Promise<string>
+  /** The bare signature over a text of one line without its end, which hence is no note. @throws LockgateError whatever the key store throws */
+  signText(text: string): Promise<Uint8Array>
   /**
    * Make the next key: `named` puts it into the log and returns the checkpoint that covers that. Both keys sign this one; `kept` brings the
    * note to disk; then the next key is in force. After a failure, or a power cut before that, the old one still is.
@@ -95,6 +97,12 @@ export async function openLogKey(
     },
     sign: async (checkpoint) => ({ ...checkpoint, note: await lines(encodeCheckpoint(checkpoint)) }),
     signNote: async (text) => encodeNote(text, [await noteSignature(keyStore, slot, key, text)]),
+    async signText(text) {
+      // A note ends in a line end: nobody makes one of what was signed here.
+      if (text.includes("\n"))
+        throw new InvariantError("ERR_LOG_TEXT", "a text of one line is signed here, and no note")
+      return keyStore.sign(slot, new TextEncoder().encode(text))
+    },
     async rotate({ named, kept }) {
       const nextSlot = otherOf(slot)
       const next = bare(await keyStore.generate(nextSlot, "Ed25519"))

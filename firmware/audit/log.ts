@@ -77,6 +77,8 @@ export interface AuditLog {
   readonly key: NoteKey
   /** A note over `text`, which is no checkpoint, by the key in force now. @throws LockgateError whatever the key store throws */
   signNote(text: string): Promise<string>
+  /** The bare signature over a text of one line, by the key in force now. @throws LockgateError whatever the key store throws */
+  signText(text: string): Promise<Uint8Array>
   /** Size and root of everything that is acknowledged, signed. Older only while the key store does not sign (`audit.unsigned`). */
   readonly checkpoint: SignedCheckpoint
   /** Called after each new checkpoint; the returned function ends that. */

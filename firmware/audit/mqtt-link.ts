@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream"
-import { MqttClient, type IClientOptions } from "mqtt"
+import { MqttClient, type IClientOptions, type IPublishPacket } from "mqtt"
 import { HardwareError, LockgateError } from "../../policy/base/errors.ts"
 import { gatewayClientId, gatewayTopic } from "../../policy/audit/topics.ts"
 
@@ -8,8 +8,11 @@ const TOO_LARGE = "packet-too-large"
 
 /** One connection to a broker, from CONNACK until it ends. It never reconnects: a new one is dialled. */
 export interface MqttLink {
-  /** Publish with QoS 1; resolves when the broker has acknowledged. @throws HardwareError `ERR_LINK` when the link ends before */
-  publish(topic: string, payload: Uint8Array, retain: boolean): Promise<void>
+  /**
+   * Publish with QoS 1; resolves when the broker has acknowledged. `correlation` goes with it where MQTT 5 is spoken.
+   * @throws HardwareError `ERR_LINK` when the link ends before
+   */
+  publish(topic: string, payload: Uint8Array, retain: boolean, correlation?: Uint8Array): Promise<void>
   /** Ask for what these filters match, with QoS 1. @throws HardwareError `ERR_LINK`, also when the broker refuses one of them */
   subscribe(filters: readonly string[]): Promise<void>
   /** @throws HardwareError `ERR_LINK` */
@@ -35,6 +38,14 @@ export interface MqttMessage {
   readonly payload: Uint8Array
   /** It was kept at the broker before we asked. */
   readonly retained: boolean
+  /** Where an answer is wanted, as its sender says: MQTT 5 only. */
+  readonly reply?: ReplyTo
+}
+
+/** Response Topic and Correlation Data of a request. @see MQTT 5.0 section 4.10 */
+export interface ReplyTo {
+  readonly topic: string
+  readonly correlation?: Uint8Array
 }
 
 /** What a link is dialled with. */
@@ -139,9 +150,11 @@ function linkOf(client: MqttClient, stream: Duplex, maxPacketBytes: number, reas
 
   return {
     maxPacketBytes,
-    publish: (topic, payload, retain) => {
+    publish: (topic, payload, retain, correlation) => {
       const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-      return whileOpen((done) => client.publish(topic, bytes, { qos: 1, retain }, done))
+      const with5 = client.options.protocolVersion === 5 && correlation !== undefined
+      const properties = with5 ? { properties: { correlationData: Buffer.from(correlation) } } : {}
+      return whileOpen((done) => client.publish(topic, bytes, { qos: 1, retain, ...properties }, done))
     },
     subscribe: (filters) =>
       whileOpen((done) =>
@@ -154,9 +167,10 @@ function linkOf(client: MqttClient, stream: Duplex, maxPacketBytes: number, reas
     onMessage(listener) {
       takers.push(listener)
       if (takers.length > 1) return
-      client.handleMessage = ({ topic, payload, retain }, done) => {
+      client.handleMessage = ({ topic, payload, retain, properties }, done) => {
         const bytes = typeof payload === "string" ? Buffer.from(payload) : payload
-        Promise.all(takers.map((take) => take({ topic, payload: bytes, retained: retain }))).then(
+        const message = { topic, payload: bytes, retained: retain, ...replyIn(properties) }
+        Promise.all(takers.map((take) => take(message))).then(
           () => done(),
           (error: unknown) => done(error instanceof Error ? error : linkError("failed")),
         )
@@ -176,6 +190,12 @@ function linkOf(client: MqttClient, stream: Duplex, maxPacketBytes: number, reas
       client.end(true)
     },
   }
+}
+
+function replyIn(properties: IPublishPacket["properties"]): Pick<MqttMessage, "reply"> {
+  const { responseTopic: topic, correlationData: correlation } = properties ?? {}
+  if (topic === undefined) return {}
+  return { reply: correlation === undefined ? { topic } : { topic, correlation } }
 }
 
 /** One stable word for why a link failed; never the message of a foreign library. */

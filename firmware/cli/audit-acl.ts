@@ -6,7 +6,7 @@ import { commonNames, given } from "./policy-broker.ts"
 import { tellError } from "./policy-file.ts"
 
 const USAGE =
-  "lockgate audit acl --config <gateway.yaml> [--operator <common name>]... [--collector <common name>[=<cosigner>]]... [--witness <common name>[=<cosigner>]]... [--identity <credential>=<common name>]..."
+  "lockgate audit acl --config <gateway.yaml> [--operator <common name>]... [--collector <common name>[=<cosigner>]]... [--witness <common name>[=<cosigner>]]... [--person <common name>[=<account>]]... [--identity <credential>=<common name>]..."
 
 /**
  * `lockgate audit acl`: who may read this gateway's audit at its broker, as a mosquitto `acl_file`. Whoever is not named gets nothing.
@@ -19,11 +19,12 @@ export async function auditAcl(args: readonly string[], io: CliIo): Promise<numb
     operator: { type: "string", multiple: true },
     collector: { type: "string", multiple: true },
     witness: { type: "string", multiple: true },
+    person: { type: "string", multiple: true },
     identity: { type: "string", multiple: true },
   } as const
   const read = readArguments(args, options, 0, USAGE, io)
   if (read === null) return 2
-  const { config: file = "", operator = [], collector = [], witness = [], identity = [] } = read.values
+  const { config: file = "", operator = [], collector = [], witness = [], person = [], identity = [] } = read.values
   const config = await readBoardFile(file, io)
   if (config === null) return 2
   const { mqtt } = config.management
@@ -40,7 +41,8 @@ export async function auditAcl(args: readonly string[], io: CliIo): Promise<numb
     return 2
   }
   try {
-    io.out(writeAuditAcl(config.gateway, own, { operators: operator, collectors: collector, witnesses: witness }))
+    const readers = { operators: operator, collectors: collector, witnesses: witness, people: person }
+    io.out(writeAuditAcl(config.gateway, own, readers))
     if (operator.length + collector.length === 0)
       io.err(
         "nobody may read it yet: name them with --operator and --collector, by the common names of their certificates\n",

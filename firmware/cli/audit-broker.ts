@@ -43,7 +43,7 @@ export async function openBrokerLog(
  *
  * @throws HardwareError `ERR_LINK`, InputError `ERR_ARGUMENT`
  */
-export function dialBroker(login: BrokerLogin, as: "reader" | "collector"): Promise<MqttLink> {
+export function dialBroker(login: BrokerLogin, as: "reader" | "collector" | "person"): Promise<MqttLink> {
   const { host, port } = placeOf(login.url)
   return dialReader({
     clientId: `lockgate-${as}-${randomBytes(6).toString("hex")}`,

@@ -14,13 +14,30 @@ export const GATEWAY_OPTIONS = {
   config: { type: "string" },
   as: { type: "string" },
   key: { type: "string" },
+  // Over a broker: which gateway, by which key it is known, and as whom the broker knows us.
+  broker: { type: "string" },
+  gateway: { type: "string" },
+  "gateway-key": { type: "string" },
+  ca: { type: "string" },
+  cert: { type: "string" },
+  "cert-key": { type: "string" },
+  mqtt: { type: "string" },
 } as const
-export const GATEWAY_USAGE = "(--config <gateway.yaml> | --socket <path>)"
+export const GATEWAY_USAGE =
+  "(--config <gateway.yaml> | --socket <path> | --broker mqtts://<host>[:<port>] --gateway <name> --gateway-key <key> [--ca <pem>] " +
+  "[--cert <pem> --cert-key <pem>] [--mqtt 5]) [--as <account> --key <pem>]"
 
 /** How a command was told which gateway is meant. */
 export interface GatewayOptions extends IdentityOptions {
   readonly socket?: string | undefined
   readonly config?: string | undefined
+  readonly broker?: string | undefined
+  readonly gateway?: string | undefined
+  readonly "gateway-key"?: string | undefined
+  readonly ca?: string | undefined
+  readonly cert?: string | undefined
+  readonly "cert-key"?: string | undefined
+  readonly mqtt?: string | undefined
 }
 
 /** Exit code of a command that is not refused and not done: it waits for a second person. */
@@ -44,26 +61,45 @@ export async function askGateway(
 ): Promise<Asked> {
   try {
     checkRequest(request)
+    if (options.broker !== undefined) {
+      // The local way needs no MQTT: this one is loaded for who takes it.
+      const { askByBroker } = await import("./broker-ask.ts")
+      return await answered(
+        await askByBroker(options, request, io, timeoutMs),
+        { stateFolder: null, options, isNamed: true },
+        io,
+      )
+    }
     const where = await findGateway(options, io)
     if (where === null) return { exitCode: 2 }
     const person = await identityOf(options, io.env ?? {}, io.input)
     const send = (message: CommandRequest | SignedMessage): Promise<CommandAnswer> =>
       callLocal(where.socket, message, timeoutMs, io.signal)
     const answer = await (person === null ? send(request) : askAs(person, request, where.gateway, send))
-    if (answer.ok) return { result: answer.result }
-    io.err(await refusalText(answer, where.stateFolder))
-    if (answer.waits !== undefined) {
-      io.err(`another person lets it run: lockgate gateway approval give ${answer.waits}${sameGateway({ ...options, as: undefined })} --as <account> --key <key.pem>\n`) // prettier-ignore
-      return { exitCode: WAITS, answer }
-    }
-    if (answer.code === "ERR_NOT_AUTHENTICATED" && person === null)
-      io.err("people have accounts at this gateway: say who you are, by --as <account> --key <key.pem>\n")
-    return { exitCode: 1, answer }
+    return await answered(answer, { stateFolder: where.stateFolder, options, isNamed: person !== null }, io)
   } catch (error) {
     if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
     io.err(`${error.message} (${String(error.code)})\n`)
-    return { exitCode: error instanceof InputError && String(error.code).startsWith("ERR_COMMAND_") ? 2 : 1 }
+    const isUsage = /^ERR_(COMMAND_|ARGUMENT$)/.test(String(error.code))
+    return { exitCode: error instanceof InputError && isUsage ? 2 : 1 }
   }
+}
+
+async function answered(
+  answer: CommandAnswer,
+  asked: { readonly stateFolder: string | null; readonly options: GatewayOptions; readonly isNamed: boolean },
+  io: CliIo,
+): Promise<Asked> {
+  if (answer.ok) return { result: answer.result }
+  io.err(await refusalText(answer, asked.stateFolder))
+  if (answer.waits !== undefined) {
+    const again = `lockgate gateway approval give ${answer.waits}${sameGateway({ ...asked.options, as: undefined })}`
+    io.err(`another person lets it run: ${again} --as <account> --key <key.pem>\n`)
+    return { exitCode: WAITS, answer }
+  }
+  if (answer.code === "ERR_NOT_AUTHENTICATED" && !asked.isNamed)
+    io.err("people have accounts at this gateway: say who you are, by --as <account> --key <key.pem>\n")
+  return { exitCode: 1, answer }
 }
 
 /** Exit code 2 after what is wrong with a request was told, before anybody is asked; null if it may be sent. */
@@ -81,6 +117,10 @@ export function requestFault(request: CommandRequest, io: CliIo): { readonly exi
 /** The same options again, for a command that is proposed to the reader. */
 export function sameGateway(options: GatewayOptions): string {
   const { socket, config, as, key } = options
+  if (options.broker !== undefined) {
+    const named = ["broker", "gateway", "gateway-key", "ca", "cert", "cert-key", "mqtt", "as", "key"] as const
+    return named.map((name) => (options[name] === undefined ? "" : ` --${name} ${options[name]}`)).join("")
+  }
   const who = as === undefined || key === undefined ? "" : ` --as ${as} --key ${key}`
   if (socket !== undefined) return ` --socket ${socket}${who}`
   return config === undefined ? "" : ` --config ${config}${who}`

@@ -120,7 +120,7 @@ async function casesBeside(file: string): Promise<string | null> {
 /** The hash that the next statement names; null if nobody says which, undefined after a fault was told. */
 async function predecessorOf(
   file: string | undefined,
-  gateway: GatewayOptions,
+  gateway: Pick<GatewayOptions, "config" | "socket">,
   io: CliIo,
 ): Promise<string | null | undefined> {
   if (file === undefined) {

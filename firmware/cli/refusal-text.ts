@@ -18,6 +18,7 @@ const MEANING: Readonly<Record<CommandErrorCode, string>> = {
   ERR_SECOND_FACTOR: "this asks for a second factor: a key on a token, or a key and a password",
   ERR_NOT_PRESENT: "this asks for a person at the gateway, and its inputs do not show one",
   ERR_APPROVAL_NEEDED: "this waits for a second person",
+  ERR_ANSWER_TOO_LARGE: "it was done, but the answer is too large for this way: ask at the gateway itself",
   ERR_POLICY_REFUSED: "the gateway refused the policy; nothing has changed",
 }
 

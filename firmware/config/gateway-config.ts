@@ -43,6 +43,8 @@ export interface GatewayConfig {
     readonly socket: string
     /** Where the gateway itself speaks MQTT; null for nowhere. */
     readonly mqtt: UpstreamEnd | null
+    /** Of the two kinds of MQTT, the one that it speaks there. */
+    readonly mqttVersion: "3.1.1" | "5"
   }
   readonly limits: Limits
   /** Whom the gateway believes what time it is. */

@@ -206,6 +206,7 @@ const NO_TRUST = { authorities: [], crls: [], "policy-signers": [], "policy-thre
 const management = object("management", {
   socket: required(path("the local command socket"), "Path of the local command socket."),
   mqtt: optional(broker, null, "Where the gateway itself speaks MQTT; default nowhere."),
+  "mqtt-version": optional(choice(["3.1.1", "5"]), "3.1.1", "The MQTT that it speaks there.", "3.1.1"),
 })
 
 const workerCount = integer(1, 16)
@@ -258,7 +259,7 @@ export const gatewayShape = object("a board file", {
   ),
   lines: optional(placedMap(line, { max: GATEWAY_BOUNDS.lines }), [], "Serial lines with Modbus units, by name.", {}),
   management: required(
-    withStandIn(management, { socket: "", mqtt: null }),
+    withStandIn(management, { socket: "", mqtt: null, "mqtt-version": "3.1.1" }),
     "How the gateway is asked and what it says.",
   ),
   gpio: optional(

@@ -75,6 +75,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
     management: {
       socket: toPath(management.socket),
       mqtt: management.mqtt === null ? null : buildEnd(management.mqtt),
+      mqttVersion: management["mqtt-version"],
     },
     limits: buildLimits(document.limits),
     time: buildTime(document.time, toPath),

@@ -150,6 +150,9 @@ export function createManagement(deps: ManagementDeps): Management {
     const facts: Facts = bytes === null ? unnamed : { ...unnamed, request: sha256(bytes) }
     const refusal = authorise(principal, checked.command)
     if (refusal !== null) return refuse(facts, refusal)
+    // A broker has read it already: it must not become one that is in use.
+    if (principal?.via === "mqtt" && bytes === null && received !== null)
+      return refuse(facts, "ERR_COMMAND_ARGUMENT", "ERR_SECRET_OVER_MQTT")
     const gate = deps.gates?.judge(checked, principal?.person ?? null, approved) ?? null
     if (principal !== null && deps.gates !== undefined && gate === "ERR_APPROVAL_NEEDED") {
       return letWait({ principal, checked, received, facts }, deps.gates)

@@ -1,32 +1,40 @@
 import { createHash } from "node:crypto"
 import { LockgateError } from "../../policy/base/errors.ts"
+import { gatewayTopic } from "../../policy/audit/topics.ts"
+import type { CommandAnswer } from "../../policy/command/port.ts"
 import { MAX_CHUNK_LENGTH } from "../../policy/command/transfer.ts"
 import type { Clock } from "../../hal/clock.ts"
+import type { ReplyTo } from "../audit/mqtt-link.ts"
 import type { SignedDoor } from "./signed-door.ts"
 
 /** What commands over MQTT stand on. */
 export interface CommandMqttDeps {
   readonly door: Pick<SignedDoor, "gateway" | "take" | "nonce">
   readonly clock: Clock
-  /** With the log's key: Ed25519, 64 bytes. */
-  readonly sign: (bytes: Uint8Array) => Promise<Uint8Array>
+  /** With the log's key that is in force: Ed25519, 64 bytes. */
+  readonly sign: (text: string) => Promise<Uint8Array>
   /** QoS 1, not retained. @throws HardwareError `ERR_LINK` */
-  readonly publish: (topic: string, payload: Uint8Array) => Promise<void>
+  readonly publish: (topic: string, payload: Uint8Array, correlation?: Uint8Array) => Promise<void>
+  /** The largest answer that goes out. */
+  readonly maxAnswerBytes?: () => number
 }
 
 /** Answers commands that come by a broker, which need not be trusted. */
 export interface CommandMqtt {
   /** A request as it came; never throws, never waits. One beyond a rate, or that is none, is dropped without an answer. */
-  take(payload: Uint8Array): void
+  take(payload: Uint8Array, reply?: ReplyTo): void
 }
 
 /** The type of a signed answer. */
 export const ANSWER_TYPE = "lockgate-answer+jws"
 /** A piece of a bundle, quoted and signed, fits; larger bundles come in pieces. */
 export const MAX_MQTT_REQUEST_BYTES = 2 * MAX_CHUNK_LENGTH + 4_096
+/** A broker drops, or ends the link for, what it finds too large: the log goes over the same link. */
+export const MAX_MQTT_ANSWER_BYTES = 1024 * 1024
 const MAX_WAITING = 16
 const MAX_ANSWERED = 64
 const MAX_ACCOUNTS = 256
+const MAX_CORRELATION_BYTES = 256
 /** Requests a second, and at once: of all, and for one account. */
 const ALL = { rate: 8, burst: 32 }
 const ONE = { rate: 4, burst: 16 }
@@ -38,6 +46,9 @@ const ONE = { rate: 4, burst: 16 }
  *
  *     lockgate/<gateway>/command/request                   {"nonce":"<account>","id":"<id>"} or {"signed":"<JWS>","id":"<id>"}
  *     lockgate/<gateway>/command/answer/<account>/<id>     JWS over {"gateway","id","request","answer"}
+ *
+ * A Response Topic of MQTT 5 is followed if it lies beneath `command/answer/`, with its Correlation Data; a request that names
+ * another is none.
  *
  * @see IEC 62443-4-2 CR 1.1, CR 3.1 RE(1), CR 3.8, CR 7.1
  */
@@ -59,18 +70,24 @@ export function createCommandMqtt(deps: CommandMqttDeps): CommandMqtt {
     return bucket() && all()
   }
 
-  async function payloadFor(request: Request): Promise<Uint8Array> {
-    const known = answered.get(request.hash)
-    if (known !== undefined) return known
+  async function signed(request: Request, answer: CommandAnswer): Promise<Uint8Array> {
     const { gateway } = door
-    const answer =
-      request.signed === null
-        ? { ok: true, result: { gateway, nonce: door.nonce(request.account) } }
-        : await door.take(request.signed, "mqtt")
     const header = Buffer.from(JSON.stringify({ alg: "EdDSA", typ: ANSWER_TYPE })).toString("base64url")
     const body = Buffer.from(JSON.stringify({ gateway, id: request.id, request: request.hash, answer }))
     const text = `${header}.${body.toString("base64url")}`
-    const payload = Buffer.from(`${text}.${Buffer.from(await deps.sign(Buffer.from(text))).toString("base64url")}`)
+    return Buffer.from(`${text}.${Buffer.from(await deps.sign(text)).toString("base64url")}`)
+  }
+
+  async function payloadFor(request: Request): Promise<Uint8Array> {
+    const known = answered.get(request.hash)
+    if (known !== undefined) return known
+    const answer: CommandAnswer =
+      request.signed === null
+        ? { ok: true, result: { gateway: door.gateway, nonce: door.nonce(request.account) } }
+        : await door.take(request.signed, "mqtt")
+    let payload = await signed(request, answer)
+    if (payload.length > (deps.maxAnswerBytes?.() ?? MAX_MQTT_ANSWER_BYTES))
+      payload = await signed(request, { ok: false, code: "ERR_ANSWER_TOO_LARGE", entry: null })
     answered.set(request.hash, payload)
     for (const oldest of answered.keys()) if (answered.size > MAX_ANSWERED) answered.delete(oldest)
     return payload
@@ -80,8 +97,8 @@ export function createCommandMqtt(deps: CommandMqttDeps): CommandMqtt {
     isAnswering = true
     try {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        const topic = `lockgate/${door.gateway}/command/answer/${next.account}/${next.id}`
-        await deps.publish(topic, await payloadFor(next))
+        const topic = next.reply?.topic ?? gatewayTopic(door.gateway, `command/answer/${next.account}/${next.id}`)
+        await deps.publish(topic, await payloadFor(next), next.reply?.correlation)
       }
     } catch (error) {
       // The link or the key: who asked hears nothing, and asks again with the same bytes.
@@ -93,10 +110,11 @@ export function createCommandMqtt(deps: CommandMqttDeps): CommandMqtt {
   }
 
   return {
-    take(payload) {
+    take(payload, reply) {
+      if (reply !== undefined && !isAnswerTopic(door.gateway, reply)) return
       const request = parse(payload)
       if (request === null || waiting.length >= MAX_WAITING || !mayAsk(request.account)) return
-      waiting.push(request)
+      waiting.push({ ...request, reply })
       if (!isAnswering) void answerAll()
     },
   }
@@ -109,6 +127,14 @@ interface Request {
   /** Null: a number is asked for. */
   readonly signed: string | null
   readonly hash: string
+  readonly reply?: ReplyTo | undefined
+}
+
+/** Elsewhere the gateway would say for others what they may not say themselves. */
+function isAnswerTopic(gateway: string, { topic, correlation }: ReplyTo): boolean {
+  const under = gatewayTopic(gateway, "command/answer/")
+  if (!topic.startsWith(under) || (correlation?.length ?? 0) > MAX_CORRELATION_BYTES) return false
+  return /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}(\/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}){0,3}$/.test(topic.slice(under.length))
 }
 
 function parse(payload: Uint8Array): Request | null {

@@ -11,6 +11,8 @@
  *     lockgate/<gateway>/log/tile/...        retained: full tiles, raw; full bundles, gzipped
  *     lockgate/<gateway>/log/request         what a reader asks for that the broker no longer holds
  *     lockgate/<gateway>/log/answer/<nonce>  and where it gets that
+ *     lockgate/<gateway>/command/request     a person's signed command, or what begins one
+ *     lockgate/<gateway>/command/answer/<account>/<id>  its answer, signed by the log's key
  *
  * A piece over 128 KiB, or over what the broker takes, is cut; each part says how many there are:
  *
@@ -33,6 +35,8 @@ export type GatewayTopic =
   | "log/handover/"
   | `log/handover/${number}`
   | "log/request"
+  | "command/request"
+  | `command/answer/${string}`
   | `alarm/${string}`
 
 /** A payload of more bytes is cut into parts. */

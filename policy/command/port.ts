@@ -49,6 +49,8 @@ export type CommandErrorCode =
   | "ERR_COMMAND_FAILED"
   | "ERR_COMMAND_STATE"
   | "ERR_POLICY_REFUSED"
+  /** Of a transport: the command was carried out, and its answer is larger than fits there. */
+  | "ERR_ANSWER_TOO_LARGE"
   | GateCode
 
 /** The one door for every change. Implemented by `firmware/management`; every transport is a thin adapter onto it. */

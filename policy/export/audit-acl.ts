@@ -3,12 +3,15 @@
  *
  * | who | reads | writes |
  * |---|---|---|
- * | gateway   | its own log and alarms as the broker shows them, what cosigners say, commands | everything of its own but that |
- * | operator  | everything of the gateway | what it asks for older history |
+ * | gateway   | its own log and alarms as the broker shows them, what cosigners say, commands | everything of its own but that, answers to commands |
+ * | operator  | everything of the gateway | what it asks for older history, signed commands |
+ * | person    | answers to that account, changes of the log's key | signed commands |
  * | collector | the log, the signs of life (`heartbeat`, `online`), alarms, what cosigners say | what it asks for, what it cosigns |
  * | witness   | the log, the signs of life | what it asks for, what it cosigns |
  *
  * Collectors and witnesses say what they cosign, or refuse, at `witness/<name>` and below, each under its own name alone.
+ *
+ * A command is believed for its person's signature alone: what a line here allows somebody is to be heard.
  *
  * Everybody else gets nothing: what no line allows, mosquitto refuses once it has an ACL file.
  *
@@ -18,6 +21,9 @@ import { InputError } from "../base/errors.ts"
 
 /** One level of a topic, and no wildcard. */
 const COSIGNER = /^[A-Za-z0-9._-]{1,64}$/
+
+/** As accounts are named. */
+const ACCOUNT = /^[a-z][a-z0-9._-]{0,31}$/
 
 /** What one user may do: topics by kind. */
 export interface AclUser {
@@ -34,19 +40,21 @@ export interface AuditReaders {
   readonly collectors: readonly string[]
   /** Who cosigns and collects nothing, named likewise. */
   readonly witnesses?: readonly string[]
+  /** Who gives commands and reads no log: `<common name>=<account>`, or a common name that is the account's. */
+  readonly people?: readonly string[]
 }
 
 /** What the gateway itself needs at the broker for its log and its commands. */
 export function gatewayAudit(gateway: string): Pick<AclUser, "read" | "write"> {
   const own = (topic: string): string => `lockgate/${gateway}/${topic}`
-  const places = "alarm/# audit/# heartbeat log/# online".split(" ").map(own)
-  return { read: ["command/#", "log/#", "alarm/#", "witness/#"].map(own), write: places }
+  const places = "alarm/# audit/# command/answer/# heartbeat log/# online".split(" ").map(own)
+  return { read: ["command/request", "log/#", "alarm/#", "witness/#"].map(own), write: places }
 }
 
 /** The users who may read the audit of this gateway. @throws InputError `ERR_BROKER_IDENTITY` if a name could not stand in an ACL file, or stands in it as the gateway */
 export function auditReaders(
   gateway: string,
-  { operators, collectors, witnesses = [] }: AuditReaders,
+  { operators, collectors, witnesses = [], people = [] }: AuditReaders,
   taken: readonly string[],
 ): readonly AclUser[] {
   const own = (topic: string): string => `lockgate/${gateway}/${topic}`
@@ -59,7 +67,11 @@ export function auditReaders(
   const users: AclUser[] = [
     ...operators.map((name) => ({
       ...{ comment: "operator", name, read: [own("#")] },
-      write: [own("log/request")],
+      write: [own("log/request"), own("command/request")],
+    })),
+    ...people.map((named) => ({
+      ...{ comment: "person", ...personNamed(named, own) },
+      write: [own("command/request")],
     })),
     ...collectors.map((named) => ({
       ...{ comment: "collector", ...cosigner(named) },
@@ -78,6 +90,13 @@ export function auditReaders(
     seen.add(name)
   }
   return users
+}
+
+function personNamed(named: string, own: (topic: string) => string): Pick<AclUser, "name" | "read"> {
+  const [name = "", account = name, ...more] = named.split("=")
+  if (more.length > 0 || !ACCOUNT.test(account))
+    throw new InputError("ERR_BROKER_IDENTITY", `${named}: an account's name is 1 to 32 of a-z 0-9 . _ -`)
+  return { name, read: [own(`command/answer/${account}/#`), own("log/handover/+")] }
 }
 
 /** The name, if mosquitto can read it in an ACL file. @throws InputError `ERR_BROKER_IDENTITY` */

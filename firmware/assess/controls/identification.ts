@@ -8,12 +8,25 @@ import {
   passwordsHaveLifetime,
   weakPasswordsAreRefused,
 } from "../probes/people.ts"
+import { commandsNeedPermission } from "../probes/management.ts"
 import { guessersAreDelayed, noticeIsShown, signInRevealsNothing } from "../probes/sessions.ts"
 import { onlyNamedRadios } from "../probes/radios.ts"
 import { listenersProveThemselves, strangersAreRefused, weakCryptographyIsRefused } from "../probes/transport.ts"
 
 /** Rows of FR 1: who is there, and how that is proved. */
 export const IDENTIFICATION_CONTROLS: readonly Control[] = [
+  {
+    requirement: "CR 1.1",
+    claim:
+      "From the first account on every command but signing in is refused to nobody, on each way in, a broker included; an account that is " +
+      "disabled, ended or removed is nobody. What a signature must hold is proved by tests; no probe signs as a person.",
+    enforcedIn: [
+      "firmware/management/pipeline.ts",
+      "firmware/people/signed-door.ts",
+      "firmware/people/command-link.ts",
+    ],
+    probes: [commandsNeedPermission.id, onlyAdmittedSignIn.id],
+  },
   {
     requirement: "CR 1.1 RE(1)",
     claim:

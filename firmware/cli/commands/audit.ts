@@ -86,7 +86,7 @@ export const AUDIT_COMMANDS: readonly CommandEntry[] = [
   {
     words: "audit acl",
     usage:
-      "--config <gateway.yaml> [--operator <common name>]... [--collector <common name>[=<cosigner>]]... [--witness <common name>[=<cosigner>]]...",
+      "--config <gateway.yaml> [--operator <common name>]... [--collector <common name>[=<cosigner>]]... [--witness <common name>[=<cosigner>]]... [--person <common name>[=<account>]]...",
     summary: "who may read a gateway's audit at its broker, as a mosquitto ACL file",
     load: async () => (await import("../audit-acl.ts")).auditAcl,
   },

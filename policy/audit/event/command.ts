@@ -50,6 +50,12 @@ export const COMMAND_EVENTS = {
     requirement: "CR 2.1 RE(4)",
     severity: "notice",
   },
+  "command.unheard": {
+    category: "control-system",
+    text: "the broker does not let the gateway hear commands: nobody can ask anything over it",
+    requirement: "CR 1.1",
+    severity: "warning",
+  },
   "recording.started": {
     category: "control-system",
     text: "traffic is being recorded, without payloads",

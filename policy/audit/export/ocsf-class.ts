@@ -128,6 +128,7 @@ export const OCSF_KINDS: Readonly<Record<string, OcsfKind>> = {
   "command.approved": kind(6003, 99),
   "command.withdrawn": kind(6003, 99),
   "command.lapsed": kind(6003, 99),
+  "command.unheard": OTHER,
   "account.first": CHANGED,
   "account.created": CHANGED,
   "account.changed": CHANGED,

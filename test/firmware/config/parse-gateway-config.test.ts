@@ -78,6 +78,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
         credential: "management",
         authority: "control-ca",
       },
+      mqttVersion: "3.1.1",
     },
     limits: {
       ...DEFAULT_LIMITS,

@@ -16,21 +16,26 @@ interface World {
   readonly mqtt: CommandMqtt
   readonly clock: MemoryClock
   readonly taken: string[]
-  readonly said: { readonly topic: string; readonly payload: Uint8Array }[]
+  readonly said: {
+    readonly topic: string
+    readonly payload: Uint8Array
+    readonly correlation?: Uint8Array | undefined
+  }[]
 }
-function open(): World {
+function open(maxAnswerBytes = 100_000, result: unknown = null): World {
   const clock = new MemoryClock()
   const taken: string[] = []
   const said: World["said"] = []
   const door = {
     gateway: "melter-7",
     nonce: (account: string) => `number for ${account}`,
-    take: async (text: string) => ({ ok: true, result: taken.push(text) }) as const,
+    take: async (text: string) => ({ ok: true, result: (taken.push(text), result ?? taken.length) }) as const,
   }
   const mqtt = createCommandMqtt({
     ...{ door, clock },
-    sign: async (data) => sign(null, data, log.privateKey),
-    publish: async (topic, payload) => void said.push({ topic, payload }),
+    sign: async (text) => sign(null, Buffer.from(text), log.privateKey),
+    publish: async (topic, payload, correlation) => void said.push({ topic, payload, correlation }),
+    maxAnswerBytes: () => maxAnswerBytes,
   })
   return { mqtt, clock, taken, said }
 }
@@ -61,6 +66,40 @@ test("[CR 3.8] the same bytes again get the same answer and are not executed aga
   await settled()
   assert.equal([taken.length, said.length], [1, 3])
   assert.equal(said[0]?.payload, said[2]?.payload)
+})
+
+test("an answer that a broker would not take is a short one that says so, and the command is not repeated", async () => {
+  const { mqtt, taken, said } = open(1_000, "x".repeat(1_000))
+  for (let k = 0; k < 2; k++) mqtt.take(bytes({ signed: jws("anna"), id: ID }))
+  await settled()
+  const [, body = ""] = Buffer.from(said[0]!.payload).toString().split(".")
+  const { answer } = JSON.parse(Buffer.from(body, "base64url").toString()) as { answer: unknown }
+  assert.equal(answer, { ok: false, code: "ERR_ANSWER_TOO_LARGE", entry: null })
+  assert.equal([taken.length, said.length], [1, 2])
+})
+
+test("[CR 3.5] a Response Topic of MQTT 5 is followed beneath the answers of this gateway alone", async () => {
+  const { mqtt, said } = open()
+  const correlation = Buffer.from([0, 1, 2])
+  const ask = async (topic: string, id = ID): Promise<void> => {
+    mqtt.take(bytes({ nonce: "anna", id }), { topic, correlation })
+    await settled()
+  }
+  await ask("lockgate/melter-7/command/answer/anna/my-own")
+  assert.equal([said[0]?.topic, said[0]?.correlation], ["lockgate/melter-7/command/answer/anna/my-own", correlation])
+  for (const topic of [
+    ...["audit/live", "online", "command/answer/", "command/answer", "command/request", "log/edge"].map(
+      (one) => `lockgate/melter-7/${one}`,
+    ),
+    ...["#", "+/x", "a//b", "a/", "../../online", "a\u0000b", "x".repeat(65), "a/b/c/d/e"].map(
+      (one) => `lockgate/melter-7/command/answer/${one}`,
+    ),
+    ...["", "plant/valve/set", "lockgate/melter-8/command/answer/anna/x"],
+  ])
+    await ask(topic)
+  mqtt.take(bytes({ nonce: "anna", id: ID }), { topic: said[0]!.topic, correlation: Buffer.alloc(257) })
+  await settled()
+  assert.is(said.length, 1)
 })
 
 test("[CR 7.1] a flood for one account leaves room for another; one of many names is bounded over all", async () => {

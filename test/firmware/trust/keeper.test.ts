@@ -58,7 +58,7 @@ const config: GatewayConfig = {
       upstream: { kind: "tls", host: "127.0.0.1", port: 1, serverName: "x", credential: "own", authority: "field-ca" },
     },
   },
-  management: { socket: at("s"), mqtt: null },
+  management: { socket: at("s"), mqtt: null, mqttVersion: "3.1.1" },
   limits: DEFAULT_LIMITS,
   audit: DEFAULT_AUDIT,
   trialSeconds: 60,

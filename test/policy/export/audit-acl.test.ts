@@ -17,12 +17,14 @@ test("[CR 3.9] the gateway alone writes; operators read all of it, collectors th
     "topic readwrite lockgate/gw-1/log/#",
     "topic readwrite lockgate/gw-1/alarm/#",
     "topic write lockgate/gw-1/audit/#",
+    "topic write lockgate/gw-1/command/answer/#",
     "topic write lockgate/gw-1/heartbeat",
     "topic write lockgate/gw-1/online",
-    "topic read lockgate/gw-1/command/#",
+    "topic read lockgate/gw-1/command/request",
     "topic read lockgate/gw-1/witness/#",
     "user anna",
     "topic write lockgate/gw-1/log/request",
+    "topic write lockgate/gw-1/command/request",
     "topic read lockgate/gw-1/#",
     "user siem",
     "topic write lockgate/gw-1/log/request",
@@ -42,6 +44,22 @@ test("[CR 3.9] the gateway alone writes; operators read all of it, collectors th
     "topic read lockgate/gw-1/heartbeat",
     "topic read lockgate/gw-1/online",
   ]) // prettier-ignore
+})
+
+test("[CR 1.1] who gives commands hears the answers to that account alone, and changes of the key that signs them", async () => {
+  const acl = writeAuditAcl("gw-1", "own", { ...NOBODY, people: ["anna-laptop=anna"] })
+  assert.ok(
+    acl.endsWith(`
+# person
+user anna-laptop
+topic write lockgate/gw-1/command/request
+topic read lockgate/gw-1/command/answer/anna/#
+topic read lockgate/gw-1/log/handover/+
+`),
+    acl,
+  )
+  for (const account of ["", "#", "+", "a/b", "Anna", "a=b", "x".repeat(33), "a\nuser root"])
+    await rejects(() => writeAuditAcl("gw", "own", { ...NOBODY, people: [`cn=${account}`] }), "ERR_BROKER_IDENTITY")
 })
 
 test("[CR 3.9] the name of a cosigner opens no topic but its own", async () => {

@@ -36,11 +36,12 @@ test("the gateway may what the policy admits somebody, each topic once; everybod
     "topic readwrite lockgate/gw-1/log/#",
     "topic write by/+",
     "topic write lockgate/gw-1/audit/#",
+    "topic write lockgate/gw-1/command/answer/#",
     "topic write lockgate/gw-1/heartbeat",
     "topic write lockgate/gw-1/online",
     "topic write plant/+/#",
     "topic read all/+",
-    "topic read lockgate/gw-1/command/#",
+    "topic read lockgate/gw-1/command/request",
     "topic read lockgate/gw-1/witness/#",
     "topic read work/+",
   ])
@@ -49,7 +50,10 @@ test("the gateway may what the policy admits somebody, each topic once; everybod
 test("[CR 3.9] who may read the audit is named, and may not write as the gateway", () => {
   const readers = { operators: ["anna"], collectors: ["siem"] }
   const { acl } = writeBroker(POLICY, ENDS, "broker.example:8883", { ...OPTIONS, readers })
-  assert.match(acl, /# operator\nuser anna\ntopic write lockgate\/gw-1\/log\/request\ntopic read lockgate\/gw-1\/#\n/)
+  assert.match(
+    acl,
+    /# operator\nuser anna\ntopic write lockgate\/gw-1\/log\/request\ntopic write lockgate\/gw-1\/command\/request\ntopic read lockgate\/gw-1\/#\n/,
+  )
   assert.match(acl, /# collector\nuser siem\n/)
 })
 
