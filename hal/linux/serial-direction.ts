@@ -39,7 +39,10 @@ async function hold(tool: string, line: DirectionLine, lost: (error: HardwareErr
   const end = (): void => {
     if (over) return
     over = true
+    // The end of its input wakes it for the signal; one that takes neither is killed, or whoever closes would wait for ever.
+    child.stdin.end()
     child.kill()
+    setTimeout(() => child.kill("SIGKILL"), ORDER_MS).unref()
     waiting?.(null)
   }
   child.stdin.on("error", end)
