@@ -19,7 +19,7 @@ const ANSWER_MS = 20_000
 export interface PatrolDeps {
   readonly link: Pick<MqttLink, "subscribe" | "unsubscribe">
   readonly log: RetainedLog
-  readonly window: Pick<RetainedWindow, "first" | "next">
+  readonly window: Pick<RetainedWindow, "first" | "next" | "trust">
   readonly watch: RetainedWatch
   readonly gateway: string
   readonly report: (event: AuditEvent) => void
@@ -32,13 +32,21 @@ export interface PatrolDeps {
 
 /**
  * Looks once, after a connection, for what the broker did not show by itself: that is asked for by name, for it may have been cleared
- * while we were away. What is missing goes to the watch. `hadPieces`: the broker should hold some from before.
+ * while we were away. What is missing goes to the watch. `had.pieces`: the broker should hold some from before; `had.sure`: the link before this one
+ * was up for long enough to know that it does.
  *
  * @throws HardwareError `ERR_LINK`
  * @see IEC 62443-4-2 CR 3.9, CR 6.1
  */
-export async function patrol(deps: PatrolDeps, hadPieces: boolean): Promise<void> {
+export async function patrol(
+  deps: PatrolDeps,
+  had: { readonly pieces: boolean; readonly sure: boolean },
+): Promise<void> {
   const { log, window, watch, report, isOver, rest } = deps
+  const fillAnew = (reason: "empty" | "incomplete"): void => {
+    report({ id: "audit.retained-lost", outcome: "failure", source: "audit", reason })
+    deps.lostAll()
+  }
   let before = -1
   while (before !== watch.retainedSeen && !isOver()) {
     before = watch.retainedSeen
@@ -53,9 +61,8 @@ export async function patrol(deps: PatrolDeps, hadPieces: boolean): Promise<void
   }
   // Who clears some pieces leaves others; a broker that was set up anew, or keeps nothing over its restart, has none. It may have an
   // edge of ours: a run before this one ended before it knew.
-  if (watch.piecesShown === 0 && hadPieces) {
-    report({ id: "audit.retained-lost", outcome: "failure", source: "audit", reason: "empty" })
-    deps.lostAll()
+  if (watch.piecesShown === 0 && had.pieces) {
+    fillAnew("empty")
     return
   }
   for (let bundle = window.first; bundle < window.next && !isOver(); bundle++)
@@ -65,9 +72,16 @@ export async function patrol(deps: PatrolDeps, hadPieces: boolean): Promise<void
         const topic = pieceTopic(deps.gateway, path)
         // Not answered is not missing: a slow broker is no attack.
         const isAnsweredNow = await shown(deps, [topic, `${topic}/part/+`])
-        if (isAnsweredNow && !watch.hasSeen(path) && bundle >= window.first) watch.missing(path)
+        if (!isAnsweredNow || watch.hasSeen(path) || bundle < window.first) continue
+        // Whoever looked last was interrupted: of what it found nobody knows, and nobody needs to have cleared anything.
+        if (!had.sure) {
+          fillAnew("incomplete")
+          return
+        }
+        watch.missing(path)
       }
     }
+  if (!isOver()) window.trust()
 }
 
 /**

@@ -243,9 +243,12 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     if (isEmptied) {
       window.restart(window.first)
       await window.save()
-      isEmptied = false
     }
     await publishFull(log.checkpoint.size)
+    if (isEmptied && !isOver()) {
+      window.trust()
+      isEmptied = false
+    }
     if (isOver()) return
     if (repairAtMs !== null && clock.monotonicMs() >= repairAtMs) await repair()
     const isDue = clock.monotonicMs() - edgeAtMs >= edgeEveryMs || signal.aborted
@@ -301,8 +304,11 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     signal.addEventListener("abort", rung)
     let patrolling: Promise<void> | null = null
     try {
-      const hadPieces = window.next > window.first
+      const had = { pieces: window.next > window.first, sure: window.isSure }
+      window.doubt()
       if (partBytes === 0) throw linkError("packet-too-large")
+      // On disk before anything is sent: a kill before the patrol is through leaves a broker of which nothing is known.
+      await window.save()
       await link.subscribe(filtersOf(gateway))
       while (!isOver()) {
         const isLast = isStopping()
@@ -314,7 +320,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
           await rest(DISK_RETRY_MS)
         }
         if (isLast) break
-        patrolling ??= kept.edge === null ? null : patrol(looking, hadPieces).catch(unlessOurs)
+        patrolling ??= kept.edge === null ? null : patrol(looking, had).catch(unlessOurs)
         if (!isStopping()) await idle(waitMs())
       }
       return lost ?? "stopped"

@@ -124,7 +124,7 @@ export const AUDIT_EVENTS = {
   },
   "audit.retained-lost": {
     category: "audit-log",
-    text: "the broker keeps nothing of the log any more, as if it had been set up anew; it is published again",
+    text: "the broker has lost what it kept of the log, as if it had been set up anew; it is published again",
     requirement: "CR 6.1",
     severity: "warning",
   },

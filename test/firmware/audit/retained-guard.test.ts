@@ -119,7 +119,9 @@ test("[CR 3.9] a change of the log's key that somebody overwrites, clears or inv
 test("[CR 3.9] what was overwritten or cleared while the gateway was away is found and put right when it is back", async () => {
   const log = treeLog("away", 1100)
   const storage = new MemoryStorage()
-  await (await publish(log, "away", { storage })).stop()
+  const first = await publish(log, "away", { storage })
+  await until("it is sure of it", () => first.window.isSure)
+  await first.stop()
   for (const [topic, message] of [
     ["tile/entries/000", ""],
     ["tile/0/002", "x".repeat(8192)],
@@ -166,26 +168,54 @@ for (const [gateway, left] of [
     )
   })
 
-test("[CR 6.1] whoever is killed while an emptied broker is filled goes on with what is left, and raises no alarm", async () => {
-  const log = treeLog("half", 1100)
-  const storage = new MemoryStorage()
-  await (await publish(log, "half", { storage })).stop()
+/** All but the first bundle of what a gateway has published. */
+async function clearMost(gateway: string): Promise<void> {
   for (const n of [1, 2, 3])
     for (const piece of [`tile/entries/00${n}`, `tile/0/00${n}`])
       await mosquittoPub({
         port: broker.port,
-        ...{ topic: `lockgate/half/log/${piece}`, message: "", retain: true, qos: 1 },
+        ...{ topic: `lockgate/${gateway}/log/${piece}`, message: "", retain: true, qos: 1 },
       })
-  // What such a run has on disk: nothing stands, from the first bundle on.
-  const window = await openRetainedWindow(storage)
-  window.restart(window.first)
-  await window.save()
-  const back = await publish(log, "half", { storage })
-  const source = await reader("half")
-  await until("all is there", async () => Array.isArray(await verified(source, log).catch(() => "")))
-  await source.end()
+}
+
+for (const [gateway, before, told] of [
+  ["half", "fills an emptied broker", []],
+  ["unsure", "has not looked yet what an emptied broker holds", [["audit.retained-lost", "incomplete"]]],
+] as const)
+  test(`[CR 6.1] whoever is killed while it ${before} goes on with what is left, and raises no alarm`, async () => {
+    const log = treeLog(gateway, 1100)
+    const storage = new MemoryStorage()
+    await (await publish(log, gateway, { storage })).stop()
+    await clearMost(gateway)
+    // What such a run has on disk.
+    const window = await openRetainedWindow(storage)
+    if (gateway === "half") window.restart(window.first)
+    else window.doubt()
+    await window.save()
+    const back = await publish(log, gateway, { storage })
+    const source = await reader(gateway)
+    await until("all is there", async () => Array.isArray(await verified(source, log).catch(() => "")))
+    await source.end()
+    await until("it is sure of it", () => back.window.isSure)
+    await back.stop()
+    assert.equal(
+      back.reports.map(({ id, reason }) => [id, reason]),
+      told,
+    )
+    assert.ok((await openRetainedWindow(storage)).isSure)
+  })
+
+test("[CR 3.9] what is cleared after somebody looked, while the gateway is away, is an alarm", async () => {
+  const log = treeLog("sure", 1100)
+  const storage = new MemoryStorage()
+  const first = await publish(log, "sure", { storage })
+  await until("it is sure of it", () => first.window.isSure)
+  await first.stop()
+  await clearMost("sure")
+  const back = await publish(log, "sure", { storage })
+  await until("it is told", () => back.reports.length > 0)
   await back.stop()
-  assert.equal(back.reports, [])
+  assert.equal([back.reports[0]?.id, back.reports[0]?.reason], ["audit.retained-altered", "cleared"])
 })
 
 test("a log that is another than the one at the broker takes its place", async () => {
