@@ -138,6 +138,7 @@ export const OCSF_KINDS: Readonly<Record<string, OcsfKind>> = {
   "account.time-uncertain": OTHER,
   "account.file-refused": FOUND,
   "session.opened": LOGON,
+  "session.identity-uncertain": LOGON,
   "session.refused": LOGON,
   "session.locked-out": LOGON,
   "session.attempts-lost": FOUND,
