@@ -1,9 +1,11 @@
 import type { CommandEntry } from "./entry.ts"
 
+const EXIT = "exit code  0 done, 1 refused or failed, 2 wrong usage, 3 it waits for a second person"
 const CHANGE = [
   "--dry-run  say what would change, and whether it would wait for a second person; change nothing",
   "--yes      it is meant: what cannot be taken back is else asked for at the terminal",
   "--as, --key  whose command it is, and the key that signs it; or LOCKGATE_AS and LOCKGATE_KEY",
+  EXIT,
 ]
 const WHICH = "(--config <gateway.yaml> | --socket <path>) [--as <account> --key <key.pem>]"
 const HOW = `[--dry-run] [--yes] [--json] ${WHICH}`
@@ -14,6 +16,7 @@ export const PEOPLE_COMMANDS: readonly CommandEntry[] = [
     words: "gateway accounts",
     usage: `[--json] ${WHICH}`,
     summary: "who has an account, with roles, keys, password and end; how to make the first",
+    details: [EXIT],
     load: async () => (await import("../gateway-accounts.ts")).gatewayAccounts,
   },
   {
@@ -81,6 +84,7 @@ export const PEOPLE_COMMANDS: readonly CommandEntry[] = [
     words: "gateway sessions",
     usage: `[--json] ${WHICH}`,
     summary: "who is signed in, since when, and on which way",
+    details: [EXIT],
     load: async () => (await import("../gateway-sessions.ts")).gatewaySessions,
   },
   {
@@ -94,6 +98,7 @@ export const PEOPLE_COMMANDS: readonly CommandEntry[] = [
     words: "gateway approvals",
     usage: `[--json] ${WHICH}`,
     summary: "the commands that wait for a second person, each under its hash",
+    details: [EXIT],
     load: async () => (await import("../gateway-approvals.ts")).gatewayApprovals,
   },
   {

@@ -30,6 +30,14 @@ test("a code means one thing, and every meaning has words for --help", () => {
   for (const [k, name] of names.entries()) assert.ok(lines[k]!.includes(` ${EXIT[name]} `), lines[k])
 })
 
+test("what a command says of its codes in words of its own is about codes that it can end with", () => {
+  for (const { words, details = [], exits = COMMON_EXITS } of ALL_COMMANDS)
+    for (const line of details.filter((one) => one.startsWith("exit code"))) {
+      const told = [...line.matchAll(/(?:code|,) +(\d+) /g)].map(([, code]) => Number(code))
+      assert.ok(told.length >= 3 && told.every((code) => codes(exits).includes(code)), `${words}: ${line}`)
+    }
+})
+
 test("[CR 3.7] an option that no command has is wrong use for every command: told on standard error, and nothing is done", async () => {
   for (const entry of ALL_COMMANDS) {
     const { code, out, err } = await ran(entry, ["--no-such-option"])
