@@ -223,8 +223,8 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
         found("foreign", topic.slice(`lockgate/${gateway}/`.length, 200), () => wrong.clear.add(topic))
     },
     edgeSent({ head, parts: pieces }) {
+      // What was shown last stays so until this one is: a copy of it that was asked for before may still be on its way.
       sent.push(digestOf(head.payload))
-      shown = null
       newest = new Set(pieces.map(({ topic }) => topic))
       unshown.clear()
       for (const { topic, payload } of pieces) {
