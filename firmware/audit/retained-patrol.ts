@@ -23,6 +23,8 @@ export interface PatrolDeps {
   readonly watch: RetainedWatch
   readonly gateway: string
   readonly report: (event: AuditEvent) => void
+  /** The broker has nothing of what the window says: it is to be filled anew. */
+  readonly lostAll: () => void
   readonly isOver: () => boolean
   /** Wait, or until it is over. */
   readonly rest: (ms: number) => Promise<void>
@@ -42,7 +44,6 @@ export async function patrol(deps: PatrolDeps, hadPieces: boolean): Promise<void
     before = watch.retainedSeen
     await rest(QUIET_MS)
   }
-  const edgesBefore = watch.edgesShown
   const isAnswered = await shown(deps, [gatewayTopic(deps.gateway, "log/edge")])
   for (let k = 0; k < 50 && !watch.showsEdge && !isOver(); k++) await rest(LOOK_MS)
   if (isOver()) return
@@ -50,15 +51,17 @@ export async function patrol(deps: PatrolDeps, hadPieces: boolean): Promise<void
     report({ id: "audit.retained-unseen", outcome: "failure", source: "audit", reason: "not-shown" })
     return
   }
-  // Who clears some pieces leaves others; a broker that was set up anew, or keeps nothing over its restart, has none.
-  const asked = watch.edgesShown - edgesBefore
-  const hasLostAll = watch.retainedSeen - asked === 0 && hadPieces
-  if (hasLostAll) report({ id: "audit.retained-lost", outcome: "failure", source: "audit", reason: "empty" })
+  // Who clears some pieces leaves others; a broker that was set up anew, or keeps nothing over its restart, has none. It may have an
+  // edge of ours: a run before this one ended before it knew.
+  if (watch.piecesShown === 0 && hadPieces) {
+    report({ id: "audit.retained-lost", outcome: "failure", source: "audit", reason: "empty" })
+    deps.lostAll()
+    return
+  }
   for (let bundle = window.first; bundle < window.next && !isOver(); bundle++)
     for (const piece of bundle < window.first ? [] : piecesWith(bundle)) {
       const path = piecePath(piece)
-      if (hasLostAll) watch.lost(path)
-      else if (!watch.hasSeen(path) && (await pieceOrNull(log, piece)) !== null) {
+      if (!watch.hasSeen(path) && (await pieceOrNull(log, piece)) !== null) {
         const topic = pieceTopic(deps.gateway, path)
         // Not answered is not missing: a slow broker is no attack.
         const isAnsweredNow = await shown(deps, [topic, `${topic}/part/+`])

@@ -3,6 +3,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import type { AuditEvent } from "../../../policy/audit/event.ts"
 import { MemoryStorage } from "../../../hal/memory/storage.ts"
+import { openRetainedWindow } from "../../../firmware/audit/retained-window.ts"
 import { mosquittoPub, mosquittoSub } from "../../peers/mosquitto-clients.ts"
 import { startMosquitto, type Mosquitto } from "../../peers/mosquitto.ts"
 import { retainedScene, until, verified } from "../../support/retained-scene.ts"
@@ -138,23 +139,53 @@ test("[CR 3.9] what was overwritten or cleared while the gateway was away is fou
   assert.equal([back.reports[0]?.reason, back.reports[1]?.count], ["overwritten", 2])
 })
 
-test("[CR 6.1] a broker that keeps nothing any more is told as that, once, and filled again", async () => {
-  const log = treeLog("anew", 1100)
+for (const [gateway, left] of [
+  ["anew", "nothing"],
+  // A run before this one was killed when it had just found the broker empty.
+  ["cut-short", "the edge"],
+] as const)
+  test(`[CR 6.1] a broker that keeps ${left} of the log any more is told as that, once, and filled again`, async () => {
+    const log = treeLog(gateway, 1100)
+    const storage = new MemoryStorage()
+    await (await publish(log, gateway, { storage })).stop()
+    // As if it had been set up anew.
+    const pieces = [0, 1, 2, 3].flatMap((n) => [`tile/entries/00${n}`, `tile/0/00${n}`])
+    for (const topic of left === "nothing" ? ["edge", ...pieces] : pieces)
+      await mosquittoPub({
+        port: broker.port,
+        ...{ topic: `lockgate/${gateway}/log/${topic}`, message: "", retain: true, qos: 1 },
+      })
+    const back = await publish(log, gateway, { storage })
+    const source = await reader(gateway)
+    await until("all is there", async () => Array.isArray(await verified(source, log).catch(() => "")))
+    await source.end()
+    await back.stop()
+    assert.equal(
+      back.reports.map(({ id }) => id),
+      ["audit.retained-lost"],
+    )
+  })
+
+test("[CR 6.1] whoever is killed while an emptied broker is filled goes on with what is left, and raises no alarm", async () => {
+  const log = treeLog("half", 1100)
   const storage = new MemoryStorage()
-  await (await publish(log, "anew", { storage })).stop()
-  // As if it had been set up anew: nothing of this gateway is there.
-  const pieces = ["edge", ...[0, 1, 2, 3].flatMap((n) => [`tile/entries/00${n}`, `tile/0/00${n}`])]
-  for (const topic of pieces)
-    await mosquittoPub({ port: broker.port, topic: `lockgate/anew/log/${topic}`, message: "", retain: true, qos: 1 })
-  const back = await publish(log, "anew", { storage })
-  const source = await reader("anew")
+  await (await publish(log, "half", { storage })).stop()
+  for (const n of [1, 2, 3])
+    for (const piece of [`tile/entries/00${n}`, `tile/0/00${n}`])
+      await mosquittoPub({
+        port: broker.port,
+        ...{ topic: `lockgate/half/log/${piece}`, message: "", retain: true, qos: 1 },
+      })
+  // What such a run has on disk: nothing stands, from the first bundle on.
+  const window = await openRetainedWindow(storage)
+  window.restart(window.first)
+  await window.save()
+  const back = await publish(log, "half", { storage })
+  const source = await reader("half")
   await until("all is there", async () => Array.isArray(await verified(source, log).catch(() => "")))
   await source.end()
   await back.stop()
-  assert.equal(
-    back.reports.map(({ id }) => id),
-    ["audit.retained-lost"],
-  )
+  assert.equal(back.reports, [])
 })
 
 test("a log that is another than the one at the broker takes its place", async () => {
