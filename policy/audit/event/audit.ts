@@ -146,6 +146,12 @@ export const AUDIT_EVENTS = {
     requirement: "CR 6.1",
     severity: "warning",
   },
+  "audit.broker-refuses-entries": {
+    category: "audit-log",
+    text: "the broker does not even take an entry, they wait from the one named on: raise its max_packet_size or message_size_limit",
+    requirement: "CR 6.1",
+    severity: "warning",
+  },
   "audit.requests-dropped": {
     category: "audit-log",
     text: "kept requests of people were given up, the oldest first",

@@ -172,6 +172,7 @@ export const OCSF_KINDS: Readonly<Record<string, OcsfKind>> = {
   "audit.retained-unseen": OTHER,
   "audit.broker-limit": OTHER,
   "audit.broker-too-small": OTHER,
+  "audit.broker-refuses-entries": OTHER,
   "audit.requests-dropped": OTHER,
   "audit.requests-damaged": FOUND,
   "audit.probed": OTHER,
