@@ -75,6 +75,8 @@ export interface Subscription {
 }
 
 const MARK = "RECEIVED "
+/** So long a client has to end when it is told to. */
+const STOP_MS = 5_000
 
 /** Subscribes with the real `mosquitto_sub`; answers at the SUBACK. Throws if there is none in time. */
 export async function mosquittoSub(options: SubscribeOptions): Promise<Subscription> {
@@ -120,6 +122,9 @@ export async function mosquittoSub(options: SubscribeOptions): Promise<Subscript
     },
     stop() {
       child.kill("SIGTERM")
+      // Its handler says DISCONNECT, which takes a lock that the signal may have found taken: then it hangs for good.
+      const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS)
+      void end.then(() => clearTimeout(timer))
       return end
     },
     kill9() {
