@@ -1,7 +1,7 @@
 /**
  * A conduit end to end against dumb pipes and HAProxy: CPU per message, latency, memory, cold start.
  *
- *     node bench/conduit.bench.ts [--quick] [--rounds N] [--only tcp|tls] [--modes bulk,batch8,single,paced]
+ *     node bench/conduit.bench.ts [--quick] [--rounds N] [--only tcp|tls] [--modes bulk,eager,batch8,single,paced]
  *
  * Needs two cores to say anything: the proxies run on one, the clients and the broker's end on the other. What it
  * measures and how: `bench/conduit/README.md`.
@@ -29,11 +29,11 @@ import { judge, judgeMemory, judgeStart, NO_PROXY } from "./conduit/targets.ts"
 
 const RULES = 1_000
 const FULL: Extent = {
-  rounds: 15,
+  rounds: 25,
   // A gateway runs for months: what V8 spends to compile the way of a chunk, of which few are as many messages, is not its rate.
-  warmUp: 8,
-  maxSeconds: 280,
-  counts: { bulk: 400_000, batch8: 64_000, single: 12_000, paced: 1_600 },
+  warmUp: 4,
+  maxSeconds: 1_200,
+  counts: { bulk: 800_000, eager: 48_000, batch8: 64_000, single: 24_000, paced: 3_200 },
   perSecond: 2_000,
   idleConnections: 200,
   settleMs: 8_000,
@@ -41,7 +41,7 @@ const FULL: Extent = {
 const QUICK: Extent = {
   rounds: 3,
   maxSeconds: 60,
-  counts: { bulk: 100_000, batch8: 16_000, single: 4_000, paced: 400 },
+  counts: { bulk: 100_000, eager: 8_000, batch8: 16_000, single: 4_000, paced: 400 },
   perSecond: 2_000,
   idleConnections: 50,
   settleMs: 1_000,
@@ -58,7 +58,7 @@ const { values: options } = parseArgs({
 const extent = { ...(options.quick ? QUICK : FULL) }
 const rounds = Number(options.rounds ?? process.env["LOCKGATE_BENCH_ROUNDS"] ?? extent.rounds)
 
-const MODES: readonly Mode[] = ["bulk", "batch8", "single", "paced"]
+const MODES: readonly Mode[] = ["bulk", "eager", "batch8", "single", "paced"]
 const wanted = options.modes?.split(",") ?? MODES
 const modes = MODES.filter((mode) => wanted.includes(mode))
 const isPart = options.only !== undefined || options.modes !== undefined

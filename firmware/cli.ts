@@ -6,6 +6,7 @@
  */
 import { ALL_COMMANDS } from "./cli/commands/all.ts"
 import type { CommandEntry } from "./cli/commands/entry.ts"
+import { COMMON_EXITS, EXIT, exitHelp } from "./cli/exit-codes.ts"
 import type { CliIo } from "./cli/handler.ts"
 import { terminalInput } from "./cli/terminal-input.ts"
 import { printable } from "./cli/text.ts"
@@ -42,20 +43,22 @@ async function main(argv: readonly string[]): Promise<number> {
   const [first] = argv
   if (first === undefined || first === "help" || first === "--help" || first === "-h") {
     io.out(help())
-    return first === undefined ? 2 : 0
+    return first === undefined ? EXIT.usage : EXIT.done
   }
   const found = find(argv)
   if (found === null) {
     const near = ALL_COMMANDS.filter(({ words }) => words.startsWith(`${first} `)).map(({ words, usage }) => `  lockgate ${words} ${usage}\n`) // prettier-ignore
     if (near.length > 0) io.err(near.join(""))
     io.err(`lockgate: no command "${printable(argv.slice(0, 3).join(" "))}"; \`lockgate help\` lists them\n`)
-    return 2
+    return EXIT.usage
   }
   if (found.rest.includes("--help")) {
-    const { words, usage, summary, details = [] } = found.entry
-    const more = details.length === 0 ? "" : `\n${details.map((line) => `    ${line}\n`).join("")}`
-    io.out(`${`lockgate ${words} ${usage}`.trim()}\n    ${summary}\n${more}`)
-    return 0
+    const { words, usage, summary, details = [], exits = COMMON_EXITS } = found.entry
+    // Some say in words of their own what a code means for them.
+    const codes = details.some((line) => line.startsWith("exit code")) ? [] : exitHelp(exits)
+    const more = [...details, ...codes].map((line) => `    ${line}\n`).join("")
+    io.out(`${`lockgate ${words} ${usage}`.trim()}\n    ${summary}\n\n${more}`)
+    return EXIT.done
   }
   const command = await found.entry.load()
   return command(found.rest, io)

@@ -6,6 +6,7 @@ import type { Alarms } from "./audit/alarms.ts"
 import type { AuditView } from "./assess/probe-context.ts"
 import { createFolderSource } from "./audit/folder-source.ts"
 import type { AuditLog } from "./audit/log.ts"
+import type { KeptState } from "./audit/publisher.ts"
 import type { GatewayConfig } from "./config/gateway-config.ts"
 import type { Dialled } from "./tls/dial.ts"
 import type { CommandPeople } from "./people/command-link.ts"
@@ -39,7 +40,7 @@ export interface Publishing {
   /** The first entry that the broker has not acknowledged; null where there is none. */
   readonly next: number | null
   /** How the log is kept at the broker; `nothing` also where there is none. */
-  readonly kept: "whole" | "small-parts" | "nothing"
+  readonly kept: KeptState
   /** The trust has changed: a connection to a broker whose certificate is revoked is cut, any other stays. CR 1.9. */
   trustChanged(): void
   /** Whether the broker, asked just now, shows the edge of the log as it was published. */

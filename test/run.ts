@@ -56,6 +56,8 @@ function runFile(name: string): Promise<Outcome> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [...FLAGS, fileURLToPath(import.meta.url), "--one", name], {
       cwd: root,
+      // As `make test` has it: a gateway that strips its types anew takes half as long again to start.
+      env: { NODE_COMPILE_CACHE: join(root, ".cache", "node"), ...process.env },
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     })

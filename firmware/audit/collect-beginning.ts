@@ -5,7 +5,8 @@
  *     copy       {"format":1,"first":2048}    the same, for whoever verifies: this is a copy that began there; absent: 0
  *
  * A copy that began late has no entry that speaks of what is before: the gateway may have it still. Both numbers only ever become
- * smaller, so a hand that takes the oldest bundles away, or writes a larger number into one of the files, is noticed.
+ * smaller, so a hand that takes the oldest bundles away, or writes a larger number into one of the files, is noticed. Nobody signs
+ * them: a hand that writes a larger number into both hides the oldest bundles, and nothing else (see the README).
  *
  * @see IEC 62443-4-2 CR 2.9, CR 3.9
  */

@@ -4,7 +4,7 @@ import { HardwareError, LockgateError } from "../../policy/base/errors.ts"
 import { gatewayClientId, gatewayTopic } from "../../policy/audit/topics.ts"
 
 /** Why a link ended on which more was sent than the broker takes. */
-const TOO_LARGE = "packet-too-large"
+export const TOO_LARGE = "packet-too-large"
 
 /** One connection to a broker, from CONNACK until it ends. It never reconnects: a new one is dialled. */
 export interface MqttLink {

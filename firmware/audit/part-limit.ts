@@ -1,6 +1,7 @@
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import { PART_BYTES } from "../../policy/audit/topics.ts"
 import type { Clock } from "../../hal/clock.ts"
+import { TOO_LARGE } from "./mqtt-link.ts"
 
 /** Room for topic and header in a packet. */
 const HEADER_BYTES = 256
@@ -123,7 +124,7 @@ export function createPartLimit({ clock, report, broker, mostBytes = PART_BYTES 
       else if (!isAnnounced) state = "whole"
     },
     ended(reason, heaviest) {
-      if (reason === "packet-too-large" && heaviest > 0) return stepDown(heaviest)
+      if (reason === TOO_LARGE && heaviest > 0) return stepDown(heaviest)
       if (OTHER_ENDS.has(reason) || heaviest <= LEAST_PART_BYTES / 4) return "other"
       strikes++
       struckBy = heaviest

@@ -3,6 +3,7 @@ import type { AuditEvent } from "../../policy/audit/event.ts"
 import type { Clock } from "../../hal/clock.ts"
 import type { Storage } from "../../hal/storage.ts"
 import type { AuditLog } from "./log.ts"
+import { createLineLimit } from "./line-limit.ts"
 import { linkError, reasonOf, type MqttLink } from "./mqtt-link.ts"
 import { createPartLimit } from "./part-limit.ts"
 import { pause } from "./pause.ts"
@@ -18,6 +19,9 @@ const FIRST_RETRY_MS = 1_000
 const LONGEST_RETRY_MS = 60_000
 /** A link that held so long makes the next retry a quick one again. */
 const STABLE_MS = 30_000
+/** So many links in a row that did not hold although nothing but heartbeats and alarms went over them, and those are too large, too. */
+const FUTILE_LINKS = 3
+const FUTILE_RETRY_MS = 600_000
 /** How long an orderly stop waits for the last edge. */
 const DRAIN_MS = 2_000
 
@@ -43,6 +47,12 @@ export interface AuditPublisherDeps {
   readonly random?: () => number
 }
 
+/**
+ * How the log is kept at the broker: in messages as large as they are, in small parts, or not at all; `live-waits`: it does not even take live
+ * entries, which wait.
+ */
+export type KeptState = "whole" | "small-parts" | "nothing" | "live-waits"
+
 /** Publishes the log; a long-running part. */
 export interface AuditPublisher {
   /** Runs until the signal; resolves after the orderly end: `offline` published, position saved. */
@@ -51,8 +61,7 @@ export interface AuditPublisher {
   readonly status: {
     readonly online: boolean
     readonly next: number
-    /** How the log is kept at the broker: in messages as large as they are, in small parts, or not at all. */
-    readonly retained: "whole" | "small-parts" | "nothing"
+    readonly retained: KeptState
   }
   /** Whether the broker, asked just now, shows the edge of the log as it was published. False while there is none or no link. */
   readBack(): Promise<boolean>
@@ -79,6 +88,9 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
   const mostBytes = deps.retained?.partBytes === undefined ? {} : { mostBytes: deps.retained.partBytes }
   const broker = deps.broker === undefined ? {} : { broker: deps.broker }
   const limit = createPartLimit({ clock, report: deps.report, ...broker, ...mostBytes })
+
+  const live = gatewayTopic(deps.gateway, "audit/live")
+  const lines = createLineLimit({ clock, report: deps.report, topic: live, ...broker })
 
   async function save(): Promise<void> {
     await window?.save()
@@ -115,11 +127,12 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
     void deps.beside?.(link, ending.signal)
     const endBeats = beat(link)
     retained = startRetained(link, signal)
-    const why = await runPublishSession({
+    const { why, heaviest } = await runPublishSession({
       link,
       log,
       clock,
-      topic: gatewayTopic(deps.gateway, "audit/live"),
+      topic: live,
+      limit: lines,
       from: next,
       signal,
       acknowledged: (upTo) => (next = Math.max(next, upTo)),
@@ -133,6 +146,9 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
           detail: { from },
         }),
     })
+    // With a larger part on its way it was rather that one; what did not get through is known once that session has ended, too.
+    if (why !== "stopped") await atMost(clock, DRAIN_MS, retained?.ended)
+    if (heaviest >= (retained?.heaviest ?? 0) && lines.ended(why, heaviest)) retryMs = FIRST_RETRY_MS
     ending.abort()
     await endBeats()
     if (why === "stopped") {
@@ -151,7 +167,7 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
     void session.ended.then((reason) => {
       if (reason === "stopped") return
       const verdict = limit.ended(reason, session.heaviest)
-      if (verdict === "smaller") retryMs = FIRST_RETRY_MS
+      if (verdict !== "other") retryMs = FIRST_RETRY_MS
       if (!online) return
       // What another link does not mend must not cost the live lines theirs.
       if (reason === "refused") report({ id: "audit.retained-unseen", outcome: "failure", source: "audit", reason })
@@ -197,7 +213,8 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
 
   return {
     get status() {
-      return { online, next, retained: limit.state }
+      const retained: KeptState = lines.isWaiting ? "live-waits" : limit.state
+      return { online, next, retained }
     },
     readBack: () => retained?.readBack() ?? Promise.resolve(false),
     async start(signal) {
@@ -206,13 +223,17 @@ export function createAuditPublisher(deps: AuditPublisherDeps): AuditPublisher {
       savedNext = next
       const endSaving = every(clock, SAVE_MS, save)
       const stopped = (): boolean => signal.aborted
+      let futile = 0
       while (!stopped()) {
-        const startedMs = clock.monotonicMs()
+        const [startedMs, waited] = [clock.monotonicMs(), lines.isWaiting]
         const why = await attempt(signal)
         if (stopped()) break
         tellLost(why)
-        if (clock.monotonicMs() - startedMs >= STABLE_MS) retryMs = FIRST_RETRY_MS
-        await pause(clock, retryMs * (0.5 + random() / 2), signal)
+        const isStable = clock.monotonicMs() - startedMs >= STABLE_MS
+        if (isStable) retryMs = FIRST_RETRY_MS
+        futile = waited && !isStable ? futile + 1 : 0
+        const pauseMs = futile >= FUTILE_LINKS ? FUTILE_RETRY_MS : retryMs
+        await pause(clock, pauseMs * (0.5 + random() / 2), signal)
         retryMs = Math.min(LONGEST_RETRY_MS, retryMs * 2)
       }
       await endSaving()

@@ -19,10 +19,12 @@ const ANSWER_MS = 20_000
 export interface PatrolDeps {
   readonly link: Pick<MqttLink, "subscribe" | "unsubscribe">
   readonly log: RetainedLog
-  readonly window: Pick<RetainedWindow, "first" | "next">
+  readonly window: Pick<RetainedWindow, "first" | "next" | "trust">
   readonly watch: RetainedWatch
   readonly gateway: string
   readonly report: (event: AuditEvent) => void
+  /** The broker has nothing of what the window says: it is to be filled anew. */
+  readonly lostAll: () => void
   readonly isOver: () => boolean
   /** Wait, or until it is over. */
   readonly rest: (ms: number) => Promise<void>
@@ -30,19 +32,26 @@ export interface PatrolDeps {
 
 /**
  * Looks once, after a connection, for what the broker did not show by itself: that is asked for by name, for it may have been cleared
- * while we were away. What is missing goes to the watch. `hadPieces`: the broker should hold some from before.
+ * while we were away. What is missing goes to the watch. `had.pieces`: the broker should hold some from before; `had.sure`: the link before this one
+ * was up for long enough to know that it does.
  *
  * @throws HardwareError `ERR_LINK`
  * @see IEC 62443-4-2 CR 3.9, CR 6.1
  */
-export async function patrol(deps: PatrolDeps, hadPieces: boolean): Promise<void> {
+export async function patrol(
+  deps: PatrolDeps,
+  had: { readonly pieces: boolean; readonly sure: boolean },
+): Promise<void> {
   const { log, window, watch, report, isOver, rest } = deps
+  const fillAnew = (reason: "empty" | "incomplete"): void => {
+    report({ id: "audit.retained-lost", outcome: "failure", source: "audit", reason })
+    deps.lostAll()
+  }
   let before = -1
   while (before !== watch.retainedSeen && !isOver()) {
     before = watch.retainedSeen
     await rest(QUIET_MS)
   }
-  const edgesBefore = watch.edgesShown
   const isAnswered = await shown(deps, [gatewayTopic(deps.gateway, "log/edge")])
   for (let k = 0; k < 50 && !watch.showsEdge && !isOver(); k++) await rest(LOOK_MS)
   if (isOver()) return
@@ -50,21 +59,29 @@ export async function patrol(deps: PatrolDeps, hadPieces: boolean): Promise<void
     report({ id: "audit.retained-unseen", outcome: "failure", source: "audit", reason: "not-shown" })
     return
   }
-  // Who clears some pieces leaves others; a broker that was set up anew, or keeps nothing over its restart, has none.
-  const asked = watch.edgesShown - edgesBefore
-  const hasLostAll = watch.retainedSeen - asked === 0 && hadPieces
-  if (hasLostAll) report({ id: "audit.retained-lost", outcome: "failure", source: "audit", reason: "empty" })
+  // Who clears some pieces leaves others; a broker that was set up anew, or keeps nothing over its restart, has none. It may have an
+  // edge of ours: a run before this one ended before it knew.
+  if (watch.piecesShown === 0 && had.pieces) {
+    fillAnew("empty")
+    return
+  }
   for (let bundle = window.first; bundle < window.next && !isOver(); bundle++)
     for (const piece of bundle < window.first ? [] : piecesWith(bundle)) {
       const path = piecePath(piece)
-      if (hasLostAll) watch.lost(path)
-      else if (!watch.hasSeen(path) && (await pieceOrNull(log, piece)) !== null) {
+      if (!watch.hasSeen(path) && (await pieceOrNull(log, piece)) !== null) {
         const topic = pieceTopic(deps.gateway, path)
         // Not answered is not missing: a slow broker is no attack.
         const isAnsweredNow = await shown(deps, [topic, `${topic}/part/+`])
-        if (isAnsweredNow && !watch.hasSeen(path) && bundle >= window.first) watch.missing(path)
+        if (!isAnsweredNow || watch.hasSeen(path) || bundle < window.first) continue
+        // Whoever looked last was interrupted: of what it found nobody knows, and nobody needs to have cleared anything.
+        if (!had.sure) {
+          fillAnew("incomplete")
+          return
+        }
+        watch.missing(path)
       }
     }
+  if (!isOver()) window.trust()
 }
 
 /**

@@ -88,6 +88,8 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   let edgeOfNote = ""
   let handedOverTo: RetainedLog["key"] | null = null
   let repairAtMs: number | null = null
+  /** The broker has nothing of what was published, and is filled anew. */
+  let isEmptied = false
   const damagedTold = new Set<number>()
 
   const rung = (): void => ring()
@@ -102,7 +104,11 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   const requests = createLogRequests({ gateway, log, clock, partBytes, publish: (t, bytes) => send(t, bytes, false) })
   const kept = createRetainedEdge({ gateway, partBytes, watch, send: ({ topic, payload }) => send(topic, payload) })
 
-  const looking = { link, log, window, watch, gateway, report: deps.report, isOver, rest }
+  const lostAll = (): void => {
+    isEmptied = true
+    ring()
+  }
+  const looking = { link, log, window, watch, gateway, report: deps.report, lostAll, isOver, rest }
 
   /** The messages that carry a piece. One that cannot be read has none, and is told. */
   async function messagesOf(piece: LogPiece): Promise<readonly PieceMessage[]> {
@@ -233,7 +239,16 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
   }
 
   async function turn(): Promise<void> {
+    // Known on disk before the first piece stands again: whoever goes on after a kill does not miss the rest.
+    if (isEmptied) {
+      window.restart(window.first)
+      await window.save()
+    }
     await publishFull(log.checkpoint.size)
+    if (isEmptied && !isOver()) {
+      window.trust()
+      isEmptied = false
+    }
     if (isOver()) return
     if (repairAtMs !== null && clock.monotonicMs() >= repairAtMs) await repair()
     const isDue = clock.monotonicMs() - edgeAtMs >= edgeEveryMs || signal.aborted
@@ -289,8 +304,11 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
     signal.addEventListener("abort", rung)
     let patrolling: Promise<void> | null = null
     try {
-      const hadPieces = window.next > window.first
+      const had = { pieces: window.next > window.first, sure: window.isSure }
+      window.doubt()
       if (partBytes === 0) throw linkError("packet-too-large")
+      // On disk before anything is sent: a kill before the patrol is through leaves a broker of which nothing is known.
+      await window.save()
       await link.subscribe(filtersOf(gateway))
       while (!isOver()) {
         const isLast = isStopping()
@@ -302,7 +320,7 @@ export function runRetainedSession(deps: RetainedSessionDeps): RetainedSession {
           await rest(DISK_RETRY_MS)
         }
         if (isLast) break
-        patrolling ??= kept.edge === null ? null : patrol(looking, hadPieces).catch(unlessOurs)
+        patrolling ??= kept.edge === null ? null : patrol(looking, had).catch(unlessOurs)
         if (!isStopping()) await idle(waitMs())
       }
       return lost ?? "stopped"

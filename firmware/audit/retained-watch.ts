@@ -63,12 +63,12 @@ export interface RetainedWatch {
   readonly showsEdge: boolean
   /** How often the broker has shown us, asked, what lies at `log/edge`. */
   readonly edgesShown: number
+  /** How many messages with something of a piece it has shown us as what lies there. */
+  readonly piecesShown: number
   /** Retained messages seen: no more of them, and the broker has told what it holds. */
   readonly retainedSeen: number
   /** The broker was asked for this piece, and does not have it. */
   missing(path: string): void
-  /** It lost everything that it had, this piece with it: to be published again, without an alarm for each. */
-  lost(path: string): void
   /** What is to be put right; from then on that counts as done. */
   takeWrong(): Wrong
   stop(): void
@@ -90,9 +90,11 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   const told = new Set<string>()
   const clearedByUs = new Set<string>()
   const joining = new Map<string, Map<number, Uint8Array>>()
-  /** Digests of edges that were sent and not shown yet, oldest first; and of the one shown last. */
+  /** Digests of edges that were sent and not shown yet, oldest first; and of the one shown last, if no newer one was sent. */
   let sent: string[] = []
   let shown: string | null = null
+  /** Of the one that the broker was last right to show. Asked before a newer one reached it, it shows this again. */
+  let stood: string | null = null
   let isFirstEdge = true
   /** Digests of the parts of the edges that may stand now, by topic; and which edges stood before, the newest last. */
   const parts = new Map<string, string>()
@@ -101,6 +103,7 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
   let former: string[] = []
   let retainedSeen = 0
   let edgesShown = 0
+  let piecesShown = 0
   let wrong = nothingWrong()
   const teller = createAlterationTeller(deps, "audit.retained-altered")
 
@@ -122,8 +125,9 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
     isFirstEdge = false
     if (at >= 0) {
       sent = sent.slice(at + 1)
-      shown = digest
-    } else if (digest !== shown && !(isFirst && (payload.length === 0 || (await isEdgeOf(log, payload))))) {
+      shown = stood = digest
+    } else if (isFirst && (payload.length === 0 || (await isEdgeOf(log, payload)))) stood = digest
+    else if (digest !== stood) {
       shown = null
       found(payload.length === 0 ? "cleared" : "overwritten", "log/edge", () => (wrong.edge = true))
     }
@@ -218,6 +222,7 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
       }
       if (topic.startsWith(handoverRoot)) return takeHandover(topic, topic.slice(handoverRoot.length), payload)
       const at = pieceAt(gateway, topic)
+      if (at !== null && retained && payload.length > 0) piecesShown++
       if (at !== null) return takePiece(topic, at.path, at.part, payload)
       if (payload.length > 0 && ["tile", "edge"].some((place) => topic.startsWith(`lockgate/${gateway}/log/${place}/`)))
         found("foreign", topic.slice(`lockgate/${gateway}/`.length, 200), () => wrong.clear.add(topic))
@@ -247,16 +252,17 @@ export function createRetainedWatch(deps: RetainedWatchDeps): RetainedWatch {
     get edgesShown() {
       return edgesShown
     },
+    get piecesShown() {
+      return piecesShown
+    },
     get retainedSeen() {
       return retainedSeen
     },
-    lost(path) {
-      wrong.republish.add(path)
-      deps.ring()
-    },
     missing(path) {
-      if (told.has(path)) this.lost(path)
-      else pieceIsWrong("cleared", path)
+      if (told.has(path)) {
+        wrong.republish.add(path)
+        deps.ring()
+      } else pieceIsWrong("cleared", path)
     },
     takeWrong() {
       const now = wrong

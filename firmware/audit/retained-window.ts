@@ -14,6 +14,8 @@ export interface RetainedWindow {
   readonly next: number
   readonly costs: readonly BundleCost[]
   readonly bytes: number
+  /** Whether the broker was seen to have them, since a link to it came up. */
+  readonly isSure: boolean
   costOf(bundle: number): BundleCost | null
   /** Bundle `next` is acknowledged by the broker. */
   add(cost: BundleCost): void
@@ -21,6 +23,10 @@ export interface RetainedWindow {
   widen(bundle: number, parts: number): void
   /** The oldest `count` leave. */
   leave(count: number): void
+  /** A link came up: what is there is not known until somebody has looked. */
+  doubt(): void
+  /** Somebody has looked. */
+  trust(): void
   /** Begin anew at this bundle, with nothing there. */
   restart(first: number): void
   /** On disk when this resolves, if there was a change. A disk that does not take it costs repetition only, hence never rejects with ERR_IO. */
@@ -29,7 +35,7 @@ export interface RetainedWindow {
 
 /** The account as it was saved; an empty one if the file is missing or damaged. @throws HardwareError `ERR_IO` */
 export async function openRetainedWindow(storage: Pick<Storage, "read" | "write">): Promise<RetainedWindow> {
-  let { first, costs } = parsed(await storage.read(FILE)) ?? { first: 0, costs: [] }
+  let { first, costs, isSure } = parsed(await storage.read(FILE)) ?? { first: 0, costs: [], isSure: true }
   let bytes = costs.reduce((sum, cost) => sum + cost.bytes, 0)
   let isSaved = true
   return {
@@ -44,6 +50,9 @@ export async function openRetainedWindow(storage: Pick<Storage, "read" | "write"
     },
     get bytes() {
       return bytes
+    },
+    get isSure() {
+      return isSure
     },
     costOf: (bundle) => costs[bundle - first] ?? null,
     add(cost) {
@@ -64,13 +73,24 @@ export async function openRetainedWindow(storage: Pick<Storage, "read" | "write"
       }
       isSaved = false
     },
+    doubt() {
+      ;[isSure, isSaved] = [false, isSaved && !isSure]
+    },
+    trust() {
+      ;[isSure, isSaved] = [true, isSaved && isSure]
+    },
     restart(at) {
       ;[first, costs, bytes, isSaved] = [at, [], 0, false]
     },
     async save() {
       if (isSaved) return
       isSaved = true
-      const text = JSON.stringify({ format: 1, first, costs: costs.map(({ bytes: size, parts }) => [size, parts]) })
+      const text = JSON.stringify({
+        format: 1,
+        first,
+        sure: isSure,
+        costs: costs.map((cost) => [cost.bytes, cost.parts]),
+      })
       try {
         await storage.write(FILE, new TextEncoder().encode(text))
       } catch (error) {
@@ -81,17 +101,17 @@ export async function openRetainedWindow(storage: Pick<Storage, "read" | "write"
   }
 }
 
-function parsed(bytes: Uint8Array | null): { first: number; costs: BundleCost[] } | null {
+function parsed(bytes: Uint8Array | null): { first: number; costs: BundleCost[]; isSure: boolean } | null {
   if (bytes === null) return null
   try {
-    const value = JSON.parse(new TextDecoder().decode(bytes)) as { format?: unknown; first?: unknown; costs?: unknown }
-    const { format, first, costs } = value
+    const value = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>
+    const { format, first, costs, sure } = value
     if (format !== 1 || !isCount(first) || !Array.isArray(costs) || costs.length > MAX_BUNDLES) return null
     const read = (costs as unknown[]).map((pair) => {
       const [size, parts] = Array.isArray(pair) ? (pair as unknown[]) : []
       return isCount(size) && isCount(parts) ? { bytes: size, parts } : null
     })
-    return read.includes(null) ? null : { first, costs: read as BundleCost[] }
+    return read.includes(null) ? null : { first, costs: read as BundleCost[], isSure: sure !== false }
   } catch {
     return null
   }

@@ -14,7 +14,7 @@ import { runCollector } from "../audit/collector.ts"
 import { nodeSha256 } from "../audit/note-functions.ts"
 import { reasonOf } from "../config/read-text.ts"
 import { dialBroker, placeOf, type BrokerLogin } from "./audit-broker.ts"
-import { AUDIT_EXIT } from "./audit-exit.ts"
+import { EXIT } from "./exit-codes.ts"
 import { auditArguments, wrongUse } from "./audit-options.ts"
 import { auditRun } from "./audit-run.ts"
 import type { CliIo } from "./handler.ts"
@@ -57,7 +57,7 @@ type Values = { readonly [option in "store" | "key" | "inventory" | "ca" | "cert
 /**
  * Keeps verified copies of many gateways' logs, cosigns them, and with that acknowledges them: `lockgate audit collect`.
  *
- * Resolves to a code of `AUDIT_EXIT`: `wrong` if a log is accused at the end, `unreadable` if the store cannot be written, `unreachable` if with
+ * Resolves to a code of `EXIT`: `wrong` if a log is accused at the end, `unreadable` if the store cannot be written, `unreachable` if with
  * `--once` a broker cannot be reached, or not all of a log was to be had.
  *
  * @see IEC 62443-4-2 CR 2.9, CR 3.9, CR 6.1
@@ -88,7 +88,7 @@ async function newKey(file: string, name: string | undefined, io: CliIo): Promis
   }
   io.out(`${encodeNoteKey(nodeSha256, parseCosignerSecret(line).key)}\n`)
   io.err("put this line under audit: collectors: in the board file of each gateway\n")
-  return AUDIT_EXIT.done
+  return EXIT.done
 }
 
 function makeName(name: string): string {
@@ -123,14 +123,12 @@ async function collect(values: Values, io: CliIo): Promise<number> {
       if (!(error instanceof LockgateError) || error.code !== "ERR_LINK") throw error
       tell.end([...gateways.values()])
       io.err(`lockgate audit collect: ${printable(error.message)}\n`)
-      return AUDIT_EXIT.unreachable
+      return EXIT.unreachable
     }
     const states = [...gateways.values()].map(({ status }) => status.state)
     tell.end([...gateways.values()])
-    if (states.includes("accused")) return AUDIT_EXIT.wrong
-    return values.once === true && states.some((state) => state !== "current")
-      ? AUDIT_EXIT.unreachable
-      : AUDIT_EXIT.done
+    if (states.includes("accused")) return EXIT.wrong
+    return values.once === true && states.some((state) => state !== "current") ? EXIT.unreachable : EXIT.done
   } finally {
     await storage.close()
   }

@@ -22,7 +22,7 @@ import type { DialTarget } from "../tls/dial.ts"
 import { VERSION } from "../version.ts"
 import { certificateFacts } from "../tls/certificate-facts.ts"
 import { parsePemChain } from "../tls/pem.ts"
-import { AUDIT_EXIT } from "./audit-exit.ts"
+import { EXIT } from "./exit-codes.ts"
 import { wrongUse, type NamedLog } from "./audit-options.ts"
 import type { CliIo } from "./handler.ts"
 import { writeWhole } from "./policy-file.ts"
@@ -62,7 +62,7 @@ type SyslogValues = { readonly [option in Exclude<keyof typeof SYSLOG_OPTIONS, "
 /**
  * Sends entries to a syslog receiver. Only what a checkpoint covers goes out: what the log has acknowledged.
  *
- * Resolves to a code of `AUDIT_EXIT`. @throws InputError `ERR_ARGUMENT`
+ * Resolves to a code of `EXIT`. @throws InputError `ERR_ARGUMENT`
  */
 export async function exportToSyslog(
   log: NamedLog,
@@ -99,12 +99,12 @@ export async function exportToSyslog(
     )
     progress.clear()
     io.err(`${sent} entries sent to ${target.host}:${target.port}; the next one is ${cursor.next}\n`)
-    return missing > 0 ? AUDIT_EXIT.wrong : AUDIT_EXIT.done
+    return missing > 0 ? EXIT.wrong : EXIT.done
   } catch (error) {
     progress.clear()
     if (!(error instanceof LockgateError) || error.code !== "ERR_SYSLOG") throw error
     io.err(`lockgate audit export: ${printable(error.message)}; run it again to go on\n`)
-    return AUDIT_EXIT.unreachable
+    return EXIT.unreachable
   }
 }
 

@@ -13,7 +13,7 @@ import { nodeSha256 } from "../audit/note-functions.ts"
 import type { ReadEntry } from "../audit/reader.ts"
 import { reasonOf } from "../config/read-text.ts"
 import { VERSION } from "../version.ts"
-import { AUDIT_EXIT } from "./audit-exit.ts"
+import { EXIT } from "./exit-codes.ts"
 import { exportToSyslog, SYSLOG_OPTIONS, SYSLOG_USAGE } from "./audit-export-syslog.ts"
 import { namedKeys, ownLogKey } from "./audit-log-key.ts"
 import {
@@ -47,7 +47,7 @@ ${SYSLOG_USAGE}${FILTER_USAGE}`
  * Hands entries on: `lockgate audit export`, as JSON lines, CEF or OCSF, as a proof file, or to a syslog receiver. Reads only; the gateway
  * may be running.
  *
- * Resolves to a code of `AUDIT_EXIT`: `wrong` if entries that were to go out are missing or damaged.
+ * Resolves to a code of `EXIT`: `wrong` if entries that were to go out are missing or damaged.
  *
  * @see IEC 62443-4-2 CR 6.1
  */
@@ -104,12 +104,12 @@ async function exportLines(
   const end = await log.reader.end()
   if (end === 0) {
     io.err(`lockgate audit export: no log in ${printable(log.folder)}\n`)
-    return AUDIT_EXIT.unreadable
+    return EXIT.unreadable
   }
   const target = file === undefined ? standardOutput(io) : await wholeFile(file)
   const progress = createProgress(io, "entries")
   const first = Math.max(await log.reader.first(), filter.firstSeq)
-  let [code, count]: [number, number] = [AUDIT_EXIT.done, 0]
+  let [code, count]: [number, number] = [EXIT.done, 0]
   try {
     for await (const { index, entries, whole } of walkLog(log.reader, first, Math.min(end, filter.lastSeq + 1))) {
       if (io.signal.aborted) break
@@ -117,7 +117,7 @@ async function exportLines(
       count += lines.length
       if (lines.length > 0) await target.write(lines)
       if (!whole) {
-        code = AUDIT_EXIT.wrong
+        code = EXIT.wrong
         progress.clear()
         io.err(`lockgate audit export: entries of bundle ${index} are missing or damaged\n`)
       }
@@ -131,7 +131,7 @@ async function exportLines(
   }
   if (file !== undefined)
     io.err(`${printable(file)}: ${io.signal.aborted ? "not written: interrupted" : `${count} entries`}\n`)
-  return io.signal.aborted ? AUDIT_EXIT.unreadable : code
+  return io.signal.aborted ? EXIT.unreadable : code
 }
 
 interface Target {
@@ -185,7 +185,7 @@ async function exportProof(
   const way = await findProof(createFolderSource(log.storage), seq)
   if (!way.ok) {
     io.err(`lockgate audit export: entry ${seq} cannot be proved: ${printable(way.text)}\n`)
-    return way.reason === "not-yet" ? AUDIT_EXIT.unreadable : AUDIT_EXIT.wrong
+    return way.reason === "not-yet" ? EXIT.unreadable : EXIT.wrong
   }
   const { origin, size } = way.checkpoint
   const key = keys.find(({ name }) => name === origin) ?? (await ownLogKey(log.folder, origin))
@@ -193,12 +193,12 @@ async function exportProof(
   const { proof, note } = way
   const text = encodeProofFile(nodeSha256, { line: found.read.line, index: seq, size, proof, checkpoint: note, key })
   if (file === undefined) io.out(printableLines(text))
-  else if (!(await writeWhole(text, file, io))) return AUDIT_EXIT.unreadable
+  else if (!(await writeWhole(text, file, io))) return EXIT.unreadable
   else
     io.err(
       `${printable(file)}: proof of entry ${seq}; \`lockgate audit verify ${printable(file)} --key <key>\` checks it\n`,
     )
-  return AUDIT_EXIT.done
+  return EXIT.done
 }
 
 /** JSON stays the same JSON. */

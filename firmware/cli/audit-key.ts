@@ -3,7 +3,7 @@ import { originOf } from "../../policy/audit/tlog/checkpoint.ts"
 import { encodeNoteKey } from "../../policy/audit/tlog/note.ts"
 import { nodeSha256 } from "../audit/note-functions.ts"
 import { NO_COSIGNER_KEY, ownCosignerKey } from "./audit-cosigner-key.ts"
-import { AUDIT_EXIT } from "./audit-exit.ts"
+import { EXIT } from "./exit-codes.ts"
 import { ownLogKey } from "./audit-log-key.ts"
 import { auditArguments, LOG_OPTIONS, LOG_USAGE, namedLog } from "./audit-options.ts"
 import { auditRun } from "./audit-run.ts"
@@ -23,7 +23,7 @@ const USAGE = `usage: lockgate audit key [--cosigner] ${LOG_USAGE}
  *
  * With `--rotate` the gateway, which must run, hands its log over to a new key.
  *
- * Resolves to a code of `AUDIT_EXIT`.
+ * Resolves to a code of `EXIT`.
  */
 export async function auditKey(args: readonly string[], io: CliIo): Promise<number> {
   if (args.includes("--rotate")) return rotateKey(args, io)
@@ -40,14 +40,14 @@ export async function auditKey(args: readonly string[], io: CliIo): Promise<numb
     const key = gateway === null ? null : await own(gateway)
     if (key === null && !ofLog) {
       io.err(`lockgate audit key: ${NO_COSIGNER_KEY}\n`)
-      return AUDIT_EXIT.unreadable
+      return EXIT.unreadable
     }
     if (key === null) {
       io.err(`lockgate audit key: there is no log, or no key that may be read, in ${printable(folder)}\n`)
-      return AUDIT_EXIT.unreadable
+      return EXIT.unreadable
     }
     io.out(`${printable(encodeNoteKey(nodeSha256, key))}\n`)
-    return AUDIT_EXIT.done
+    return EXIT.done
   })
 }
 

@@ -1,6 +1,6 @@
 import { LockgateError } from "../../policy/base/errors.ts"
 import { printable } from "../../policy/audit/json-text.ts"
-import { AUDIT_EXIT } from "./audit-exit.ts"
+import { EXIT } from "./exit-codes.ts"
 import type { CliIo } from "./handler.ts"
 
 /**
@@ -16,14 +16,14 @@ export async function auditRun(name: string, usage: string, io: CliIo, run: () =
     const text = message.split("\n").map(printable).join("\n")
     if (code === "ERR_ARGUMENT") {
       io.err(`lockgate audit ${name}: ${text}\n${usage}`)
-      return AUDIT_EXIT.usage
+      return EXIT.usage
     }
     if (kind === "invariant") throw error
     if (code === "ERR_INTERRUPTED") {
       io.err(`lockgate audit ${name}: ${text}\n`)
-      return AUDIT_EXIT.interrupted
+      return EXIT.interrupted
     }
     io.err(`lockgate audit ${name}: ${text} (${code})\n`)
-    return kind === "hardware" ? AUDIT_EXIT.unreadable : AUDIT_EXIT.wrong
+    return kind === "hardware" ? EXIT.unreadable : EXIT.wrong
   }
 }

@@ -6,7 +6,7 @@ import { findProof } from "../audit/entry-proof.ts"
 import { createFolderSource } from "../audit/folder-source.ts"
 import { nodeSha256, verifyNoteSignature } from "../audit/note-functions.ts"
 import type { ReadEntry } from "../audit/reader.ts"
-import { AUDIT_EXIT } from "./audit-exit.ts"
+import { EXIT } from "./exit-codes.ts"
 import { namedKeys, ownLogKey, vouchLocally } from "./audit-log-key.ts"
 import {
   auditArguments,
@@ -38,7 +38,7 @@ interface ProofState {
 /**
  * Prints one entry whole, and whether it is proved: `lockgate audit show <number>`. The gateway may be running.
  *
- * Resolves to a code of `AUDIT_EXIT`: `done` if the entry is proved, or is too new to be; `unvouched` without a key.
+ * Resolves to a code of `EXIT`: `done` if the entry is proved, or is too new to be; `unvouched` without a key.
  *
  * @see IEC 62443-4-2 CR 6.1, CR 2.12
  */
@@ -56,7 +56,7 @@ export async function auditShow(args: readonly string[], io: CliIo): Promise<num
     if ("code" in found) return found.code
     const state = await proofState(log, found.read, keys)
     const paint = (text: string): string => {
-      const colour = { [AUDIT_EXIT.done]: "32", [AUDIT_EXIT.wrong]: "1;31" }[state.code] ?? "33"
+      const colour = { [EXIT.done]: "32", [EXIT.wrong]: "1;31" }[state.code] ?? "33"
       return wantsColour(values, io) ? `\u001b[${colour}m${text}\u001b[0m` : text
     }
     if (values.json === true) {
@@ -96,7 +96,7 @@ export async function findEntry(
   else if (seq >= end) say(`there is no entry ${seq} yet: the last one is ${end - 1}`)
   else if (seq < first) say(`entry ${seq} is gone: the log keeps those from ${first} on`)
   else say(`entry ${seq} is missing or damaged; \`lockgate audit verify\` says what else is`)
-  return { code: end === 0 || seq >= end || seq < first ? AUDIT_EXIT.unreadable : AUDIT_EXIT.wrong }
+  return { code: end === 0 || seq >= end || seq < first ? EXIT.unreadable : EXIT.wrong }
 }
 
 async function proofState(log: NamedLog, { line, entry }: ReadEntry, keys: readonly NoteKey[]): Promise<ProofState> {
@@ -104,7 +104,7 @@ async function proofState(log: NamedLog, { line, entry }: ReadEntry, keys: reado
   if (!found.ok) {
     const isNew = found.reason === "not-yet"
     return {
-      code: isNew ? AUDIT_EXIT.done : AUDIT_EXIT.wrong,
+      code: isNew ? EXIT.done : EXIT.wrong,
       word: isNew ? "NOT YET PROVED" : "NOT PROVED",
       lines: [printable(found.text)],
     }
@@ -113,7 +113,7 @@ async function proofState(log: NamedLog, { line, entry }: ReadEntry, keys: reado
   const own = keys.length > 0 ? null : await ownLogKey(log.folder, origin)
   const local = keys.length > 0 || own !== null ? null : vouchLocally(found.note)
   const key = keys[0] ?? own ?? local?.key
-  if (key === undefined) return { code: AUDIT_EXIT.wrong, word: "NOT PROVED", lines: ["the checkpoint cannot be read"] }
+  if (key === undefined) return { code: EXIT.wrong, word: "NOT PROVED", lines: ["the checkpoint cannot be read"] }
   const proof = { line, index: entry.seq, size, proof: found.proof, checkpoint: local?.note ?? found.note, key }
   const verdict = await verifyProof({ sha256: nodeSha256, verify: verifyNoteSignature }, proof, keys)
   return verdictState(verdict, { size, own, isLocal: local !== null })
@@ -125,18 +125,18 @@ function verdictState(
 ): ProofState {
   switch (verdict.state) {
     case "wrong":
-      return { code: AUDIT_EXIT.wrong, word: "WRONG", lines: verdict.faults.map(({ text }) => printable(text)) }
+      return { code: EXIT.wrong, word: "WRONG", lines: verdict.faults.map(({ text }) => printable(text)) }
     case "proved": {
       const key = verdict.key === null ? "" : encodeNoteKey(nodeSha256, verdict.key)
       return {
-        code: AUDIT_EXIT.done,
+        code: EXIT.done,
         word: "PROVED",
         lines: [`in the log of ${size} entries that this key signed:`, printable(key)],
       }
     }
     case "unvouched":
       return {
-        code: AUDIT_EXIT.unvouched,
+        code: EXIT.unvouched,
         word: "NOT PROVED",
         lines: [
           `it is where the checkpoint of ${size} entries has it${isLocal ? "" : ", signed by the key in this folder"};`,

@@ -4,7 +4,7 @@ import type { EntryFilter } from "../../policy/audit/entry-filter.ts"
 import { printable } from "../../policy/audit/json-text.ts"
 import { walkLog } from "../audit/log-walk.ts"
 import type { LogReader, ReadEntry } from "../audit/reader.ts"
-import { AUDIT_EXIT } from "./audit-exit.ts"
+import { EXIT } from "./exit-codes.ts"
 import {
   auditArguments,
   COLOUR_OPTIONS,
@@ -43,7 +43,7 @@ interface Wanted {
 /**
  * Prints entries of a log: `lockgate audit tail`. Reads only; the gateway may be running.
  *
- * Resolves to a code of `AUDIT_EXIT`: `wrong` if entries that were looked for are missing or damaged.
+ * Resolves to a code of `EXIT`: `wrong` if entries that were looked for are missing or damaged.
  *
  * @see IEC 62443-4-2 CR 6.1
  */
@@ -62,7 +62,7 @@ export async function auditTail(args: readonly string[], io: CliIo, nowAt = Date
     const filter = namedFilter(values, nowAt)
     const colour = wantsColour(values, io)
     const progress = createProgress(io, "entries")
-    let code: number = AUDIT_EXIT.done
+    let code: number = EXIT.done
     const wanted: Wanted = {
       count: values.n === undefined ? (all ? Infinity : DEFAULT_COUNT) : countOf(values.n),
       follow: values.follow ?? false,
@@ -73,7 +73,7 @@ export async function auditTail(args: readonly string[], io: CliIo, nowAt = Date
         io.out(`${values.json === true ? printable(new TextDecoder().decode(line)) : entryText(entry, colour)}\n`)
       },
       unreadable(index) {
-        code = AUDIT_EXIT.wrong
+        code = EXIT.wrong
         progress.clear()
         io.err(`lockgate audit tail: entries of bundle ${index} are missing or damaged\n`)
       },
@@ -81,7 +81,7 @@ export async function auditTail(args: readonly string[], io: CliIo, nowAt = Date
     const end = await reader.end()
     if (end === 0 && !wanted.follow) {
       io.err(`lockgate audit tail: no log in ${printable(folder)}\n`)
-      return AUDIT_EXIT.unreadable
+      return EXIT.unreadable
     }
     if (wanted.count === Infinity) {
       const first = Math.max(await reader.first(), filter.firstSeq)

@@ -11,7 +11,7 @@ import { readCopyBeginning } from "../audit/collect-beginning.ts"
 import { createFolderSource } from "../audit/folder-source.ts"
 import { nodeSha256, verifyNoteSignature } from "../audit/note-functions.ts"
 import { BROKER_OPTIONS, brokerLogin, verifyBroker, type BrokerLogin } from "./audit-broker.ts"
-import { AUDIT_EXIT } from "./audit-exit.ts"
+import { EXIT } from "./exit-codes.ts"
 import { namedKeys, ownLogKey, vouchLocally } from "./audit-log-key.ts"
 import {
   auditArguments,
@@ -51,7 +51,7 @@ interface Asked {
 /**
  * Verifies a whole log, in a gateway's own folder while it runs or in a copy, or one proof file: `lockgate audit verify`.
  *
- * Resolves to a code of `AUDIT_EXIT`: `done` only if everything is proved by a key that was handed in or is remembered.
+ * Resolves to a code of `EXIT`: `done` only if everything is proved by a key that was handed in or is remembered.
  *
  * @see IEC 62443-4-2 CR 3.9, CR 6.1
  */
@@ -101,7 +101,7 @@ async function verifyFile(path: string, text: string, asked: Asked, io: CliIo): 
   const proof = parseProofFile(nodeSha256, text)
   const verdict = await verifyProof(DEPS, proof, asked.keys)
   const { state, faults, entry, checkpoint, key } = verdict
-  const code = { proved: AUDIT_EXIT.done, unvouched: AUDIT_EXIT.unvouched, wrong: AUDIT_EXIT.wrong }[state]
+  const code = { proved: EXIT.done, unvouched: EXIT.unvouched, wrong: EXIT.wrong }[state]
   const keyLine = key === null ? null : encodeNoteKey(nodeSha256, key)
   if (asked.json) {
     io.out(
@@ -162,17 +162,16 @@ async function verifyFolder(log: NamedLog, asked: Asked, io: CliIo): Promise<num
       },
     },
   ).finally(() => progress.clear())
-  const code =
-    verdict.faults.length > 0 ? AUDIT_EXIT.wrong : trusted.length === 0 ? AUDIT_EXIT.unvouched : AUDIT_EXIT.done
+  const code = verdict.faults.length > 0 ? EXIT.wrong : trusted.length === 0 ? EXIT.unvouched : EXIT.done
   // Vouched for by a key that was trusted, whether it signed itself or handed over.
   const signer = local !== null ? [] : verdict.key === null ? keys : [verdict.key]
-  if (code === AUDIT_EXIT.unvouched && remembered.length > 0)
+  if (code === EXIT.unvouched && remembered.length > 0)
     io.err(`lockgate audit verify: nothing is remembered of ${printable(origin)}\n`)
   tellFolder(verdict, { asked, code, end, known, signer, isWindow: begin !== null }, io)
   const { checkpoint, key } = verdict
-  if (code === AUDIT_EXIT.done && asked.known !== undefined && note !== null && checkpoint !== null && key !== null) {
+  if (code === EXIT.done && asked.known !== undefined && note !== null && checkpoint !== null && key !== null) {
     const text = encodeKnownLogs(nodeSha256, remember(remembered, { key, note, checkpoint }))
-    if (!(await writeWhole(text, asked.known, io))) return AUDIT_EXIT.unreadable
+    if (!(await writeWhole(text, asked.known, io))) return EXIT.unreadable
   }
   return code
 }
@@ -192,13 +191,13 @@ async function verifyAtBroker(login: BrokerLogin, asked: Asked, io: CliIo): Prom
     },
   }).finally(() => progress.clear())
   const { faults, checkpoint, key, note, from } = verdict
-  const code = faults.length > 0 ? AUDIT_EXIT.wrong : AUDIT_EXIT.done
+  const code = faults.length > 0 ? EXIT.wrong : EXIT.done
   const told = { asked, code, end: checkpoint?.size ?? 0, known, signer: [key ?? first], isWindow: true }
   tellFolder(verdict, told, io)
   if (from > 0) io.err(`the broker no longer holds entries below ${from}: ask the gateway with --ask\n`)
-  if (code === AUDIT_EXIT.done && asked.known !== undefined && note !== null && checkpoint !== null && key !== null) {
+  if (code === EXIT.done && asked.known !== undefined && note !== null && checkpoint !== null && key !== null) {
     const text = encodeKnownLogs(nodeSha256, remember(remembered, { key, note, checkpoint }))
-    if (!(await writeWhole(text, asked.known, io))) return AUDIT_EXIT.unreadable
+    if (!(await writeWhole(text, asked.known, io))) return EXIT.unreadable
   }
   return code
 }
@@ -219,7 +218,7 @@ function tellFolder(verdict: LogVerdict, { asked, code, end, known, signer, isWi
   // The log itself does not say that it begins there.
   const isUnsaid = isWindow && from > dropped
   if (asked.json) {
-    const word = { [AUDIT_EXIT.done]: "proved", [AUDIT_EXIT.unvouched]: "unvouched" }[code] ?? "wrong"
+    const word = { [EXIT.done]: "proved", [EXIT.unvouched]: "unvouched" }[code] ?? "wrong"
     const tree = checkpoint === null ? null : { ...checkpoint, root: toBase64(checkpoint.root) }
     const told = { checkpoint: tree, from, saidByLog: !isUnsaid, dropped, entries, seen: end }
     io.out(`${JSON.stringify({ verdict: word, ...told, keys, faults })}\n`)
@@ -233,7 +232,10 @@ function tellFolder(verdict: LogVerdict, { asked, code, end, known, signer, isWi
   }
   if (dropped > 0)
     io.out(`dropped     ${thousands(dropped)} oldest entries were given up to make room, as the log says itself\n`)
-  if (isUnsaid) io.out(`begins      at ${thousands(from)}, as this copy says; nothing is said of the entries before\n`)
+  if (isUnsaid)
+    io.out(
+      `begins      at ${thousands(from)}, as this copy says (nobody signs that); nothing is proved of the entries before\n`,
+    )
   for (const key of keys) io.out(`key         ${printable(key)}\n`)
   if (known !== null) io.out(`known       ${thousands(known.checkpoint.size)} entries when last looked at\n`)
   for (const { where, code: word, text } of faults.slice(0, MAX_TOLD))
@@ -246,8 +248,8 @@ function tellFolder(verdict: LogVerdict, { asked, code, end, known, signer, isWi
 /** The last line: the verdict that cannot be missed, and what it does not say. */
 function conclude(code: number, proved: string, { colour }: Asked, io: CliIo): void {
   const paint = (style: string, text: string): string => (colour ? `\u001b[${style}m${text}\u001b[0m` : text)
-  if (code === AUDIT_EXIT.done) io.out(`${paint("1;32", "VERIFIED")}: ${proved}\n`)
-  else if (code === AUDIT_EXIT.wrong)
+  if (code === EXIT.done) io.out(`${paint("1;32", "VERIFIED")}: ${proved}\n`)
+  else if (code === EXIT.wrong)
     io.out(`${paint("1;31", "WRONG")}: do not rely on it, and find out who could write there\n`)
   else
     io.out(

@@ -30,7 +30,7 @@ export interface CliIo {
   readonly signal: AbortSignal
 }
 
-/** One command: arguments after its words, to the exit code. 0: done; 1: refused or failed; 2: wrong usage or faults in a file; 3: waits for a second person; `audit-exit.ts` for `audit`. */
+/** One command: arguments after its words, to a code of `EXIT`. */
 export type CliHandler = (args: readonly string[], io: CliIo) => Promise<number>
 
 type Options = NonNullable<ParseArgsConfig["options"]>

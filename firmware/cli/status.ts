@@ -57,7 +57,11 @@ export function renderStatus(report: StatusReport, nowAt: number): string[] {
 /** Only where the broker is set up too narrow. */
 function keptLines({ publishing, kept = "whole" }: StatusReport["audit"]): string[] {
   if (publishing === "off" || kept === "whole") return []
-  const what = kept === "small-parts" ? "keeps the log in SMALL PARTS" : "does NOT KEEP the log, live entries only"
+  const what = {
+    "small-parts": "keeps the log in SMALL PARTS",
+    nothing: "does NOT KEEP the log, live entries only",
+    "live-waits": "does NOT TAKE ENTRIES, which wait here",
+  }[kept]
   return [`          the broker ${what}: raise its max_packet_size or message_size_limit`]
 }
 

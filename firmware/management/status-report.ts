@@ -41,8 +41,8 @@ export interface StatusReport {
     readonly entries: number
     /** `off`: no upstream for the log is configured. */
     readonly publishing: "yes" | "no" | "off"
-    /** How the log is kept at the broker: older gateways do not say. */
-    readonly kept?: "whole" | "small-parts" | "nothing"
+    /** How the log is kept at the broker, `live-waits` if it does not even take live entries: older gateways do not say. */
+    readonly kept?: "whole" | "small-parts" | "nothing" | "live-waits"
     /** How full it is; absent in answers of a gateway before this. */
     readonly room?: LogRoom
     /** Who cosigns the log, and whose logs this gateway cosigns; absent in answers of a gateway before this. */

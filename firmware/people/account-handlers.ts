@@ -81,7 +81,7 @@ export function accountHandlers(deps: AccountHandlerDeps): Pick<Handlers, Accoun
       answer(await deps.accounts.removeKey(name, thumbprint, asker(principal))),
     "account.password": async ({ password, current }, principal) => {
       const name = asker(principal)
-      const shownKey = principal.person?.factors.some((factor) => factor !== "password") ?? false
+      const shownKey = principal.person?.factors.some((factor) => factor === "key" || factor === "token") ?? false
       // Whoever sits down at somebody's open session does not keep the account by a new password.
       if (!shownKey && (await deps.accounts.checkPassword(name, current ?? "")) === null) {
         throw new StateError(

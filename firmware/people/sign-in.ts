@@ -6,24 +6,36 @@ import { accountOf, isExpired, type Account } from "../../policy/people/account.
 import type { Origin } from "../../policy/people/attempts.ts"
 import type { Factor } from "../../policy/people/gate.ts"
 import { issueNonce, useNonce, type Issued } from "../../policy/people/nonce.ts"
+import { judgeIdentity } from "../../policy/people/identity-token.ts"
+import type { PeopleRules } from "../../policy/people/rules.ts"
 import type { TimeInterval } from "../../policy/time/interval.ts"
 import { createQueue } from "../bundles/queue.ts"
 import type { Accounts } from "./accounts.ts"
 import type { Attempts } from "./attempts.ts"
+import { claimsSignedBy } from "./identity-signature.ts"
 import { provenBy } from "./session-proof.ts"
 import type { Proven } from "./sessions.ts"
 
-/** What somebody shows to sign in: a password, a signature over a challenge, or both. */
+/** What somebody shows to sign in: one of these, or several. */
 export interface Shown {
   readonly account: string
   readonly password?: string
   /** JWS by a key of the account, see `session-proof.ts`. */
   readonly proof?: string
+  /** ID token of the policy's identity provider with a challenge as its `nonce`, see `policy/people/identity-token.ts`. */
+  readonly identity?: string
 }
 
 /** Why somebody is not let in; for the log alone. */
 export type SignInRefusal =
-  "unknown-account" | "disabled" | "expired" | "locked-out" | "nothing-shown" | "wrong-password" | "wrong-proof"
+  | "unknown-account"
+  | "disabled"
+  | "expired"
+  | "locked-out"
+  | "nothing-shown"
+  | "wrong-password"
+  | "wrong-proof"
+  | "wrong-identity"
 
 /** Who somebody is, by what they show. */
 export interface SignIn {
@@ -44,6 +56,7 @@ export interface SignInDeps {
   readonly attempts: Attempts
   readonly clock: Pick<Clock, "monotonicMs">
   readonly interval: () => TimeInterval
+  readonly rules: () => Pick<PeopleRules, "identityProvider">
   readonly random: (bytes: number) => Uint8Array
   readonly audit: (event: AuditEvent) => Promise<number>
 }
@@ -69,27 +82,49 @@ export function createSignIn(deps: SignInDeps): SignIn {
     const challenge = challengeIn(proof)
     const key = provenBy(proof, { gateway: deps.gateway, account: name, challenge }, account?.keys ?? [])
     if (key === null || account === null) return null
-    const used = useNonce(challenge, name, clock.monotonicMs(), last.get(account.id) ?? null, mac)
-    if (typeof used === "string") return null
-    last.set(account.id, used)
-    return key
+    return useUp(challenge, account) ? key : null
+  }
+  /** True if this number is good for this account, which it then is no more. */
+  const useUp = (challenge: string, { id, name }: Account): boolean => {
+    const used = useNonce(challenge, name, clock.monotonicMs(), last.get(id) ?? null, mac)
+    if (typeof used === "string") return false
+    last.set(id, used)
+    return true
+  }
+  /** Whether the provider says that it is this person. The account may be gone by the time that its signature was looked at. */
+  const isIdentified = async (token: string, name: string): Promise<boolean> => {
+    const provider = deps.rules().identityProvider
+    if (provider === null) return false
+    const claims = await claimsSignedBy(token, provider.keys)
+    const verdict = judgeIdentity(claims, provider, name, deps.interval())
+    const account = accounts.admit(name)
+    if (!verdict.ok || account === null || !useUp(verdict.nonce, account)) return false
+    if (!verdict.isCertain) {
+      const about = { outcome: "success", source: "people", subject: null, object: name } as const
+      await write({ id: "session.identity-uncertain", ...about })
+    }
+    return true
   }
   /** Who it is, or why it is nobody. The password is always hashed and the signature always looked at, whatever was found before. */
-  const judge = async ({ account: name, password, proof }: Shown, origin: Origin): Promise<Proven | SignInRefusal> => {
+  const judge = async (shown: Shown, origin: Origin): Promise<Proven | SignInRefusal> => {
+    const { account: name, password, proof, identity } = shown
     const known = accountOf(accounts.people, name)
     const isLocked = attempts.waitMs(known?.name ?? null, origin) > 0
     const byPassword = await accounts.checkPassword(name, password ?? "")
     const key = proof === undefined ? null : keyOfProof(proof, name, accounts.admit(name))
+    const isKnownToProvider = identity !== undefined && (await isIdentified(identity, name))
     if (isLocked) return "locked-out"
     if (known === null) return "unknown-account"
     const account = accounts.admit(name)
     if (account === null) return isExpired(known, deps.interval()) === "yes" ? "expired" : "disabled"
-    if (password === undefined && proof === undefined) return "nothing-shown"
+    if (password === undefined && proof === undefined && identity === undefined) return "nothing-shown"
     if (password !== undefined && byPassword === null) return "wrong-password"
     if (proof !== undefined && key === null) return "wrong-proof"
+    if (identity !== undefined && !isKnownToProvider) return "wrong-identity"
     const factors: Factor[] = []
     if (password !== undefined) factors.push("password")
     if (key !== null) factors.push(key.onToken ? "token" : "key")
+    if (isKnownToProvider) factors.push("identity")
     return { account, factors, key: key?.thumbprint ?? null }
   }
 

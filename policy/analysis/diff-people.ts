@@ -53,9 +53,22 @@ function factsOf(rules: PeopleRules): Readonly<Record<string, string>> {
     ...Object.fromEntries(groups),
     "approval-time": `${rules.approvalMs / 1000} s`,
     "presence when": presentWhen?.map(conditionText).toSorted().join(", ") ?? "none",
+    "identity-provider": providerText(rules),
     notice: rules.notice ?? "none",
     diagnostics: rules.diagnostics.toSorted().join(", ") || "none",
   }
+}
+
+/** Whose word counts, and by how many keys: two that differ in anything are told apart. */
+function providerText({ identityProvider: provider }: PeopleRules): string {
+  if (provider === null) return "none"
+  const keys = provider.keys.map(
+    ({ kid, jwk }) => `${kid ?? "unnamed"} ${jwk.kty} ${jwk.kty === "RSA" ? jwk.n : jwk.x}`,
+  )
+  return `${provider.issuer} for ${provider.audience} by ${provider.claim}, keys ${keys
+    .map((text) => text.slice(0, 64))
+    .toSorted()
+    .join(", ")}`
 }
 
 /** What of `all` is not among `some`, in the order in which permissions are explained. */

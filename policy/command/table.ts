@@ -278,14 +278,14 @@ export const COMMANDS = {
   },
   // Signing in goes on while the log cannot be written: that is when somebody must look. Each has events of its own.
   "session.challenge": {
-    summary: "a number for an account to sign, to sign in by key",
+    summary: "a number for an account to sign, or to bring in a token of the identity provider, to sign in",
     permission: null,
     changes: false,
     quiet: true,
     arguments: { account: { kind: "string", maxLength: 32 } },
   },
   "session.open": {
-    summary: "sign in, with a password, a signature by key, or both",
+    summary: "sign in, with a password, a signature by key, a token of the identity provider, or several of them",
     permission: null,
     changes: false,
     quiet: true,
@@ -293,6 +293,7 @@ export const COMMANDS = {
       account: { kind: "string", maxLength: 32 },
       password: { kind: "string", maxLength: 256, secret: true, optional: true },
       proof: { kind: "string", maxLength: 2_048, secret: false, optional: true },
+      identity: { kind: "string", maxLength: 8_192, secret: true, optional: true },
     },
   },
   "session.unlock": {
@@ -303,6 +304,7 @@ export const COMMANDS = {
     arguments: {
       password: { kind: "string", maxLength: 256, secret: true, optional: true },
       proof: { kind: "string", maxLength: 2_048, secret: false, optional: true },
+      identity: { kind: "string", maxLength: 8_192, secret: true, optional: true },
     },
   },
   // Of whoever shows its token, also while it is locked.

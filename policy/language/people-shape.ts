@@ -1,5 +1,6 @@
 import { ALL_PERMISSIONS } from "../command/permission.ts"
 import { BUILT_IN_ROLES, DEFAULT_PEOPLE, DIAGNOSTIC_INTERFACES, type PeopleRules } from "../people/rules.ts"
+import { buildProvider, identityProvider } from "./identity-shape.ts"
 import { list, object, optional, placedMap } from "./group-shapes.ts"
 import { inputConditions } from "./input-condition.ts"
 import { duration, durationText } from "./quantity-shapes.ts"
@@ -98,6 +99,11 @@ const keys = object("people", {
   sessions: optional(withStandIn(sessions, null), null, "How long people stay signed in, and how often at once."),
   passwords: optional(withStandIn(passwords, null), null, "What a password must be like."),
   attempts: optional(withStandIn(attempts, null), null, "What failing to sign in costs."),
+  "identity-provider": optional(
+    withStandIn(identityProvider, null),
+    null,
+    "Who may say who somebody is, beside the gateway itself: an OpenID Connect provider, never asked over the network.",
+  ),
   notice: optional(
     text({ expected: "what people read before they sign in", maxLength: 512 }),
     null,
@@ -155,6 +161,7 @@ export function buildPeople(entry: PeopleEntry): PeopleRules {
             remembered: p.remembered,
           },
     attempts: a === null ? D.attempts : { free: a.free, longestMs: a.longest },
+    identityProvider: entry["identity-provider"] === null ? null : buildProvider(entry["identity-provider"]),
     notice: entry.notice,
     diagnostics: entry.diagnostics,
   }

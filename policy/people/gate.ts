@@ -9,8 +9,8 @@ import type { Certainty } from "../time/interval.ts"
 import type { Account } from "./account.ts"
 import type { PeopleRules } from "./rules.ts"
 
-/** What somebody has shown. `token`: a key that a token guards by a PIN, as whoever enrolled it says. */
-export type Factor = "key" | "token" | "password"
+/** What somebody has shown. `token`: a key that a token guards by a PIN, as whoever enrolled it says. `identity`: what the plant's provider says. */
+export type Factor = "key" | "token" | "password" | "identity"
 
 /** A person as the gateway knows it after authentication. */
 export interface Person {
@@ -31,7 +31,10 @@ export type GateCode = "ERR_SECOND_FACTOR" | "ERR_NOT_PRESENT" | "ERR_APPROVAL_N
 
 /** Whether these are two factors of different kinds. A key in a file is one, however well it is encrypted: nobody can tell. */
 export function areTwoFactors(factors: readonly Factor[]): boolean {
-  return factors.includes("token") || (factors.includes("key") && factors.includes("password"))
+  return (
+    factors.includes("token") ||
+    (factors.includes("key") && (factors.includes("password") || factors.includes("identity")))
+  )
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 import type { Permission } from "../command/permission.ts"
 import type { InputCondition } from "../language/input-condition.ts"
+import type { IdentityProvider } from "./identity-token.ts"
 
 /** Sessions of people. @see IEC 62443-4-2 CR 2.5, CR 2.6, CR 2.7 */
 export interface SessionRules {
@@ -54,6 +55,8 @@ export interface PeopleRules {
   readonly sessions: SessionRules
   readonly passwords: PasswordRules
   readonly attempts: AttemptRules
+  /** Who may say who somebody is, beside the gateway itself; null: nobody. */
+  readonly identityProvider: IdentityProvider | null
   /** Shown to whoever is about to sign in; null: nothing. @see IEC 62443-4-2 CR 1.12 */
   readonly notice: string | null
   /** Diagnostic interfaces that may be used; every other is off. @see IEC 62443-4-2 EDR 2.13 */
@@ -85,6 +88,7 @@ export const DEFAULT_PEOPLE: PeopleRules = {
   sessions: { idleMs: 10 * 60_000, longestMs: 8 * 3_600_000, perPerson: 2 },
   passwords: { minLength: 12, longestDays: null, shortestHours: 0, remembered: 5 },
   attempts: { free: 4, longestMs: 15 * 60_000 },
+  identityProvider: null,
   notice: null,
   diagnostics: [],
 }

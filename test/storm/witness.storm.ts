@@ -1,176 +1,145 @@
-/** Two gateways that witness each other over a real mosquitto; one of them is put back to an older copy of its state. */
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+/** The storm of witnesses: `kill -9` of a gateway that is witnessed, and of the one that witnesses it, in turn, while the log grows. */
+import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { suite } from "uvu"
 import * as assert from "uvu/assert"
-import { timeSign } from "../../firmware/cli/time-sign.ts"
 import type { CosignerStatus } from "../../firmware/audit/witnessed.ts"
-import { nodeSha256, verifyNoteSignature } from "../../firmware/audit/note-functions.ts"
-import { parseCosignerKey } from "../../policy/audit/witness/cosignature.ts"
-import { readRefusal } from "../../policy/audit/witness/refusal.ts"
-import { mosquittoPub } from "../peers/mosquitto-clients.ts"
-import { startRig, type Rig } from "../support/rig.ts"
+import { timeSign } from "../../firmware/cli/time-sign.ts"
+import { startRig, type LoggedLine, type Rig } from "../support/rig.ts"
 import { secondGateway, type SecondGateway } from "../support/second-gateway.ts"
 
-const test = suite("storm/witness")
-let rig: Rig
-let other: SecondGateway
-let key = ""
-
-const WAIT_MS = 30_000
-
-/** What the board file said before any line was added. */
-const bare = new Map<string, string>()
-function board(file: string, lines: string): void {
-  const text = bare.get(file) ?? readFileSync(file, "utf8")
-  bare.set(file, text)
-  writeFileSync(file, `${text}\n${lines}\n`)
+/** What was counted over all kills. */
+export interface WitnessFigures {
+  readonly kills: number
+  /** Entries of the witnessed log at the end, and how many of them the witness had cosigned. */
+  readonly entries: number
+  readonly entriesCosigned: number
+  /** Entries by which either of them accused the other, or said that it was accused. */
+  readonly falseAlarms: number
+  /** Times that a size was shown as cosigned that is smaller than one before. */
+  readonly sizesGoneBack: number
+  readonly slowestRestartMs: number
+  /** From the restart until all that was there before is cosigned. */
+  readonly slowestCosignatureMs: number
 }
 
-async function until<T>(what: string, look: () => Promise<T | null>, timeoutMs = WAIT_MS): Promise<T> {
-  const endMs = performance.now() + timeoutMs
-  for (;;) {
-    const found = await look().catch(() => null)
-    if (found !== null) return found
-    if (performance.now() > endMs)
-      throw new Error(`waited in vain until ${what}; ${JSON.stringify((await rig.status()).audit)}`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
+/** Events that say that somebody did wrong; in an honest storm there are none. */
+export const ACCUSATIONS = ["witness.refused", "witness.rolled-back", "witness.accused", "witness.held-up", "witness.invalid"] // prettier-ignore
+const WAIT_MS = 30_000
+
+/** Two gateways that witness each other at one broker. */
+export interface WitnessPair {
+  readonly rig: Rig
+  readonly other: SecondGateway
+  /** The key with which the other one cosigns. */
+  readonly key: string
+  /** Tries until it finds something; what fails meanwhile is tried again. */
+  until<T>(what: string, look: () => Promise<T | null>): Promise<T>
+  /** Our witness, as our status shows it. */
+  witness(fits: (one: CosignerStatus) => boolean): Promise<CosignerStatus>
+  /** The owner signs the time for the witness: else it signs nothing. It holds until the witness is started anew. */
+  tellTime(): Promise<void>
+  /** Our log grows by so many entries. */
+  grow(count?: number): Promise<void>
+  /** Entries of both that accuse. */
+  accusations(): Promise<readonly LoggedLine[]>
+  stop(): Promise<void>
+}
+
+/** Starts both; resolves when the witness knows the time. */
+export async function startWitnessPair(): Promise<WitnessPair> {
+  const rig = await startRig()
+  const other = secondGateway(rig, "gw-2")
+  const stop = async (): Promise<void> => {
+    await other.stop()
+    await rig.stop()
+  }
+  const until: WitnessPair["until"] = async (what, look) => {
+    const endMs = performance.now() + WAIT_MS
+    for (;;) {
+      const found = await look().catch(() => null)
+      if (found !== null) return found
+      if (performance.now() > endMs)
+        throw new Error(`waited in vain until ${what}; ${JSON.stringify((await rig.status()).audit)}`)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+  const tellTime = async (): Promise<void> => {
+    const at = (name: string): string => join(rig.folder, name)
+    rmSync(at("nonce.json"), { force: true })
+    rmSync(at("time.jws"), { force: true })
+    writeFileSync(at("owner.pem"), rig.signer.privatePem, { mode: 0o600 })
+    assert.is((await other.lockgate("time", "nonce", "--out", at("nonce.json"))).code, 0)
+    const io = { out: () => undefined, err: () => undefined, isTTY: false, signal: new AbortController().signal }
+    assert.is(await timeSign([at("nonce.json"), "--key", at("owner.pem"), "--out", at("time.jws")], io), 0)
+    assert.is((await other.lockgate("time", "set", at("time.jws"))).code, 0)
+  }
+  const line = async (of: Rig | SecondGateway, ...option: string[]): Promise<string> => {
+    const { out, err } = await of.lockgate("audit", "key", ...option)
+    assert.match(out, /^\S+\+[0-9a-f]{8}\+\S+\n$/, err)
+    return out.trim()
+  }
+  /** What the board file says beside what it said at first. */
+  const bare = new Map([rig.config, other.config].map((file) => [file, readFileSync(file, "utf8")]))
+  const board = (file: string, lines: string): void => writeFileSync(file, `${bare.get(file)}\n${lines}\n`)
+  try {
+    await other.start()
+    const [ownLog, otherLog] = [await line(rig), await line(other)]
+    await Promise.all([rig.gateway.stop(), other.stop()])
+    board(rig.config, `audit: { witness-for: [{ gateway: gw-2, key: "${otherLog}" }] }`)
+    board(other.config, `audit: { witness-for: [{ gateway: gw-test, key: "${ownLog}" }] }`)
+    await Promise.all([rig.gateway.start(), other.start()])
+    const [key, ownKey] = [await line(other, "--cosigner"), await line(rig, "--cosigner")]
+    await Promise.all([rig.gateway.stop(), other.stop()])
+    board(rig.config, `audit: { witnesses: ["${key}"], witness-for: [{ gateway: gw-2, key: "${otherLog}" }] }`)
+    board(other.config, `audit: { witnesses: ["${ownKey}"], witness-for: [{ gateway: gw-test, key: "${ownLog}" }] }`)
+    await other.start()
+    await tellTime()
+    await rig.gateway.start()
+    return {
+      ...{ rig, other, key, until, tellTime, stop },
+      witness: (fits) =>
+        until("the witness is shown so", async () => {
+          const [one] = (await rig.status()).audit.witnesses?.by ?? []
+          return one !== undefined && fits(one) ? one : null
+        }),
+      async grow(count = 20) {
+        for (let k = 0; k < count; k++) await rig.command("policy.confirm", { version: 999 })
+      },
+      accusations: async () =>
+        [...(await rig.audit()), ...other.audit()].filter(({ event }) => ACCUSATIONS.includes(event)),
+    }
+  } catch (error) {
+    await stop()
+    throw error
   }
 }
 
-const line = async (of: Rig | SecondGateway, option?: string): Promise<string> => {
-  const { out, err } = await of.lockgate("audit", "key", ...(option === undefined ? [] : [option]))
-  assert.match(out, /^\S+\+[0-9a-f]{8}\+\S+\n$/, err)
-  return out.trim()
+/** Kill and start the witnessed and its witness in turn, `rounds` times, while the log grows; each time it must be cosigned to its end again. */
+export async function witnessStorm(pair: WitnessPair, rounds: number): Promise<WitnessFigures> {
+  const { rig, other } = pair
+  let [sizesGoneBack, slowestRestartMs, slowestCosignatureMs, cosigned] = [0, 0, 0, 0]
+  for (let round = 0; round < rounds; round++) {
+    // While the kill comes, entries are on their way to the disk and edges to the witness.
+    const growing = pair.grow(30).catch(() => undefined)
+    await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 300))
+    const isWitness = round % 2 === 1
+    await (isWitness ? other.kill9() : rig.gateway.kill9())
+    await growing
+    const startedMs = performance.now()
+    await (isWitness ? other.start() : rig.gateway.start())
+    slowestRestartMs = Math.max(slowestRestartMs, performance.now() - startedMs)
+    if (isWitness) await pair.tellTime()
+    await pair.grow(5)
+    const { entries } = (await rig.status()).audit
+    const { size } = await pair.witness((one) => one.size !== null && one.size >= entries)
+    slowestCosignatureMs = Math.max(slowestCosignatureMs, performance.now() - startedMs)
+    if ((size ?? 0) < cosigned) sizesGoneBack++
+    cosigned = size ?? 0
+  }
+  return {
+    ...{ kills: rounds, entries: (await rig.status()).audit.entries, entriesCosigned: cosigned },
+    ...{ falseAlarms: (await pair.accusations()).length, sizesGoneBack },
+    slowestRestartMs: Math.round(slowestRestartMs),
+    slowestCosignatureMs: Math.round(slowestCosignatureMs),
+  }
 }
-
-/** Our witness, as our status shows it. */
-async function witness(fits: (one: CosignerStatus) => boolean): Promise<CosignerStatus> {
-  return until("the witness is shown so", async () => {
-    const [one] = (await rig.status()).audit.witnesses?.by ?? []
-    return one !== undefined && fits(one) ? one : null
-  })
-}
-
-/** The owner signs the time for the witness: else it signs nothing. It holds until the witness is started anew. */
-async function tellTime(): Promise<void> {
-  const [nonce, owner, signed] = ["nonce.json", "owner.pem", "time.jws"].map((name) => join(rig.folder, name)) as [
-    string,
-    string,
-    string,
-  ]
-  rmSync(nonce, { force: true })
-  rmSync(signed, { force: true })
-  writeFileSync(owner, rig.signer.privatePem, { mode: 0o600 })
-  assert.is((await other.lockgate("time", "nonce", "--out", nonce)).code, 0)
-  const io = { out: () => undefined, err: () => undefined, isTTY: false, signal: new AbortController().signal }
-  assert.is(await timeSign([nonce, "--key", owner, "--out", signed], io), 0)
-  assert.is((await other.lockgate("time", "set", signed)).code, 0)
-}
-
-const grow = async (count = 20): Promise<void> => {
-  for (let k = 0; k < count; k++) await rig.command("policy.confirm", { version: 999 })
-}
-
-async function noAlarm(): Promise<void> {
-  const bad = ["witness.refused", "witness.rolled-back", "witness.accused", "witness.held-up", "witness.invalid"]
-  for (const entries of [await rig.audit(), other.audit()]) assert.equal(entries.filter(({ event }) => bad.includes(event)), []) // prettier-ignore
-}
-
-test.before(async () => {
-  rig = await startRig()
-  other = secondGateway(rig, "gw-2")
-  await other.start()
-  const [ownLog, otherLog] = [await line(rig), await line(other)]
-  await rig.gateway.stop()
-  await other.stop()
-  board(rig.config, `audit: { witness-for: [{ gateway: gw-2, key: "${otherLog}" }] }`)
-  board(other.config, `audit: { witness-for: [{ gateway: gw-test, key: "${ownLog}" }] }`)
-  await rig.gateway.start()
-  await other.start()
-  key = await line(other, "--cosigner")
-  const ownKey = await line(rig, "--cosigner")
-  await rig.gateway.stop()
-  await other.stop()
-  board(rig.config, `audit: { witnesses: ["${key}"], witness-for: [{ gateway: gw-2, key: "${otherLog}" }] }`)
-  board(other.config, `audit: { witnesses: ["${ownKey}"], witness-for: [{ gateway: gw-test, key: "${ownLog}" }] }`)
-  await other.start()
-  await tellTime()
-  await rig.gateway.start()
-})
-test.after(async () => {
-  await other.stop()
-  await rig.stop()
-})
-
-test("[CR 3.9] two gateways look at each other's logs; the one that knows the time cosigns, and status says so", async () => {
-  const one = await witness(({ size }) => size !== null)
-  assert.equal([one.name, one.kind, one.putBack, one.refused], ["gw-2", "witness", false, null])
-  // We do not know the time, and so cosign nothing; but we do look, and say so.
-  await until("the other's log is looked at", async () => (await rig.status()).audit.witnesses?.of[0]?.size ?? null)
-  await rig.entry(({ event }) => event === "witness.clock-uncertain", WAIT_MS)
-  assert.match((await rig.lockgate("status")).out, /witnessed by gw-2 at size \d+/)
-  await noAlarm()
-}) // prettier-ignore
-
-test("[CR 3.9] honest: a restart, kill -9, a witness that was away", async () => {
-  await rig.gateway.stop()
-  await rig.gateway.start()
-  await grow()
-  await rig.gateway.kill9()
-  await rig.gateway.start()
-  const before = (await rig.status()).audit.entries
-  await witness(({ size }) => size !== null && size >= before)
-  await other.stop()
-  await grow(300)
-  await other.start()
-  await tellTime()
-  const { entries } = (await rig.status()).audit
-  const after = await witness(({ size }) => size !== null && size >= entries)
-  assert.is(after.putBack, false)
-  await noAlarm()
-})
-
-test("[CR 3.9] somebody else's words in the name of the witness count for nothing, and are told", async () => {
-  const at = { host: "127.0.0.1", port: rig.broker.tlsPort, version: "5" as const, qos: 1 as const, tls: { ca: rig.controlCa.cert, ...rig.desk } } // prettier-ignore
-  await mosquittoPub({ ...at, topic: "lockgate/gw-test/witness/gw-2", message: "I saw it", retain: false })
-  const told = await rig.entry(({ event }) => event === "witness.invalid", 10_000)
-  assert.is(told.object, "gw-2")
-  assert.is((await rig.status()).audit.witnesses?.by[0]?.putBack, false)
-})
-
-test("[CR 3.9] put back to an older copy: the witness refuses, both say so, and normal flows close", async () => {
-  await rig.gateway.stop()
-  const copy = join(rig.folder, "old-state")
-  cpSync(rig.stateFolder, copy, { recursive: true })
-  await rig.gateway.start()
-  await grow(60)
-  const { entries } = (await rig.status()).audit
-  await witness(({ size }) => size !== null && size >= entries)
-  await rig.gateway.stop()
-  rmSync(rig.stateFolder, { recursive: true })
-  cpSync(copy, rig.stateFolder, { recursive: true })
-  const words = await rig.watch("lockgate/gw-test/witness/gw-2/refused")
-  await rig.gateway.start()
-  const own = await rig.entry(({ event }) => event === "witness.rolled-back", WAIT_MS)
-  assert.equal([own.object, own.reason, own.detail?.["signed"]], ["gw-2", "ahead", "by-our-key"])
-  assert.ok(
-    !(await rig.audit()).some(({ event }) => event === "audit.rolled-back"),
-    "nothing on its own board could tell",
-  )
-  const status = await rig.status()
-  assert.ok(status.posture.because.includes("integrity-failure"), JSON.stringify(status.posture))
-  const accused = await rig.entry(({ event }) => event === "witness.accused", WAIT_MS)
-  assert.is(accused.object, "gw-2")
-  const theirs = await until("the witness tells", async () => other.audit().find(({ event }) => event === "witness.refused") ?? null) // prettier-ignore
-  assert.is(theirs.object, "gw-test")
-  assert.ok(["rewind", "fork"].includes(theirs.reason ?? ""), theirs.reason)
-  const [message] = await words.take(1)
-  await words.stop()
-  const functions = { sha256: nodeSha256, verify: verifyNoteSignature }
-  const refusal = await readRefusal(functions, "lockgate/gw-test/log", parseCosignerKey(nodeSha256, key), message!.payload.toString()) // prettier-ignore
-  assert.ok(refusal?.evidence !== null && refusal !== null, "what convicts the log is enclosed")
-  assert.match((await rig.lockgate("status")).out, /PUT BACK OR COPIED/)
-})
-
-test.run()

@@ -18,6 +18,7 @@ import { startMosquitto, type Mosquitto, type MosquittoOptions } from "../peers/
 import { mosquittoSub, type Subscription } from "../peers/mosquitto-clients.ts"
 import { freePorts } from "../peers/ports.ts"
 import { makeSigner, type Signer } from "./bundles.ts"
+import { cpuMsOf, createPatience } from "./start-patience.ts"
 
 const CLI = fileURLToPath(new URL("../../firmware/cli.ts", import.meta.url))
 
@@ -361,11 +362,13 @@ export function gatewayProcess(
       }
       started.stdout.on("data", take)
       started.stderr.on("data", take)
-      const until = performance.now() + 15_000
+      const patience = createPatience({ nowMs: () => performance.now(), cpuMs: () => cpuMsOf(started.pid ?? 0) })
+      let last: unknown = "it answers, and does not listen yet"
       for (;;) {
         if (started.exitCode !== null) throw new Error(`the gateway ended with ${started.exitCode}:\n${output}`)
-        if (await ready().catch(() => false)) return
-        if (performance.now() > until) throw new Error(`the gateway does not answer:\n${output}`)
+        if (await ready().catch((error: unknown) => ((last = error), false))) return
+        const why = patience.over()
+        if (why !== null) throw new Error(`the gateway does not answer: ${why}; ${String(last)}\n${output}`)
         await new Promise((resolve) => setTimeout(resolve, 30))
       }
     },

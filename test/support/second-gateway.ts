@@ -13,6 +13,7 @@ export interface SecondGateway {
   readonly stateFolder: string
   start(): Promise<void>
   stop(): Promise<void>
+  kill9(): Promise<void>
   status(): Promise<StatusReport>
   audit(): LoggedLine[]
   lockgate: Rig["lockgate"]
@@ -57,6 +58,7 @@ management:
     async stop() {
       await gateway.stop()
     },
+    kill9: () => gateway.kill9(),
     audit: () => auditOnDisk(stateFolder).entries,
     lockgate: (...args) => lockgate([...args, "--config", config]),
   }

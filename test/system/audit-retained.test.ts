@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { verifyBroker } from "../../firmware/cli/audit-broker.ts"
 import { auditVerify } from "../../firmware/cli/audit-verify.ts"
+import { EXIT } from "../../firmware/cli/exit-codes.ts"
 import { auditAcl } from "../../firmware/cli/audit-acl.ts"
 import { nodeSha256, verifyNoteSignature } from "../../firmware/audit/note-functions.ts"
 import { parseHeartbeat } from "../../policy/audit/heartbeat.ts"
@@ -73,7 +74,7 @@ test("[CR 3.9] a retained tile that somebody overwrites is named by the verifier
   const io = captureIo()
   const files = ["--ca", rig.controlCa.cert, "--cert", rig.desk.cert, "--cert-key", rig.desk.key]
   const args = ["--broker", login().url, "--key", encodeNoteKey(nodeSha256, key), ...files]
-  assert.is(await auditVerify(args, io), 2)
+  assert.is(await auditVerify(args, io), EXIT.wrong)
   assert.match(io.text(), /tile\/0\/000[^]*WRONG/)
   await rig.gateway.start()
   const told = await rig.entry((entry) => entry.event === "audit.retained-altered", 10_000)

@@ -13,6 +13,7 @@ import { nodeSha256, verifyNoteSignature } from "../../firmware/audit/note-funct
 import { runRetainedSession } from "../../firmware/audit/retained-session.ts"
 import { openRetainedWindow } from "../../firmware/audit/retained-window.ts"
 import { openRetention, type Retention } from "../../firmware/audit/retention.ts"
+import { EXIT } from "../../firmware/cli/exit-codes.ts"
 import { auditCollect } from "../../firmware/cli/audit-collect.ts"
 import { auditExport } from "../../firmware/cli/audit-export.ts"
 import { auditShow } from "../../firmware/cli/audit-show.ts"
@@ -245,7 +246,7 @@ test("[CR 3.9] another log under the name of one gateway is refused with evidenc
       output = ran.out + ran.err
       return /gw-one {2}accused/.test(ran.out)
     })
-    assert.is(ran.code, 2, ran.out + ran.err)
+    assert.is(ran.code, EXIT.wrong, ran.out + ran.err)
     assert.match(ran.out, /FORKED: .*evidence\/gw-one\/fork-/)
     for (const name of readdirSync(join(store, "evidence/gw-one"))) {
       const kept = JSON.parse(readFileSync(join(store, "evidence/gw-one", name), "utf8")) as Record<string, string>
@@ -278,11 +279,11 @@ test("what is missing or wrong in the arguments is told before anything is done"
     [["--new-key", join(top, "key"), "--name", "a b"], /--name/],
   ] as const) {
     const ran = await run(...args)
-    assert.is(ran.code, 1, ran.err)
+    assert.is(ran.code, EXIT.usage, ran.err)
     assert.match(ran.err, words)
   }
   const taken = await run("--new-key", join(top, "key"), "--name", "desk")
-  assert.is(taken.code, 3, "a key is never overwritten")
+  assert.is(taken.code, EXIT.unreadable, "a key is never overwritten")
   assert.ok(!readFileSync(join(top, "key"), "utf8").includes(taken.err) && readdirSync(top).includes("key"))
 })
 

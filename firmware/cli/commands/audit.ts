@@ -1,4 +1,4 @@
-import { AUDIT_EXIT_HELP } from "../audit-exit.ts"
+import { COMMON_EXITS, LOG_EXITS } from "../exit-codes.ts"
 import type { CommandEntry } from "./entry.ts"
 
 /** The audit log, its alarms and its viewers. */
@@ -7,17 +7,14 @@ export const AUDIT_COMMANDS: readonly CommandEntry[] = [
     words: "audit tail",
     usage: "(--config <gateway.yaml> | --state <folder>) [-f] [-n <count>] [--json] [filters]",
     summary: "read the audit log",
-    details: AUDIT_EXIT_HELP,
+    exits: LOG_EXITS,
     load: async () => (await import("../audit-tail.ts")).auditTail,
   },
   {
     words: "audit request",
     usage: "<SHA-256> (--config <gateway.yaml> | --state <folder>)",
     summary: "print a person's request exactly as it was received, and who vouches for it",
-    details: [
-      "the hash stands in the entries of the command, as `request`: lockgate audit tail --json",
-      "exit code  0 printed, 1 not kept or not what was received, 2 wrong usage",
-    ],
+    details: ["the hash stands in the entries of the command, as `request`: lockgate audit tail --json"],
     load: async () => (await import("../audit-request.ts")).auditRequest,
   },
   {
@@ -49,13 +46,14 @@ export const AUDIT_COMMANDS: readonly CommandEntry[] = [
     summary:
       "the public key of this gateway's log, to be noted down for those who verify; or the one it witnesses others with",
     details: ["--rotate   hand the log over to a new key; who has the old one follows, by a proof that both sign"],
+    exits: [...new Set([...LOG_EXITS, ...COMMON_EXITS])],
     load: async () => (await import("../audit-key.ts")).auditKey,
   },
   {
     words: "audit show",
     usage: "<number> (--config <gateway.yaml> | --state <folder>) [--key <key or file>] [--json]",
     summary: "one entry of the log, whole, and whether it is proved",
-    details: AUDIT_EXIT_HELP,
+    exits: LOG_EXITS,
     load: async () => (await import("../audit-show.ts")).auditShow,
   },
   {
@@ -67,8 +65,8 @@ export const AUDIT_COMMANDS: readonly CommandEntry[] = [
       "--key      the key of this gateway's log, from elsewhere: without it nobody vouches, and the code is 4",
       "--broker   from the broker alone, the gateway may be off: with --ca, --cert, --cert-key <pem>, --ask, --mqtt 5",
       "--known    remember the checkpoint in a file, so that a log that was put back is noticed the next time",
-      ...AUDIT_EXIT_HELP,
     ],
+    exits: LOG_EXITS,
     load: async () => (await import("../audit-verify.ts")).auditVerify,
   },
   {
@@ -79,8 +77,8 @@ export const AUDIT_COMMANDS: readonly CommandEntry[] = [
     details: [
       "--format   json (as they lie in the log), cef or ocsf, a line each",
       "--syslog   with --ca, --cert, --cert-key <pem> and --cursor <file>; -f goes on, and waits for a receiver that went away",
-      ...AUDIT_EXIT_HELP,
     ],
+    exits: LOG_EXITS,
     load: async () => (await import("../audit-export.ts")).auditExport,
   },
   {
@@ -97,9 +95,9 @@ export const AUDIT_COMMANDS: readonly CommandEntry[] = [
     summary:
       "keep verified copies of gateways' logs on a server, cosign and so acknowledge them; --new-key makes its key",
     details: [
-      "--once     fetch what there is, and end; code 5 if not all was to be had, 2 if a log is accused of a fork, a rewind or a hole",
-      ...AUDIT_EXIT_HELP,
+      "--once     fetch what there is, and end; code 5 if not all was to be had, 7 if a log is accused of a fork, a rewind or a hole",
     ],
+    exits: LOG_EXITS,
     load: async () => (await import("../audit-collect.ts")).auditCollect,
   },
 ]

@@ -1,6 +1,7 @@
 /** Search and facets above the table. */
 import { elementOf, make, show } from "./dom.ts"
-import { counted, FACETS, type Facet, type Row, type Wanted } from "./rows.ts"
+import { FACETS, type Facet, type Wanted } from "./rows.ts"
+import type { RowStore } from "./row-store.ts"
 
 const TITLES: Readonly<Record<Facet, string>> = {
   severity: "Severity",
@@ -15,7 +16,7 @@ const MAX_VALUES = 200
 export interface Filters {
   wanted(): Omit<Wanted, "range">
   /** Offer the values that there are. */
-  offer(rows: readonly Row[]): void
+  offer(store: Pick<RowStore, "counted">): void
   clear(): void
 }
 
@@ -42,12 +43,12 @@ export function createFilters(changed: () => void): Filters {
         conduit: valueOf("conduit"),
       },
     }),
-    offer(rows) {
+    offer(store) {
       for (const [facet, select] of selects) {
         // An open list does not move under the reader's hand.
         if (document.activeElement === select) continue
         const value = select.value
-        const values = counted(rows, facet, MAX_VALUES)
+        const values = store.counted(facet, MAX_VALUES)
         const options = values.map(([one, count]) => make("option", { value: one }, `${one} (${count})`))
         if (value !== "" && !values.some(([one]) => one === value))
           options.push(make("option", { value }, `${value} (0)`))

@@ -5,7 +5,9 @@ import { createFilters } from "./filters.ts"
 import { showAlarms, showFleet } from "./fleet.ts"
 import type { CheckedProof, GatewayReport, LinkState, News, Order } from "./messages.ts"
 import { createProofView, showFileVerdict } from "./proof-view.ts"
-import { wants, type Row } from "./rows.ts"
+import { ALL, wanting, type Row } from "./rows.ts"
+import { createFinder } from "./row-search.ts"
+import { RowStore } from "./row-store.ts"
 import { createTable } from "./table.ts"
 import { createTimeline } from "./timeline.ts"
 import { showLimits, showVerdict } from "./verdict.ts"
@@ -13,15 +15,9 @@ import { showWitnesses } from "./witnesses.ts"
 
 /** Rows are drawn anew at most this often. */
 const DRAW_MS = 120
-/** Counting facets over a long log costs more than drawing it. */
+/** What the facets offer changes at most this often. */
 const OFFER_MS = 1_000
 const WORKER = "/firmware/console/page/worker.ts"
-
-/** The rows of one gateway; `rows[seq]`, with holes for what has left the broker. */
-interface Store {
-  readonly rows: Row[]
-  count: number
-}
 
 interface TrustedTypes {
   createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string }
@@ -32,7 +28,7 @@ const OF_CONNECTION: ReadonlySet<News["kind"]> = new Set(["link", "gateway", "ro
 const worker = startWorker()
 const order = (wanted: Order): void => worker.postMessage(wanted)
 const reports = new Map<string, GatewayReport>()
-const stores = new Map<string, Store>()
+const stores = new Map<string, RowStore>()
 let chosen: string | null = null
 let opened: { gateway: string; seq: number } | null = null
 let range: readonly [number, number] | null = null
@@ -43,6 +39,13 @@ let checked: CheckedProof | null = null
 let isStale = false
 let [drawTimer, offerTimer, offeredAt] = [0, 0, 0]
 
+const finder = createFinder({
+  nowMs: () => performance.now(),
+  later: (act) => {
+    const timer = window.setTimeout(act)
+    return () => window.clearTimeout(timer)
+  },
+})
 const filters = createFilters(() => drawRows())
 const table = createTable(byId("table"), ({ seq }) => open(chosen ?? "", seq))
 const proofs = createProofView((name, text) => {
@@ -65,7 +68,7 @@ function hear(news: News): void {
       isStale = false
       return
     case "remembered":
-      prefill(news.url, news.keys)
+      prefill(news)
       return
     case "refused":
       complain(news.text)
@@ -100,13 +103,9 @@ function hear(news: News): void {
 }
 
 function keep(gateway: string, rows: readonly Row[]): void {
-  const store = stores.get(gateway) ?? { rows: [], count: 0 }
+  const store = stores.get(gateway) ?? new RowStore()
   stores.set(gateway, store)
-  for (const row of rows) {
-    const before = store.rows[row.seq]
-    if (before === undefined) store.count++
-    if (before?.proven !== true) store.rows[row.seq] = row
-  }
+  store.keep(rows)
 }
 
 function choose(gateway: string): void {
@@ -170,16 +169,23 @@ function drawSoon(): void {
 function drawRows(): void {
   window.clearTimeout(drawTimer)
   drawTimer = 0
-  const store = stores.get(chosen ?? "")
-  const all = store === undefined ? [] : Object.values(store.rows).reverse()
+  const store = stores.get(chosen ?? "") ?? new RowStore()
   const wanted = { ...filters.wanted(), range: null }
-  const inText = all.filter((row) => wants(wanted, row))
-  const shown = range === null ? inText : inText.filter((row) => wants({ ...wanted, range }, row))
+  finder.find(
+    store,
+    wanted,
+    (inText) => showRows(store, inText),
+    () => (byId("count").textContent = "searching…"),
+  )
+}
+
+function showRows(store: RowStore, inText: readonly Row[]): void {
+  const shown = range === null ? inText : inText.filter(wanting({ ...ALL, range }))
   table.show(shown)
   timeline.show(inText)
-  offerSoon(all)
+  offerSoon(store)
   byId("count").textContent =
-    shown.length === all.length ? `${all.length} entries` : `${shown.length} of ${all.length} entries`
+    shown.length === store.size ? `${store.size} entries` : `${shown.length} of ${store.size} entries`
   const clear = byId("range-clear")
   clear.hidden = range === null
   byId("range").textContent =
@@ -187,11 +193,11 @@ function drawRows(): void {
 }
 
 /** At once, if it was not just now; else a little later, and then with what is there by then. */
-function offerSoon(all: readonly Row[]): void {
+function offerSoon(store: RowStore): void {
   window.clearTimeout(offerTimer)
   const wait = offeredAt === 0 ? 0 : Math.max(0, offeredAt + OFFER_MS - performance.now())
   offerTimer = window.setTimeout(() => {
-    filters.offer(all)
+    filters.offer(store)
     offeredAt = performance.now()
   }, wait)
 }
@@ -259,14 +265,24 @@ function connect(): void {
   order({ kind: "connect", settings })
 }
 
-/** What the command handed over goes before what is remembered; if both are there, nothing is left to ask. */
-function prefill(url: string, keys: string): void {
+/**
+ * What the command handed over goes before what is remembered; if both are there, nothing is left to ask. It hands over the keys of logs:
+ * those of witnesses and collectors that were given before stay, but for one that it names itself.
+ */
+function prefill({ url, keys, cosigners }: Extract<News, { readonly kind: "remembered" }>): void {
   const told = new URLSearchParams(window.location.hash.slice(1))
-  const toldKeys = told.getAll("key").join("\n")
+  const toldKeys = told.getAll("key").flatMap((text) => text.trim().split("\n"))
+  const names = new Set(toldKeys.map(nameIn))
+  const lines = [...(toldKeys.length === 0 ? keys : toldKeys), ...cosigners.filter((line) => !names.has(nameIn(line)))]
   elementOf("url", HTMLInputElement).value = told.get("broker") ?? url
-  elementOf("keys", HTMLTextAreaElement).value = toldKeys === "" ? keys : toldKeys
+  elementOf("keys", HTMLTextAreaElement).value = lines.join("\n")
   elementOf("username", HTMLInputElement).value = told.get("user") ?? ""
-  if (told.has("broker") && toldKeys !== "" && !told.has("user")) connect()
+  if (told.has("broker") && toldKeys.length > 0 && !told.has("user")) connect()
+}
+
+/** Whose key a line is. */
+function nameIn(line: string): string {
+  return line.split("+", 1)[0] ?? ""
 }
 
 function toggleSetup(isOpen: boolean): void {

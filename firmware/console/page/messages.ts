@@ -13,6 +13,8 @@ export interface Settings {
   readonly keys: string
 }
 
+type Lines = readonly string[]
+
 /** From the page to the worker. */
 export type Order =
   | { readonly kind: "connect"; readonly settings: Settings }
@@ -28,7 +30,8 @@ export type Order =
 
 /** From the worker to the page. */
 export type News =
-  | { readonly kind: "remembered"; readonly url: string; readonly keys: string }
+  /** Key lines of logs, and of witnesses and collectors. */
+  | { readonly kind: "remembered"; readonly url: string; readonly keys: Lines; readonly cosigners: Lines }
   /** An order to connect is taken up: what was told before belongs to the connection before. */
   | { readonly kind: "begun" }
   | { readonly kind: "refused"; readonly text: string }

@@ -1,4 +1,4 @@
-/** Entries as the table shows them: picked, searched, counted. Pure. */
+/** Entries as the table shows them: picked, and counted over time. Pure. */
 import { LockgateError } from "../../../policy/base/errors.ts"
 import { parseEntry, type Entry } from "../../../policy/audit/entry.ts"
 import { momentOf, shownTime } from "../../../policy/audit/entry-moment.ts"
@@ -73,24 +73,21 @@ export function rowOf(seq: number, entry: Entry | null, proven: boolean): Row {
   }
 }
 
-/** Whether a row is wanted. `text` is looked for in everything that is shown, as words that must all occur. */
-export function wants({ text, facets, range }: Wanted, row: Row): boolean {
-  if (range !== null && !(row.at >= range[0] && row.at <= range[1])) return false
-  for (const facet of FACETS) if (facets[facet] !== "" && row[facet] !== facets[facet]) return false
-  if (text === "") return true
-  const said = `${row.seq} ${row.severity} ${row.event} ${row.outcome} ${row.subject} ${row.conduit} ${row.about}`
-  const low = said.toLowerCase()
-  return text
+/** Whether a row is wanted, as a function of it. `text` is looked for in everything that is shown, as words that must all occur. */
+export function wanting({ text, facets, range }: Wanted): (row: Row) => boolean {
+  const asked = FACETS.filter((facet) => facets[facet] !== "")
+  const words = text
     .toLowerCase()
     .split(/\s+/)
-    .every((word) => low.includes(word))
-}
-
-/** Values of a facet with their counts, most frequent first, at most `max`. */
-export function counted(rows: readonly Row[], facet: Facet, max: number): readonly (readonly [string, number])[] {
-  const counts = new Map<string, number>()
-  for (const row of rows) counts.set(row[facet], (counts.get(row[facet]) ?? 0) + 1)
-  return [...counts].sort((one, other) => other[1] - one[1] || one[0].localeCompare(other[0])).slice(0, max)
+    .filter((word) => word !== "")
+  return (row) => {
+    if (range !== null && !(row.at >= range[0] && row.at <= range[1])) return false
+    for (const facet of asked) if (row[facet] !== facets[facet]) return false
+    if (words.length === 0) return true
+    const { seq, severity, event, outcome, subject, conduit, about } = row
+    const said = `${seq} ${severity} ${event} ${outcome} ${subject} ${conduit} ${about}`.toLowerCase()
+    return words.every((word) => said.includes(word))
+  }
 }
 
 /** Counts over time, for the timeline. */

@@ -44,8 +44,8 @@ port.onmessage = ({ data }) => void obey(data)
 
 async function greet(): Promise<void> {
   const store = await memory
-  const lines = [...(await store.all()).flatMap(({ keys }) => keys), ...(await store.cosigners())]
-  tell({ kind: "remembered", url: await store.url(), keys: lines.join("\n") })
+  const keys = (await store.all()).flatMap((one) => one.keys)
+  tell({ kind: "remembered", url: await store.url(), keys, cosigners: await store.cosigners() })
 }
 
 async function obey(order: Order): Promise<void> {

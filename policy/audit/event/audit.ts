@@ -124,7 +124,7 @@ export const AUDIT_EVENTS = {
   },
   "audit.retained-lost": {
     category: "audit-log",
-    text: "the broker keeps nothing of the log any more, as if it had been set up anew; it is published again",
+    text: "the broker has lost what it kept of the log, as if it had been set up anew; it is published again",
     requirement: "CR 6.1",
     severity: "warning",
   },
@@ -143,6 +143,12 @@ export const AUDIT_EVENTS = {
   "audit.broker-too-small": {
     category: "audit-log",
     text: "the broker takes too small messages to keep the log, only live entries are published: raise its max_packet_size or message_size_limit",
+    requirement: "CR 6.1",
+    severity: "warning",
+  },
+  "audit.broker-refuses-entries": {
+    category: "audit-log",
+    text: "the broker does not even take an entry, they wait from the one named on: raise its max_packet_size or message_size_limit",
     requirement: "CR 6.1",
     severity: "warning",
   },

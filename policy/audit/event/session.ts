@@ -14,6 +14,12 @@ export const SESSION_EVENTS = {
     requirement: "CR 1.11",
     severity: "warning",
   },
+  "session.identity-uncertain": {
+    category: "access-control",
+    text: "a token of the identity provider may be past its end, which no clock can tell: it answers a number of today and is taken",
+    requirement: "CR 1.1",
+    severity: "warning",
+  },
   "session.locked-out": {
     category: "access-control",
     text: "too many attempts to sign in failed: nobody is listened to for a time that grows with each further one",

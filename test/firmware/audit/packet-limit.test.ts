@@ -2,6 +2,7 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { dialMqtt } from "../../../firmware/audit/mqtt-link.ts"
+import { createLineLimit, LINE_PACKET_BYTES } from "../../../firmware/audit/line-limit.ts"
 import { createPartLimit } from "../../../firmware/audit/part-limit.ts"
 import { createAuditPublisher } from "../../../firmware/audit/publisher.ts"
 import type { AuditEvent } from "../../../policy/audit/event.ts"
@@ -16,10 +17,11 @@ const test = suite("firmware/audit/packet-limit")
 const NAME = "lockgate"
 
 /** A publisher of `log` at such a broker, and what it told. */
-function publishing(log: TreeLog, port: number, version: "3.1.1" | "5") {
+function publishing(log: TreeLog, port: number, version: "3.1.1" | "5", isRetained = true) {
   const scene = retainedScene(() => port)
   const reports: AuditEvent[] = []
   const stopping = new AbortController()
+  let dials = 0
   const publisher = createAuditPublisher({
     log: {
       read: (from, max) => log.read(from, max),
@@ -29,13 +31,17 @@ function publishing(log: TreeLog, port: number, version: "3.1.1" | "5") {
       },
     },
     ...{ clock, gateway: NAME, storage: new MemoryStorage(), broker: "broker.plant:8883", random: () => 0 },
-    connect: () => dialMqtt({ gateway: NAME, openStream: scene.openStream, version }),
+    connect: () => {
+      dials++
+      return dialMqtt({ gateway: NAME, openStream: scene.openStream, version })
+    },
     report: (event) => void reports.push(event),
-    retained: { log, edgeEveryMs: 300 },
+    ...(isRetained ? { retained: { log, edgeEveryMs: 300 } } : {}),
   })
   const ended = publisher.start(stopping.signal)
   return {
     ...{ scene, reports, publisher },
+    dials: () => dials,
     told: () => reports.filter(({ id }) => id !== "audit.publish-lost" && id !== "audit.publish-restored"),
     async stop() {
       stopping.abort()
@@ -116,6 +122,91 @@ for (const [version, setting] of [
       await broker.stop()
     }
   })
+
+for (const version of ["3.1.1", "5"] as const)
+  test(`[CR 6.1] a broker that does not take an entry is told with the setting to raise, and is not dialled for ever: MQTT ${version}`, async () => {
+    const log = treeLog(NAME, 20)
+    const least = Math.min(...log.lines.map(({ length }) => length))
+    const broker = await startMosquitto({ quiet: true, config: [`max_packet_size ${least}`] })
+    const at = publishing(log, broker.port, version, false)
+    try {
+      await until("it is told", () => at.told().length > 0, 10_000)
+      const [told, ...more] = at.told()
+      assert.equal(more, [])
+      assert.equal(
+        [told!.id, told!.object, told!.reason, told!.detail?.["needs-bytes"], told!.detail?.["from"]],
+        ["audit.broker-refuses-entries", "broker.plant:8883", version === "5" ? "announced" : "found-out", LINE_PACKET_BYTES, 0], // prettier-ignore
+      )
+      await until("the link stays", () => at.publisher.status.online)
+      const dials = at.dials()
+      assert.is(dials, version === "5" ? 1 : 5)
+      log.grow(1)
+      // As long as the last pauses were, and longer.
+      await new Promise((resolve) => setTimeout(resolve, 1_500))
+      assert.equal([at.dials(), at.publisher.status.online, at.publisher.status.next], [dials, true, 0])
+      assert.is(at.publisher.status.retained, "live-waits")
+      assert.is(at.told().length, 1)
+    } finally {
+      await at.stop()
+      await broker.stop()
+    }
+  })
+
+/** A limit of lines at `t`, and what it told; its clock stands still until it is moved. */
+function linesAt() {
+  const told: AuditEvent[] = []
+  let nowMs = 0
+  const limit = createLineLimit({
+    clock: { monotonicMs: () => nowMs },
+    report: (event) => void told.push(event),
+    topic: "t",
+  })
+  return { limit, told, pass: (ms: number) => void (nowMs += ms) }
+}
+const OPEN = { maxPacketBytes: Infinity }
+
+test("[CR 6.1] lines wait only for what was on its way again and again, larger than all that was taken, and no longer than it takes", () => {
+  const { limit, told, pass } = linesAt()
+  limit.took(500)
+  const ends = (bytes: number, reason = "closed"): boolean => limit.ended(reason, bytes)
+  for (const reason of ["stopped", "refused", "no-acknowledgement", "timeout"]) for (let k = 0; k < 9; k++) assert.is(ends(900, reason), false) // prettier-ignore
+  for (let k = 0; k < 9; k++) assert.is(ends(0), false)
+  assert.equal([ends(900), ends(900), ends(900)], [false, false, false])
+  limit.took(900)
+  assert.equal([ends(1000), ends(1000), ends(1000)], [false, false, false], "it got through: it was something else")
+  assert.is(limit.bytesFor(OPEN), Infinity)
+  assert.is(ends(1000), true)
+  assert.is(limit.bytesFor(OPEN), 900)
+  assert.equal([limit.isWaiting, told], [false, []], "nothing waits yet")
+  assert.equal([limit.waits(OPEN, 7, 1000), limit.waits(OPEN, 7, 1000)], [60_000, 60_000])
+  assert.equal([limit.isWaiting, told.length], [true, 1])
+  pass(60_000)
+  assert.is(limit.bytesFor(OPEN), Infinity, "it is tried again")
+  assert.is(ends(1000), true, "and one more end is enough")
+  assert.is(limit.waits(OPEN, 7, 1000), 60_000 + 120_000)
+  for (let k = 0; k < 20; k++) {
+    pass(3_600_000)
+    ends(1000)
+  }
+  assert.is(limit.waits(OPEN, 7, 1000), 60_000 + 21 * 3_600_000)
+  pass(3_600_000)
+  limit.took(1000)
+  assert.equal([limit.isWaiting, limit.bytesFor(OPEN), told.length], [false, Infinity, 1])
+  assert.equal(Array.from({ length: 6 }, () => ends(600)), [false, false, false, false, false, true], "it took as large before") // prettier-ignore
+  assert.is(limit.bytesFor(OPEN), 0)
+})
+
+test("[CR 6.1] what a broker announces counts at once, and its refusal too; a larger announcement lets the lines go", () => {
+  const { limit, told } = linesAt()
+  assert.is(limit.bytesFor({ maxPacketBytes: 600 }), 583)
+  assert.is(limit.waits({ maxPacketBytes: 600 }, 3, 584), null)
+  assert.equal([told[0]!.reason, told[0]!.detail], ["announced", { "needs-bytes": 1280, from: 3, "entry-bytes": 584, "packet-bytes": 600 }]) // prettier-ignore
+  assert.ok(limit.bytesFor({ maxPacketBytes: LINE_PACKET_BYTES }) >= 1024, "what is asked for is enough")
+  limit.took(584)
+  assert.is(limit.isWaiting, false)
+  assert.is(limit.ended("packet-too-large", 700), true)
+  assert.is(limit.bytesFor(OPEN), 584)
+})
 
 test("[MQTT 5.0 3.4.2.1] what mosquitto refuses with a PUBACK that the standard does not know ends the link at once, by a word of its own", async () => {
   const broker = await startMosquitto({ quiet: true, config: ["message_size_limit 4096"] })

@@ -3,6 +3,7 @@ import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import type { AuditEvent } from "../../../policy/audit/event.ts"
 import { MemoryStorage } from "../../../hal/memory/storage.ts"
+import { openRetainedWindow } from "../../../firmware/audit/retained-window.ts"
 import { mosquittoPub, mosquittoSub } from "../../peers/mosquitto-clients.ts"
 import { startMosquitto, type Mosquitto } from "../../peers/mosquitto.ts"
 import { retainedScene, until, verified } from "../../support/retained-scene.ts"
@@ -118,7 +119,9 @@ test("[CR 3.9] a change of the log's key that somebody overwrites, clears or inv
 test("[CR 3.9] what was overwritten or cleared while the gateway was away is found and put right when it is back", async () => {
   const log = treeLog("away", 1100)
   const storage = new MemoryStorage()
-  await (await publish(log, "away", { storage })).stop()
+  const first = await publish(log, "away", { storage })
+  await until("it is sure of it", () => first.window.isSure)
+  await first.stop()
   for (const [topic, message] of [
     ["tile/entries/000", ""],
     ["tile/0/002", "x".repeat(8192)],
@@ -138,23 +141,81 @@ test("[CR 3.9] what was overwritten or cleared while the gateway was away is fou
   assert.equal([back.reports[0]?.reason, back.reports[1]?.count], ["overwritten", 2])
 })
 
-test("[CR 6.1] a broker that keeps nothing any more is told as that, once, and filled again", async () => {
-  const log = treeLog("anew", 1100)
+for (const [gateway, left] of [
+  ["anew", "nothing"],
+  // A run before this one was killed when it had just found the broker empty.
+  ["cut-short", "the edge"],
+] as const)
+  test(`[CR 6.1] a broker that keeps ${left} of the log any more is told as that, once, and filled again`, async () => {
+    const log = treeLog(gateway, 1100)
+    const storage = new MemoryStorage()
+    await (await publish(log, gateway, { storage })).stop()
+    // As if it had been set up anew.
+    const pieces = [0, 1, 2, 3].flatMap((n) => [`tile/entries/00${n}`, `tile/0/00${n}`])
+    for (const topic of left === "nothing" ? ["edge", ...pieces] : pieces)
+      await mosquittoPub({
+        port: broker.port,
+        ...{ topic: `lockgate/${gateway}/log/${topic}`, message: "", retain: true, qos: 1 },
+      })
+    const back = await publish(log, gateway, { storage })
+    const source = await reader(gateway)
+    await until("all is there", async () => Array.isArray(await verified(source, log).catch(() => "")))
+    await source.end()
+    await back.stop()
+    assert.equal(
+      back.reports.map(({ id }) => id),
+      ["audit.retained-lost"],
+    )
+  })
+
+/** All but the first bundle of what a gateway has published. */
+async function clearMost(gateway: string): Promise<void> {
+  for (const n of [1, 2, 3])
+    for (const piece of [`tile/entries/00${n}`, `tile/0/00${n}`])
+      await mosquittoPub({
+        port: broker.port,
+        ...{ topic: `lockgate/${gateway}/log/${piece}`, message: "", retain: true, qos: 1 },
+      })
+}
+
+for (const [gateway, before, told] of [
+  ["half", "fills an emptied broker", []],
+  ["unsure", "has not looked yet what an emptied broker holds", [["audit.retained-lost", "incomplete"]]],
+] as const)
+  test(`[CR 6.1] whoever is killed while it ${before} goes on with what is left, and raises no alarm`, async () => {
+    const log = treeLog(gateway, 1100)
+    const storage = new MemoryStorage()
+    await (await publish(log, gateway, { storage })).stop()
+    await clearMost(gateway)
+    // What such a run has on disk.
+    const window = await openRetainedWindow(storage)
+    if (gateway === "half") window.restart(window.first)
+    else window.doubt()
+    await window.save()
+    const back = await publish(log, gateway, { storage })
+    const source = await reader(gateway)
+    await until("all is there", async () => Array.isArray(await verified(source, log).catch(() => "")))
+    await source.end()
+    await until("it is sure of it", () => back.window.isSure)
+    await back.stop()
+    assert.equal(
+      back.reports.map(({ id, reason }) => [id, reason]),
+      told,
+    )
+    assert.ok((await openRetainedWindow(storage)).isSure)
+  })
+
+test("[CR 3.9] what is cleared after somebody looked, while the gateway is away, is an alarm", async () => {
+  const log = treeLog("sure", 1100)
   const storage = new MemoryStorage()
-  await (await publish(log, "anew", { storage })).stop()
-  // As if it had been set up anew: nothing of this gateway is there.
-  const pieces = ["edge", ...[0, 1, 2, 3].flatMap((n) => [`tile/entries/00${n}`, `tile/0/00${n}`])]
-  for (const topic of pieces)
-    await mosquittoPub({ port: broker.port, topic: `lockgate/anew/log/${topic}`, message: "", retain: true, qos: 1 })
-  const back = await publish(log, "anew", { storage })
-  const source = await reader("anew")
-  await until("all is there", async () => Array.isArray(await verified(source, log).catch(() => "")))
-  await source.end()
+  const first = await publish(log, "sure", { storage })
+  await until("it is sure of it", () => first.window.isSure)
+  await first.stop()
+  await clearMost("sure")
+  const back = await publish(log, "sure", { storage })
+  await until("it is told", () => back.reports.length > 0)
   await back.stop()
-  assert.equal(
-    back.reports.map(({ id }) => id),
-    ["audit.retained-lost"],
-  )
+  assert.equal([back.reports[0]?.id, back.reports[0]?.reason], ["audit.retained-altered", "cleared"])
 })
 
 test("a log that is another than the one at the broker takes its place", async () => {

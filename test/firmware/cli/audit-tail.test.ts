@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import type { AuditLog } from "../../../firmware/audit/log.ts"
+import { EXIT } from "../../../firmware/cli/exit-codes.ts"
 import { auditTail } from "../../../firmware/cli/audit-tail.ts"
 import type { AuditEvent } from "../../../policy/audit/event.ts"
 import { entryText } from "../../../firmware/cli/entry-text.ts"
@@ -143,7 +144,7 @@ test("filters choose, and the count is of what they chose", async () => {
   assert.is((await found("--since", "2h")).length, 300)
 })
 
-test("[CR 3.7] wrong arguments are named and end with code 1", async () => {
+test("[CR 3.7] wrong arguments are named and end with the code for wrong use", async () => {
   const { folder } = await newLog(1)
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [[], /--state/],
@@ -159,27 +160,27 @@ test("[CR 3.7] wrong arguments are named and end with code 1", async () => {
   ]
   for (const [args, names] of cases) {
     const run = await tail(args)
-    assert.is(run.code, 1, args.join(" "))
+    assert.is(run.code, EXIT.usage, args.join(" "))
     assert.match(run.err, names)
     assert.not.match(run.err, "\u001b")
     assert.is(run.out, "")
   }
 })
 
-test("a folder without a log says so and ends with code 3", async () => {
+test("a folder without a log says so and ends with a code of its own", async () => {
   const run = await tail(["--state", join(top, "nowhere")])
-  assert.is(run.code, 3)
+  assert.is(run.code, EXIT.unreadable)
   assert.match(run.err, /no log/)
 })
 
-test("[CR 3.9] a damaged bundle is told, what can be read is shown, and the code is 2", async () => {
+test("[CR 3.9] a damaged bundle is told, what can be read is shown, and the code says so", async () => {
   const { folder } = await newLog(300)
   const path = join(folder, "audit/tile/entries/000")
   const bytes = readFileSync(path)
   bytes[bytes.length >> 1] = 0
   writeFileSync(path, bytes)
   const run = await tail(["--state", folder, "--json", "-n", "300"])
-  assert.is(run.code, 2)
+  assert.is(run.code, EXIT.wrong)
   assert.match(run.err, /bundle 0/)
   assert.ok(run.lines.length > 150 && run.lines.length < 200)
 })

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
+import { EXIT } from "../../../firmware/cli/exit-codes.ts"
 import { auditExport } from "../../../firmware/cli/audit-export.ts"
 import { auditKey } from "../../../firmware/cli/audit-key.ts"
 import { auditShow } from "../../../firmware/cli/audit-show.ts"
@@ -60,54 +61,78 @@ test("[CR 3.9] a collector's copy that began late is verified from there on, and
   writeFileSync(join(own, "audit/first"), `{"format":1,"seq":256}`)
   writeFileSync(join(own, "audit/copy"), `{"format":1,"first":256}`)
   const ran = await verify(own, "--key", KEY)
-  assert.is(ran.code, 2, ran.out)
+  assert.is(ran.code, EXIT.wrong, ran.out)
   assert.match(ran.out, /ERR_LOG_START_MISSING/)
   const alone = await verify(join(own, "audit"), "--key", KEY)
   assert.is(alone.code, 0, alone.out)
-  assert.match(alone.out, /\nbegins {6}at 256, as this copy says; nothing is said of the entries before\n/)
+  assert.match(
+    alone.out,
+    /\nbegins {6}at 256, as this copy says \(nobody signs that\); nothing is proved of the entries before\n/,
+  )
   assert.match(alone.out, /\nVERIFIED: every entry from 256 on is the one/)
   const verdict = JSON.parse((await verify(join(own, "audit"), "--key", KEY, "--json")).out) as Record<string, unknown>
   assert.equal([verdict["from"], verdict["saidByLog"]], [256, false])
   unlinkSync(join(own, "audit/tile/entries/001"))
   const less = await verify(join(own, "audit"), "--key", KEY)
-  assert.is(less.code, 2, less.out)
+  assert.is(less.code, EXIT.wrong, less.out)
   assert.match(less.out, /entries 256 to 511 are gone/)
+})
+
+test("[CR 3.9] what the unsigned words of a copy can hide is its oldest entries, and the verdict says where it begins; nothing that is left", async () => {
+  const alone = join(copy(), "audit")
+  const says = (first: number): void => {
+    writeFileSync(join(alone, "first"), `{"format":1,"seq":${first}}`)
+    writeFileSync(join(alone, "copy"), `{"format":1,"first":${first}}`)
+  }
+  // As the README says: who may write there can take the oldest away and raise both numbers, and no proof is missing.
+  for (const bundle of ["000", "001"]) unlinkSync(join(alone, "tile/entries", bundle))
+  says(512)
+  const hidden = await verify(alone, "--key", KEY)
+  assert.is(hidden.code, 0, hidden.out)
+  assert.match(
+    hidden.out,
+    /entries {5}189 right, from 512 on.*\nbegins {6}at 512, .*nobody signs that.*\nVERIFIED: every entry from 512 on /s,
+  )
+  // Not the newest: those hang on the signed checkpoint, whatever the words say.
+  rmSync(join(alone, "tile/entries/002.p"), { recursive: true })
+  writeFileSync(join(alone, "tail"), readFileSync(join(alone, "tail")).subarray(0, 100))
+  assert.is((await verify(alone, "--key", KEY)).code, EXIT.wrong)
 })
 
 test("[CR 3.9] without a key nobody vouches, and the code says so", async () => {
   const alone = join(copy(), "audit")
   for (const folder of [whole, alone]) {
     const ran = await verify(folder)
-    assert.is(ran.code, 4)
+    assert.is(ran.code, EXIT.unvouched)
     assert.match(ran.out, /NOT VERIFIED: .*Give --key/)
   }
   const bytes = readFileSync(join(alone, "tile/entries/001"))
   bytes[1000]! ^= 1
   writeFileSync(join(alone, "tile/entries/001"), bytes)
   const ran = await verify(alone)
-  assert.is(ran.code, 2, "what does not agree with itself is wrong without a key, too")
+  assert.is(ran.code, EXIT.wrong, "what does not agree with itself is wrong without a key, too")
 })
 
-test("[CR 3.9] which entry or tile is wrong is said, and the code is 2", async () => {
+test("[CR 3.9] which entry or tile is wrong is said, and the code says so", async () => {
   const flipped = copy()
   const path = join(flipped, "audit/tile/entries/001")
   const bytes = readFileSync(path)
   bytes[bytes.indexOf(`"object":"300"`) + 11]! ^= 1
   writeFileSync(path, bytes)
   const altered = await verify(flipped, "--key", KEY)
-  assert.is(altered.code, 2)
+  assert.is(altered.code, EXIT.wrong)
   assert.match(altered.out, /^entry 300: /m)
   assert.match(altered.out, /\nWRONG: /)
 
   const missing = copy()
   unlinkSync(join(missing, "audit/tile/entries/001"))
   const gone = await verify(missing, "--key", KEY, "--json")
-  assert.is(gone.code, 2)
+  assert.is(gone.code, EXIT.wrong)
   const told = JSON.parse(gone.out) as { verdict: string; faults: { where: string; code: string }[] }
   assert.is(told.verdict, "wrong")
   assert.match(JSON.stringify(told.faults), /tile\/entries\/001/)
 
-  assert.is((await verify(whole, "--key", stranger)).code, 2, "another key")
+  assert.is((await verify(whole, "--key", stranger)).code, EXIT.wrong, "another key")
 })
 
 test("[CR 3.9] a log that was put back is noticed by who remembers it", async () => {
@@ -124,10 +149,10 @@ test("[CR 3.9] a log that was put back is noticed by who remembers it", async ()
   assert.match(later.out, /known {7}\d+ entries when last looked at/)
   const before = readFileSync(known, "utf8")
   const back = await verify(old, "--known", known)
-  assert.is(back.code, 2)
+  assert.is(back.code, EXIT.wrong)
   assert.match(back.out, /ERR_LOG_REWOUND/)
   assert.is(readFileSync(known, "utf8"), before, "what is wrong is not remembered")
-  assert.is((await verify(whole, "--key", KEY, "--known", known)).code, 2, "another log")
+  assert.is((await verify(whole, "--key", KEY, "--known", known)).code, EXIT.wrong, "another log")
   writeFileSync(known, "{}")
   assert.match((await verify(folder, "--known", known)).err, /ERR_KNOWN_LOG/)
 })
@@ -139,7 +164,7 @@ test("[CR 3.9] what is remembered is kept for each log by its name, and the olde
   const otherKey = keyLineOf(other, "gw-2")
   assert.is((await verify(whole, "--key", KEY, "--known", known)).code, 0)
   const unknown = await verify(other, "--known", known)
-  assert.is(unknown.code, 4)
+  assert.is(unknown.code, EXIT.unvouched)
   assert.match(unknown.err, /nothing is remembered of lockgate\/gw-2\/log/)
   assert.is((await verify(other, "--key", otherKey, "--known", known)).code, 0)
   for (const folder of [whole, other, whole]) assert.is((await verify(folder, "--known", known)).code, 0)
@@ -175,7 +200,7 @@ test("[CR 3.9] with the first key a log whose key has changed is verified, and t
   assert.match((await verify(join(folder, "audit", handover!), "--key", first)).out, /VERIFIED/)
   writeFileSync(join(folder, "audit", handover!), "{}")
   const forged = await verify(folder, "--key", first)
-  assert.is(forged.code, 2)
+  assert.is(forged.code, EXIT.wrong)
   assert.match(forged.out, new RegExp(`${handover}: .*ERR_LOG_HANDOVER`))
 })
 
@@ -196,9 +221,9 @@ test("[CR 2.12] one file proves one entry, offline", async () => {
   assert.is(proved.code, 0, proved.out + proved.err)
   assert.match(proved.out, /VERIFIED: this entry stands in the log of 701 entries/)
   assert.not.match(proved.out, DRIVES)
-  assert.is((await verify(file)).code, 4)
+  assert.is((await verify(file)).code, EXIT.unvouched)
   const other = await verify(file, "--key", stranger)
-  assert.is(other.code, 2)
+  assert.is(other.code, EXIT.wrong)
   assert.match(other.out, /another key of the name/)
   writeFileSync(file, readFileSync(file, "utf8").replace(`"index": ${LAST}`, `"index": 5`))
   assert.match((await verify(file, "--key", KEY, "--json")).out, /"verdict":"wrong".*"inclusion"/)
@@ -212,7 +237,7 @@ test("[CR 6.1] one entry is shown whole, with its proof, and drives no terminal"
   assert.match(ran.out, /proof {8}PROVED: in the log of 701 entries that this key signed:\n {15}lockgate\/gw\/log\+/)
   assert.not.match(ran.out, DRIVES)
   const without = await show("5", "--state", whole)
-  assert.is(without.code, 4)
+  assert.is(without.code, EXIT.unvouched)
   assert.match(without.out, /NOT PROVED: .*signed by the key in this folder/)
   const altered = copy()
   const path = join(altered, "audit/tile/entries/000")
@@ -220,7 +245,7 @@ test("[CR 6.1] one entry is shown whole, with its proof, and drives no terminal"
   bytes[bytes.indexOf(`"object":"30"`) + 11]! ^= 1
   writeFileSync(path, bytes)
   const wrong = await show("30", "--state", altered, "--key", KEY)
-  assert.is(wrong.code, 2)
+  assert.is(wrong.code, EXIT.wrong)
   assert.match(wrong.out, /proof {8}WRONG: /)
   assert.is((await show("31", "--state", altered, "--key", KEY)).code, 0, "its neighbour is as it was")
 })
@@ -228,28 +253,28 @@ test("[CR 6.1] one entry is shown whole, with its proof, and drives no terminal"
 test("the key of a log is printed at its gateway, and nowhere else", async () => {
   const ran = await runCli((io) => auditKey(["--state", whole], io))
   assert.equal(ran, { code: 0, out: `${KEY}\n`, err: "" })
-  assert.is((await runCli((io) => auditKey(["--state", join(copy(), "audit")], io))).code, 3)
+  assert.is((await runCli((io) => auditKey(["--state", join(copy(), "audit")], io))).code, EXIT.unreadable)
 })
 
-test("[CR 3.5] wrong use ends with 1, what is not there with 3", async () => {
+test("[CR 3.5] wrong use and what is not there end with codes of their own", async () => {
   const cases: readonly (readonly [Promise<Ran>, number, RegExp])[] = [
-    [show("x", "--state", whole), 1, /number of an entry/],
-    [show("5"), 1, /which log/],
-    [show("5", "--state", whole, "--key", "lockgate/gw/log+00000000+AAAA"), 1, /--key/],
-    [show("5", "--state", whole, "--key", join(top, "none")), 1, /neither a key/],
-    [show("9999", "--state", whole), 3, /the last one is 700/],
-    [show("5", "--state", join(top, "none")), 3, /no log/],
-    [verify(), 1, /which log/],
-    [verify(join(top, "none")), 3, /cannot be read/],
-    [verify(top), 3, /no log/],
-    [verify(whole, "--nonsense"), 1, /--nonsense/],
-    [exported("--state", join(top, "none")), 3, /no log/],
-    [exported("--state", whole, "--syslog", "127.0.0.1"), 1, /--cert/],
-    [exported("--state", whole, "--format", "leef"), 1, /json, cef or ocsf/],
-    [exported("--state", whole, "--format", "cef", "--proof", "1"), 1, /proof/],
-    [exported("--state", whole, "--format", "ocsf", "--syslog", "127.0.0.1"), 1, /--format cef/],
-    [exported("--state", whole, "--syslog", ":::"), 1, /host/],
-    [exported("--state", whole, "-o", join(top, "none/file")), 3, /cannot be written/],
+    [show("x", "--state", whole), EXIT.usage, /number of an entry/],
+    [show("5"), EXIT.usage, /which log/],
+    [show("5", "--state", whole, "--key", "lockgate/gw/log+00000000+AAAA"), EXIT.usage, /--key/],
+    [show("5", "--state", whole, "--key", join(top, "none")), EXIT.usage, /neither a key/],
+    [show("9999", "--state", whole), EXIT.unreadable, /the last one is 700/],
+    [show("5", "--state", join(top, "none")), EXIT.unreadable, /no log/],
+    [verify(), EXIT.usage, /which log/],
+    [verify(join(top, "none")), EXIT.unreadable, /cannot be read/],
+    [verify(top), EXIT.unreadable, /no log/],
+    [verify(whole, "--nonsense"), EXIT.usage, /--nonsense/],
+    [exported("--state", join(top, "none")), EXIT.unreadable, /no log/],
+    [exported("--state", whole, "--syslog", "127.0.0.1"), EXIT.usage, /--cert/],
+    [exported("--state", whole, "--format", "leef"), EXIT.usage, /json, cef or ocsf/],
+    [exported("--state", whole, "--format", "cef", "--proof", "1"), EXIT.usage, /proof/],
+    [exported("--state", whole, "--format", "ocsf", "--syslog", "127.0.0.1"), EXIT.usage, /--format cef/],
+    [exported("--state", whole, "--syslog", ":::"), EXIT.usage, /host/],
+    [exported("--state", whole, "-o", join(top, "none/file")), EXIT.unreadable, /cannot be written/],
   ]
   for (const [running, code, said] of cases) {
     const ran = await running

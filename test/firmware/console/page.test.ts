@@ -1,5 +1,4 @@
 /** The operator's page in a real browser, against a real broker with MQTT over WebSockets over TLS. */
-import { readFileSync } from "node:fs"
 import { gunzipSync } from "node:zlib"
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
@@ -9,7 +8,6 @@ import { encodeNoteKey } from "../../../policy/audit/tlog/note.ts"
 import { makeLog, plantEvents, sha256 } from "../../support/console-feed.ts"
 import { testCosigner, type TestCosigner } from "../../support/cosigners.ts"
 import { says, startConsoleRig, verdict, type ConsoleRig } from "../../support/chromium-console.ts"
-import { ROOT } from "../../support/source-tree.ts"
 
 const test = suite("console page")
 let rig: ConsoleRig
@@ -207,41 +205,34 @@ test("[CR 2.12] a proof file is checked without any broker: proved, not vouched 
   assert.is(await rig.tab.evaluate(`document.querySelector("#main").hidden`), true)
 })
 
-test("axe-core finds no violation, in dark and light, narrow and wide, with and without an entry open", async () => {
-  const log = makeLog("axe")
-  log.add(plantEvents(600))
-  const [w1, w2] = [testCosigner("w1"), testCosigner("w2")]
-  const signed = (by: TestCosigner): Buffer => Buffer.from(by.cosign(log.checkpoint(), 1_780_000_000))
+test("[CR 3.9] the keys of witnesses are filled in again at the next visit, and stay when the command hands over the keys of logs", async () => {
+  const log = makeLog("again")
+  log.add(plantEvents(5))
+  const [kept, gone] = [testCosigner("kept"), testCosigner("gone")]
+  const line = (one: TestCosigner): string => encodeNoteKey(sha256, one.key)
+  const place = (name: string): string => `lockgate/again/witness/${name}`
   await rig.feeder.retain([
-    ...log.retained(256),
-    { topic: "lockgate/axe/heartbeat", payload: log.heartbeat() },
-    { topic: "lockgate/axe/witness/w1", payload: signed(w1) },
-    { topic: "lockgate/axe/witness/w2", payload: signed(w2) },
+    ...log.retained(),
+    { topic: place("kept"), payload: Buffer.from(kept.cosign(log.checkpoint(), Math.floor(Date.now() / 1000))) },
   ])
-  await rig.connect(log, encodeNoteKey(sha256, w1.key))
-  await rig.tab.until(`document.querySelectorAll("[data-witness]").length === 2`)
+  const item = `document.querySelector('[data-witness="kept"]')`
+  const keys = `document.querySelector("#keys").value.split("\\n")`
+  const isFilled = (...lines: string[]): string => `${JSON.stringify(lines)}.every((line) => ${keys}.includes(line))`
+  await rig.connect(log, line(kept), line(gone))
+  await rig.tab.until(`${verdict("verified")} && ${item}?.dataset.state === "verified"`)
+  // The form, opened without anything behind the #.
+  await rig.open(rig.page)
+  await rig.tab.until(isFilled(log.keyLine, line(kept), line(gone)))
+  // As `lockgate console` hands over: broker and keys of logs; it is connected at once.
+  await rig.open(rig.address(log))
+  await rig.tab.until(`${verdict("verified")} && ${item}?.dataset.state === "verified"`)
+  assert.is(await rig.tab.evaluate(isFilled(line(kept), line(gone))), true)
+  // What is no longer given is no longer remembered.
+  await rig.connect(log, line(kept))
   await rig.tab.until(verdict("verified"))
-  const axe = readFileSync(`${ROOT}node_modules/axe-core/axe.min.js`, "utf8")
-  await rig.tab.evaluate(`${axe};0`)
-  const run = `axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(({ violations }) => violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target + " " + n.failureSummary).join("; ")))` // prettier-ignore
-  await rig.tab.until(`document.querySelector("[data-seq]")`)
-  for (const [scheme, width, entry] of [
-    ["light", 1280, false],
-    ["dark", 1280, true],
-    ["light", 360, true],
-    ["dark", 360, false],
-  ] as const) {
-    await rig.tab.scheme(scheme)
-    await rig.tab.size(width, 800)
-    await rig.tab.evaluate(`document.querySelector("[data-seq]").click()`)
-    await rig.tab.until(`!document.querySelector("#detail").hidden`)
-    if (!entry) await rig.tab.press("Escape")
-    assert.equal(await rig.tab.evaluate(run), [], `${scheme} ${width}`)
-    const wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert.is(await rig.tab.evaluate(wide), 0, `nothing is cut off at ${width}`)
-    await rig.tab.press("Escape")
-  }
-  await rig.tab.size(1280, 800)
+  await rig.open(rig.page)
+  await rig.tab.until(isFilled(log.keyLine, line(kept)))
+  assert.is(await rig.tab.evaluate(isFilled(line(gone))), false)
 })
 
 test("[CR 3.4] the content policy was never broken, and nothing but page and broker was asked", async () => {

@@ -40,6 +40,7 @@ test("every other member of the section is compared", () => {
     { attempts: { ...DEFAULT_PEOPLE.attempts, free: 9 } },
     { notice: "authorised people only" },
     { diagnostics: ["usb"] },
+    { identityProvider: { issuer: "https://id.example", audience: "gw", claim: "sub", keys: [] } },
   ]
   for (const change of changes) assert.is(texts({}, change).length, 1, JSON.stringify(change))
 })

@@ -200,7 +200,12 @@ rules:
 island: { when: key is island }
 alarms: [{ id: grave, on: alarm }]
 audit: {}
-people: { presence: {}, sessions: {}, passwords: {}, attempts: {} }
+people:
+  presence: {}
+  sessions: {}
+  passwords: {}
+  attempts: {}
+  identity-provider: { issuer: "https://id.example", audience: gw, keys: [{ kty: RSA, n: ${"n".repeat(342)}, e: AQAB }] }
 `) as JsonValue
   for (const one of [example, ...others, rest]) {
     const written = withDefaults(schema, one, schema["$defs"], hasNoEffect)

@@ -14,6 +14,11 @@ import {
 
 const test = suite("policy/language/people-shape")
 
+/** A coordinate, and a modulus of 2,048 bits. */
+const X = "x".repeat(43)
+const N = "n".repeat(342)
+const provider = (keys: string, issuer = "https://id.example"): string =>
+  `{ identity-provider: { issuer: '${issuer}', audience: gw, keys: ${keys} } }`
 const text = (people: string): string => `lockgate-policy: 1
 name: p
 zones: { a: { level: 1, authorities: [ca] }, b: { level: 1, authorities: [ca] } }
@@ -54,6 +59,10 @@ test("every section is read, and is a value", () => {
   sessions: { idle: 2min, longest: 1h, per-person: 1 }
   passwords: { min-length: 15, longest-days: 90, shortest-hours: 24, remembered: 8 }
   attempts: { free: 2, longest: 1h }
+  identity-provider:
+    issuer: https://id.plant.example/realms/plant
+    audience: lockgate
+    keys: [{ kid: a, kty: EC, crv: P-256, x: ${X}, y: ${X} }, { kty: OKP, crv: Ed25519, x: ${X} }, { kty: RSA, n: ${N}, e: AQAB }]
   notice: only for those who are meant
   diagnostics: [usb]
 `)
@@ -70,6 +79,16 @@ test("every section is read, and is a value", () => {
     sessions: { idleMs: 120_000, longestMs: 3_600_000, perPerson: 1 },
     passwords: { minLength: 15, longestDays: 90, shortestHours: 24, remembered: 8 },
     attempts: { free: 2, longestMs: 3_600_000 },
+    identityProvider: {
+      issuer: "https://id.plant.example/realms/plant",
+      audience: "lockgate",
+      claim: "sub",
+      keys: [
+        { kid: "a", jwk: { kty: "EC", crv: "P-256", x: X, y: X } },
+        { kid: null, jwk: { kty: "OKP", crv: "Ed25519", x: X } },
+        { kid: null, jwk: { kty: "RSA", n: N, e: "AQAB" } },
+      ],
+    },
     notice: "only for those who are meant",
     diagnostics: ["usb"],
   })
@@ -87,6 +106,13 @@ test("[CR 3.5] what cannot be meant is a fault that says what would be", () => {
     ["{ passwords: { min-length: 6 } }", /8\.\.64/],
     ["{ attempts: { free: 0 } }", /1\.\.20/],
     ["{ diagnostics: [jtag] }", /serial-console/],
+    [provider("[]"), /at least/],
+    [provider("[{ kty: oct }]"), /expected .*EC/],
+    [provider(`[{ kty: RSA, n: ${"n".repeat(171)}, e: AQAB }]`), /2,048 bits/],
+    [provider(`[{ kty: EC, crv: P-256, x: ${X} }]`), /EC has crv, x, y/],
+    [provider(`[{ kty: OKP, crv: P-256, x: ${X} }]`), /lies on Ed25519/],
+    [provider(`[{ kty: OKP, crv: Ed25519, x: ${X}, n: ${N} }]`), /no other members/],
+    [provider(`[{ kty: OKP, crv: Ed25519, x: ${X} }]`, "http://id.example"), /https/],
     ["{ two-person: [policy] }", /no key/],
     ["{ notice: '' }", /expected/],
   ]
