@@ -1,9 +1,6 @@
-import { createPublicKey } from "node:crypto"
-import { readFile } from "node:fs/promises"
-import { join } from "node:path"
 import type { NoteKey } from "../../policy/audit/tlog/note.ts"
-import { bareEd25519 } from "../audit/note-functions.ts"
 import { COSIGNER_SLOT } from "../audit/witness-key.ts"
+import { ownPublicKey } from "./own-public-key.ts"
 
 /** What to do where there is no key yet. */
 export const NO_COSIGNER_KEY =
@@ -11,11 +8,6 @@ export const NO_COSIGNER_KEY =
 
 /** The key with which this gateway cosigns, where its state folder lies here and may be read; else null. Only the public half is kept. */
 export async function ownCosignerKey(stateFolder: string, gateway: string): Promise<NoteKey | null> {
-  try {
-    const pem = await readFile(join(stateFolder, "identity/keys", `${COSIGNER_SLOT}.pem`))
-    const publicKey = bareEd25519(createPublicKey(pem).export({ format: "der", type: "spki" }))
-    return publicKey === null ? null : { name: gateway, type: "cosignature", publicKey }
-  } catch {
-    return null
-  }
+  const publicKey = await ownPublicKey(stateFolder, COSIGNER_SLOT)
+  return publicKey === null ? null : { name: gateway, type: "cosignature", publicKey }
 }

@@ -1,12 +1,14 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from "node:crypto"
+import { createPrivateKey, generateKeyPairSync, sign } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { LockgateError } from "../../policy/base/errors.ts"
 import { parseCheckpoint, type Checkpoint } from "../../policy/audit/tlog/checkpoint.ts"
 import { encodeNote, keyIdOf, parseNote, parseNoteKey, type NoteKey } from "../../policy/audit/tlog/note.ts"
 import { bareEd25519, nodeSha256 } from "../audit/note-functions.ts"
-import { LOG_SLOT, OTHER_SLOT, TURN_SLOT } from "../audit/log-key.ts"
+import { LOG_SLOT, OTHER_SLOT } from "../audit/log-key.ts"
+import { CHECKPOINT } from "../audit/tile-files.ts"
 import { wrongUse } from "./audit-options.ts"
+import { ownPublicKey } from "./own-public-key.ts"
 
 /**
  * The keys that `--key` names: each a line `name+id+base64`, or a file with such lines.
@@ -70,17 +72,23 @@ async function keyFile(file: string): Promise<string> {
 
 /**
  * The key that signs this gateway's log, where its state folder lies here and may be read; else null. Only the public half is kept.
- * After a change of keys the folder holds two: the one in force is remembered beside them.
+ * After a change of keys the folder holds two: the one that the newest checkpoint names.
  */
 export async function ownLogKey(stateFolder: string, origin: string): Promise<NoteKey | null> {
-  const keys = join(stateFolder, "identity/keys")
+  const keys: NoteKey[] = []
+  for (const slot of [LOG_SLOT, OTHER_SLOT]) {
+    const publicKey = await ownPublicKey(stateFolder, slot)
+    if (publicKey !== null) keys.push({ name: origin, type: "ed25519", publicKey })
+  }
+  if (keys.length < 2) return keys[0] ?? null
+  const signedBy = await signersOf(join(stateFolder, CHECKPOINT))
+  return keys.find((key) => signedBy.includes(keyIdOf(nodeSha256, key))) ?? keys[0] ?? null
+}
+
+async function signersOf(checkpoint: string): Promise<readonly number[]> {
   try {
-    const turn = await readFile(join(keys, `${TURN_SLOT}.memory`), "utf8").catch(() => LOG_SLOT)
-    const pem = await readFile(join(keys, `${turn === OTHER_SLOT ? OTHER_SLOT : LOG_SLOT}.pem`))
-    const publicKey = bareEd25519(createPublicKey(pem).export({ format: "der", type: "spki" }))
-    return publicKey === null ? null : { name: origin, type: "ed25519", publicKey }
+    return parseNote(await readFile(checkpoint, "utf8")).signatures.map(({ keyId }) => keyId)
   } catch {
-    // A copy of a log has no key, and not everybody may read that of a gateway.
-    return null
+    return []
   }
 }

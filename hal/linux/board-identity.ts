@@ -27,6 +27,14 @@ export async function readLinuxIdentity(files: IdentityFiles = FILES): Promise<B
   return { model: model ?? "unknown", serial: serial ?? "unknown" }
 }
 
+/**
+ * What the files of the key store are bound to: the device tree's serial number, which no disk holds, or on boards without one
+ * `/etc/machine-id` itself, never shown; empty where nothing tells. The model is left out: a new kernel may word it otherwise.
+ */
+export async function readBoardBinding(files: IdentityFiles = FILES): Promise<string> {
+  return (await readText(files.serial)) ?? (await readText(files.machineId)) ?? ""
+}
+
 function derived(machineId: string | null): string | null {
   if (machineId === null) return null
   return createHmac("sha256", machineId).update("lockgate board serial").digest("hex").slice(0, 32)

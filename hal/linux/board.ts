@@ -1,6 +1,6 @@
 import { join } from "node:path"
 import type { Board } from "../board.ts"
-import { readLinuxIdentity } from "./board-identity.ts"
+import { readBoardBinding, readLinuxIdentity } from "./board-identity.ts"
 import { createLinuxClock } from "./clock.ts"
 import { createLinuxGpio } from "./gpio.ts"
 import { createFileKeyStore, type KeyFiles } from "./key-store.ts"
@@ -42,7 +42,7 @@ export async function createLinuxBoard(options: LinuxBoardOptions): Promise<Open
     clock,
     gpio: createLinuxGpio({ clock, pidFile: join(options.stateFolder, ".gpio-keeper.pid") }),
     interfaces: createLinuxNetworkInterfaces(),
-    keyStore: createFileKeyStore(storage, options.credentials),
+    keyStore: createFileKeyStore(storage, options.credentials, await readBoardBinding()),
     packetFilter: createLinuxPacketFilter(),
     storage,
     timeSync: createLinuxTimeSync(options.chronySocket === undefined ? {} : { chronySocket: options.chronySocket }),

@@ -4,6 +4,7 @@ import { checkMemory, checkSlot, sameBytes } from "../key-functions.ts"
 import type { KeyStore } from "../key-store.ts"
 import type { Storage } from "../storage.ts"
 import { errnoOf, ioError } from "./durable.ts"
+import { createSealedFiles } from "./sealed-files.ts"
 import { nodeKeyFunctions, signerOf } from "./key-functions.ts"
 import { certificatesOfPem, pemOfCertificates } from "./pem.ts"
 
@@ -14,7 +15,10 @@ export interface KeyFiles {
 }
 
 /**
- * Keys in files: PKCS#8 PEM, mode 0600, under `identity/keys/`, chains under `identity/certificates/` of the storage.
+ * Keys in files, mode 0600 and encrypted (`key-seal.ts`), under `identity/keys/`; chains in PEM under `identity/certificates/`.
+ *
+ * The files open on the board whose `boundTo` closed them, and on no other. A store of format 1, which was not encrypted, is read, and
+ * moved over at the first write. A file that is damaged or was closed on another board throws IntegrityError `ERR_KEY_DAMAGED`.
  *
  * Slots named in `fixed` are read from the files given, each time anew, and cannot be written. A chain is handed out
  * only while its leaf is for the key that the slot holds, so that a crash between the two files shows as "none".
@@ -24,7 +28,12 @@ export interface KeyFiles {
  *
  * @see IEC 62443-4-2 CR 1.5
  */
-export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<string, KeyFiles>> = {}): KeyStore {
+export function createFileKeyStore(
+  storage: Storage,
+  fixed: Readonly<Record<string, KeyFiles>> = {},
+  boundTo = "",
+): KeyStore {
+  const sealed = createSealedFiles(storage, boundTo)
   const fixedSlots = new Map(Object.entries(fixed))
   /** Own keys that have signed: the log signs with each batch, and nobody but this store writes them. */
   const signers = new Map<string, ReturnType<typeof signerOf>>()
@@ -40,7 +49,7 @@ export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<stri
     const files = fixedSlots.get(slot)
     if (files !== undefined) return readOutside(what === "key" ? files.keyFile : files.certificateFile)
     checkSlot(slot)
-    const bytes = await storage.read(what === "key" ? keyPath(slot) : certificatePath(slot))
+    const bytes = what === "key" ? await sealed.read("key", slot) : await storage.read(certificatePath(slot))
     return bytes === null ? null : Buffer.from(bytes).toString("latin1")
   }
 
@@ -55,6 +64,16 @@ export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<stri
     return pem === null ? null : nodeKeyFunctions.publicKeyOf(pem)
   }
 
+  async function erase(slot: string): Promise<void> {
+    writable(slot)
+    signers.delete(slot)
+    await sealed.erase(slot)
+    await storage.erase(certificatePath(slot))
+    if ((await sealed.slots()).includes(slot) || (await storage.read(certificatePath(slot))) !== null) {
+      throw notErased(slot)
+    }
+  }
+
   return {
     protection: "file",
     publicKey,
@@ -62,7 +81,7 @@ export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<stri
     async generate(slot, algorithm) {
       writable(slot)
       const { pkcs8Pem, spki } = await nodeKeyFunctions.generate(algorithm)
-      await storage.write(keyPath(slot), Buffer.from(pkcs8Pem, "latin1"))
+      await sealed.write("key", slot, Buffer.from(pkcs8Pem, "latin1"), spki)
       signers.delete(slot)
       await storage.remove(certificatePath(slot))
       return spki
@@ -94,23 +113,41 @@ export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<stri
 
     async secret(slot) {
       checkSlot(slot)
-      const known = await storage.read(secretPath(slot))
+      const known = await sealed.read("secret", slot)
       if (known !== null && known.length === SECRET_BYTES) return known
       if (known !== null) throw new IntegrityError("ERR_KEY_DAMAGED", `the secret of key slot ${slot} is damaged`)
       const made = nodeKeyFunctions.secret()
-      await storage.write(secretPath(slot), made)
+      await sealed.write("secret", slot, made)
       return made
     },
 
     async remember(slot, bytes) {
       checkSlot(slot)
       checkMemory(bytes)
-      await storage.write(memoryPath(slot), bytes)
+      await sealed.write("memory", slot, bytes)
     },
 
     async recall(slot) {
       checkSlot(slot)
-      return storage.read(memoryPath(slot))
+      return sealed.read("memory", slot)
+    },
+
+    async agree(slot, peerSpki) {
+      return nodeKeyFunctions.agree(await privateKey(slot), peerSpki)
+    },
+
+    slots: () => sealed.slots(),
+
+    erase,
+
+    async eraseAll() {
+      const erased = await sealed.slots()
+      // The salt first: what a cut leaves of the rest cannot be opened any more.
+      await sealed.eraseSalt()
+      for (const slot of erased) await erase(slot)
+      const [left] = await sealed.slots()
+      if (left !== undefined) throw notErased(left)
+      return erased
     },
 
     async tlsKey(slot) {
@@ -121,19 +158,11 @@ export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<stri
   }
 }
 
-function keyPath(slot: string): string {
-  return `identity/keys/${slot}.pem`
+function notErased(slot: string): IntegrityError {
+  return new IntegrityError("ERR_KEY_NOT_ERASED", `what key slot ${slot} held is still found`, { detail: { slot } })
 }
 
 const SECRET_BYTES = 32
-
-function secretPath(slot: string): string {
-  return `identity/keys/${slot}.secret`
-}
-
-function memoryPath(slot: string): string {
-  return `identity/keys/${slot}.memory`
-}
 
 function certificatePath(slot: string): string {
   return `identity/certificates/${slot}.pem`

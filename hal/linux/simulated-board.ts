@@ -56,7 +56,7 @@ export async function createSimulatedBoard(
     clock,
     gpio: new MemoryGpio(),
     interfaces: new MemoryNetworkInterfaces(),
-    keyStore: createFileKeyStore(storage, options.credentials),
+    keyStore: createFileKeyStore(storage, options.credentials, serial),
     packetFilter: new MemoryPacketFilter(),
     storage,
     timeSync: createLinuxTimeSync(options.chronySocket === undefined ? {} : { chronySocket: options.chronySocket }),

@@ -1,8 +1,8 @@
-import { createPublicKey } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { bareEd25519, nodeSha256 } from "../../firmware/audit/note-functions.ts"
 import { openLinuxStorage } from "../../hal/linux/storage.ts"
+import { parseSealed } from "../../hal/sealed-file.ts"
 import { encodeNoteKey } from "../../policy/audit/tlog/note.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import { openTestLog, sampleEvent } from "./audit.ts"
@@ -27,7 +27,7 @@ export async function writeLog(
 
 /** The line of the key that signs the log in this state folder. */
 export function keyLineOf(folder: string, gateway = "gw"): string {
-  const pem = readFileSync(join(folder, "identity/keys/audit-log.pem"))
-  const publicKey = bareEd25519(createPublicKey(pem).export({ format: "der", type: "spki" }))!
+  const file = readFileSync(join(folder, "identity/keys/audit-log.key"))
+  const publicKey = bareEd25519(new Uint8Array(parseSealed("key", "audit-log", file).open))!
   return encodeNoteKey(nodeSha256, { name: `lockgate/${gateway}/log`, type: "ed25519", publicKey })
 }

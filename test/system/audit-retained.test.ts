@@ -6,13 +6,11 @@ import { verifyBroker } from "../../firmware/cli/audit-broker.ts"
 import { auditVerify } from "../../firmware/cli/audit-verify.ts"
 import { EXIT } from "../../firmware/cli/exit-codes.ts"
 import { auditAcl } from "../../firmware/cli/audit-acl.ts"
-import { bareEd25519, nodeSha256, verifyNoteSignature } from "../../firmware/audit/note-functions.ts"
+import { nodeSha256, verifyNoteSignature } from "../../firmware/audit/note-functions.ts"
 import { parseHeartbeat } from "../../policy/audit/heartbeat.ts"
 import { encodeNoteKey, parseNote, verifyNote, type NoteKey } from "../../policy/audit/tlog/note.ts"
 import { originOf } from "../../policy/audit/tlog/checkpoint.ts"
-import { createFileKeyStore } from "../../hal/linux/key-store.ts"
-import { openReadOnlyStorage } from "../../hal/linux/storage.ts"
-import type { Storage } from "../../hal/storage.ts"
+import { ownPublicKey } from "../../firmware/cli/own-public-key.ts"
 import { LOG_SLOT } from "../../firmware/audit/log-key.ts"
 import { mosquittoPub, mosquittoSub } from "../peers/mosquitto-clients.ts"
 import { startMosquitto } from "../peers/mosquitto.ts"
@@ -39,8 +37,7 @@ const atBroker = () => ({
 })
 
 async function logKey(): Promise<NoteKey> {
-  const storage = openReadOnlyStorage(rig.stateFolder) as Storage
-  const publicKey = bareEd25519((await createFileKeyStore(storage).publicKey(LOG_SLOT))!)!
+  const publicKey = (await ownPublicKey(rig.stateFolder, LOG_SLOT))!
   return { name: originOf("gw-test"), type: "ed25519", publicKey }
 }
 

@@ -10,8 +10,7 @@ import { unpackEdge } from "../../firmware/audit/retained-log.ts"
 import { openCosigner } from "../../firmware/audit/witness-key.ts"
 import { auditVerify } from "../../firmware/cli/audit-verify.ts"
 import { timeSign } from "../../firmware/cli/time-sign.ts"
-import { createFileKeyStore } from "../../hal/linux/key-store.ts"
-import { openLinuxStorage } from "../../hal/linux/storage.ts"
+import { createSimulatedBoard } from "../../hal/linux/simulated-board.ts"
 import { parseEdge } from "../../policy/audit/edge-message.ts"
 import { encodeNoteKey, keyIdOf, parseNote, parseNoteKey } from "../../policy/audit/tlog/note.ts"
 import { runCli } from "../support/cli-io.ts"
@@ -26,10 +25,9 @@ let other: SecondGateway
 /** A state folder with the keys of a gateway in it: a board file can name them before it has ever run. */
 async function withKeys(name: string) {
   const folder = join(top, name)
-  const storage = await openLinuxStorage(folder)
-  const keyStore = createFileKeyStore(storage)
+  const { keyStore, close } = await createSimulatedBoard(folder)
   const [log, cosigner] = [(await openLogKey(keyStore, name)).key, (await openCosigner(keyStore, name)).key]
-  await storage.close()
+  await close()
   return { folder, log: encodeNoteKey(nodeSha256, log), cosigner: encodeNoteKey(nodeSha256, cosigner) }
 }
 
