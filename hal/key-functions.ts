@@ -13,6 +13,8 @@ export interface KeyFunctions {
   secret(): Uint8Array
   /** As `KeyStore.sign`. @throws IntegrityError `ERR_KEY_DAMAGED` */
   sign(pkcs8Pem: string, data: Uint8Array): Promise<Uint8Array>
+  /** As `KeyStore.agree`. @throws StateError `ERR_KEY_ALGORITHM`, InputError `ERR_KEY_PEER` */
+  agree(pkcs8Pem: string, peerSpki: Uint8Array): Uint8Array
 }
 
 /** Throws unless `slot` is a slot name. @throws StateError `ERR_KEY_SLOT` */

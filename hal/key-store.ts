@@ -24,6 +24,23 @@ export interface KeyStore {
   remember(slot: string, bytes: Uint8Array): Promise<void>
   /** What is kept under `slot`; null if nothing is. @throws HardwareError `ERR_IO` */
   recall(slot: string): Promise<Uint8Array | null>
+  /**
+   * The secret that the key of `slot` shares with `peerSpki`: ECDH on P-256, the x coordinate, 32 bytes. Not a key yet: derive one
+   * (HKDF). @throws StateError `ERR_KEY_MISSING`, `ERR_KEY_ALGORITHM` if the slot's key is not ES256 @throws InputError `ERR_KEY_PEER`
+   * if `peerSpki` (SPKI DER) is no point on P-256
+   */
+  agree(slot: string, peerSpki: Uint8Array): Promise<Uint8Array>
+  /** Every slot that holds a key, a secret or remembered bytes, sorted; damaged ones too. Not those that are the board owner's files. */
+  slots(): Promise<readonly string[]>
+  /**
+   * Erase what `slot` holds, key, chain, secret and memory alike; no error if that is nothing. Gone from disk before this resolves, and
+   * read back to see that it is. May be called again after a failure. What flash keeps of blocks it has moved is beyond software.
+   * @throws IntegrityError `ERR_KEY_NOT_ERASED` if anything is still found @throws HardwareError `ERR_IO`
+   * @see IEC 62443-4-2 CR 4.2
+   */
+  erase(slot: string): Promise<void>
+  /** As `erase`, for every slot; returns their names. Slots that are the board owner's files stay. @see `erase` for what it throws */
+  eraseAll(): Promise<readonly string[]>
   /** A counter of the hardware that nobody can set back; absent where the board has none. */
   readonly counter?: MonotonicCounter
   /** Where keys lie, for the report. */

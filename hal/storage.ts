@@ -17,6 +17,12 @@ export interface Storage {
   /** Remove a file; no error if there is none. On disk before this resolves. @throws HardwareError `ERR_IO` */
   remove(path: string): Promise<void>
   /**
+   * Remove a file after its bytes were overwritten with zeros where they lie; no error if there is none. Both on disk before this
+   * resolves. Flash may keep blocks that it has moved: software cannot reach them. @throws HardwareError `ERR_IO`
+   * @see IEC 62443-4-2 CR 4.2
+   */
+  erase(path: string): Promise<void>
+  /**
    * Replace the file whole for whoever reads, without waiting for the disk: after a power cut the old file, the new one, a torn
    * one or none may be there. Only for what can be made again from files that are on disk. @throws HardwareError `ERR_IO`
    */

@@ -1,13 +1,14 @@
 import {
   createPrivateKey,
   createPublicKey,
+  diffieHellman,
   generateKeyPair,
   randomBytes,
   sign,
   X509Certificate,
   type KeyObject,
 } from "node:crypto"
-import { IntegrityError } from "../../policy/base/errors.ts"
+import { InputError, IntegrityError, StateError } from "../../policy/base/errors.ts"
 import type { KeyFunctions } from "../key-functions.ts"
 
 /** Key arithmetic by Node's own crypto (OpenSSL): P-256 and Ed25519, nothing else. */
@@ -31,6 +32,25 @@ export const nodeKeyFunctions: KeyFunctions = {
   },
 
   sign: async (pkcs8Pem, data) => signerOf(pkcs8Pem)(data),
+
+  agree(pkcs8Pem, peerSpki) {
+    const privateKey = parse(pkcs8Pem)
+    if (privateKey.asymmetricKeyType !== "ec") throw new StateError("ERR_KEY_ALGORITHM", "only a P-256 key agrees")
+    return new Uint8Array(diffieHellman({ privateKey, publicKey: peerOf(peerSpki) }))
+  },
+}
+
+/** OpenSSL refuses a point that is not on its curve while it reads it. */
+function peerOf(spki: Uint8Array): KeyObject {
+  const refused = new InputError("ERR_KEY_PEER", "not a public key on P-256")
+  let key: KeyObject
+  try {
+    key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" })
+  } catch {
+    throw refused
+  }
+  if (key.asymmetricKeyType !== "ec" || key.asymmetricKeyDetails?.namedCurve !== "prime256v1") throw refused
+  return key
 }
 
 function newKey(algorithm: "ES256" | "Ed25519"): Promise<KeyObject> {

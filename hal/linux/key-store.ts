@@ -55,6 +55,21 @@ export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<stri
     return pem === null ? null : nodeKeyFunctions.publicKeyOf(pem)
   }
 
+  async function slots(): Promise<readonly string[]> {
+    const names = await storage.list(KEYS)
+    return [
+      ...new Set(names.flatMap((name) => /^([a-z0-9-]{1,32})\.(?:pem|secret|memory)$/.exec(name)?.[1] ?? [])),
+    ].sort()
+  }
+
+  async function erase(slot: string): Promise<void> {
+    writable(slot)
+    signers.delete(slot)
+    const files = [keyPath(slot), secretPath(slot), memoryPath(slot), certificatePath(slot)]
+    for (const path of files) await storage.erase(path)
+    for (const path of files) if ((await storage.read(path)) !== null) throw notErased(slot)
+  }
+
   return {
     protection: "file",
     publicKey,
@@ -113,12 +128,33 @@ export function createFileKeyStore(storage: Storage, fixed: Readonly<Record<stri
       return storage.read(memoryPath(slot))
     },
 
+    async agree(slot, peerSpki) {
+      return nodeKeyFunctions.agree(await privateKey(slot), peerSpki)
+    },
+
+    slots,
+
+    erase,
+
+    async eraseAll() {
+      const erased = await slots()
+      for (const slot of erased) await erase(slot)
+      if ((await slots()).length > 0) throw notErased(erased.join(", "))
+      return erased
+    },
+
     async tlsKey(slot) {
       const pem = await privateKey(slot)
       nodeKeyFunctions.publicKeyOf(pem)
       return pem
     },
   }
+}
+
+const KEYS = "identity/keys"
+
+function notErased(slot: string): IntegrityError {
+  return new IntegrityError("ERR_KEY_NOT_ERASED", `what key slot ${slot} held is still found`, { detail: { slot } })
 }
 
 function keyPath(slot: string): string {

@@ -71,6 +71,20 @@ function linuxStorage(root: string, unlock: () => void): LinuxStorage {
     }
   }
 
+  async function remove(path: string): Promise<void> {
+    try {
+      await unlink(join(root, path))
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error
+    }
+    // Even if it was gone: an earlier removal may not have reached the disk.
+    try {
+      await syncFolder(join(root, folderOf(path)))
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error
+    }
+  }
+
   return {
     read: (path) => readWhole(root, path),
     list: (folder) => listFolder(root, folder),
@@ -130,19 +144,12 @@ function linuxStorage(root: string, unlock: () => void): LinuxStorage {
         if (folderOf(from) !== folderOf(to)) await syncFolder(join(root, folderOf(from)))
       }),
 
-    remove: (path) =>
-      guarded("remove", path, async () => {
-        try {
-          await unlink(join(root, path))
-        } catch (error) {
-          if (errnoOf(error) !== "ENOENT") throw error
-        }
-        // Even if it was gone: an earlier removal may not have reached the disk.
-        try {
-          await syncFolder(join(root, folderOf(path)))
-        } catch (error) {
-          if (errnoOf(error) !== "ENOENT") throw error
-        }
+    remove: (path) => guarded("remove", path, () => remove(path)),
+
+    erase: (path) =>
+      guarded("erase", path, async () => {
+        await blank(join(root, path))
+        await remove(path)
       }),
 
     space: (path) => spaceOf(root, path),
@@ -178,6 +185,23 @@ async function readWhole(root: string, path: string): Promise<Uint8Array | null>
   } catch (error) {
     if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return null
     throw ioError("read", path, error)
+  }
+}
+
+/** Zeros over the bytes of a file where they lie, synced; nothing if there is no file. */
+async function blank(path: string): Promise<void> {
+  let file
+  try {
+    file = await open(path, "r+")
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return
+    throw error
+  }
+  try {
+    await writeAll(file, new Uint8Array((await file.stat()).size))
+    await file.sync()
+  } finally {
+    await file.close()
   }
 }
 

@@ -82,6 +82,11 @@ export class MemoryDisk {
     await this.#step("write", path, [{ kind: "bytes", node: file, at: file.seen.length, bytes: bytes.slice() }])
   }
 
+  /** Zeros over all that is there, in place. */
+  async blank(path: string, file: FileNode): Promise<void> {
+    await this.#step("write", path, [{ kind: "bytes", node: file, at: 0, bytes: new Uint8Array(file.seen.length) }])
+  }
+
   async truncate(path: string, file: FileNode, size: number): Promise<void> {
     await this.#step("truncate", path, [{ kind: "size", node: file, size }])
   }

@@ -77,6 +77,27 @@ export class MemoryKeyStore implements KeyStore {
     return this.#memories.get(slot)?.slice() ?? null
   }
 
+  async agree(slot: string, peerSpki: Uint8Array): Promise<Uint8Array> {
+    return this.#functions.agree(this.#key(slot).pkcs8Pem, peerSpki)
+  }
+
+  async slots(): Promise<readonly string[]> {
+    return [...new Set([...this.#slots.keys(), ...this.#secrets.keys(), ...this.#memories.keys()])].sort()
+  }
+
+  async erase(slot: string): Promise<void> {
+    checkSlot(slot)
+    this.#secrets.get(slot)?.fill(0)
+    this.#memories.get(slot)?.fill(0)
+    for (const held of [this.#slots, this.#secrets, this.#memories]) held.delete(slot)
+  }
+
+  async eraseAll(): Promise<readonly string[]> {
+    const slots = await this.slots()
+    for (const slot of slots) await this.erase(slot)
+    return slots
+  }
+
   #key(slot: string): Slot {
     checkSlot(slot)
     const key = this.#slots.get(slot)

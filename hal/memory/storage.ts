@@ -137,6 +137,16 @@ export class MemoryStorage implements Storage {
     await this.#disk.sync(folderOf(path), folder)
   }
 
+  async erase(path: string): Promise<void> {
+    checkPath(path)
+    const file = this.#file(path)
+    if (file !== null) {
+      await this.#disk.blank(path, file)
+      await this.#disk.sync(path, file)
+    }
+    await this.remove(path)
+  }
+
   async space(path: string): Promise<Space> {
     checkPath(path)
     this.#disk.checkPower("space", path)

@@ -1,4 +1,4 @@
-import { createPublicKey, verify, X509Certificate } from "node:crypto"
+import { createPublicKey, diffieHellman, generateKeyPairSync, verify, X509Certificate } from "node:crypto"
 import type { Test } from "uvu"
 import * as assert from "uvu/assert"
 import type { KeyStore } from "../../hal/key-store.ts"
@@ -87,6 +87,75 @@ export function keyStoreConformance(test: Test, fresh: () => Promise<KeyStore>):
     await rejects(() => keys.remember("log", new Uint8Array(4097)), "ERR_KEY_MEMORY")
     await rejects(() => keys.remember("../a", DATA), "ERR_KEY_SLOT")
     await rejects(() => keys.recall("../a"), "ERR_KEY_SLOT")
+  })
+
+  test("[CR 4.3] a key agrees on 32 bytes with a key on P-256, and with no other", async () => {
+    const keys = await fresh()
+    const spki = await keys.generate("a", "ES256")
+    const mine = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" })
+    const peer = generateKeyPairSync("ec", { namedCurve: "P-256" })
+    const der = (key: typeof mine): Uint8Array => new Uint8Array(key.export({ type: "spki", format: "der" }))
+    const agreed = await keys.agree("a", der(peer.publicKey))
+    assert.is(agreed.length, 32)
+    const theirs = new Uint8Array(diffieHellman({ privateKey: peer.privateKey, publicKey: mine }))
+    assert.equal(new Uint8Array(agreed), theirs)
+    const offCurve = der(peer.publicKey)
+    offCurve[offCurve.length - 1]! ^= 1
+    const otherCurve = der(generateKeyPairSync("ec", { namedCurve: "P-384" }).publicKey)
+    const x25519 = der(generateKeyPairSync("x25519").publicKey)
+    for (const bad of [offCurve, otherCurve, x25519, new Uint8Array(), der(peer.publicKey).slice(0, -1)])
+      await rejects(() => keys.agree("a", bad), "ERR_KEY_PEER")
+    await keys.generate("log", "Ed25519")
+    await rejects(() => keys.agree("log", der(peer.publicKey)), "ERR_KEY_ALGORITHM")
+    await rejects(() => keys.agree("empty", der(peer.publicKey)), "ERR_KEY_MISSING")
+  })
+
+  test("[CR 4.1] a secret is 32 bytes of one slot, and stays", async () => {
+    const keys = await fresh()
+    const secret = new Uint8Array(await keys.secret("spool"))
+    assert.is(secret.length, 32)
+    assert.equal(new Uint8Array(await keys.secret("spool")), secret)
+    assert.not.equal(new Uint8Array(await keys.secret("other")), secret)
+  })
+
+  test("[CR 4.2] what is erased is gone, alone, and its slot can be used anew", async () => {
+    const keys = await fresh()
+    assert.equal(await keys.slots(), [])
+    const first = await keys.generate("b", "ES256")
+    await keys.setCertificate("b", [await selfSigned(await keys.tlsKey("b"))])
+    const secret = new Uint8Array(await keys.secret("b"))
+    await keys.remember("b", DATA)
+    await keys.remember("c", DATA)
+    const other = await keys.generate("a", "Ed25519")
+    assert.equal(await keys.slots(), ["a", "b", "c"])
+    await keys.sign("b", DATA)
+    await keys.erase("b")
+    assert.equal(await keys.slots(), ["a", "c"])
+    assert.is(await keys.publicKey("b"), null)
+    assert.is(await keys.certificate("b"), null)
+    assert.is(await keys.recall("b"), null)
+    await rejects(() => keys.sign("b", DATA), "ERR_KEY_MISSING")
+    await rejects(() => keys.tlsKey("b"), "ERR_KEY_MISSING")
+    assert.not.equal(new Uint8Array(await keys.secret("b")), secret)
+    assert.not.equal(await keys.generate("b", "ES256"), first)
+    assert.is(await keys.certificate("b"), null)
+    assert.equal(await keys.publicKey("a"), other)
+    await keys.erase("never-used")
+    await rejects(() => keys.erase("../a"), "ERR_KEY_SLOT")
+  })
+
+  test("[CR 4.2] all is erased at once, named, and a second time there is nothing", async () => {
+    const keys = await fresh()
+    await keys.generate("a", "Ed25519")
+    await keys.secret("b")
+    await keys.remember("c", DATA)
+    assert.equal(await keys.eraseAll(), ["a", "b", "c"])
+    assert.equal(await keys.slots(), [])
+    assert.is(await keys.publicKey("a"), null)
+    assert.is(await keys.recall("c"), null)
+    assert.equal(await keys.eraseAll(), [])
+    const spki = await keys.generate("a", "Ed25519")
+    assert.equal(await keys.publicKey("a"), spki)
   })
 
   test("a slot's name cannot lead elsewhere", async () => {

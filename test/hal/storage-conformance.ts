@@ -31,6 +31,18 @@ export function storageConformance<S extends Storage>(
     assert.is(text(await again.read("a/b/c.json")), "2")
   })
 
+  test("[CR 4.2] a file that is erased is gone, and stays gone", async () => {
+    const storage = await adapter.fresh()
+    await storage.write("a/key", bytes("secret"))
+    await storage.write("a/other", bytes("stays"))
+    await storage.erase("a/key")
+    await storage.erase("a/key")
+    await storage.erase("no/thing")
+    const again = await adapter.reopen(storage)
+    assert.is(await again.read("a/key"), null)
+    assert.equal(await again.list("a"), ["other"])
+  })
+
   test("a file can be replaced whole without waiting for the disk, and its folder goes with the last one", async () => {
     const storage = await adapter.fresh()
     await storage.writeCached("a/b.p/1", bytes("first"))
