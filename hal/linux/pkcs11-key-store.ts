@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, randomBytes } from "node:crypto"
-import { IntegrityError, StateError } from "../../policy/base/errors.ts"
+import { InputError, IntegrityError, StateError } from "../../policy/base/errors.ts"
 import { checkSlot, sameBytes } from "../key-functions.ts"
 import type { KeyStore } from "../key-store.ts"
 import type { Storage } from "../storage.ts"
@@ -15,18 +15,6 @@ export interface Pkcs11KeyStoreOptions {
   readonly beside: KeyStore
   /** Whether the ES256 key of that slot is made in the token. Keys of TLS must not be: the process that speaks TLS needs them. */
   readonly inToken: (slot: string) => boolean
-}
-
-/** Keys in a token, with what a board can be emptied by. */
-export interface Pkcs11KeyStore extends KeyStore {
-  /** ECDH with the slot's key: 32 bytes. @throws StateError `ERR_KEY_MISSING`, or what `Pkcs11Token.agree` throws */
-  agree(slot: string, peerSpki: Uint8Array): Promise<Uint8Array>
-  /** Slots with a key in the token. */
-  tokenSlots(): Promise<readonly string[]>
-  /** Destroy that slot's key in the token, look whether it is gone. @throws IntegrityError `ERR_KEY_NOT_ERASED` */
-  eraseInToken(slot: string): Promise<void>
-  /** Destroy every key of ours in the token, also those that no slot has any more; their labels. @throws as `eraseInToken` */
-  eraseToken(): Promise<readonly string[]>
 }
 
 /** What a slot with a key in the token is known by. */
@@ -47,9 +35,11 @@ const LABEL = "lockgate-"
  * A new key is made under a new id, then the slot is pointed at it, then the old one is destroyed: power lost between leaves a slot
  * with its old key or its new one. What the token signs is checked against the key that the slot had when it was made.
  *
- * @see IEC 62443-4-2 CR 1.5 RE(1), CR 1.9 RE(1)
+ * `eraseAll` also takes keys of ours that no slot has any more. Beyond the port: each method may throw what `Pkcs11Token.sign` does.
+ *
+ * @see IEC 62443-4-2 CR 1.5 RE(1), CR 1.9 RE(1), CR 4.2
  */
-export function createPkcs11KeyStore(options: Pkcs11KeyStoreOptions): Pkcs11KeyStore {
+export function createPkcs11KeyStore(options: Pkcs11KeyStoreOptions): KeyStore {
   const { token, storage, beside, inToken } = options
 
   async function slotIn(slot: string): Promise<TokenSlot | null> {
@@ -59,16 +49,11 @@ export function createPkcs11KeyStore(options: Pkcs11KeyStoreOptions): Pkcs11KeyS
     return bytes === null ? null : parseSlot(bytes, slot)
   }
 
-  async function needed(slot: string): Promise<TokenSlot> {
-    const found = await slotIn(slot)
-    if (found === null) throw new StateError("ERR_KEY_MISSING", `no key in slot ${slot}`, { detail: { slot } })
-    return found
-  }
-
   async function forget(slot: string, { id }: TokenSlot): Promise<void> {
-    await storage.remove(`${FOLDER}/${slot}`)
+    // The token first: cut between, the slot still says which key has to go.
     await token.destroy(id)
     if ((await token.publicKeys()).some((one) => one.id === id)) throw notErased(slot)
+    await storage.remove(`${FOLDER}/${slot}`)
   }
 
   async function tokenSlots(): Promise<readonly string[]> {
@@ -79,8 +64,6 @@ export function createPkcs11KeyStore(options: Pkcs11KeyStoreOptions): Pkcs11KeyS
   return {
     ...beside,
     protection: "pkcs11",
-    tokenSlots,
-
     async generate(slot, algorithm) {
       checkSlot(slot)
       if (algorithm !== "ES256" || !inToken(slot)) {
@@ -108,7 +91,31 @@ export function createPkcs11KeyStore(options: Pkcs11KeyStoreOptions): Pkcs11KeyS
     },
 
     async agree(slot, peerSpki) {
-      return token.agree((await needed(slot)).id, peerSpki)
+      const found = await slotIn(slot)
+      if (found === null) return beside.agree(slot, peerSpki)
+      checkPeer(peerSpki)
+      return token.agree(found.id, peerSpki)
+    },
+
+    slots: async () => [...new Set([...(await tokenSlots()), ...(await beside.slots())])].sort(),
+
+    async erase(slot) {
+      const found = await slotIn(slot)
+      if (found !== null) await forget(slot, found)
+      await beside.erase(slot)
+    },
+
+    async eraseAll() {
+      const inHere = await tokenSlots()
+      const isOurs = ({ label }: { readonly label: string }): boolean => label.startsWith(LABEL)
+      for (const { id } of (await token.publicKeys()).filter(isOurs)) if (id !== "") await token.destroy(id)
+      const left = (await token.publicKeys()).find(isOurs)
+      if (left !== undefined) throw notErased(left.label)
+      for (const slot of inHere) {
+        await storage.remove(`${FOLDER}/${slot}`)
+        await storage.erase(certificatePath(slot))
+      }
+      return [...new Set([...inHere, ...(await beside.eraseAll())])].sort()
     },
 
     async certificate(slot) {
@@ -132,20 +139,17 @@ export function createPkcs11KeyStore(options: Pkcs11KeyStoreOptions): Pkcs11KeyS
       if ((await slotIn(slot)) === null) return beside.tlsKey(slot)
       throw new StateError("ERR_KEY_NOT_EXPORTABLE", `the key of slot ${slot} stays in its token`, { detail: { slot } })
     },
-
-    async eraseInToken(slot) {
-      await forget(slot, await needed(slot))
-    },
-
-    async eraseToken() {
-      const ours = (await token.publicKeys()).filter(({ label, id }) => label.startsWith(LABEL) && id !== "")
-      for (const slot of await tokenSlots()) await storage.remove(`${FOLDER}/${slot}`)
-      for (const { id } of ours) await token.destroy(id)
-      const left = (await token.publicKeys()).find(({ label }) => label.startsWith(LABEL))
-      if (left !== undefined) throw notErased(left.label)
-      return ours.map(({ label }) => label)
-    },
   }
+}
+
+/** @throws InputError `ERR_KEY_PEER` */
+function checkPeer(spki: Uint8Array): void {
+  try {
+    if (publicKeyOf(spki).asymmetricKeyDetails?.namedCurve === "prime256v1") return
+  } catch {
+    // As any other key that is none of P-256.
+  }
+  throw new InputError("ERR_KEY_PEER", "not a public key on P-256")
 }
 
 function isFor(chain: readonly Uint8Array[], { spki }: TokenSlot): boolean {

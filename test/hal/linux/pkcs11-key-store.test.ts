@@ -2,8 +2,9 @@ import { createPublicKey, diffieHellman, generateKeyPairSync, verify, X509Certif
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import { createFileKeyStore } from "../../../hal/linux/key-store.ts"
-import { createPkcs11KeyStore, type Pkcs11KeyStore } from "../../../hal/linux/pkcs11-key-store.ts"
+import { createPkcs11KeyStore } from "../../../hal/linux/pkcs11-key-store.ts"
 import { openPkcs11Token } from "../../../hal/linux/pkcs11-tool.ts"
+import type { KeyStore } from "../../../hal/key-store.ts"
 import { MemoryStorage } from "../../../hal/memory/storage.ts"
 import { pkcs11Tool } from "../../peers/opensc.ts"
 import { makeSoftToken } from "../../peers/softhsm2.ts"
@@ -17,7 +18,7 @@ test.after(() => soft.remove())
 
 const DATA = new Uint8Array(Buffer.from("what is signed"))
 const token = openPkcs11Token({ ...soft, tool: pkcs11Tool(), pin: () => Promise.resolve(soft.pin) })
-function open(inToken: (slot: string) => boolean, storage = new MemoryStorage()): Pkcs11KeyStore {
+function open(inToken: (slot: string) => boolean, storage = new MemoryStorage()): KeyStore {
   return createPkcs11KeyStore({ token, storage, beside: createFileKeyStore(storage), inToken })
 }
 
@@ -41,10 +42,12 @@ test("[CR 1.5 RE(1), CR 1.9 RE(1)] a key in the token signs as ES256, agrees, an
     assert.not.match(Buffer.from((await storage.read(`identity/token/${name}`)) ?? []).toString(), "PRIVATE")
   assert.equal(await storage.list("identity/keys"), [])
 
-  assert.equal(await keys.tokenSlots(), ["board"])
+  assert.equal(await keys.slots(), ["board"])
   const tls = await keys.generate("tls", "ES256")
   assert.equal(new Uint8Array(new X509Certificate(await selfSigned(await keys.tlsKey("tls"))).publicKey.export({ type: "spki", format: "der" })), tls) // prettier-ignore
-  await rejects(() => keys.agree("tls", spki), "ERR_KEY_MISSING")
+  assert.is((await keys.agree("tls", spki)).length, 32)
+  const other = generateKeyPairSync("ec", { namedCurve: "P-384" }).publicKey.export({ type: "spki", format: "der" })
+  for (const bad of [other, new Uint8Array(), spki.slice(1)]) await rejects(() => keys.agree("board", bad), "ERR_KEY_PEER")
   await rejects(() => keys.setCertificate("board", []), "ERR_KEY_MISMATCH")
   assert.equal(await open((slot) => slot === "board", storage.powerCut("lost")).publicKey("board"), spki)
 })
@@ -52,7 +55,7 @@ test("[CR 1.5 RE(1), CR 1.9 RE(1)] a key in the token signs as ES256, agrees, an
 test("a new key takes the old one's place, in the token too; a slot that says another key is not believed", async () => {
   const storage = new MemoryStorage()
   const keys = open(() => true, storage)
-  await keys.eraseToken()
+  await keys.eraseAll()
   const first = await keys.generate("a", "ES256")
   const second = await keys.generate("a", "ES256")
   assert.not.equal(first, second)
@@ -72,15 +75,16 @@ test("a new key takes the old one's place, in the token too; a slot that says an
 test("[CR 4.2] what is erased is gone from the token, keys without a slot included; others' keys stay", async () => {
   const storage = new MemoryStorage()
   const keys = open(() => true, storage)
-  await keys.eraseToken()
+  await keys.eraseAll()
   await keys.generate("a", "ES256")
   await keys.generate("b", "ES256")
   await token.generate("77", "somebody else's")
   await storage.remove("identity/token/b")
-  await keys.eraseInToken("a")
+  await keys.erase("a")
   await rejects(() => keys.sign("a", DATA), "ERR_KEY_MISSING")
   assert.is(await keys.publicKey("a"), null)
-  assert.equal(await keys.eraseToken(), ["lockgate-b"])
+  assert.ok((await token.publicKeys()).some(({ label }) => label === "lockgate-b"))
+  assert.equal(await keys.eraseAll(), [])
   assert.equal((await token.publicKeys()).map(({ label }) => label), ["somebody else's"]) // prettier-ignore
 })
 
