@@ -26,7 +26,7 @@ import { noWayAround, packetFilterInForce } from "./probes/beside.ts"
 import { brokerRefusesStrangers } from "./probes/broker.ts"
 import { faultsClose, islandCloses, waysInAreControlled, waysInNeedApproval } from "./probes/closing.ts"
 import { clockFollowsSource, entriesAreStamped, forgedTimeIsRefused, stepsAreTold } from "./probes/time.ts"
-import { overridesAreBounded, secondPersonIsAwaited } from "./probes/gates.ts"
+import { overridesAreBounded, secondPersonIsAwaited, twoFactorsAreAsked } from "./probes/gates.ts"
 import { onlyNamedRadios } from "./probes/radios.ts"
 import { eventsAreWritten, operatorsHear, recordedFlowsHaveProof, requestsAreKept } from "./probes/trail.ts"
 import { brokerShowsLog, strangersReadNoAudit } from "./probes/audit.ts"
@@ -70,6 +70,7 @@ export const PROBES: readonly GatewayProbe[] = [
   commandsNeedPermission,
   overridesAreBounded,
   secondPersonIsAwaited,
+  twoFactorsAreAsked,
   errorsAreCodes,
   onlyDeclaredSockets,
   markedRecordIsClosed,

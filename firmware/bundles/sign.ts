@@ -1,9 +1,9 @@
 import { createHash, createPublicKey } from "node:crypto"
-import { FlattenedSign } from "jose"
 import { InputError, StateError } from "../../policy/base/errors.ts"
 import { encodeStatement, parseStatement } from "../../policy/bundle/statement.ts"
 import type { Statement } from "../../policy/bundle/statement.ts"
 import { BUNDLE_TYPE, MAX_BUNDLE_LENGTH, MAX_SIGNATURES, parseEnvelope } from "./envelope.ts"
+import { signatureOf } from "./signature.ts"
 import type { SigningKey } from "./signer-key.ts"
 import { createBundleVerifier } from "./verify.ts"
 
@@ -18,7 +18,7 @@ interface PlainEnvelope {
  * @throws InputError `ERR_BUNDLE_STATEMENT`, `ERR_BUNDLE_SIZE`
  */
 export async function signBundle(statement: Statement, key: SigningKey): Promise<string> {
-  const { payload, ...signature } = await sign(encodeStatement(statement), key)
+  const { payload, ...signature } = await signatureOf(encodeStatement(statement), BUNDLE_TYPE, key)
   return write({ payload, signatures: [signature] })
 }
 
@@ -35,7 +35,7 @@ export async function addSignature(text: string, key: SigningKey): Promise<strin
   if (await isSignedBy(text, key)) throw new StateError("ERR_ALREADY_SIGNED", "this key has already signed the bundle")
   if (signatures.length >= MAX_SIGNATURES)
     throw new StateError("ERR_BUNDLE_FULL", "the bundle can hold no more signatures")
-  const added = await sign(bytes, key)
+  const added = await signatureOf(bytes, BUNDLE_TYPE, key)
   // The payload stays as it was written: another encoding of the same bytes would break the signatures that are there.
   if (added.payload !== payload)
     throw new InputError("ERR_BUNDLE_MALFORMED", "the payload is not in canonical base64url")
@@ -59,7 +59,9 @@ export function statementHashOf(text: string): string {
 }
 
 async function isSignedBy(text: string, key: SigningKey): Promise<boolean> {
-  const verify = createBundleVerifier([{ name: "self", ...key, key: createPublicKey(key.key) }])
+  const { algorithm, thumbprint } = key
+  const publicKey = key.key.type === "public" ? key.key : createPublicKey(key.key)
+  const verify = createBundleVerifier([{ name: "self", algorithm, thumbprint, key: publicKey }])
   try {
     await verify(text)
     return true
@@ -67,15 +69,6 @@ async function isSignedBy(text: string, key: SigningKey): Promise<boolean> {
     if (error instanceof InputError && error.code === "ERR_BUNDLE_SIGNATURES") return false
     throw error
   }
-}
-
-async function sign(
-  payload: Uint8Array,
-  key: SigningKey,
-): Promise<{ payload: string; protected: string; signature: string }> {
-  const header = { alg: key.algorithm, typ: BUNDLE_TYPE, kid: key.thumbprint }
-  const jws = await new FlattenedSign(payload).setProtectedHeader(header).sign(key.key)
-  return { payload: jws.payload, protected: jws.protected ?? "", signature: jws.signature }
 }
 
 function write(envelope: PlainEnvelope): string {

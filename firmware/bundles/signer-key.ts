@@ -14,11 +14,14 @@ export interface TrustedSigner {
   readonly key: KeyObject
 }
 
-/** A private key of somebody who signs policy. */
+/** A key of somebody who signs policy. */
 export interface SigningKey {
   readonly algorithm: BundleAlgorithm
   readonly thumbprint: string
+  /** The private key; the public one of a key that `sign` stands for. */
   readonly key: KeyObject
+  /** A key that is elsewhere, in a token: what it signs, 64 bytes as a JWS has them. */
+  readonly sign?: (bytes: Uint8Array) => Promise<Uint8Array>
 }
 
 export type SignerKeyErrorCode = "ERR_KEY_MALFORMED" | "ERR_KEY_ALGORITHM"

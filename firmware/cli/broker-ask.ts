@@ -31,7 +31,7 @@ export async function askByBroker(
       "ERR_ARGUMENT",
       "--broker needs --gateway <name> and --gateway-key <key> (`lockgate audit key` there)",
     )
-  const person = await identityOf(options, io.env ?? {})
+  const person = await identityOf(options, io.env ?? {}, io.input)
   if (person === null)
     throw new InputError("ERR_ARGUMENT", "over a broker each command is signed: --as <account> --key <pem>")
   if (holdsSecret(COMMANDS[request.command as CommandId], request.arguments as Record<string, unknown>))

@@ -14,6 +14,7 @@ export const GATEWAY_OPTIONS = {
   config: { type: "string" },
   as: { type: "string" },
   key: { type: "string" },
+  "pin-file": { type: "string" },
   // Over a broker: which gateway, by which key it is known, and as whom the broker knows us.
   broker: { type: "string" },
   gateway: { type: "string" },
@@ -25,7 +26,7 @@ export const GATEWAY_OPTIONS = {
 } as const
 export const GATEWAY_USAGE =
   "(--config <gateway.yaml> | --socket <path> | --broker mqtts://<host>[:<port>] --gateway <name> --gateway-key <key> [--ca <pem>] " +
-  "[--cert <pem> --cert-key <pem>] [--mqtt 5]) [--as <account> --key <pem>]"
+  "[--cert <pem> --cert-key <pem>] [--mqtt 5]) [--as <account> --key (<pem> | pkcs11:<token> [--pin-file <file>])]"
 
 /** How a command was told which gateway is meant. */
 export interface GatewayOptions extends IdentityOptions {
@@ -118,12 +119,29 @@ export function requestFault(request: CommandRequest, io: CliIo): { readonly exi
 export function sameGateway(options: GatewayOptions): string {
   const { socket, config, as, key } = options
   if (options.broker !== undefined) {
-    const named = ["broker", "gateway", "gateway-key", "ca", "cert", "cert-key", "mqtt", "as", "key"] as const
-    return named.map((name) => (options[name] === undefined ? "" : ` --${name} ${options[name]}`)).join("")
+    const named = [
+      "broker",
+      "gateway",
+      "gateway-key",
+      "ca",
+      "cert",
+      "cert-key",
+      "mqtt",
+      "as",
+      "key",
+      "pin-file",
+    ] as const
+    return named.map((name) => (options[name] === undefined ? "" : ` --${name} ${inShell(options[name])}`)).join("")
   }
-  const who = as === undefined || key === undefined ? "" : ` --as ${as} --key ${key}`
+  const pin = options["pin-file"] === undefined ? "" : ` --pin-file ${options["pin-file"]}`
+  const who = as === undefined || key === undefined ? "" : ` --as ${as} --key ${inShell(key)}${pin}`
   if (socket !== undefined) return ` --socket ${socket}${who}`
   return config === undefined ? "" : ` --config ${config}${who}`
+}
+
+/** A PKCS#11 URI has semicolons, which end a command in a shell. */
+function inShell(value: string): string {
+  return /[;&?*]/.test(value) ? `'${value}'` : value
 }
 
 /** Where the gateway listens and, if its board file was named, where its log lies. */

@@ -6,6 +6,7 @@ import { MAX_KEY_LENGTH, parseAccountKey } from "../people/account-key.ts"
 import type { Asked } from "./gateway-call.ts"
 import type { CliIo } from "./handler.ts"
 import { makePersonKey } from "./person-key.ts"
+import { isTokenUri } from "./pkcs11-uri.ts"
 
 /** How a command is told which key an account gets; whose key signs the command is `--key`. */
 export const KEY_OPTIONS = {
@@ -13,7 +14,7 @@ export const KEY_OPTIONS = {
   "public-key": { type: "string" },
   "on-token": { type: "boolean" },
 } as const
-export const KEY_USAGE = "--new-key <file.pem> | --public-key <file> [--on-token]"
+export const KEY_USAGE = "--new-key <file.pem> | --public-key (<file> [--on-token] | pkcs11:<token>)"
 
 /** The key that an account gets. */
 export interface Enrolled {
@@ -43,6 +44,7 @@ export async function enrolledKey(options: Options, io: CliIo): Promise<Enrolled
   if (onToken && given === undefined) return told(io, "a key on a token is made there: --on-token goes with --public-key") // prettier-ignore
   if (newFile !== undefined) return made(newFile, options["dry-run"] === true, io)
   if (given === undefined) return NO_KEY
+  if (isTokenUri(given)) return onAToken(given, io)
   const text = await readText(given, MAX_KEY_LENGTH)
   if (!text.ok) return told(io, text.faults.map((fault) => formatFault(fault)).join("\n"))
   try {
@@ -62,6 +64,20 @@ const NO_KEY: Enrolled = {
   done: [],
   keep: () => Promise.resolve(null),
   settle: () => Promise.resolve(),
+}
+
+/** The public half of a key in a token that is here: no PIN is needed to see it. */
+async function onAToken(uri: string, io: CliIo): Promise<Enrolled | { readonly exitCode: number }> {
+  try {
+    const { openTokenKey } = await import("./token-key.ts")
+    const { thumbprint, publicKey } = await openTokenKey(uri, { env: io.env ?? {} })
+    const line = `key ${thumbprint}, on the token that was shown here`
+    const key = publicKey.export({ type: "spki", format: "pem" }).toString()
+    return { ...NO_KEY, arguments: { key, onToken: "yes" }, would: [line], done: [line] }
+  } catch (error) {
+    if (!(error instanceof LockgateError) || error.kind === "invariant") throw error
+    return told(io, `--public-key: ${error.message} (${String(error.code)})`)
+  }
 }
 
 /** A key that is made now, P-256, encrypted if there is a passphrase for it. */

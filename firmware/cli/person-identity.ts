@@ -4,6 +4,7 @@ import type { CommandAnswer, CommandRequest } from "../../policy/command/port.ts
 import type { SignedMessage } from "../management/local-client.ts"
 import type { CliInput, CliIo } from "./handler.ts"
 import { isEncrypted, readPersonKey, signCommand, type PersonKey } from "./person-key.ts"
+import { isTokenUri } from "./pkcs11-uri.ts"
 import { printable } from "./text.ts"
 
 /** Who asks. */
@@ -16,6 +17,7 @@ export interface PersonIdentity {
 export interface IdentityOptions {
   readonly as?: string | undefined
   readonly key?: string | undefined
+  readonly "pin-file"?: string | undefined
 }
 
 /** How long a signed command may be on its way, whatever the clocks of both ends differ by. */
@@ -27,6 +29,7 @@ const TYPED = new WeakMap<CliInput, string>()
 /**
  * Who asks, by `--as` and `--key`, else by LOCKGATE_AS and LOCKGATE_KEY; null if nobody was named. The passphrase of an encrypted key is in
  * LOCKGATE_KEY_PASSPHRASE, or asked for once at a terminal: never among the arguments, which everybody on the machine can read.
+ * `--key pkcs11:...` is a key in a token, see `openTokenKey`.
  *
  * @throws InputError `ERR_IDENTITY` if only one of both was given, `ERR_FILE`, or what `readPersonKey` throws
  */
@@ -40,6 +43,11 @@ export async function identityOf(
   if (account === undefined && file === undefined) return null
   if (account === undefined || file === undefined)
     throw new InputError("ERR_IDENTITY", "who asks? give both: --as <account> --key <key.pem>")
+  if (isTokenUri(file)) {
+    // Whoever has no token loads nothing for it.
+    const { openTokenKey } = await import("./token-key.ts")
+    return { account, key: await openTokenKey(file, { env, pinFile: options["pin-file"], input }) }
+  }
   let pem: string
   try {
     pem = await readFile(file, "utf8")

@@ -7,8 +7,14 @@ import { readArguments } from "./handler.ts"
 import type { CliIo } from "./handler.ts"
 import { describeStatement, readKeyFile, soundPolicy, tellError, tellFaults, writeBundle } from "./policy-file.ts"
 
-const USAGE = "lockgate policy approve <bundle> (--key <signer.pem> [--out <bundle>] | --show)"
-const OPTIONS = { key: { type: "string" }, out: { type: "string" }, show: { type: "boolean" } } as const
+const USAGE =
+  "lockgate policy approve <bundle> (--key (<signer.pem> | pkcs11:<token> [--pin-file <file>]) [--out <bundle>] | --show)"
+const OPTIONS = {
+  key: { type: "string" },
+  "pin-file": { type: "string" },
+  out: { type: "string" },
+  show: { type: "boolean" },
+} as const
 
 /**
  * `lockgate policy approve`: add a second signature to a bundle, over the very bytes that the first signer signed; what
@@ -26,7 +32,8 @@ export async function policyApprove(args: readonly string[], io: CliIo, cases: T
   }
   const text = await readText(file, MAX_BUNDLE_LENGTH)
   if (!text.ok) return tellFaults(text.faults, io)
-  const key = read.values.key === undefined ? undefined : await readKeyFile(read.values.key, io)
+  const key =
+    read.values.key === undefined ? undefined : await readKeyFile(read.values.key, io, read.values["pin-file"])
   if (key === null) return 2
   try {
     const statement = readStatement(text.value)

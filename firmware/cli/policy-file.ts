@@ -12,6 +12,7 @@ import { readSigningKey } from "../bundles/signer-key.ts"
 import type { SigningKey } from "../bundles/signer-key.ts"
 import { readText, reasonOf } from "../config/read-text.ts"
 import type { CliIo } from "./handler.ts"
+import { isTokenUri } from "./pkcs11-uri.ts"
 import { printable } from "./text.ts"
 
 const MAX_KEY_LENGTH = 16 * 1024
@@ -30,8 +31,9 @@ export function tellError(file: string, error: unknown, io: CliIo): number {
   return 2
 }
 
-/** The private key in a file, or null after the fault was told. Warns if others may read it. */
-export async function readKeyFile(file: string, io: CliIo): Promise<SigningKey | null> {
+/** The private key in a file, or in the token that `pkcs11:...` names; null after the fault was told. Warns if others may read a file. */
+export async function readKeyFile(file: string, io: CliIo, pinFile?: string): Promise<SigningKey | null> {
+  if (isTokenUri(file)) return tokenKey(file, io, pinFile)
   const text = await readText(file, MAX_KEY_LENGTH)
   if (!text.ok) {
     tellFaults(text.faults, io)
@@ -43,6 +45,22 @@ export async function readKeyFile(file: string, io: CliIo): Promise<SigningKey |
     return await readSigningKey(file, text.value)
   } catch (error) {
     tellError(file, error, io)
+    return null
+  }
+}
+
+async function tokenKey(uri: string, io: CliIo, pinFile: string | undefined): Promise<SigningKey | null> {
+  try {
+    const { openTokenKey } = await import("./token-key.ts")
+    const key = await openTokenKey(uri, {
+      env: io.env ?? {},
+      pinFile,
+      input: io.input,
+    })
+    const { algorithm, thumbprint, publicKey } = key
+    return { algorithm, thumbprint, key: publicKey, sign: (bytes) => key.sign(bytes) }
+  } catch (error) {
+    tellError("--key", error, io)
     return null
   }
 }

@@ -24,13 +24,14 @@ import {
 } from "./policy-file.ts"
 
 const USAGE =
-  "lockgate policy sign <policy.yaml> --key <signer.pem> --version <n> [--gateway <name>]...\n" +
+  "lockgate policy sign <policy.yaml> --key (<signer.pem> | pkcs11:<token> [--pin-file <file>]) --version <n> [--gateway <name>]...\n" +
   "         [--cases <cases.yaml> | --no-cases] [--not-before <time>] [--not-after <time>] [--out <bundle>]\n" +
   "         [--predecessor <bundle>] [--config <gateway.yaml> | --socket <path>]"
 const OPTIONS = {
   socket: GATEWAY_OPTIONS.socket,
   config: GATEWAY_OPTIONS.config,
-  key: { type: "string" },
+  key: GATEWAY_OPTIONS.key,
+  "pin-file": GATEWAY_OPTIONS["pin-file"],
   version: { type: "string" },
   gateway: { type: "string", multiple: true },
   cases: { type: "string" },
@@ -78,7 +79,7 @@ export async function policySign(
   const notAfterAt = timeOf("--not-after", values["not-after"], io)
   const predecessor = await predecessorOf(values.predecessor, values, io)
   if (predecessor === undefined || notBeforeAt === undefined || notAfterAt === undefined) return 2
-  const key = await readKeyFile(values.key, io)
+  const key = await readKeyFile(values.key, io, values["pin-file"])
   if (key === null) return 2
   const statement: Statement = {
     version: /^\d{1,10}$/.test(values.version) ? Number(values.version) : NaN,

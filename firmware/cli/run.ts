@@ -50,16 +50,17 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
 }
 
 function openBoard(config: GatewayConfig): Promise<OpenBoard> {
-  const { stateFolder, credentials, time } = config
-  const clocks = {
+  const { stateFolder, credentials, time, keys } = config
+  const more = {
+    token: keys,
     trustRtc: time.rtcErrorMs !== null,
     ...(time.chronySocket === null ? {} : { chronySocket: time.chronySocket }),
   }
   switch (config.board) {
     case "linux":
-      return createLinuxBoard({ stateFolder, credentials, ...clocks })
+      return createLinuxBoard({ stateFolder, credentials, ...more })
     case "simulated":
-      return createSimulatedBoard(stateFolder, { credentials, ...clocks })
+      return createSimulatedBoard(stateFolder, { credentials, ...more })
   }
 }
 

@@ -8,9 +8,10 @@ import { printable } from "./text.ts"
 import { iso, span } from "./time-text.ts"
 
 const USAGE =
-  "lockgate time sign <nonce or signed time> --key <pem> [--within <seconds>] [--at <time>] [--lower] [--out <file>]"
+  "lockgate time sign <nonce or signed time> --key (<pem> | pkcs11:<token> [--pin-file <file>]) [--within <seconds>] [--at <time>] [--lower] [--out <file>]"
 const OPTIONS = {
   key: { type: "string" },
+  "pin-file": { type: "string" },
   within: { type: "string" },
   at: { type: "string" },
   lower: { type: "boolean" },
@@ -36,7 +37,7 @@ export async function timeSign(args: readonly string[], io: CliIo, nowAt = () =>
   }
   const text = await readText(file, MAX_SIGNED_TIME_LENGTH)
   if (!text.ok) return tellFaults(text.faults, io)
-  const key = await readKeyFile(keyFile, io)
+  const key = await readKeyFile(keyFile, io, read.values["pin-file"])
   if (key === null) return 2
   try {
     const asked = nonceIn(text.value)

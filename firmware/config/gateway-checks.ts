@@ -169,6 +169,11 @@ export function filesNamed(document: GatewayDocument, root: DocNode, folder: str
     add(placed, ["key"], "a private key", placed.value.key)
     add(placed, ["certificate"], "a certificate chain", placed.value.certificate)
   }
+  const { keys } = document
+  if (keys !== null) {
+    add({ node: root, path: "" }, ["keys", "module"], "a PKCS#11 module", keys.module)
+    add({ node: root, path: "" }, ["keys", "pin-file"], "a token's PIN", keys["pin-file"])
+  }
   const bundle = document["policy-bundle"]
   if (bundle !== null) add({ node: root, path: "" }, ["policy-bundle"], "a policy bundle", bundle)
   return files

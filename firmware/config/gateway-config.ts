@@ -32,6 +32,8 @@ export interface GatewayConfig {
   }
   /** Names used below, to the files of a key (PEM, PKCS#8) and its chain (PEM, leaf first). */
   readonly credentials: Readonly<Record<string, { readonly keyFile: string; readonly certificateFile: string }>>
+  /** The token in which keys of the gateway are made and stay; null: all are files. */
+  readonly keys: TokenConfig | null
   /** Bundle installed at start when its version is higher than the one in force; null for none. */
   readonly policyBundleFile: string | null
   /** Conduit in the policy to its ends on this board. */
@@ -61,6 +63,16 @@ export interface GatewayConfig {
   readonly audit: AuditConfig
   /** Seconds a policy stays on trial until it is confirmed or rolled back. */
   readonly trialSeconds: number
+}
+
+/** The section `keys` of the board file: a PKCS#11 token or secure element. */
+export interface TokenConfig {
+  readonly module: string
+  /** Its label. */
+  readonly token: string
+  readonly pinFile: string
+  /** Key slots that are in it. */
+  readonly slots: readonly string[]
 }
 
 /** The section `time` of the board file. */

@@ -13,6 +13,7 @@ import { NO_WITNESSES, WITNESS_FIELDS } from "./witness-shape.ts"
 import { NO_TIME, time } from "./time-shape.ts"
 import { points } from "./point-shape.ts"
 import { gpio } from "./gpio-shape.ts"
+import { keys } from "./keys-shape.ts"
 
 /** How much of everything one board file may hold. */
 export const GATEWAY_BOUNDS = { authorities: 64, signers: 32, credentials: 64, conduits: 64, lines: 16 } as const
@@ -247,6 +248,11 @@ export const gatewayShape = object("a board file", {
   credentials: required(
     placedMap(credential, { max: GATEWAY_BOUNDS.credentials }),
     "Keys and certificates of the gateway, by name.",
+  ),
+  keys: optional(
+    withStandIn(keys, null),
+    null,
+    "A PKCS#11 token in which keys of the gateway are made and stay; default all are files.",
   ),
   "policy-bundle": optional(
     withStandIn(path("a signed policy bundle"), ""),

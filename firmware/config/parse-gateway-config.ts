@@ -10,6 +10,7 @@ import { parseDocument } from "../../policy/language/shape.ts"
 import { checkGateway, filesNamed, protocolOf } from "./gateway-checks.ts"
 import { buildLine } from "./line-shape.ts"
 import { buildGpio } from "./gpio-shape.ts"
+import { buildKeys } from "./keys-shape.ts"
 import { gatewayShape } from "./gateway-shape.ts"
 import { loadLimitsOf } from "./load-limit-keys.ts"
 import { LISTEN_PORTS, splitUrl } from "./address.ts"
@@ -69,6 +70,7 @@ function buildConfig(document: GatewayDocument, folder: string): GatewayConfig {
       keyFile: toPath(key),
       certificateFile: toPath(certificate),
     })),
+    keys: buildKeys(document.keys, toPath),
     policyBundleFile: document["policy-bundle"] === null ? null : toPath(document["policy-bundle"]),
     conduits: record(document.conduits, buildEnds),
     lines: record(document.lines, (entry) => buildLine(entry, document.gpio)),

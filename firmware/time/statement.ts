@@ -1,7 +1,7 @@
-import { FlattenedSign } from "jose/jws/flattened/sign"
 import { InputError, StateError } from "../../policy/base/errors.ts"
 import { encodeTimeStatement, parseTimeStatement, type TimeStatement } from "../../policy/time/signed-time.ts"
 import { parseEnvelope } from "../bundles/envelope.ts"
+import { signatureOf, type OneSignature } from "../bundles/signature.ts"
 import type { SigningKey, TrustedSigner } from "../bundles/signer-key.ts"
 import { signatureIsGood } from "../bundles/verify.ts"
 
@@ -48,7 +48,7 @@ export function createTimeVerifier(trusted: readonly TrustedSigner[]): (text: st
 
 /** A signed time with one signature, as JSON text. */
 export async function signTime(statement: TimeStatement, key: SigningKey): Promise<string> {
-  return write([await sign(Buffer.from(encodeTimeStatement(statement)), key)])
+  return write([await signatureOf(Buffer.from(encodeTimeStatement(statement)), TIME_TYPE, key)])
 }
 
 /**
@@ -60,7 +60,7 @@ export async function approveTime(text: string, key: SigningKey): Promise<string
   if (signatures.some(({ keyId }) => keyId === key.thumbprint))
     throw new StateError("ERR_ALREADY_SIGNED", "this key has already signed the time")
   const before = signatures.map((one) => ({ payload, protected: one.protected, signature: one.signature }))
-  return write([...before, await sign(Buffer.from(payload, "base64url"), key)])
+  return write([...before, await signatureOf(Buffer.from(payload, "base64url"), TIME_TYPE, key)])
 }
 
 /** The statement in a signed time, unverified: to show to a person. @throws InputError as `parseEnvelope`, `ERR_TIME_STATEMENT` */
@@ -70,18 +70,6 @@ export function readSignedTime(text: string): TimeStatement {
 
 function textOf(payload: string): string {
   return Buffer.from(payload, "base64url").toString("utf8")
-}
-
-interface OneSignature {
-  readonly payload: string
-  readonly protected: string
-  readonly signature: string
-}
-
-async function sign(payload: Uint8Array, key: SigningKey): Promise<OneSignature> {
-  const header = { alg: key.algorithm, typ: TIME_TYPE, kid: key.thumbprint }
-  const jws = await new FlattenedSign(payload).setProtectedHeader(header).sign(key.key)
-  return { payload: jws.payload, protected: jws.protected ?? "", signature: jws.signature }
 }
 
 function write(signed: readonly OneSignature[]): string {

@@ -3,7 +3,8 @@ import type { Board } from "../board.ts"
 import { readBoardBinding, readLinuxIdentity } from "./board-identity.ts"
 import { createLinuxClock } from "./clock.ts"
 import { createLinuxGpio } from "./gpio.ts"
-import { createFileKeyStore, type KeyFiles } from "./key-store.ts"
+import { openBoardKeys, type BoardToken } from "./board-keys.ts"
+import type { KeyFiles } from "./key-store.ts"
 import { createLinuxNetworkInterfaces } from "./network-interfaces.ts"
 import { createLinuxPacketFilter } from "./packet-filter.ts"
 import { openLinuxStorage } from "./storage.ts"
@@ -20,6 +21,8 @@ export interface LinuxBoardOptions {
   readonly stateFolder: string
   /** Key slots that are files outside the state folder. */
   readonly credentials?: Readonly<Record<string, KeyFiles>>
+  /** Where the keys of some slots are made and stay; null: all are files. */
+  readonly token?: BoardToken | null
   /** The battery-backed clock is to be trusted. */
   readonly trustRtc?: boolean
   /** chronyd's command socket, if it is not in its usual place. */
@@ -42,7 +45,7 @@ export async function createLinuxBoard(options: LinuxBoardOptions): Promise<Open
     clock,
     gpio: createLinuxGpio({ clock, pidFile: join(options.stateFolder, ".gpio-keeper.pid") }),
     interfaces: createLinuxNetworkInterfaces(),
-    keyStore: createFileKeyStore(storage, options.credentials, await readBoardBinding()),
+    keyStore: openBoardKeys(storage, { ...options, boundTo: await readBoardBinding() }),
     packetFilter: createLinuxPacketFilter(),
     storage,
     timeSync: createLinuxTimeSync(options.chronySocket === undefined ? {} : { chronySocket: options.chronySocket }),

@@ -8,7 +8,8 @@ import { MemoryPacketFilter } from "../memory/packet-filter.ts"
 import { MemoryWatchdog } from "../memory/watchdog.ts"
 import type { OpenBoard } from "./board.ts"
 import { createLinuxClock } from "./clock.ts"
-import { createFileKeyStore, type KeyFiles } from "./key-store.ts"
+import { openBoardKeys, type BoardToken } from "./board-keys.ts"
+import type { KeyFiles } from "./key-store.ts"
 import { createLinuxTimeSync } from "./time-sync.ts"
 import { openLinuxStorage } from "./storage.ts"
 
@@ -19,6 +20,8 @@ const RESET = "simulated/reset-by-watchdog"
 export interface SimulatedBoardOptions {
   /** Key slots that are files outside the state folder. */
   readonly credentials?: Readonly<Record<string, KeyFiles>>
+  /** Where the keys of some slots are made and stay; null: all are files. */
+  readonly token?: BoardToken | null
   /** The battery-backed clock of this machine is to be trusted. */
   readonly trustRtc?: boolean
   /** chronyd's command socket, if it is not in its usual place. */
@@ -56,7 +59,7 @@ export async function createSimulatedBoard(
     clock,
     gpio: new MemoryGpio(),
     interfaces: new MemoryNetworkInterfaces(),
-    keyStore: createFileKeyStore(storage, options.credentials, serial),
+    keyStore: openBoardKeys(storage, { ...options, boundTo: serial }),
     packetFilter: new MemoryPacketFilter(),
     storage,
     timeSync: createLinuxTimeSync(options.chronySocket === undefined ? {} : { chronySocket: options.chronySocket }),

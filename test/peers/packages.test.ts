@@ -23,6 +23,8 @@ test("every listed package has a command to be seen by", () => {
     "rsyslog",
     "rsyslog-gnutls",
     "zsh",
+    "opensc",
+    "softhsm2",
   ]
   assert.equal(names, wanted)
   assert.is(debianPackages()[1]!.command, "mosquitto_pub")

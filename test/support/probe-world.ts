@@ -46,6 +46,7 @@ import { rehearseSigningIn } from "../../firmware/people/rehearse-signing-in.ts"
 import { sessionHandlers } from "../../firmware/people/session-handlers.ts"
 import { NO_INPUTS } from "../../policy/filter/inputs.ts"
 import { openKeptRequests, readKeptRequest } from "../../firmware/audit/requests.ts"
+import { ALL_PERMISSIONS } from "../../policy/command/permission.ts"
 import { DEFAULT_PEOPLE } from "../../policy/people/rules.ts"
 import { AccountsWorld } from "./accounts.ts"
 import { signingInOf } from "./signing-in.ts"
@@ -228,8 +229,11 @@ export async function world(
       now: () => ({ earliestAt: NOW, latestAt: NOW }),
       passwords: () => ({ ...DEFAULT_PEOPLE.passwords, longestDays: 365, shortestHours: 1 }),
       gates: {
-        rules: () => people.rules,
-        judge: createGatekeeper({ rules: () => DEFAULT_PEOPLE, inputs: () => NO_INPUTS }).judge,
+        rules: () => ({ ...people.rules, twoFactors: ALL_PERMISSIONS }),
+        judge: createGatekeeper({
+          rules: () => ({ ...DEFAULT_PEOPLE, twoFactors: ALL_PERMISSIONS }),
+          inputs: () => NO_INPUTS,
+        }).judge,
         rehearse: rehearseApproval,
       },
       overrides: { status: () => [], rehearse: rehearseOverride },

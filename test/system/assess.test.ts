@@ -19,7 +19,7 @@ const OWNED = [
 /** Claimed, but with nothing to be tested on here: no GPIO, no packet filter, no radio, no untrusted zone, no network time, nobody with an account, no rule that records. */
 // prettier-ignore
 const NOT_HERE = [
-  "CR 1.1", "CR 1.1 RE(1)", "CR 1.10", "CR 1.11", "CR 1.12", "CR 1.3", "CR 1.4", "CR 1.7 RE(1)", "CR 1.7 RE(2)", "CR 2.11 RE(1)", "CR 2.12 RE(1)", "CR 2.2", "CR 2.5", "CR 2.6", "CR 2.7", "CR 3.6", "CR 3.8", "CR 5.1", "EDR 3.11", "EDR 3.11 RE(1)", "NDR 1.13", "NDR 1.13 RE(1)", "NDR 1.6", "NDR 1.6 RE(1)",
+  "CR 1.1", "CR 1.1 RE(1)", "CR 1.1 RE(2)", "CR 1.10", "CR 1.11", "CR 1.12", "CR 1.3", "CR 1.4", "CR 1.7 RE(1)", "CR 1.7 RE(2)", "CR 2.11 RE(1)", "CR 2.12 RE(1)", "CR 2.2", "CR 2.5", "CR 2.6", "CR 2.7", "CR 3.6", "CR 3.8", "CR 5.1", "EDR 3.11", "EDR 3.11 RE(1)", "NDR 1.13", "NDR 1.13 RE(1)", "NDR 1.6", "NDR 1.6 RE(1)",
   "NDR 3.11", "NDR 3.11 RE(1)",
 ]
 

@@ -1,5 +1,6 @@
 import type { Control } from "../../../policy/requirements/control.ts"
 import { waysInAreControlled, waysInNeedApproval } from "../probes/closing.ts"
+import { twoFactorsAreAsked } from "../probes/gates.ts"
 import { revokedAreRefused } from "../probes/communication.ts"
 import {
   accountsAreUnique,
@@ -33,6 +34,20 @@ export const IDENTIFICATION_CONTROLS: readonly Control[] = [
       "Each person has an account of their own, known by an id that is in every entry; a key is one person's. Devices are told apart by their certificates.",
     enforcedIn: ["policy/people/account.ts", "firmware/people/accounts.ts"],
     probes: [accountsAreUnique.id, onlyAdmittedSignIn.id],
+  },
+  {
+    requirement: "CR 1.1 RE(2)",
+    claim:
+      "With `people: two-factors` for every permission, which this row asks of the policy, each command needs a key that a token guards by a " +
+      "PIN, or key and password, on each way in. That a key lies in a token is the word of who enrolled it. Going to a safe state, and what " +
+      "concerns one's own account alone, needs one factor.",
+    enforcedIn: [
+      "policy/people/gate.ts",
+      "policy/command/gated.ts",
+      "firmware/people/gatekeeper.ts",
+      "firmware/people/signed-door.ts",
+    ],
+    probes: [twoFactorsAreAsked.id],
   },
   {
     requirement: "CR 1.2",

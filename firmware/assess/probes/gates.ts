@@ -1,11 +1,11 @@
 /** Probes of what stands between a person and what only an emergency or two persons may do. */
 import { randomUUID } from "node:crypto"
-import type { CheckedRequest } from "../../../policy/command/check.ts"
+import { isFailSafe, type CheckedRequest } from "../../../policy/command/check.ts"
 import { gatedPermission } from "../../../policy/command/gated.ts"
 import { ALL_PERMISSIONS } from "../../../policy/command/permission.ts"
 import type { CommandId, Principal } from "../../../policy/command/port.ts"
 import { COMMANDS, type CommandRow } from "../../../policy/command/table.ts"
-import type { Person } from "../../../policy/people/gate.ts"
+import type { Factor, Person } from "../../../policy/people/gate.ts"
 import type { ProbeResult } from "../../../policy/requirements/control.ts"
 import type { GatewayProbe } from "../probe-context.ts"
 
@@ -86,6 +86,41 @@ export const secondPersonIsAwaited: GatewayProbe = {
     if (told !== expected) return failed(expected, told)
     const named = rules.twoPersons.length === 0 ? "nothing" : rules.twoPersons.join(", ")
     return { outcome: "passed", evidence: `two persons are asked for by the policy for ${named} (${waiting} commands); a rehearsal ran once, by the second person's word` } // prettier-ignore
+  },
+}
+
+/** One factor, in every way that there is one; and two. A key in a file and the PIN that encrypts it are one: nobody can tell. */
+const ONE_FACTOR: readonly (readonly Factor[])[] = [[], ["key"], ["password"]]
+const TWO_FACTORS: readonly (readonly Factor[])[] = [["token"], ["key", "password"]]
+
+/** Whoever shows one factor gives no command, on whatever way it comes. */
+export const twoFactorsAreAsked: GatewayProbe = {
+  id: "command.two-factors",
+  summary:
+    "the policy in force asks for two factors for every permission; the live door is asked what each command would wait for from " +
+    "somebody with one factor, and with two",
+  safety: "passive",
+  vantage: "inside",
+  async run({ accounts, gates }) {
+    if (accounts.unclaimed) return { outcome: "not-tested", why: "nobody has an account yet: there is nobody to show a factor" } // prettier-ignore
+    const rules = gates.rules()
+    const without = ALL_PERMISSIONS.filter((permission) => !rules.twoFactors.includes(permission))
+    if (without.length > 0) return failed("people: two-factors in the policy for every permission", `not for ${without.join(", ")}`) // prettier-ignore
+    let asked = 0
+    for (const command of Object.keys(COMMANDS)) {
+      const request = { command, arguments: command === "island" ? { state: "off" } : {} } as unknown as CheckedRequest
+      if (gatedPermission({ command: command as CommandId }) === null || isFailSafe(request)) continue
+      for (const factors of ONE_FACTOR) {
+        const code = gates.judge(request, { ...PERSON, factors }, true)
+        if (code !== "ERR_SECOND_FACTOR") return failed(`${command} to be refused to one factor`, code ?? "it would run") // prettier-ignore
+      }
+      for (const factors of TWO_FACTORS) {
+        const code = gates.judge(request, { ...PERSON, factors }, true)
+        if (code === "ERR_SECOND_FACTOR") return failed(`${command} to be done for ${factors.join(" and ")}`, code)
+      }
+      asked++
+    }
+    return { outcome: "passed", evidence: `${asked} commands refused to one factor, and not for lack of one to two` }
   },
 }
 

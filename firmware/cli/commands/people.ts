@@ -5,9 +5,11 @@ const CHANGE = [
   "--dry-run  say what would change, and whether it would wait for a second person; change nothing",
   "--yes      it is meant: what cannot be taken back is else asked for at the terminal",
   "--as, --key  whose command it is, and the key that signs it; or LOCKGATE_AS and LOCKGATE_KEY",
+  "--key pkcs11:token=<label>;object=<label>?module-path=<file>  a key in a token; its PIN by --pin-file, LOCKGATE_TOKEN_PIN, or typed",
   EXIT,
 ]
-const WHICH = "(--config <gateway.yaml> | --socket <path>) [--as <account> --key <key.pem>]"
+const WHICH =
+  "(--config <gateway.yaml> | --socket <path>) [--as <account> --key <key.pem>|<pkcs11:...> [--pin-file <file>]]"
 const HOW = `[--dry-run] [--yes] [--json] ${WHICH}`
 
 /** The people of a gateway: accounts, sessions, and what waits for a second person. */
@@ -25,7 +27,7 @@ export const PEOPLE_COMMANDS: readonly CommandEntry[] = [
     summary: "make an account; the first one needs a key and the role security-admin, and ends the rule of who holds the machine", // prettier-ignore
     details: [
       "--new-key  make a key now: the private half in this file (0600, never over another), the public half at the gateway",
-      "--public-key  the public half of a key that its person has, PEM or JWK; --on-token if a token guards it by a PIN",
+      "--public-key  the public half of a key that its person has, PEM or JWK; --on-token if a token guards it by a PIN; or pkcs11:..., read from the token that is here",
       "--expires  such as 2026-12-31T00:00:00Z",
       ...CHANGE,
     ],

@@ -1,7 +1,11 @@
 import { suite } from "uvu"
 import * as assert from "uvu/assert"
 import type { GatesView, OverridesView, ProbeContext } from "../../../firmware/assess/probe-context.ts"
-import { overridesAreBounded, secondPersonIsAwaited } from "../../../firmware/assess/probes/gates.ts"
+import {
+  overridesAreBounded,
+  secondPersonIsAwaited,
+  twoFactorsAreAsked,
+} from "../../../firmware/assess/probes/gates.ts"
 import { runProbe } from "../../../firmware/assess/run.ts"
 import { createManagement } from "../../../firmware/management/pipeline.ts"
 import { rehearseOverride, type OverrideRehearsal } from "../../../firmware/management/rehearse-override.ts"
@@ -41,9 +45,10 @@ const overridesOf = (change: Partial<OverridesView> = {}): OverridesView => ({
 })
 async function outcome(
   probe: typeof overridesAreBounded,
-  change: Partial<Pick<ProbeContext, "commands" | "gates" | "overrides">> = {},
+  change: Partial<Pick<ProbeContext, "commands" | "gates" | "overrides" | "accounts">> = {},
 ): Promise<string> {
-  const context = { commands: door(), gates: gatesUnder(RULES), overrides: overridesOf(), ...change }
+  const accounts = { unclaimed: false } as ProbeContext["accounts"]
+  const context = { accounts, commands: door(), gates: gatesUnder(RULES), overrides: overridesOf(), ...change }
   const result = await runProbe(probe, context as ProbeContext)
   return result.outcome === "failed" ? `failed: ${result.seen}` : result.outcome
 }
@@ -109,6 +114,26 @@ test("[CR 2.1 RE(4)] a command that runs at once, by its asker, by one key of tw
     const gates = gatesUnder(RULES, { rehearse: async () => ({ ...good, ...change }) })
     assert.match(await outcome(secondPersonIsAwaited, { gates }), "failed: ")
   }
+})
+
+test("[CR 1.1 RE(2)] two factors for everything pass; a policy that leaves something out, and a door that does not ask, are found", async () => {
+  const all: PeopleRules = { ...DEFAULT_PEOPLE, twoFactors: ALL_PERMISSIONS }
+  assert.is(await outcome(twoFactorsAreAsked, { gates: gatesUnder(all) }), "passed")
+  const more: PeopleRules = { ...all, twoPersons: ALL_PERMISSIONS, presence: ALL_PERMISSIONS }
+  assert.is(await outcome(twoFactorsAreAsked, { gates: gatesUnder(more) }), "passed")
+  const some: PeopleRules = { ...all, twoFactors: ALL_PERMISSIONS.filter((one) => one !== "people") }
+  assert.is(await outcome(twoFactorsAreAsked, { gates: gatesUnder(some) }), "failed: not for people")
+  const open = gatesUnder(all, { judge: () => null })
+  assert.is(await outcome(twoFactorsAreAsked, { gates: open }), "failed: it would run")
+  const keyIsEnough = gatesUnder(all, {
+    judge: (request, person, approved) =>
+      person?.factors.includes("key") === true ? null : gatesUnder(all).judge(request, person, approved),
+  })
+  assert.is(await outcome(twoFactorsAreAsked, { gates: keyIsEnough }), "failed: it would run")
+  const shut = gatesUnder(all, { judge: () => "ERR_SECOND_FACTOR" })
+  assert.is(await outcome(twoFactorsAreAsked, { gates: shut }), "failed: ERR_SECOND_FACTOR")
+  const accounts = { unclaimed: true } as ProbeContext["accounts"]
+  assert.is(await outcome(twoFactorsAreAsked, { gates: gatesUnder(all), accounts }), "not-tested")
 })
 
 test.run()

@@ -59,6 +59,7 @@ test("on a healthy gateway all probes pass, and exactly the owned rows are met",
   const owned = [
     "CR 1.1",
     "CR 1.1 RE(1)",
+    "CR 1.1 RE(2)",
     "CR 1.2",
     "CR 1.3",
     "CR 1.4",

@@ -89,6 +89,7 @@ test("the worked example is read whole, paths resolved and defaults filled in", 
     },
     packetFilter: "apply",
     time: { network: "any", rtcErrorMs: null, chronySocket: null },
+    keys: null,
     inspector: "refuse",
     gpio: {
       inputs: [
@@ -430,6 +431,20 @@ test("a timeout is for Modbus over a network: a broker has none, and a line its 
     const parsed = to(upstream)
     assert.ok(!parsed.ok && parsed.faults.some(({ message }) => message.includes(said)), JSON.stringify(parsed))
   }
+})
+
+test("[CR 1.5 RE(1)] a token is named by module, label and PIN file; a slot that could be no slot is a fault", () => {
+  const keysOf = (text: string) => readBoard(boardText({ tail: `keys: { ${text} }` }))
+  const named = good(keysOf("module: /usr/lib/m.so, token: board, pin-file: pin")).keys
+  assert.equal(named, { module: "/usr/lib/m.so", token: "board", pinFile: "/etc/lockgate/pin", slots: ["board"] })
+  for (const bad of [
+    "token: t",
+    "module: m, token: t",
+    "module: m, token: t, pin-file: p, slots: [../a]",
+    "module: m, token: t, pin-file: p, pin: 1234",
+  ])
+    // prettier-ignore
+    assert.not(keysOf(bad).ok, bad)
 })
 
 test("the section time and the time signers are read, paths made absolute", () => {

@@ -47,6 +47,7 @@ const config: GatewayConfig = {
   time: { network: "any", rtcErrorMs: null, chronySocket: null },
   gpio: { inputs: [], outputs: [] },
   workers: 1,
+  keys: null,
   packetFilter: "off",
   inspector: "refuse",
   policyBundleFile: null,
