@@ -117,8 +117,8 @@ test("[CR 3.4, CR 3.7] every flipped bit and every truncation of a file is damag
 test("[CR 3.4] a file put in place of another slot's, or of another kind's, does not open", async () => {
   const storage = new MemoryStorage()
   const { keys } = await filled(storage)
-  await keys.generate("other", "Ed25519")
-  await storage.write("identity/keys/gateway.key", (await storage.read("identity/keys/other.key"))!)
+  await keys.generate("gatewaz", "Ed25519")
+  await storage.write("identity/keys/gateway.key", (await storage.read("identity/keys/gatewaz.key"))!)
   await rejects(() => createFileKeyStore(storage, {}, "board 1").tlsKey("gateway"), "ERR_KEY_DAMAGED")
   await storage.write("identity/keys/gateway.seed", (await storage.read("identity/keys/gateway.kept"))!)
   await rejects(() => keys.secret("gateway"), "ERR_KEY_DAMAGED")
