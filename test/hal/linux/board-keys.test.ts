@@ -27,7 +27,10 @@ test("[CR 1.5 RE(1)] named slots are in the board's token, all others in files; 
   const pinFile = join(soft.folder, "pin")
   writeFileSync(pinFile, `${soft.pin}\n`, { mode: 0o600 })
   const storage = new MemoryStorage()
-  const keys = openBoardKeys(storage, { token: { module: soft.module, token: soft.token, pinFile, slots: ["board"] }, boundTo: "a board" })
+  const keys = openBoardKeys(storage, {
+    token: { module: soft.module, token: soft.token, pinFile, slots: ["board"] },
+    boundTo: "a board",
+  })
   assert.is(keys.protection, "pkcs11")
   const spki = await keys.generate("board", "ES256")
   await keys.generate("log", "Ed25519")

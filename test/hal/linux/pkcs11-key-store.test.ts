@@ -47,7 +47,8 @@ test("[CR 1.5 RE(1), CR 1.9 RE(1)] a key in the token signs as ES256, agrees, an
   assert.equal(new Uint8Array(new X509Certificate(await selfSigned(await keys.tlsKey("tls"))).publicKey.export({ type: "spki", format: "der" })), tls) // prettier-ignore
   assert.is((await keys.agree("tls", spki)).length, 32)
   const other = generateKeyPairSync("ec", { namedCurve: "P-384" }).publicKey.export({ type: "spki", format: "der" })
-  for (const bad of [other, new Uint8Array(), spki.slice(1)]) await rejects(() => keys.agree("board", bad), "ERR_KEY_PEER")
+  for (const bad of [other, new Uint8Array(), spki.slice(1)])
+    await rejects(() => keys.agree("board", bad), "ERR_KEY_PEER")
   await rejects(() => keys.setCertificate("board", []), "ERR_KEY_MISMATCH")
   assert.equal(await open((slot) => slot === "board", storage.powerCut("lost")).publicKey("board"), spki)
 })
