@@ -80,12 +80,12 @@ test("the list of rewrites in SEMANTICS.md is what the comparison forgives, and 
 /** Seconds of an expiry that may go by while a message waits. */
 const WAITED_S = 30
 
-const FLOWS = ["puback", "pubrec", "pubrel", "pubcomp"]
+const FLOWS = ["puback", "pubrec", "pubrel", "pubcomp", "unsuback"]
 
 /**
  * Messages of QoS 0 behind the others, and acknowledgements by kind behind all else: how far a flow has come when the next
  * message is sent is a matter of who is quicker, directly as through the gateway. MQTT orders the messages of one QoS and
- * no others (section 4.6): one of QoS 0 overtakes those that wait for Receive Maximum, or does not.
+ * no others (section 4.6): one of QoS 0 overtakes those that wait for Receive Maximum, or does not, and so does an UNSUBACK.
  */
 function byKind(packets: readonly any[]): any[] {
   const kindOf = ({ cmd, qos }: any): string =>

@@ -34,7 +34,7 @@ test("[CR 1.5 RE(1)] named slots are in the board's token, all others in files; 
   assert.is(keys.protection, "pkcs11")
   const spki = await keys.generate("board", "ES256")
   await keys.generate("log", "Ed25519")
-  assert.equal(await storage.list("identity/keys"), ["log.pem"])
+  assert.equal(await storage.list("identity/keys"), ["log.key"])
   assert.is((await keys.sign("board", spki)).length, 64)
   assert.is((await keys.sign("log", spki)).length, 64)
   rmSync(pinFile)
