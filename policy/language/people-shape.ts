@@ -112,7 +112,7 @@ const keys = object("people", {
   diagnostics: optional(
     list(choice(DIAGNOSTIC_INTERFACES), { max: DIAGNOSTIC_INTERFACES.length }),
     [],
-    "Diagnostic interfaces that may be used; every other is off.",
+    "Diagnostic interfaces that may be used.",
     [],
   ),
 })

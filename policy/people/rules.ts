@@ -59,7 +59,7 @@ export interface PeopleRules {
   readonly identityProvider: IdentityProvider | null
   /** Shown to whoever is about to sign in; null: nothing. @see IEC 62443-4-2 CR 1.12 */
   readonly notice: string | null
-  /** Diagnostic interfaces that may be used; every other is off. @see IEC 62443-4-2 EDR 2.13 */
+  /** Diagnostic interfaces that may be used. Nothing switches the others off yet. @see IEC 62443-4-2 EDR 2.13 */
   readonly diagnostics: readonly DiagnosticInterface[]
 }
 

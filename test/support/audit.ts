@@ -1,3 +1,4 @@
+import { randomFill } from "node:crypto"
 import { openAuditLog, type AuditLog, type AuditLogDeps } from "../../firmware/audit/log.ts"
 import type { AuditEvent } from "../../policy/audit/event.ts"
 import { droppingEvent } from "../../policy/audit/retention-event.ts"
@@ -33,5 +34,9 @@ export async function allEntries(log: Pick<AuditLog, "read" | "size">): Promise<
 
 /** Let everything that waits on a promise or on memory go on. */
 export async function settled(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+  for (let turn = 0; turn < 20; turn++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    // Signatures are made in the pool of threads: whoever asks there after them mostly hears after them.
+    if (turn % 5 === 0) await new Promise((resolve) => randomFill(new Uint8Array(1), resolve))
+  }
 }

@@ -1,10 +1,10 @@
 /** Probes of what stands between a person and what only an emergency or two persons may do. */
 import { randomUUID } from "node:crypto"
 import { isFailSafe, type CheckedRequest } from "../../../policy/command/check.ts"
-import { gatedPermission } from "../../../policy/command/gated.ts"
+import { gatedPermission, isNeverApproved } from "../../../policy/command/gated.ts"
 import { ALL_PERMISSIONS } from "../../../policy/command/permission.ts"
 import type { CommandId, Principal } from "../../../policy/command/port.ts"
-import { COMMANDS, type CommandRow } from "../../../policy/command/table.ts"
+import { COMMANDS } from "../../../policy/command/table.ts"
 import type { Factor, Person } from "../../../policy/people/gate.ts"
 import type { ProbeResult } from "../../../policy/requirements/control.ts"
 import type { GatewayProbe } from "../probe-context.ts"
@@ -68,11 +68,11 @@ export const secondPersonIsAwaited: GatewayProbe = {
     const { gates } = context
     const rules = gates.rules()
     let waiting = 0
-    for (const [command, row] of Object.entries<CommandRow>(COMMANDS)) {
+    for (const command of Object.keys(COMMANDS) as CommandId[]) {
       // Judged by its name; island's `off` is what is not fail-safe.
       const request = { command, arguments: command === "island" ? { state: "off" } : {} } as unknown as CheckedRequest
-      const permission = gatedPermission({ command: command as CommandId })
-      if (permission === null || !rules.twoPersons.includes(permission) || isExempt(command, row)) continue
+      const permission = gatedPermission({ command })
+      if (permission === null || !rules.twoPersons.includes(permission) || isExempt(command)) continue
       if (gates.judge(request, PERSON, false) === null) return failed(`${command} to wait for a second person`, "it would run") // prettier-ignore
       waiting++
     }
@@ -90,8 +90,8 @@ export const secondPersonIsAwaited: GatewayProbe = {
 }
 
 /** One factor, in every way that there is one; and two. A key in a file and the PIN that encrypts it are one: nobody can tell. */
-const ONE_FACTOR: readonly (readonly Factor[])[] = [[], ["key"], ["password"]]
-const TWO_FACTORS: readonly (readonly Factor[])[] = [["token"], ["key", "password"]]
+const ONE_FACTOR: readonly (readonly Factor[])[] = [[], ["key"], ["password"], ["identity"]]
+const TWO_FACTORS: readonly (readonly Factor[])[] = [["token"], ["key", "password"], ["key", "identity"]]
 
 /** Whoever shows one factor gives no command, on whatever way it comes. */
 export const twoFactorsAreAsked: GatewayProbe = {
@@ -124,9 +124,9 @@ export const twoFactorsAreAsked: GatewayProbe = {
   },
 }
 
-/** What is fail-safe, asked many times in a row, or shows what waits. */
-function isExempt(command: string, { quiet }: CommandRow): boolean {
-  return quiet === true || ["approval.list", "override.end", "access.end", "access.end-all"].includes(command)
+/** What is fail-safe, or asks for no second person by its nature. */
+function isExempt(command: CommandId): boolean {
+  return isNeverApproved(command) || ["override.end", "access.end", "access.end-all"].includes(command)
 }
 
 function failed(expected: string, seen: string): ProbeResult {
